@@ -1,0 +1,25 @@
+"""keras_hkd: hierarchical knowledge distillation of pedestrian detectors in Keras."""
+
+from keras_hkd._lazy import attach
+
+__version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Distiller": "distillation",
+        "as_detector": "detectors",
+        "boxes": None,
+        "data": None,
+        "detectors": None,
+        "distillation": None,
+        "evaluation": None,
+        "hierarchies": None,
+        "load_detector": "detectors",
+        "losses": None,
+        "methods": None,
+        "metrics": None,
+        "report": None,
+        "training": None,
+    },
+)

@@ -1,0 +1,55 @@
+"""What tests need before TensorFlow loads: a quiet log, a fair share of the cores, shared data."""
+
+import os
+import pathlib
+
+import pytest
+
+
+def _limit_threads() -> None:
+    """Split the cores between the xdist workers: TensorFlow in each would claim them all."""
+    num_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    threads = str(max(1, (os.cpu_count() or 1) // num_workers))
+    for variable in (
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+    ):
+        os.environ.setdefault(variable, threads)
+
+
+# Set here, at import, because child processes of the tests inherit them and because TensorFlow and
+# Matplotlib read them once, when they load.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    _limit_threads()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the hypothesis profile: no deadline (first calls compile), the same cases in CI."""
+    import hypothesis
+
+    common = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+    hypothesis.settings.register_profile("local", print_blob=True, **common)
+    hypothesis.settings.register_profile("ci", derandomize=True, **common)
+    hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> pathlib.Path:
+    """Give the folder of real data and weights beside the clone, or skip where there is none.
+
+    `KERAS_HKD_SHARED` names another place.
+    """
+    beside = pathlib.Path(__file__).resolve().parents[2] / "shared"
+    folder = pathlib.Path(os.environ.get("KERAS_HKD_SHARED", beside))
+    if not (folder / "data").is_dir():
+        pytest.skip(
+            f"no shared data at {folder}: this test needs real images or weights "
+            "(set KERAS_HKD_SHARED to the folder that holds data/ and weights/)"
+        )
+    return folder
