@@ -1,0 +1,314 @@
+"""The one annotation type that every reader produces and every consumer takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from keras_hkd.data.image_files import UnreadableImageError, decode_image
+
+
+@dataclasses.dataclass(frozen=True)
+class BadRecord:
+    """One piece of bad input: where it is and what is wrong with it.
+
+    Args:
+        file: the annotation or image file that holds it.
+        record: the record within the file, such as "annotation 17" or "line 3".
+        problem: what was expected, what came and how to mend it.
+    """
+
+    file: str
+    record: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.record}: {self.problem}"
+
+
+class BadDataError(ValueError):
+    """Data that cannot be used; names file and record, says what was expected and how to mend it.
+
+    Args:
+        file: the annotation or image file.
+        record: the record within the file.
+        problem: what was expected, what came and how to mend it.
+
+    Example:
+        >>> print(BadDataError("boxes.json", "annotation 17", "width must be above 0, got -3"))
+        boxes.json: annotation 17: width must be above 0, got -3
+    """
+
+    def __init__(self, file: str | os.PathLike, record: str, problem: str):
+        super().__init__(str(file), record, problem)
+        self.file, self.record, self.problem = str(file), record, problem
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.record}: {self.problem}"
+
+
+def _column(value, name: str, dtype, shape: tuple[int, ...]) -> np.ndarray:
+    array = np.array(value, dtype=dtype)
+    if array.size == 0:
+        array = array.reshape(0, *shape[1:])
+    if array.shape != shape:
+        raise ValueError(f"`{name}` must have shape {shape}, got {array.shape}.")
+    array.setflags(write=False)
+    return array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageAnnotation:
+    """What is known about one image; arrays are copied and made read-only.
+
+    Args:
+        image_path: absolute path of the image file; "" where it is unknown or drawn on the fly.
+        image_id: the id under which results name this image (int in COCO, else the file's stem).
+        width: width of the image in pixels.
+        height: height of the image in pixels.
+        boxes: float64 (n, 4), xyxy in pixels of the image, (0, 0) its upper left corner.
+        classes: int32 (n,), index into the dataset's `class_names`.
+        ignore: bool (n,), boxes that neither help nor hurt a detector; all False if None.
+        visible_boxes: float64 (n, 4), the visible part; `boxes` where it is not known or if None.
+
+    Raises:
+        ValueError: the arrays do not have one row per box.
+
+    Example:
+        >>> one = ImageAnnotation("", 1, 64, 48, boxes=[[1, 2, 11, 32]], classes=[0])
+        >>> one.boxes.shape, one.ignore.tolist(), one.visible_boxes.tolist()
+        ((1, 4), [False], [[1.0, 2.0, 11.0, 32.0]])
+    """
+
+    image_path: str
+    image_id: int | str
+    width: int
+    height: int
+    boxes: np.ndarray
+    classes: np.ndarray
+    ignore: np.ndarray | None = None
+    visible_boxes: np.ndarray | None = None
+
+    def __post_init__(self):
+        num_boxes = len(self.boxes)
+        ignore = np.zeros(num_boxes, bool) if self.ignore is None else self.ignore
+        visible = self.boxes if self.visible_boxes is None else self.visible_boxes
+        columns = {
+            "boxes": _column(self.boxes, "boxes", np.float64, (num_boxes, 4)),
+            "classes": _column(self.classes, "classes", np.int32, (num_boxes,)),
+            "ignore": _column(ignore, "ignore", bool, (num_boxes,)),
+            "visible_boxes": _column(visible, "visible_boxes", np.float64, (num_boxes, 4)),
+        }
+        for name, value in columns.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def num_boxes(self) -> int:
+        """Number of boxes, ignore regions included."""
+        return len(self.boxes)
+
+    @property
+    def file_name(self) -> str:
+        """The image file's name without its folder; the id where there is no file."""
+        return os.path.basename(self.image_path) or str(self.image_id)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Annotated images, in a fixed order.
+
+    Args:
+        annotations: one `ImageAnnotation` per image.
+        class_names: names of the classes that `ImageAnnotation.classes` indexes.
+        source: where the data came from, as the user wrote it.
+        format: name of the format that was read, such as "coco".
+        skipped: the bad records that were left out (`on_bad_data="skip"`).
+
+    Example:
+        >>> image = ImageAnnotation("", 1, 64, 48, boxes=[[1, 2, 11, 32]], classes=[0])
+        >>> dataset = Dataset((image,), ("person",), source="by hand", format="none")
+        >>> len(dataset), dataset.num_boxes, dataset.has_visible_boxes
+        (1, 1, False)
+    """
+
+    annotations: tuple[ImageAnnotation, ...]
+    class_names: tuple[str, ...]
+    source: str
+    format: str
+    skipped: tuple[BadRecord, ...] = ()
+
+    def __post_init__(self):
+        for name in ("annotations", "class_names", "skipped"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def __len__(self) -> int:
+        return len(self.annotations)
+
+    def __iter__(self) -> Iterator[ImageAnnotation]:
+        return iter(self.annotations)
+
+    def __getitem__(self, index: int) -> ImageAnnotation:
+        return self.annotations[index]
+
+    @property
+    def num_boxes(self) -> int:
+        """Number of boxes in all images, ignore regions included."""
+        return sum(annotation.num_boxes for annotation in self.annotations)
+
+    @property
+    def has_visible_boxes(self) -> bool:
+        """Whether any box has a visible part that differs from the box."""
+        return any(not np.array_equal(a.boxes, a.visible_boxes) for a in self.annotations)
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 over class names, file names, sizes, boxes and the image files' byte counts.
+
+        It does not depend on the folder, so that a moved dataset keeps its hash.
+        """
+        digest = hashlib.sha256(repr(self.class_names).encode())
+        for annotation in self.annotations:
+            path = annotation.image_path
+            num_bytes = os.path.getsize(path) if path and os.path.exists(path) else 0
+            size = (annotation.height, annotation.width)
+            digest.update(repr((annotation.file_name, size, num_bytes)).encode())
+            for column in ("boxes", "classes", "ignore", "visible_boxes"):
+                array = getattr(annotation, column)
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def load_image(self, index: int) -> np.ndarray:
+        """Decode one image: uint8 (height, width, 3) RGB, not rotated by its EXIF tag.
+
+        Args:
+            index: position of the image in the dataset.
+
+        Raises:
+            BadDataError: the image has no file, or the file cannot be decoded whole.
+        """
+        annotation = self.annotations[index]
+        if not annotation.image_path:
+            raise BadDataError(
+                self.source,
+                f"image {annotation.image_id}",
+                "the image file is not known: keep the images in a folder `images` beside the "
+                "annotations",
+            )
+        try:
+            return decode_image(annotation.image_path)
+        except UnreadableImageError as error:
+            record = f"image {annotation.image_id}"
+            raise BadDataError(annotation.image_path, record, str(error)) from error
+
+    def select(self, indices: Sequence[int]) -> Dataset:
+        """Take the images at `indices`, in that order.
+
+        Args:
+            indices: positions in this dataset.
+        """
+        chosen = tuple(self.annotations[index] for index in indices)
+        if type(self) is Dataset:
+            return dataclasses.replace(self, annotations=chosen)
+        origins = tuple((self, int(index)) for index in indices)
+        return _ComposedDataset(
+            chosen, self.class_names, self.source, self.format, self.skipped, origins
+        )
+
+    def subset(self, num_images: int) -> Dataset:
+        """Take the first `num_images` images; all of them where there are fewer.
+
+        Args:
+            num_images: how many, at least 1.
+
+        Raises:
+            ValueError: `num_images` is below 1.
+        """
+        if num_images < 1:
+            raise ValueError(f"`num_images` must be at least 1, got {num_images}.")
+        return self.select(range(min(num_images, len(self))))
+
+    @staticmethod
+    def merge(datasets: Sequence[Dataset]) -> Dataset:
+        """Join datasets of the same classes, one after the other.
+
+        Image ids stay where they are unique and all of one type; else the images are numbered
+        from 1 in the merged order.
+
+        Args:
+            datasets: at least one dataset.
+
+        Raises:
+            ValueError: no dataset, or the class names differ.
+            BadDataError: the same image file is in two of them.
+
+        Example:
+            >>> image = ImageAnnotation("", 1, 64, 48, boxes=[[1, 2, 11, 32]], classes=[0])
+            >>> day = Dataset((image,), ("person",), "day", "none")
+            >>> night = Dataset((image,), ("person",), "night", "none")
+            >>> [image.image_id for image in Dataset.merge([day, night])]
+            [1, 2]
+        """
+        datasets = list(datasets)
+        if not datasets:
+            raise ValueError("`datasets` must hold at least one dataset, got none.")
+        if len(datasets) == 1:
+            return datasets[0]
+        names = {dataset.class_names for dataset in datasets}
+        if len(names) > 1:
+            raise ValueError(
+                f"Merged datasets must have the same class names, got {sorted(names)}."
+            )
+        _refuse_shared_files(datasets)
+        annotations = _with_unique_ids([a for dataset in datasets for a in dataset])
+        formats = dict.fromkeys(dataset.format for dataset in datasets)
+        fields = (
+            annotations,
+            datasets[0].class_names,
+            " + ".join(dataset.source for dataset in datasets),
+            "+".join(formats),
+            tuple(record for dataset in datasets for record in dataset.skipped),
+        )
+        if all(type(dataset) is Dataset for dataset in datasets):
+            return Dataset(*fields)
+        origins = tuple((dataset, i) for dataset in datasets for i in range(len(dataset)))
+        return _ComposedDataset(*fields, origins)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _ComposedDataset(Dataset):
+    """A choice from datasets that load their images in their own way (drawn scenes)."""
+
+    origins: tuple[tuple[Dataset, int], ...] = ()
+
+    def load_image(self, index: int) -> np.ndarray:
+        """Load the image as the dataset does that it came from."""
+        dataset, position = self.origins[index]
+        return dataset.load_image(position)
+
+
+def _refuse_shared_files(datasets: Sequence[Dataset]) -> None:
+    seen: dict[str, str] = {}
+    for dataset in datasets:
+        for annotation in dataset:
+            path = os.path.realpath(annotation.image_path) if annotation.image_path else ""
+            if path and path in seen:
+                raise BadDataError(
+                    annotation.image_path,
+                    f"image {annotation.image_id}",
+                    f"the image is in {seen[path]} and in {dataset.source}: name each source once",
+                )
+            seen[path] = dataset.source
+
+
+def _with_unique_ids(annotations: list[ImageAnnotation]) -> tuple[ImageAnnotation, ...]:
+    ids = [annotation.image_id for annotation in annotations]
+    if len(set(ids)) == len(ids) and len({isinstance(i, str) for i in ids}) == 1:
+        return tuple(annotations)
+    return tuple(
+        dataclasses.replace(annotation, image_id=number)
+        for number, annotation in enumerate(annotations, start=1)
+    )
