@@ -41,8 +41,8 @@ def attach(
         if name == submodule:
             raise ValueError(
                 f"attach({module_name!r}): the public name {name!r} equals the submodule that "
-                "defines it, so the module would hide the object once imported. Give the submodule another "
-                f"name, or map {name!r} to None to make the module itself public."
+                "defines it, so the module would hide the object once imported. Give the "
+                f"submodule another name, or map {name!r} to None to make the module itself public."
             )
 
     def load(name: str) -> object:
