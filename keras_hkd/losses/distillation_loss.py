@@ -1,0 +1,164 @@
+"""What all losses share: shapes are checked, the teacher is constant, arithmetic is float32."""
+
+import keras
+from keras import ops
+
+from keras_hkd.replicas import check_leading_axes, expand_to_rank
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class DistillationLoss:
+    """Base class: says how two tensors are compared, and knows nothing about detectors.
+
+    A subclass writes `compute(teacher, student, mask)`. It gets float32 tensors of equal shape, the
+    teacher's without gradient, and the mask as float32 weights or `None`, and returns a scalar.
+    Reductions go through `keras_hkd.replicas`, so that the loss of a batch does not depend on how
+    many devices share it.
+
+    Constructor arguments are keyword-only, kept as attributes of the same name, and returned by
+    `get_config`.
+
+    Attributes:
+        needs_equal_channels: False where the last axes of teacher and student may differ.
+        min_rank: the fewest axes that the loss makes sense for.
+        masks_channels: True where a mask may reach down to the last axis, False where the loss
+            reads that axis whole.
+
+    Example:
+
+    >>> class AbsoluteDifference(DistillationLoss):
+    ...     def compute(self, teacher, student, mask):
+    ...         return weighted_mean(ops.abs(teacher - student), mask)
+    >>> from keras_hkd.replicas import weighted_mean
+    >>> float(AbsoluteDifference()(ops.zeros((2, 3)), ops.ones((2, 3))))
+    1.0
+    """
+
+    needs_equal_channels = True
+    min_rank = 1
+    masks_channels = True
+
+    def __call__(self, teacher, student, *, mask=None):
+        """Compare a student's tensor with a teacher's.
+
+        Args:
+            teacher: tensor (batch, ..., channels) of any float type; gets no gradient.
+            student: tensor of the same shape.
+            mask: weights (zero or more, or booleans) with the leading axes of the tensors, for
+                instance (batch, n) for (batch, n, channels) or (batch, regions) for (batch,
+                regions, 7, 7, channels). What has weight 0 is not read and gets no gradient. `None`
+                weighs everything alike.
+
+        Returns:
+            A float32 scalar; 0 for an empty batch or where every weight is 0.
+
+        Raises:
+            ValueError: the shapes of teacher and student differ, have too few axes, or the mask
+                does not fit them.
+        """
+        teacher = ops.stop_gradient(_as_float32(teacher))
+        student = _as_float32(student)
+        self._check_shapes(tuple(teacher.shape), tuple(student.shape))
+        if mask is not None:
+            mask = ops.stop_gradient(_as_float32(mask))
+            self._check_mask(mask, student)
+            teacher = _blank(teacher, mask)
+            student = _blank(student, mask)
+        return self.compute(teacher, student, mask)
+
+    def compute(self, teacher, student, mask):
+        """The loss itself; to be written by the subclass.
+
+        Args:
+            teacher: float32 tensor without gradient, 0 where the mask is 0.
+            student: float32 tensor, 0 where the mask is 0.
+            mask: float32 weights on the leading axes, or `None`.
+
+        Returns:
+            A float32 scalar.
+
+        Raises:
+            NotImplementedError: in the base class.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement `compute(teacher, student, mask)`."
+        )
+
+    def get_config(self):
+        """The constructor's arguments.
+
+        Returns:
+            A dict that `from_config` takes.
+        """
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        """Build the loss from what `get_config` gave.
+
+        Args:
+            config: dict.
+
+        Returns:
+            A loss of this class.
+        """
+        return cls(**config)
+
+    def __repr__(self):
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
+    def _check_shapes(self, teacher, student):
+        name = type(self).__name__
+        received = f"Received: teacher {teacher}, student {student}."
+        if min(len(teacher), len(student)) < self.min_rank:
+            raise ValueError(
+                f"{name} needs tensors of at least {self.min_rank} axes (batch, ..., channels). "
+                f"{received}"
+            )
+        if len(teacher) != len(student):
+            raise ValueError(
+                f"{name} needs teacher and student tensors of the same shape; they have "
+                f"{len(teacher)} and {len(student)} axes. {received} "
+                "Reshape one of them: nothing is broadcast."
+            )
+        last = len(teacher) - 1
+        for axis, (a, b) in enumerate(zip(teacher, student, strict=True)):
+            if a == b or None in (a, b) or (axis == last and not self.needs_equal_channels):
+                continue
+            raise ValueError(
+                f"{name} needs teacher and student tensors of the same shape; axis {axis} differs. "
+                f"{received} " + _how_to_mend(axis, last, a)
+            )
+
+    def _check_mask(self, mask, student):
+        check_leading_axes(mask, student)
+        if mask.ndim == student.ndim and not self.masks_channels:
+            shape = tuple(student.shape)
+            raise ValueError(
+                f"{type(self).__name__} reads the last axis whole, so a mask weighs positions, not "
+                f"channels: for tensors of shape {shape} at most {shape[:-1]}. "
+                f"Received: mask of shape {tuple(mask.shape)}. Drop its last axis."
+            )
+
+
+def _how_to_mend(axis, last, teacher_size):
+    if axis == 0:
+        return "Give both models the same batch."
+    if axis == last:
+        return (
+            f"Project the student to the teacher's {teacher_size} channels first (for "
+            "instance with a 1x1 convolution)."
+        )
+    return (
+        "Read both at the same pyramid level of the same images, or resize the student's map first."
+    )
+
+
+def _as_float32(x):
+    return ops.cast(ops.convert_to_tensor(x), "float32")
+
+
+def _blank(x, mask):
+    # A zero weight times a NaN or an infinity would still be a NaN, in the value and the gradient.
+    return ops.where(expand_to_rank(mask, x.ndim) > 0, x, 0.0)

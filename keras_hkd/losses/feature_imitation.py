@@ -1,0 +1,42 @@
+"""FeatureImitation: mean squared difference of features."""
+
+import keras
+from keras import ops
+
+from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.replicas import weighted_mean
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class FeatureImitation(DistillationLoss):
+    """The student's features shall equal the teacher's: HKD's loss, and everybody's baseline.
+
+    `loss = mean((S - T)^2)` over all elements; with a mask the mean over the unmasked elements. 0,
+    with zero gradient, where student and teacher are equal.
+
+    The call takes `teacher` and `student`, tensors (batch, ..., channels) of one shape, and `mask`,
+    weights on their leading axes; see `DistillationLoss`, also for the errors raised.
+
+    Example:
+
+    >>> loss = FeatureImitation()
+    >>> float(loss(ops.zeros((1, 2, 2, 3)), 2 * ops.ones((1, 2, 2, 3))))
+    4.0
+
+    Reference:
+        Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015,
+        https://arxiv.org/abs/1412.6550
+    """
+
+    def compute(self, teacher, student, mask):
+        """Mean squared difference; the arguments are those of `DistillationLoss.compute`.
+
+        Args:
+            teacher: float32 tensor without gradient.
+            student: float32 tensor of the same shape.
+            mask: float32 weights on the leading axes, or `None`.
+
+        Returns:
+            A float32 scalar.
+        """
+        return weighted_mean(ops.square(student - teacher), mask)

@@ -1,0 +1,195 @@
+"""Means over the whole batch when `tf.distribute` splits it over replicas.
+
+Keras averages the losses of the replicas, each computed on its own share of the batch. A loss that
+divides by something that it counts (unmasked positions, people, teacher confidence) would divide by
+its own share's count, and two replicas would then take another step than one device on the same
+batch. The functions here make each replica return a share whose mean over replicas is the loss of
+the whole batch.
+
+On other backends than TensorFlow, outside `strategy.run` and with one replica they change nothing.
+Like every collective operation they must be reached by all replicas: never call them inside a
+`cond` or a `while_loop`.
+"""
+
+import math
+
+import keras
+from keras import ops
+
+
+def num_replicas():
+    """How many replicas share the batch: 1 unless called inside `tf.distribute.Strategy.run`.
+
+    Returns:
+        A Python int.
+
+    Example:
+
+    >>> num_replicas()
+    1
+    """
+    context = _replica_context()
+    return 1 if context is None else context.num_replicas_in_sync
+
+
+def sum_over_replicas(x):
+    """Sum of a tensor over all replicas, so that a count or a moment speaks of the whole batch.
+
+    Gradients pass through: the gradient of the mean of the replicas' losses stays exact for
+    statistics (such as a standard deviation) that are themselves differentiated.
+
+    Args:
+        x: tensor of the same shape on every replica.
+
+    Returns:
+        A tensor like `x`: the sum over replicas, or `x` itself where there is only one.
+
+    Example:
+
+    >>> float(sum_over_replicas(3.0))
+    3.0
+    """
+    context = _replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return x
+    import tensorflow as tf
+
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, x)
+
+
+def weighted_mean(values, weights=None):
+    """Mean of the whole batch, as this replica's share of it.
+
+    `num_replicas * sum(values * weights here) / sum(weights on all replicas)`: the mean over
+    replicas of this is the weighted mean over the whole batch, also when the replicas' totals
+    differ or one of them has none. The totals carry no gradient. Values of weight 0 are not read:
+    they may be infinite or NaN.
+
+    Args:
+        values: tensor (d1, ..., dk, ...), any unit.
+        weights: non-negative tensor (d1, ..., dk), the leading axes of `values`; over the trailing
+            axes the plain mean is taken. `None` is the plain mean over everything.
+
+    Returns:
+        A float32 scalar; 0 where the weights sum to 0 or there are no values.
+
+    Raises:
+        ValueError: the shape of `weights` is not the leading axes of `values`.
+
+    Example:
+
+    >>> float(weighted_mean([1.0, 2.0, 6.0], [1.0, 1.0, 0.0]))
+    1.5
+    """
+    values = _as_float32(values)
+    if weights is None:
+        return _plain_mean(values)
+    weights = ops.stop_gradient(_as_float32(weights))
+    check_leading_axes(weights, values, name="weights")
+    values = ops.where(expand_to_rank(weights, values.ndim) > 0, values, 0.0)
+    trailing = tuple(range(weights.ndim, values.ndim))
+    if trailing:
+        values = ops.mean(values, axis=trailing)
+    return global_ratio(ops.sum(values * weights), ops.sum(weights))
+
+
+def global_ratio(numerator, denominator, minimum=None):
+    """This replica's share of `sum(numerators) / sum(denominators)`, both summed over replicas.
+
+    Args:
+        numerator: scalar of this replica, differentiated.
+        denominator: non-negative scalar of this replica; carries no gradient.
+        minimum: lower bound for the denominator summed over replicas. `None`: the ratio is 0 where
+            that sum is 0.
+
+    Returns:
+        A float32 scalar whose mean over replicas is the ratio of the sums.
+
+    Example:
+
+    >>> float(global_ratio(1.0, 0.5, minimum=1.0))
+    1.0
+    """
+    numerator = _as_float32(numerator)
+    total = ops.stop_gradient(sum_over_replicas(_as_float32(denominator)))
+    if minimum is None:
+        ratio = ops.where(total > 0, numerator, 0.0) / ops.where(total > 0, total, 1.0)
+    else:
+        ratio = numerator / ops.maximum(total, minimum)
+    return ratio * num_replicas()
+
+
+def check_leading_axes(weights, values, name="mask"):
+    """Refuse weights that would broadcast over anything but the trailing axes of `values`.
+
+    Args:
+        weights: tensor or anything with a `shape`.
+        values: tensor or anything with a `shape`.
+        name: what the message calls the weights.
+
+    Raises:
+        ValueError: a static dimension of `weights` differs from that of `values`, or there are more
+            of them.
+
+    Example:
+
+    >>> check_leading_axes(ops.ones((2, 5)), ops.ones((2, 5, 3)))
+    """
+    shape, values_shape = tuple(weights.shape), tuple(values.shape)
+    fits = len(shape) <= len(values_shape) and all(
+        a == b for a, b in zip(shape, values_shape, strict=False) if None not in (a, b)
+    )
+    if not fits:
+        raise ValueError(
+            f"`{name}` must have the leading axes of the tensors that it weighs (it is spread over "
+            f"their trailing axes only): for tensors of shape {values_shape} "
+            f"for instance {values_shape[:-1]}. "
+            f"Received: {name} of shape {shape}. Drop its last axis or broadcast it yourself."
+        )
+
+
+def expand_to_rank(weights, rank):
+    """Append axes of length 1, so that weights on leading axes multiply a tensor of `rank` axes.
+
+    Args:
+        weights: tensor of at most `rank` axes.
+        rank: int.
+
+    Returns:
+        The weights with `rank` axes.
+
+    Example:
+
+    >>> tuple(expand_to_rank(ops.ones((2, 5)), 4).shape)
+    (2, 5, 1, 1)
+    """
+    for _ in range(rank - weights.ndim):
+        weights = ops.expand_dims(weights, -1)
+    return weights
+
+
+def _as_float32(x):
+    return ops.cast(ops.convert_to_tensor(x), "float32")
+
+
+def _plain_mean(values):
+    if num_replicas() == 1:
+        size = _static_size(values)
+        if size is None:
+            return ops.where(ops.size(values) > 0, ops.mean(values), 0.0)
+        return ops.mean(values) if size else ops.sum(values)
+    return global_ratio(ops.sum(values), ops.size(values))
+
+
+def _static_size(values):
+    shape = tuple(values.shape)
+    return None if None in shape else math.prod(shape)
+
+
+def _replica_context():
+    """The context of `tf.distribute`; None where no replica runs (building, other backends)."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    return tf.distribute.get_replica_context()
