@@ -1,0 +1,117 @@
+"""AdaptiveDistillation: class logits compared where mimicking or learning is hard (ADL)."""
+
+import keras
+from keras import ops
+
+from keras_hkd.losses import bernoulli
+from keras_hkd.losses.checks import in_range, one_of, positive
+from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.replicas import expand_to_rank, global_ratio
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class AdaptiveDistillation(DistillationLoss):
+    """Thousands of easy background anchors shall not drown the few that have something to teach.
+
+    Per anchor and class, with q = sigmoid(teacher / t), p = sigmoid(student / t), BCE the cross
+    entropy of p under q, H the entropy of q, and KL = BCE - H:
+
+        released:  w = (1 - exp(-BCE))^gamma
+                   term = w [ -alpha q log p - (1 - alpha) (1 - q) log(1 - p) ]
+        paper:     w = (1 - exp(-(KL + beta H)))^gamma
+                   term = w KL
+
+        loss = t^2 sum(terms) / N,    N = max(1, sum q^theta)
+
+    Sums run over the whole batch (all replicas), all anchors and classes. N depends on the teacher
+    alone. The weight w is not stopped: gradients flow through it. With alpha = 0.5 the released
+    form has its minimum, which is not 0, at p = q; with another alpha it pulls the student away
+    from the teacher. The paper form is 0, with zero gradient, exactly at p = q. Values and
+    gradients are finite for logits of +-50 and beyond; nothing is clipped.
+
+    The call takes `teacher` and `student`, logits (batch, ..., classes) of one shape, and `mask`,
+    weights on their leading axes, for instance (batch, anchors) with 0 at anchors in an ignore
+    band; see `DistillationLoss`, also for the errors. What is masked adds nothing to N either, so
+    that padding never changes the loss (the released kernel counts its ignored anchors in N).
+
+    Args:
+        alpha: in [0, 1], the share of the positive half of the released form's cross entropy.
+        gamma: at least 0, how sharply easy samples are weighed down; 0 weighs all alike.
+        theta: positive, how sharply N counts confident teacher scores only.
+        form: "released", as in the code that made the authors' models, or "paper".
+        beta: at least 0, the share of the teacher's entropy in the paper form's weight.
+        temperature: positive number t that divides the logits of both.
+
+    Raises:
+        ValueError: unknown form, or a number outside its range.
+        TypeError: something that is not a number.
+
+    Example:
+
+    >>> loss = AdaptiveDistillation()
+    >>> round(float(loss(ops.array([[0.0]]), ops.array([[0.0]]))), 4)  # 0.25 * log(2) / 2 / 1
+    0.0866
+
+    Reference:
+        Tang et al., "Learning Efficient Detector with Semi-supervised Adaptive Distillation",
+        BMVC 2019, https://arxiv.org/abs/1901.00366
+    """
+
+    def __init__(
+        self, *, alpha=0.5, gamma=2.0, theta=1.8, form="released", beta=1.5, temperature=1.0
+    ):
+        self.alpha = in_range("alpha", alpha, high=1.0)
+        self.gamma = in_range("gamma", gamma)
+        self.theta = positive("theta", theta)
+        self.form = one_of("form", form, ("released", "paper"))
+        self.beta = in_range("beta", beta)
+        self.temperature = positive("temperature", temperature)
+
+    def compute(self, teacher, student, mask):
+        """Sum of the weighted terms over the teacher's confidence.
+
+        Args:
+            teacher: float32 logits without gradient.
+            student: float32 logits of the same shape.
+            mask: float32 weights on leading axes, or `None`.
+
+        Returns:
+            A float32 scalar.
+        """
+        teacher, student = teacher / self.temperature, student / self.temperature
+        terms = (
+            self._released(teacher, student)
+            if self.form == "released"
+            else self._paper(teacher, student)
+        )
+        confidence = ops.power(ops.sigmoid(teacher), self.theta)
+        if mask is not None:
+            weights = expand_to_rank(mask, student.ndim)
+            terms, confidence = terms * weights, confidence * weights
+        loss = global_ratio(ops.sum(terms), ops.sum(confidence), minimum=1.0)
+        return self.temperature**2 * loss
+
+    def get_config(self):
+        return {
+            "alpha": self.alpha,
+            "gamma": self.gamma,
+            "theta": self.theta,
+            "form": self.form,
+            "beta": self.beta,
+            "temperature": self.temperature,
+        }
+
+    def _released(self, teacher, student):
+        weight = self._weight(bernoulli.cross_entropy(teacher, student))
+        return weight * bernoulli.cross_entropy(teacher, student, self.alpha, 1.0 - self.alpha)
+
+    def _paper(self, teacher, student):
+        divergence = bernoulli.divergence(teacher, student)
+        return self._weight(divergence + self.beta * bernoulli.entropy(teacher)) * divergence
+
+    def _weight(self, difficulty):
+        if self.gamma == 0:
+            return 1.0
+        # The slope of a root at 0 is infinite; the floor keeps gamma below 1 finite there.
+        floor = 1e-12 if self.gamma < 1 else 0.0
+        return ops.power(ops.maximum(-ops.expm1(-difficulty), floor), self.gamma)

@@ -1,0 +1,86 @@
+"""Checks of hyper-parameters: a fault is said at construction, not as NaN later."""
+
+import difflib
+import math
+import numbers
+
+
+def positive(name, value):
+    """Refuse what is not a finite number above 0.
+
+    Args:
+        name: the argument's name.
+        value: what the user gave.
+
+    Returns:
+        The value as float.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is not above 0, or not finite.
+
+    Example:
+
+    >>> positive("temperature", 3)
+    3.0
+    """
+    return in_range(name, value, low=0.0, open_low=True)
+
+
+def in_range(name, value, low=0.0, high=math.inf, open_low=False):
+    """Refuse what is not a finite number between two bounds.
+
+    Args:
+        name: the argument's name.
+        value: what the user gave.
+        low: smallest value allowed.
+        high: largest value allowed.
+        open_low: True where `low` itself is not allowed.
+
+    Returns:
+        The value as float.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is outside the bounds, or not finite.
+
+    Example:
+
+    >>> in_range("alpha", 0.5, high=1.0)
+    0.5
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"`{name}` must be a number. Received: {value!r} ({type(value).__name__}).")
+    value = float(value)
+    if not math.isfinite(value) or not low <= value <= high or (open_low and value == low):
+        bound = f"above {low:g}" if open_low else f"at least {low:g}"
+        bound += f" and at most {high:g}" if math.isfinite(high) else ""
+        raise ValueError(f"`{name}` must be a finite number {bound}. Received: {value!r}.")
+    return value
+
+
+def one_of(name, value, choices):
+    """Refuse a word that is none of the choices, and name the nearest.
+
+    Args:
+        name: the argument's name.
+        value: what the user gave.
+        choices: sequence of strings.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: it is not among the choices.
+
+    Example:
+
+    >>> one_of("form", "paper", ("released", "paper"))
+    'paper'
+    """
+    if value in choices:
+        return value
+    near = difflib.get_close_matches(str(value), choices, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    known = ", ".join(repr(choice) for choice in choices)
+    raise ValueError(f"`{name}` must be one of {known}. Received: {value!r}.{hint}")

@@ -1,0 +1,93 @@
+"""LogitDistillation: the softened class probabilities of the teacher as targets."""
+
+import keras
+from keras import ops
+
+from keras_hkd.losses import bernoulli
+from keras_hkd.losses.checks import one_of, positive
+from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.replicas import weighted_mean
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class LogitDistillation(DistillationLoss):
+    """The student shall give each class the probability that the teacher gives it.
+
+    With q and p the teacher's and the student's probabilities at temperature t, per row (a row is
+    everything before the last axis: an image, an anchor, a region)
+
+        softmax:  row = t^2 sum_c q_c log(q_c / p_c)
+        sigmoid:  row = t^2 sum_c [ q_c log(q_c / p_c) + (1 - q_c) log((1 - q_c) / (1 - p_c)) ]
+
+    and the loss is the mean over rows: over the batch for (batch, classes), over all anchors of the
+    batch for (batch, anchors, classes); with a mask the weighted mean over rows. The factor t^2
+    keeps the size of the gradient when t changes. 0, with zero gradient, where the logits are equal
+    (for softmax: equal up to a constant per row).
+
+    The call takes `teacher` and `student`, logits (batch, ..., classes) of one shape, and `mask`,
+    weights on their leading axes without the classes; see `DistillationLoss`, also for the errors.
+    Softmax over a single class is refused with a ValueError: it is 1 for every logit, so the loss
+    would be exactly 0 and teach nothing. One-class detectors need `activation="sigmoid"`.
+
+    Args:
+        activation: "softmax" for classes of which exactly one holds, "sigmoid" for independent
+            ones, as the heads of one-stage detectors have them.
+        temperature: positive number that divides the logits of both.
+
+    Raises:
+        ValueError: unknown activation, or the temperature is not positive.
+
+    Example:
+
+    >>> loss = LogitDistillation(temperature=1.0)
+    >>> round(float(loss(ops.array([[2.0, 0.0]]), ops.array([[0.0, 0.0]]))), 4)
+    0.3278
+
+    Reference:
+        Hinton et al., "Distilling the Knowledge in a Neural Network", 2015,
+        https://arxiv.org/abs/1503.02531
+    """
+
+    min_rank = 2
+    masks_channels = False
+
+    def __init__(self, *, activation="softmax", temperature=3.0):
+        self.activation = one_of("activation", activation, ("softmax", "sigmoid"))
+        self.temperature = positive("temperature", temperature)
+
+    def compute(self, teacher, student, mask):
+        """Mean over rows of the divergence between softened probabilities.
+
+        Args:
+            teacher: float32 logits without gradient, (batch, ..., classes).
+            student: float32 logits of the same shape.
+            mask: float32 weights on leading axes, or `None`.
+
+        Returns:
+            A float32 scalar.
+
+        Raises:
+            ValueError: softmax over one class.
+        """
+        divergence = _softmax_divergence if self.activation == "softmax" else _sigmoid_divergence
+        rows = divergence(teacher / self.temperature, student / self.temperature)
+        return self.temperature**2 * weighted_mean(rows, mask)
+
+    def get_config(self):
+        return {"activation": self.activation, "temperature": self.temperature}
+
+
+def _softmax_divergence(teacher, student):
+    if student.shape[-1] == 1:
+        raise ValueError(
+            "LogitDistillation with softmax over a single class is exactly 0 and teaches nothing. "
+            f"Received: logits of shape {tuple(student.shape)}. "
+            'Use LogitDistillation(activation="sigmoid"), or AdaptiveDistillation().'
+        )
+    teacher = ops.log_softmax(teacher, axis=-1)
+    student = ops.log_softmax(student, axis=-1)
+    return ops.sum(ops.exp(teacher) * (teacher - student), axis=-1)
+
+
+def _sigmoid_divergence(teacher, student):
+    return ops.sum(bernoulli.divergence(teacher, student), axis=-1)
