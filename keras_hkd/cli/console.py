@@ -1,0 +1,61 @@
+"""The two streams of every command: figures on standard output, talk about them on error.
+
+With `--json`, standard output holds one JSON object and nothing else, for other programs to read.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+
+import rich.console
+
+
+def messages() -> rich.console.Console:
+    """Give the console of progress, warnings and errors: the error stream, as it is at this moment.
+
+    Example:
+        >>> messages().stderr
+        True
+    """
+    return rich.console.Console(stderr=True)
+
+
+def figures() -> rich.console.Console:
+    """Give the console of results for people (tables): standard output, as it is at this moment.
+
+    Example:
+        >>> figures().stderr
+        False
+    """
+    return rich.console.Console()
+
+
+def print_json(values: Mapping[str, object]) -> None:
+    """Write results for programs: one JSON object on standard output.
+
+    Numbers that are not finite become null, since JSON has no word for them. NumPy scalars and
+    arrays become numbers and lists.
+
+    Args:
+        values: names to numbers, texts, lists or further mappings.
+
+    Example:
+        >>> print_json({"AP": 0.25, "MR2": float("nan")})
+        {
+          "AP": 0.25,
+          "MR2": null
+        }
+    """
+    print(json.dumps(_plain(values), indent=2, allow_nan=False), flush=True)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, bool | int | float | None) else str(value)

@@ -1,0 +1,117 @@
+"""The options that several commands share, each with one name, one meaning and one help text.
+
+A command names them in its signature:
+
+    def command(data: options.Data, seed: options.Seed = 0, config: options.Config = None): ...
+"""
+
+import os
+import pathlib
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from keras_hkd.cli.config_file import apply_config
+
+DETERMINISTIC_ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_DETERMINISTIC_OPS": "1"}
+
+
+def set_deterministic_environment(asked: bool) -> bool:
+    """Set what TensorFlow reads only once, while it loads (a typer callback of `--deterministic`).
+
+    Callbacks run before the command's body, and commands import TensorFlow in their body.
+
+    Args:
+        asked: whether the option was given.
+
+    Returns:
+        `asked`, unchanged.
+
+    Raises:
+        typer.BadParameter: if TensorFlow is loaded already without these settings.
+
+    Example:
+        >>> set_deterministic_environment(False)
+        False
+    """
+    if asked:
+        differs = any(os.environ.get(k) != v for k, v in DETERMINISTIC_ENVIRONMENT.items())
+        if differs and "tensorflow" in sys.modules:
+            settings = " ".join(f"{k}={v}" for k, v in DETERMINISTIC_ENVIRONMENT.items())
+            raise typer.BadParameter(
+                "TensorFlow is loaded already and reads its settings only once. "
+                f"Start a new process, or set {settings} in the environment of this one."
+            )
+        os.environ.update(DETERMINISTIC_ENVIRONMENT)
+    return asked
+
+
+Data = Annotated[
+    list[str],
+    typer.Option(
+        "--data",
+        metavar="PATH[:SPLIT]",
+        help="Labelled images: a folder or an annotation file, a split of it, or "
+        "`synthetic:train?num_images=200&seed=1`. May be repeated.",
+    ),
+]
+
+Val = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--val",
+        metavar="PATH[:SPLIT]",
+        help="Labelled images to measure on while training. May be repeated.",
+    ),
+]
+
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="The data's format, where it is not to be recognised."),
+]
+
+OnBadData = Annotated[
+    Literal["raise", "skip"],
+    typer.Option(
+        "--on-bad-data", help="Stop at the first faulty record, or skip, count and report them."
+    ),
+]
+
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="Fixes the weights drawn and the order of the data.")
+]
+
+Out = Annotated[
+    pathlib.Path, typer.Option("--out", metavar="DIR", help="The folder of the run's results.")
+]
+
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object on standard output, nothing else."),
+]
+
+Deterministic = Annotated[
+    bool,
+    typer.Option(
+        "--deterministic",
+        callback=set_deterministic_environment,
+        help="Repeat bit for bit, also over --resume; slower.",
+    ),
+]
+
+Strategy = Annotated[
+    Literal["mirrored"] | None,
+    typer.Option("--strategy", help="Train on all of the machine's devices at once."),
+]
+
+Config = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        is_eager=True,
+        callback=apply_config,
+        help="A YAML file of option names and values; flags given here win.",
+    ),
+]
