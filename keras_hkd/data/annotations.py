@@ -263,7 +263,7 @@ class Dataset:
                 f"Merged datasets must have the same class names, got {sorted(names)}."
             )
         _refuse_shared_files(datasets)
-        annotations = _with_unique_ids([a for dataset in datasets for a in dataset])
+        annotations = with_unique_ids([a for dataset in datasets for a in dataset])
         formats = dict.fromkeys(dataset.format for dataset in datasets)
         fields = (
             annotations,
@@ -304,7 +304,12 @@ def _refuse_shared_files(datasets: Sequence[Dataset]) -> None:
             seen[path] = dataset.source
 
 
-def _with_unique_ids(annotations: list[ImageAnnotation]) -> tuple[ImageAnnotation, ...]:
+def with_unique_ids(annotations: Sequence[ImageAnnotation]) -> tuple[ImageAnnotation, ...]:
+    """Number the images from 1 if two share an id, or if some ids are numbers and some text.
+
+    Args:
+        annotations: images of one dataset, maybe from several files.
+    """
     ids = [annotation.image_id for annotation in annotations]
     if len(set(ids)) == len(ids) and len({isinstance(i, str) for i in ids}) == 1:
         return tuple(annotations)

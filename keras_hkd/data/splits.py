@@ -1,0 +1,84 @@
+"""Parts of a dataset: a list of file names beside it, or the split that its records state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_hkd.data.annotations import BadDataError
+from keras_hkd.data.bad_records import BadRecords, RecordProblem, Unique
+from keras_hkd.data.records import ImageRecord, without_suffix
+from keras_hkd.data.text_files import read_text
+
+_FOLDERS = ("splits", "ImageSets/Main")
+
+
+def choose_split(
+    images: Sequence[ImageRecord], path: Path, split: str, bad: BadRecords
+) -> list[ImageRecord]:
+    """Take the images of a split, in the order of the records.
+
+    A list `splits/<split>.txt` (or VOC's `ImageSets/Main/<split>.txt`) in the dataset's folder, or
+    one folder up, comes first; else the records' own `split`.
+
+    Args:
+        images: all images.
+        path: the dataset's folder or file.
+        split: the name of the split.
+        bad: takes lines that name no image, or one that was named before.
+
+    Raises:
+        BadDataError: no such split; the message lists those that there are.
+    """
+    lists = _lists(path)
+    if split in lists:
+        return _listed(images, lists[split], bad)
+    chosen = [image for image in images if image.split == split]
+    if not chosen:
+        known = sorted({*lists, *(image.split for image in images if image.split)})
+        expected = f"one of {known}" if known else "splits/<split>.txt beside the data"
+        raise BadDataError(path, f"split {split!r}", f"expected {expected}, got {split!r}")
+    return chosen
+
+
+def _lists(path: Path) -> dict[str, Path]:
+    folder = path if path.is_dir() else path.parent
+    places = [base / name for base in (folder, folder.parent) for name in _FOLDERS]
+    files = [file for place in reversed(places) for file in place.glob("*.txt")]
+    return {file.stem: file for file in files}
+
+
+def _keys(file_name: str) -> tuple[str, ...]:
+    """Give the names by which a list may call an image: with or without folders and suffix."""
+    base = os.path.basename(file_name)
+    return tuple(dict.fromkeys((file_name, without_suffix(file_name), base, without_suffix(base))))
+
+
+def _listed(images: Sequence[ImageRecord], file: Path, bad: BadRecords) -> list[ImageRecord]:
+    positions: dict[str, list[int]] = {}
+    for position, image in enumerate(images):
+        for key in _keys(image.file_name):
+            positions.setdefault(key, []).append(position)
+    chosen, names = set(), Unique("image")
+    for index, line in enumerate(read_text(file).splitlines(), start=1):
+        name = line.strip().removeprefix("./")
+        if name:
+            with bad.record(file, f"line {index}"):
+                position = _position(name, positions)
+                names.add(images[position].file_name, f"line {index} or above")
+                chosen.add(position)
+    return [images[position] for position in sorted(chosen)]
+
+
+def _position(name: str, positions: dict[str, list[int]]) -> int:
+    found = next((positions[key] for key in _keys(name) if key in positions), [])
+    if not found:
+        raise RecordProblem(
+            f"must name an image of the annotations, got {name!r}: correct the line or delete it"
+        )
+    if len(found) > 1:
+        raise RecordProblem(
+            f"must name one image, but {name!r} fits {len(found)}: write it with its folder"
+        )
+    return found[0]
