@@ -1,0 +1,63 @@
+# Everything starts from a bare clone with python3, make and the package registry:
+#   make demo   trains and distils small detectors on synthetic scenes
+#   make test   runs the tests
+# Another Python: make PYTHON=python3.12 test
+
+PYTHON ?= python3
+WORKERS ?= 2
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help demo demo-teacher test lint doctest real benchmark-step install clean
+
+help:
+	@echo "make demo            distil on synthetic scenes, results in runs/demo (under 10 minutes)"
+	@echo "make demo-teacher    rebuild the teacher that the demo loads"
+	@echo "make test            run the tests on $(WORKERS) workers (WORKERS=4 for more)"
+	@echo "make lint            ruff, formatting, direction of imports"
+	@echo "make doctest         run the examples in the docstrings"
+	@echo "make real            the proof on photographs: hours, resumable, needs ../shared"
+	@echo "make benchmark-step  time of a distillation step, as ratios"
+	@echo "make install         make $(VENV) and install the package in it"
+	@echo "make clean           remove $(VENV) and what builds leave behind"
+
+install: $(INSTALLED)
+
+# The stamp is written last, so an interrupted installation is taken up again.
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "keras_hkd needs Python 3.11 or newer: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { echo "$(PYTHON) cannot make $(VENV); on Debian: apt install python3-venv" >&2; exit 1; }
+	$(RUN) -m pip install --disable-pip-version-check --constraint constraints.txt \
+		--editable ".[test,jax]"
+	@touch $@
+
+demo: $(INSTALLED)
+	$(RUN) examples/demo.py
+
+demo-teacher: $(INSTALLED)
+	$(RUN) benchmarks/demo_teacher.py
+
+test: $(INSTALLED)
+	$(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+lint: $(INSTALLED)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(VENV)/bin/lint-imports
+
+doctest: $(INSTALLED)
+	$(RUN) -m pytest --doctest-modules --numprocesses $(WORKERS) keras_hkd
+
+real: $(INSTALLED)
+	$(RUN) benchmarks/real_hkd.py
+
+benchmark-step: $(INSTALLED)
+	$(RUN) benchmarks/step_time.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
