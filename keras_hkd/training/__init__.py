@@ -1,0 +1,25 @@
+"""What `train` and `distill` share: settings, seeds, run folders, checkpoints, resume."""
+
+from keras_hkd._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "AveragedAdamW": "optimizer",
+        "Checkpoint": "checkpoint",
+        "DifferentRunError": "identity",
+        "DivergedError": "watch",
+        "RunFolder": "run_folder",
+        "RunFolderError": "run_folder",
+        "TrainingSettings": "settings",
+        "WarmupCosine": "warmup_cosine",
+        "atomic_write": None,
+        "averaged_weights": "ema",
+        "build_optimizer": "optimizer",
+        "enable_determinism": "seeds",
+        "set_seed": "seeds",
+        "strategy_scope": "strategy",
+        "train_model": "fit",
+        "training_scope": "scope",
+    },
+)

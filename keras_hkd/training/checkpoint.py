@@ -1,0 +1,204 @@
+"""Checkpoints of a run: one file each, whole or absent, enough to go on bit for bit."""
+
+import io
+import json
+import re
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_hkd.training import atomic_write
+from keras_hkd.training.identity import DifferentRunError, require_same
+
+_FILE_NAME = re.compile(r"epoch_(\d+)\.npz")
+_FORMAT_VERSION = 1
+# Keras numbers layers of one kind in the order in which a process builds them.
+_COUNTER = re.compile(r"_\d+(?=[_/]|$)")
+_OTHER_STUDENT = "It was written by another student: resume with the one that began the run."
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
+
+
+class SavedState(NamedTuple):
+    """What one checkpoint file holds.
+
+    Attributes:
+        facts: `epoch` (finished epochs), `history`, `identity` (what a resumed run must share) and
+            the `names` of the variables.
+        variables: arrays of the model, without the teacher's, then of the optimizer.
+    """
+
+    facts: dict
+    variables: list
+
+
+def checkpoint_variables(model) -> list:
+    """The variables that a checkpoint of `model` holds: never the teacher's.
+
+    Args:
+        model: a Keras model. Its own `checkpoint_variables` win; otherwise all its variables but
+            those of its `teacher`, if it has one.
+    """
+    own = getattr(model, "checkpoint_variables", None)
+    if own is not None:
+        return list(own() if callable(own) else own)
+    teacher = getattr(model, "teacher", None)
+    hidden = set() if teacher is None else {id(variable) for variable in teacher.variables}
+    return [variable for variable in model.variables if id(variable) not in hidden]
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Keras callback: after every epoch, write all that is needed to go on from there.
+
+    Args:
+        folder: where the files stand, named `epoch_0007.npz` after the number of finished epochs.
+        identity: what must be equal when a run resumes, such as settings, data hash and teacher
+            hash: plain values that JSON can hold.
+        history: dict of lists that another callback fills; a copy goes into every file.
+        keep: files kept; two at least, so that a damaged last one does not end a run.
+
+    Example:
+
+    >>> checkpoint = Checkpoint("runs/demo/checkpoints", identity={"data_hash": "1f0c"}, history={})
+    >>> checkpoint.keep
+    2
+    """
+
+    def __init__(self, folder, *, identity, history, keep=2):
+        super().__init__()
+        if keep < 2:
+            raise ValueError(
+                f"Expected keep >= 2, so that one damaged file is no loss. Received: keep={keep}"
+            )
+        self.folder = Path(folder)
+        self.identity = identity
+        self.history = history
+        self.keep = keep
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.save(epoch + 1)
+
+    def save(self, epoch: int) -> Path:
+        """Write the state after `epoch` finished epochs; gives the file's path."""
+        path = self.folder / f"epoch_{epoch:04d}.npz"
+        write_state(path, self.model, epoch, self.history, self.identity)
+        for old in list_checkpoints(self.folder)[self.keep :]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def restore(self, model) -> int:
+        """Bring `model` and its optimizer to the newest whole checkpoint; fill `history` from it.
+
+        A damaged file is reported as a warning, and the one before it is taken.
+
+        Args:
+            model: compiled, with its variables and those of its optimizer built.
+
+        Returns:
+            The number of finished epochs; 0 where there is no checkpoint.
+
+        Raises:
+            DifferentRunError: if the checkpoint does not belong to this run.
+            ValueError: if there are checkpoints and all of them are damaged.
+        """
+        atomic_write.remove_partial_files(self.folder)
+        state = read_newest(self.folder)
+        if state is None:
+            return 0
+        require_same(state.facts["identity"], atomic_write.plain(self.identity), self.folder)
+        _assign(model, state)
+        self.history.clear()
+        self.history.update(state.facts["history"])
+        return state.facts["epoch"]
+
+
+def list_checkpoints(folder: str | Path) -> list[Path]:
+    """Checkpoint files in `folder`, the newest first."""
+    folder = Path(folder)
+    files = [path for path in folder.glob("epoch_*.npz") if _FILE_NAME.fullmatch(path.name)]
+    return sorted(files, key=lambda path: int(_FILE_NAME.fullmatch(path.name)[1]), reverse=True)
+
+
+def write_state(path, model, epoch, history, identity) -> None:
+    """Write one checkpoint, all or nothing; see `Checkpoint` for the arguments."""
+    variables = _state_variables(model)
+    facts = {
+        "format_version": _FORMAT_VERSION,
+        "epoch": epoch,
+        "history": history,
+        "identity": identity,
+        "names": [variable.path for variable in variables],
+    }
+    text = json.dumps(atomic_write.plain(facts), allow_nan=False).encode()
+    arrays = {f"{i:05d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
+    with atomic_write.replacing(path) as partial, open(partial, "wb") as file:
+        np.savez(file, facts=np.frombuffer(text, np.uint8), **arrays)
+
+
+def read_state(path: str | Path) -> SavedState:
+    """Read one checkpoint whole; the checksum of every member is verified.
+
+    Raises:
+        ValueError: for a file that is damaged or not a checkpoint; names the file.
+    """
+    try:
+        with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as members:
+            facts = json.loads(members["facts"].tobytes())
+            variables = [members[f"{i:05d}"] for i in range(len(facts["names"]))]
+    except _DAMAGE as error:
+        raise ValueError(f"The checkpoint {path} is damaged: {error}") from error
+    if facts["format_version"] != _FORMAT_VERSION:
+        raise ValueError(
+            f"The checkpoint {path} has format {facts['format_version']}; this version of "
+            f"keras_hkd reads format {_FORMAT_VERSION}. Resume it with the version that wrote it."
+        )
+    return SavedState(facts, variables)
+
+
+def read_newest(folder: str | Path) -> SavedState | None:
+    """The newest whole checkpoint in `folder`; None if there is none. Damaged ones are reported.
+
+    Raises:
+        ValueError: if there are checkpoints and none is whole: to begin again in silence would
+            throw hours of work away without a word.
+    """
+    files = list_checkpoints(folder)
+    for number, path in enumerate(files):
+        try:
+            return read_state(path)
+        except ValueError as error:
+            before = files[number + 1 : number + 2]
+            outcome = f"Going on from {before[0].name}." if before else "There is none before it."
+            warnings.warn(f"{error}. {outcome}", RuntimeWarning, stacklevel=2)
+    if files:
+        raise ValueError(
+            f"All checkpoints in {folder} are damaged: {[path.name for path in files]}. Restore "
+            "them from a copy, or delete them to begin the run again."
+        )
+    return None
+
+
+def _state_variables(model):
+    return [*checkpoint_variables(model), *model.optimizer.variables]
+
+
+def _assign(model, state: SavedState) -> None:
+    variables, names = _state_variables(model), state.facts["names"]
+    if len(variables) != len(names):
+        raise DifferentRunError(
+            f"The checkpoint holds {len(names)} variables, this model and its optimizer have "
+            f"{len(variables)}. {_OTHER_STUDENT}"
+        )
+    for variable, name, value in zip(variables, names, state.variables, strict=True):
+        same_name = _COUNTER.sub("", variable.path) == _COUNTER.sub("", name)
+        if not same_name or tuple(variable.shape) != value.shape:
+            raise DifferentRunError(
+                f"The checkpoint holds {name!r} of shape {value.shape} where this model has "
+                f"{variable.path!r} of shape {tuple(variable.shape)}. {_OTHER_STUDENT}"
+            )
+    for variable, value in zip(variables, state.variables, strict=True):
+        variable.assign(value)

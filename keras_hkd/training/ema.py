@@ -1,0 +1,40 @@
+"""The moving average of the weights, which is what a run ends with and is judged by."""
+
+import contextlib
+from collections.abc import Iterator
+
+
+def moving_averages(optimizer) -> list[tuple[object, object]]:
+    """Pairs of (weight, its moving average) that the optimizer keeps; empty where it keeps none."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # under float16 loss scaling
+    if optimizer is None or not optimizer.use_ema or not optimizer.built:
+        return []
+    weights, averages = optimizer._trainable_variables, optimizer._model_variables_moving_average
+    return [pair for pair in zip(weights, averages, strict=True) if pair[1] is not None]
+
+
+@contextlib.contextmanager
+def averaged_weights(model) -> Iterator[None]:
+    """Put the moving averages in place of a model's weights for a while, then the weights back.
+
+    Validation during training then judges the weights that training would end with. The weights
+    come back bit for bit, so looking at a run does not change it.
+
+    Args:
+        model: a compiled Keras model whose optimizer has `use_ema=True`; with any other optimizer
+            nothing happens.
+    """
+    import keras
+
+    pairs = moving_averages(model.optimizer)
+    if not pairs or int(model.optimizer.iterations) == 0:
+        yield
+        return
+    kept = [keras.ops.convert_to_numpy(weight) for weight, _ in pairs]
+    try:
+        for weight, average in pairs:
+            weight.assign(average)
+        yield
+    finally:
+        for (weight, _), value in zip(pairs, kept, strict=True):
+            weight.assign(value)

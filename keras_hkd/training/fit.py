@@ -1,0 +1,118 @@
+"""Training that can be killed at any moment: what `keras-hkd train` and `distill` both call."""
+
+import contextlib
+import functools
+from pathlib import Path
+
+from keras_hkd.data import Augmentation, Dataset, steps_per_epoch, training_batches
+from keras_hkd.evaluation import evaluate_detector
+from keras_hkd.training.checkpoint import Checkpoint
+from keras_hkd.training.history import HistoryFile
+from keras_hkd.training.optimizer import build_optimizer
+from keras_hkd.training.progress import RichProgress
+from keras_hkd.training.run_folder import RunFolder
+from keras_hkd.training.seeds import enable_determinism
+from keras_hkd.training.settings import TrainingSettings
+from keras_hkd.training.validation import Validation
+from keras_hkd.training.watch import StopWhenDiverged
+
+
+def train_model(
+    model,
+    dataset: Dataset,
+    settings: TrainingSettings,
+    run_folder: RunFolder | str | Path,
+    *,
+    validation: Dataset | None = None,
+    resume: bool = False,
+    callbacks=(),
+    title: str = "student",
+) -> dict[str, list]:
+    """Train a detector alone, or a Distiller's student, with a checkpoint after every epoch.
+
+    A run killed at any moment goes on, with `resume=True`, from its last whole checkpoint on the
+    data that it would have seen; with `settings.deterministic` it ends with the weights of a run
+    that was never killed, bit for bit. At the end the weights are their moving average.
+
+    Args:
+        model: a `Detector` or a `Distiller`, built inside `training_scope(settings)`.
+        dataset: the training images.
+        settings: how to train.
+        run_folder: where `run.json`, `history.json` and the checkpoints go.
+        validation: images to measure on every `settings.validate_every` epochs.
+        resume: go on with the run in `run_folder`, if there is one.
+        callbacks: further Keras callbacks; what they add to an epoch's logs is recorded.
+        title: what the progress bar calls it.
+
+    Returns:
+        The history: dict of lists with one entry per epoch, over all sessions of the run.
+
+    Raises:
+        RunFolderError: if the folder holds a run and `resume` is False.
+        DifferentRunError: if it holds a run with other settings, data, teacher or student.
+        DivergedError: if the loss becomes NaN or infinite.
+    """
+    if settings.deterministic:
+        enable_determinism()
+    folder = run_folder if isinstance(run_folder, RunFolder) else RunFolder(run_folder)
+    num_steps = steps_per_epoch(dataset, settings.batch_size)
+    identity = _identity(model, dataset, settings)
+    folder.begin(identity, resume)
+    _compile(model, settings, num_steps)
+    history = {}
+    checkpoint = Checkpoint(folder.checkpoints, identity=identity, history=history)
+    first_epoch = checkpoint.restore(model)
+    if first_epoch == settings.epochs:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+        return history
+    watchers = [StopWhenDiverged(num_steps)]
+    if validation is not None and settings.validate_every:
+        measure = functools.partial(evaluate_detector, dataset=validation, progress=False)
+        watchers.append(Validation(measure, settings.validate_every))
+    record = HistoryFile(history, functools.partial(folder.write_json, "history.json"))
+    progress = RichProgress(
+        title,
+        epochs=settings.epochs,
+        steps_per_epoch=num_steps,
+        batch_size=settings.batch_size,
+    )
+    with contextlib.closing(progress):
+        model.fit(
+            _batches(dataset, settings, first_epoch),
+            epochs=settings.epochs,
+            initial_epoch=first_epoch,
+            steps_per_epoch=num_steps,
+            callbacks=[*watchers, *callbacks, record, checkpoint, progress],
+            verbose=0,
+        )
+    return history
+
+
+def _identity(model, dataset, settings):
+    return {
+        "settings": settings.decisive(),
+        "data_hash": dataset.content_hash,
+        "teacher_hash": getattr(model, "teacher_hash", None),
+    }
+
+
+def _batches(dataset, settings, first_epoch):
+    return training_batches(
+        dataset,
+        image_size=settings.image_size,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        first_epoch=first_epoch,
+        augmentation=Augmentation() if settings.augment else None,
+        cache=settings.cache,
+        ignore_regions=True,
+    )
+
+
+def _compile(model, settings, num_steps):
+    """Compile and build the optimizer, so that a checkpoint has variables to go into."""
+    strategy = getattr(model, "distribute_strategy", None)
+    with strategy.scope() if strategy is not None else contextlib.nullcontext():
+        optimizer = build_optimizer(settings, num_steps)
+        model.compile(optimizer=optimizer, jit_compile=settings.jit_compile)
+        model.optimizer.build(model.trainable_variables)

@@ -1,0 +1,83 @@
+"""Progress of a run on the error stream: a bar on a terminal, a line per epoch in a log."""
+
+import time
+
+import keras
+import rich.console
+import rich.progress
+
+
+class RichProgress(keras.callbacks.Callback):
+    """Keras callback: epoch, loss, images per second and time left.
+
+    Args:
+        title: what is being trained.
+        epochs: epochs of the whole run.
+        steps_per_epoch: batches in one epoch.
+        batch_size: images in one batch.
+        console: a rich console; the error stream by default, so that output can be piped.
+    """
+
+    def __init__(self, title, *, epochs, steps_per_epoch, batch_size, console=None):
+        super().__init__()
+        self.title = title
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.batch_size = batch_size
+        self.console = console or rich.console.Console(stderr=True)
+        self.bar = None
+
+    def on_train_begin(self, logs=None):
+        self.began, self.done = time.perf_counter(), 0
+        if self.console.is_terminal:
+            self.bar = _bar(self.console)
+            total = self.epochs * self.steps_per_epoch
+            self.task = self.bar.add_task(self.title, total=total, figures="")
+            self.bar.start()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.done += 1
+        if self.bar is not None:
+            completed = self.epoch * self.steps_per_epoch + batch + 1
+            self.bar.update(self.task, completed=completed, figures=self._figures(logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.bar is None:
+            seconds_left = (
+                (self.epochs - epoch - 1) * self.steps_per_epoch / self._steps_per_second()
+            )
+            left = f"{seconds_left / 60:.1f} min left"
+            self.console.print(f"{self.title}: {self._figures(logs)}, {left}", highlight=False)
+
+    def on_train_end(self, logs=None):
+        self.close()
+
+    def close(self):
+        """Give the terminal back; also to be called when training ends with an error."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def _figures(self, logs):
+        shown = [f"epoch {self.epoch + 1}/{self.epochs}"]
+        for name in ("loss", "val_AP"):
+            if name in (logs or {}):
+                shown.append(f"{name} {float(logs[name]):.4g}")
+        return ", ".join([*shown, f"{self._steps_per_second() * self.batch_size:.1f} images/s"])
+
+    def _steps_per_second(self):
+        return self.done / max(time.perf_counter() - self.began, 1e-9)
+
+
+def _bar(console):
+    return rich.progress.Progress(
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.TextColumn("{task.fields[figures]}"),
+        rich.progress.TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )

@@ -1,0 +1,174 @@
+"""One folder per run: what it was started with, how far it came, what came out."""
+
+import contextlib
+import datetime
+import importlib.metadata
+import json
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from keras_hkd.training import atomic_write
+from keras_hkd.training.identity import require_same
+
+_PACKAGES = ("tensorflow", "keras", "keras-cv", "numpy")
+
+
+class RunFolderError(ValueError):
+    """A folder holds a run already, or a record that cannot be read."""
+
+
+class RunFolder:
+    """A folder that belongs to one run, with its record in `run.json`.
+
+    Args:
+        path: the folder; made when the run begins.
+        inputs: what the run was asked for beyond its settings, such as the method and the names of
+            teacher and student. A run resumes only with the same.
+        command: the words that started it; those of this process by default.
+
+    Example:
+
+    >>> import tempfile
+    >>> run = RunFolder(Path(tempfile.mkdtemp()) / "run", inputs={"method": "hkd"})
+    >>> run.begin({"seed": 0})
+    >>> run.finish({"AP": 0.5})
+    >>> RunFolder(run.path).is_finished, run.read_json("metrics.json")
+    (True, {'AP': 0.5})
+    """
+
+    def __init__(self, path, *, inputs=None, command=None):
+        self.path = Path(path)
+        self.inputs = atomic_write.plain(dict(inputs or {}))
+        self.command = list(sys.argv if command is None else command)
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a run ended here with results."""
+        return self._record().get("status") == "finished"
+
+    def require_free(self, resume: bool = False) -> None:
+        """Refuse, before hours are spent on it, a folder that `begin` would refuse.
+
+        Raises:
+            RunFolderError: if the folder holds a run and `resume` is False.
+            DifferentRunError: with `resume`, if it holds a run with other `inputs`.
+        """
+        record = self._record()
+        if not record:
+            return
+        if not resume:
+            raise RunFolderError(
+                f"{self.path} already holds a run ({record.get('status')}, started with: "
+                f"{' '.join(record.get('command', []))}). Resume it (--resume, or resume=True), or "
+                "choose another folder."
+            )
+        require_same({"inputs": record.get("inputs")}, {"inputs": self.inputs}, self.path)
+
+    def begin(self, identity: dict, resume: bool = False) -> None:
+        """Write `run.json`, or check it when an earlier run is resumed.
+
+        Args:
+            identity: what decides the result (settings, seed, data hash, teacher hash).
+            resume: go on with the run that the folder holds, if it holds one.
+
+        Raises:
+            RunFolderError: if the folder holds a run and `resume` is False.
+            DifferentRunError: with `resume`, if it holds a run with another identity.
+        """
+        self.require_free(resume)
+        atomic_write.remove_partial_files(self.path)
+        identity = atomic_write.plain(identity)
+        record = self._record()
+        if record:
+            require_same({key: record.get(key) for key in identity}, identity, self.path)
+        else:
+            record = {"command": self.command, "inputs": self.inputs, **identity, "sessions": []}
+        record["status"] = "running"
+        record["sessions"].append({"started": _now(), "command": self.command, **versions()})
+        self.write_json("run.json", record)
+
+    def finish(self, results: dict, **timing: float) -> None:
+        """Write the results to `metrics.json` and close the record.
+
+        Args:
+            results: what `metrics.json` is to hold.
+            **timing: durations for the record, with the unit in the name (`training_seconds`).
+        """
+        self.write_json("metrics.json", results)
+        self.write_json(
+            "run.json", {**self._record(), "status": "finished", "finished": _now(), **timing}
+        )
+
+    def write_json(self, name: str, value: object) -> Path:
+        """Write a JSON file into the folder, all or nothing; gives its path."""
+        atomic_write.write_json(self.path / name, value)
+        return self.path / name
+
+    def read_json(self, name: str) -> dict:
+        """Read a JSON file of the folder."""
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+    def save_model(self, model, name: str) -> Path:
+        """Save a Keras model without its optimizer into the folder, all or nothing."""
+        with atomic_write.replacing(self.path / name) as partial, without_optimizer(model):
+            model.save(partial)
+        return self.path / name
+
+    def _record(self) -> dict:
+        path = self.path / "run.json"
+        if not path.exists():
+            return {}
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunFolderError(
+                f"{path} is not a record that keras_hkd wrote ({error}). Choose another folder."
+            ) from error
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide what a run computes.
+
+    Example:
+
+    >>> sorted(versions())
+    ['keras', 'keras_cv', 'keras_hkd', 'numpy', 'python', 'tensorflow']
+    """
+    import keras_hkd
+
+    found = {"python": platform.python_version(), "keras_hkd": keras_hkd.__version__}
+    for package in _PACKAGES:
+        try:
+            found[package.replace("-", "_")] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package.replace("-", "_")] = "not installed"
+    return found
+
+
+@contextlib.contextmanager
+def without_optimizer(model) -> Iterator[None]:
+    """Make a compiled model look uncompiled for a while, so that it is saved at its own size.
+
+    Adam's slots and the moving average are three times the weights, and Keras's `.keras` format
+    has no option to leave them out.
+    """
+    optimizer, compiled = getattr(model, "optimizer", None), getattr(model, "compiled", False)
+    if not compiled:
+        yield
+        return
+    try:
+        model.optimizer, model.compiled = None, False
+        yield
+    finally:
+        model.optimizer, model.compiled = optimizer, compiled
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,50 @@
+"""Where variables live: on one device, or mirrored on every device of this machine."""
+
+import contextlib
+
+
+def strategy_scope(name: str | None) -> contextlib.AbstractContextManager:
+    """Scope in which detectors, Distiller and optimizer must be built for data-parallel training.
+
+    Args:
+        name: None for one device; "mirrored" for `tf.distribute.MirroredStrategy` over all GPUs,
+            or over all logical CPU devices where there is no GPU.
+
+    Returns:
+        A context manager that gives the number of replicas.
+
+    Raises:
+        ValueError: for another name, or a backend other than TensorFlow.
+
+    Example:
+
+    >>> with strategy_scope(None) as num_replicas:
+    ...     num_replicas
+    1
+    """
+    if name is None:
+        return contextlib.nullcontext(1)
+    if name != "mirrored":
+        raise ValueError(f'Expected strategy to be None or "mirrored". Received: {name!r}')
+    return _mirrored_scope()
+
+
+@contextlib.contextmanager
+def _mirrored_scope():
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            'strategy="mirrored" needs the TensorFlow backend (KERAS_BACKEND=tensorflow). '
+            f"Received: backend {keras.backend.backend()!r}"
+        )
+    import tensorflow
+
+    # MirroredStrategy() alone would take only the first of several logical CPU devices.
+    for kind in ("GPU", "CPU"):
+        devices = [device.name for device in tensorflow.config.list_logical_devices(kind)]
+        if devices:
+            break
+    strategy = tensorflow.distribute.MirroredStrategy(devices)
+    with strategy.scope():
+        yield strategy.num_replicas_in_sync

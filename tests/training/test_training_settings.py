@@ -1,0 +1,52 @@
+import dataclasses
+import json
+
+import pytest
+
+from keras_hkd.training import TrainingSettings
+
+
+def test_survives_json():
+    settings = TrainingSettings(epochs=3, image_size=(64, 96), ema_momentum=None, augment=False)
+    assert TrainingSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+
+
+def test_to_dict_names_every_setting():
+    names = {field.name for field in dataclasses.fields(TrainingSettings)}
+    assert set(TrainingSettings(epochs=1).to_dict()) == names
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", 1.5),
+        ("epochs", True),
+        ("batch_size", 0),
+        ("seed", -1),
+        ("learning_rate", 0.0),
+        ("weight_decay", -1.0),
+        ("warmup_epochs", -1),
+        ("final_learning_rate_fraction", 1.5),
+        ("global_clip_norm", 0.0),
+        ("ema_momentum", 1.0),
+        ("image_size", (256,)),
+        ("image_size", (16, 256)),
+        ("strategy", "tpu"),
+        ("validate_every", -1),
+    ],
+)
+def test_refuses_what_cannot_be_trained_with(name, value):
+    with pytest.raises(ValueError, match=f"{name}.*Received"):
+        TrainingSettings(**{"epochs": 1, name: value})
+
+
+def test_an_unknown_name_shows_the_nearest():
+    with pytest.raises(ValueError, match="'learning_rat'.*'learning_rate'"):
+        TrainingSettings.from_dict({"epochs": 1, "learning_rat": 0.1})
+
+
+def test_only_what_changes_no_weight_is_not_decisive():
+    settings = TrainingSettings(epochs=2, validate_every=1, cache=False)
+    assert settings.decisive() == TrainingSettings(epochs=2).decisive()
+    assert settings.decisive() != TrainingSettings(epochs=3).decisive()
