@@ -6,6 +6,10 @@ its own share's count, and two replicas would then take another step than one de
 batch. The functions here make each replica return a share whose mean over replicas is the loss of
 the whole batch.
 
+Keras sums the replicas' gradients, and its own `Loss` objects divide themselves by the number of
+replicas. Whoever adds one of these shares to a model's total loss has to do the same:
+`total += share / num_replicas()`.
+
 On other backends than TensorFlow, outside `strategy.run` and with one replica they change nothing.
 Like every collective operation they must be reached by all replicas: never call them inside a
 `cond` or a `while_loop`.
