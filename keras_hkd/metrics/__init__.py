@@ -1,0 +1,32 @@
+"""How good detections are: average precision and log-average miss rate, in NumPy.
+
+Metrics know boxes, not models: they take ground truth and detections, from memory or from files,
+and load neither Keras nor TensorFlow. `as_ground_truth` and `as_detections` say which forms are
+taken.
+"""
+
+from keras_hkd._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Detections": "detections",
+        "FewImagesWarning": "miss_rate",
+        "GroundTruth": "ground_truth",
+        "MatchResult": "matching",
+        "MissRateCurve": "miss_rate",
+        "Protocol": "protocols",
+        "Subset": "subsets",
+        "as_detections": "detections",
+        "as_ground_truth": "ground_truth",
+        "coco_average_precision": "average_precision",
+        "get_protocol": "protocols",
+        "log_average_miss_rate": "miss_rate",
+        "match_detections": "matching",
+        "miss_rate_curve": "miss_rate",
+        "miss_rates": "miss_rate",
+        "protocol_names": "protocols",
+        "read_detections": "files",
+        "read_ground_truth": "files",
+    },
+)

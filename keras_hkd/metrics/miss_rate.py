@@ -1,0 +1,236 @@
+"""Miss rate against false positives per image, and its log-average MR-2."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+
+import numpy as np
+
+from keras_hkd.metrics.caller import stack_level_of_caller
+from keras_hkd.metrics.detections import Detections, as_detections
+from keras_hkd.metrics.ground_truth import GroundTruth, as_ground_truth, person_category
+from keras_hkd.metrics.kaist import is_day
+from keras_hkd.metrics.matching import Overlaps, rank_order, ranks_within_image
+from keras_hkd.metrics.protocols import Protocol, get_protocol
+from keras_hkd.metrics.subsets import Subset
+
+
+class FewImagesWarning(UserWarning):
+    """Fewer than 100 images: one false positive is already more than 0.01 per image."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MissRateCurve:
+    """Miss rate as the score threshold falls: one point per detection that counts.
+
+    Args:
+        false_positives_per_image: `(n,)`, ascending.
+        miss_rates: `(n,)`, descending, in [0, 1].
+        scores: `(n,)`, descending: the threshold at each point.
+        references: false positives per image at which the protocol reads the curve.
+        reference_miss_rates: miss rate at each of them.
+        num_people: people who count, found or not; nan-valued curves have 0.
+        num_images: all images, with or without people.
+        log_average: MR-2, in [0, 1]; nan if nobody counts.
+    """
+
+    false_positives_per_image: np.ndarray
+    miss_rates: np.ndarray
+    scores: np.ndarray
+    references: np.ndarray
+    reference_miss_rates: np.ndarray
+    num_people: int
+    num_images: int
+    log_average: float
+
+
+def log_average_miss_rate(
+    ground_truth, detections, protocol="citypersons", subset="reasonable", category_id=None
+) -> float:
+    """The pedestrian field's headline number, MR-2: how many people are missed; lower is better.
+
+    `MR-2 = exp(mean over the protocol's nine false positives per image of log(miss rate))`.
+
+    At a reference the miss rate is that of the last detection whose false positives per image are
+    not above it. With fewer than 100 images a first false positive is already above 0.01; if the
+    best detection is one, the official codes read the curve's end there, so the lowest miss rate.
+    Where nothing is missed at some reference MR-2 is 0 (Caltech: at least 1e-10 is assumed missed).
+
+    Args:
+        ground_truth: see `as_ground_truth`. Where visible boxes are not known visibility is 1.
+        detections: see `as_detections`.
+        protocol: "citypersons", "kaist", "caltech" (unverified) or a `Protocol`.
+        subset: one of the protocol's subsets by name, or a `Subset`. KAIST: "all", "day", "night".
+        category_id: the people's category, boxes and detections of others being left out; if None
+            the one named "person" or "pedestrian", else 1.
+
+    Returns:
+        A fraction in [0, 1]; nan if nobody counts.
+
+    Raises:
+        ValueError: unknown protocol or subset, or bad records.
+
+    Example:
+        >>> truth = [{"image_id": i, "boxes": [[0, 0, 40, 100]]} for i in range(100)]
+        >>> found = [{"image_id": i, "bbox": [0, 0, 40, 100], "score": 0.9} for i in range(75)]
+        >>> round(log_average_miss_rate(truth, found), 6)
+        0.25
+    """
+    return miss_rate_curve(ground_truth, detections, protocol, subset, category_id).log_average
+
+
+def miss_rates(
+    ground_truth, detections, protocol="citypersons", category_id=None
+) -> dict[str, float]:
+    """Log-average miss rate of every subset of a protocol; see `log_average_miss_rate`.
+
+    Args:
+        ground_truth: see `as_ground_truth`.
+        detections: see `as_detections`.
+        protocol: "citypersons", "kaist", "caltech" (unverified) or a `Protocol`.
+        category_id: see `log_average_miss_rate`.
+
+    Returns:
+        `{subset name: fraction}`.
+
+    Example:
+        >>> truth = [{"image_id": i, "boxes": [[0, 0, 40, 100]]} for i in range(100)]
+        >>> sorted(miss_rates(truth, []))
+        ['all', 'heavy_occlusion', 'reasonable', 'reasonable_small']
+    """
+    protocol = get_protocol(protocol)
+    scorer = _Scorer(ground_truth, detections, protocol, category_id)
+    return {subset.name: scorer.curve(subset).log_average for subset in protocol.subsets}
+
+
+def miss_rate_curve(
+    ground_truth, detections, protocol="citypersons", subset="reasonable", category_id=None
+) -> MissRateCurve:
+    """The whole curve behind `log_average_miss_rate`, to plot; same arguments.
+
+    Example:
+        >>> truth = [{"image_id": i, "boxes": [[0, 0, 40, 100]]} for i in range(100)]
+        >>> found = [{"image_id": 0, "bbox": [0, 0, 40, 100], "score": 0.9}]
+        >>> miss_rate_curve(truth, found).miss_rates.tolist()
+        [0.99]
+    """
+    protocol = get_protocol(protocol)
+    subset = protocol.subset(subset)
+    return _Scorer(ground_truth, detections, protocol, category_id).curve(subset)
+
+
+class _Scorer:
+    """Ground truth and detections of one category, made ready for a protocol's subsets."""
+
+    def __init__(self, ground_truth, detections, protocol: Protocol, category_id):
+        truth = as_ground_truth(ground_truth)
+        found = as_detections(detections, truth)
+        if category_id is None:
+            category_id = person_category(truth)
+        found = found.select(found.category_ids == category_id)
+        found = found.select(rank_order(found))
+        if protocol.max_detections is not None:
+            ranks = ranks_within_image(found.image_index)
+            found = found.select(ranks < protocol.max_detections)
+        if protocol.aspect_ratio is not None:
+            found = dataclasses.replace(found, boxes=_reshaped(found.boxes, protocol.aspect_ratio))
+        self.protocol = protocol
+        self.truth: GroundTruth = truth.select(truth.category_ids == category_id)
+        self.found: Detections = found
+        self._overlaps = None
+        _warn_of_few_images(truth.num_images, protocol)
+
+    def curve(self, subset: Subset) -> MissRateCurve:
+        """The curve of one subset."""
+        protocol, truth, found = self.protocol, self.truth, self.found
+        ignored = subset.ignored(truth, protocol.image_bounds, protocol.include_max_height)
+        in_use = self._images(subset)
+        judged = in_use[found.image_index]
+        if protocol.height_tolerance is not None:
+            judged &= subset.keeps_height(found.boxes[:, 3], protocol.height_tolerance)
+        result = self._overlaps_for(ignored).match(ignored, protocol.iou_threshold, judged)
+        hit = result.true_positive
+        if protocol.zero_id_is_no_match:
+            zero_rows = np.flatnonzero(truth.annotation_ids == 0)
+            hit = hit & ~np.isin(result.matched, zero_rows)
+        people = ~ignored & in_use[truth.image_index]
+        if protocol.skips_images_without_detections:
+            has_detections = np.zeros(truth.num_images, bool)
+            has_detections[found.image_index] = True
+            people &= has_detections[truth.image_index]
+        counts = judged & ~result.ignored
+        return _curve(
+            hit[counts], found.scores[counts], int(people.sum()), int(in_use.sum()), protocol
+        )
+
+    def _images(self, subset: Subset) -> np.ndarray:
+        if subset.images == "all":
+            return np.ones(self.truth.num_images, bool)
+        day = is_day(self.truth)
+        return day if subset.images == "day" else ~day
+
+    def _overlaps_for(self, ignored: np.ndarray) -> Overlaps:
+        ratio = self.protocol.aspect_ratio
+        if ratio is not None:  # people, not ignore regions, are reshaped: differs by subset
+            boxes = np.where(ignored[:, None], self.truth.boxes, _reshaped(self.truth.boxes, ratio))
+            return Overlaps.between(dataclasses.replace(self.truth, boxes=boxes), self.found)
+        if self._overlaps is None:
+            self._overlaps = Overlaps.between(self.truth, self.found)
+        return self._overlaps
+
+
+def _curve(hit, scores, num_people, num_images, protocol: Protocol) -> MissRateCurve:
+    order = np.argsort(-scores, kind="stable")
+    hit, scores = hit[order], scores[order]
+    references = np.array(protocol.references)
+    if not num_people or not num_images:
+        nothing = np.full(len(references), math.nan)
+        empty = np.zeros(0)
+        return MissRateCurve(empty, empty, empty, references, nothing, 0, num_images, math.nan)
+    per_image = np.cumsum(~hit) / num_images
+    recall = np.cumsum(hit) / num_people
+    last = np.searchsorted(per_image, references, side="right") - 1
+    if len(recall):
+        at_references = 1 - recall[last]
+        if protocol.below_the_curve == "one":
+            at_references = np.where(last < 0, 1.0, at_references)
+    else:
+        at_references = np.ones(len(references))
+    with np.errstate(divide="ignore"):  # nothing missed: log 0, and MR-2 becomes 0
+        logs = np.log(np.maximum(at_references, protocol.min_miss_rate))
+    return MissRateCurve(
+        false_positives_per_image=per_image,
+        miss_rates=1 - recall,
+        scores=scores,
+        references=references,
+        reference_miss_rates=at_references,
+        num_people=num_people,
+        num_images=num_images,
+        log_average=float(np.exp(np.mean(logs))),
+    )
+
+
+def _reshaped(boxes: np.ndarray, aspect_ratio: float) -> np.ndarray:
+    """Boxes (left, top, width, height) of that width / height; centre and height stay."""
+    left, top, width, height = boxes.T
+    new_width = height * aspect_ratio
+    return np.stack([left + (width - new_width) / 2, top, new_width, height], axis=1)
+
+
+def _warn_of_few_images(num_images: int, protocol: Protocol) -> None:
+    if num_images * protocol.references[0] >= 1:
+        return
+    rule = {
+        "lowest": "if the best detection is a false positive, the lowest miss rate of all is read "
+        "there, as the official code does, which flatters the detector",
+        "one": "if the best detection is a false positive, a miss rate of 1 is read there",
+    }[protocol.below_the_curve]
+    warnings.warn(
+        f"MR-2 over {num_images} images: one false positive is already "
+        f"{1 / max(num_images, 1):.3g} per image, above the lowest reference "
+        f"{protocol.references[0]:g}; {rule}. Use 100 images or more to compare detectors.",
+        FewImagesWarning,
+        stacklevel=stack_level_of_caller(),
+    )
