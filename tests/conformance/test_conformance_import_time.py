@@ -1,0 +1,94 @@
+"""What loads when: help at once, inference without training code, scoring without Keras."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from keras_hkd.cli.main import COMMANDS
+
+HEAVY = {"tensorflow", "keras", "keras_cv", "keras_hub", "keras_core", "jax", "torch", "numpy"}
+REPORT_MODULES = "\nimport sys, json\nprint('MODULES=' + json.dumps(list(sys.modules)))"
+HELP = """
+from keras_hkd.cli.main import main
+try:
+    main({arguments!r})
+except SystemExit as left:
+    assert left.code == 0, left.code
+"""
+
+pytestmark = pytest.mark.own_process
+
+
+def modules_after(source: str) -> set[str]:
+    """Run code in a fresh Python and give the names of all modules that it loaded."""
+    done = subprocess.run(
+        [sys.executable, "-c", source + REPORT_MODULES], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.splitlines()[-1]
+    return set(json.loads(last.removeprefix("MODULES=")))
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    loaded = modules_after("import keras_hkd; dir(keras_hkd); keras_hkd.__version__")
+    assert not loaded & HEAVY
+    assert {name for name in loaded if name.startswith("keras_hkd")} == {
+        "keras_hkd",
+        "keras_hkd._lazy",
+    }
+
+
+def test_help_loads_nothing_heavy_and_no_command():
+    loaded = modules_after(HELP.format(arguments=["--help"]))
+    assert not loaded & HEAVY
+    assert not loaded & {f"keras_hkd.cli.{name}" for name in COMMANDS}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_loads_no_framework(command):
+    loaded = modules_after(HELP.format(arguments=[command, "--help"]))
+    assert not loaded & (HEAVY - {"numpy"})
+
+
+def test_help_costs_about_a_second():
+    # Processor time of the child, so that a busy machine does not fail the test.
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, "-c", HELP.format(arguments=["--help"])],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert seconds < 1.5
+
+
+def test_scoring_loads_no_framework():
+    loaded = modules_after(
+        "import keras_hkd.cli.score\n"
+        "import keras_hkd.metrics as metrics\n"
+        "[getattr(metrics, name) for name in metrics.__all__]"
+    )
+    assert not loaded & (HEAVY - {"numpy"})
+
+
+def test_reading_annotations_loads_no_framework():
+    loaded = modules_after("from keras_hkd.data import load_dataset")
+    assert not loaded & (HEAVY - {"numpy"})
+
+
+def test_inference_loads_no_training_code():
+    loaded = modules_after(
+        "import keras_hkd\n"
+        "keras_hkd.load_detector\n"
+        "[getattr(keras_hkd.evaluation, name) for name in keras_hkd.evaluation.__all__]"
+    )
+    training = ("training", "distillation", "methods", "hierarchies", "losses")
+    assert not [
+        name for name in loaded if name.startswith(tuple(f"keras_hkd.{t}" for t in training))
+    ]

@@ -1,0 +1,76 @@
+"""Every public name: it resolves, it explains itself, and Keras finds it again in a saved file."""
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import keras_hkd
+
+# Bases that nobody saves: only what derives from them can be built.
+ABSTRACT = {"keras_hkd.detectors.detector.Detector"}
+
+
+def packages() -> list[str]:
+    found = pkgutil.walk_packages(keras_hkd.__path__, "keras_hkd.")
+    return ["keras_hkd", *(module.name for module in found if module.ispkg)]
+
+
+def modules() -> list[str]:
+    return [module.name for module in pkgutil.walk_packages(keras_hkd.__path__, "keras_hkd.")]
+
+
+@pytest.mark.parametrize("package", packages())
+def test_every_listed_name_resolves_and_explains_itself(package):
+    module = importlib.import_module(package)
+    assert module.__doc__, f"{package} has no docstring"
+    for name in getattr(module, "__all__", []):
+        value = getattr(module, name)
+        if inspect.isclass(value) or inspect.isroutine(value) or inspect.ismodule(value):
+            assert inspect.getdoc(value), f"{package}.{name} has no docstring"
+
+
+@pytest.mark.parametrize("package", [name for name in packages() if name != "keras_hkd.cli"])
+def test_every_package_lists_its_names(package):
+    module = importlib.import_module(package)
+    assert module.__all__ == sorted(module.__all__)
+    assert set(module.__all__) <= set(dir(module))
+    assert not [name for name in module.__all__ if name.startswith("_")]
+
+
+def test_the_pinned_names_are_where_other_tools_look():
+    for name in ("Pyramid", "Region", "ClassTower", "ClassLogits", "Boxes"):
+        assert inspect.isclass(getattr(keras_hkd.hierarchies, name))
+    for name in (
+        "FeatureImitation",
+        "PearsonCorrelation",
+        "LogitDistillation",
+        "AdaptiveDistillation",
+    ):
+        assert inspect.isclass(getattr(keras_hkd.losses, name))
+    parameters = inspect.signature(keras_hkd.Distiller.__init__).parameters
+    assert list(parameters)[1:6] == [
+        "teacher",
+        "student",
+        "distillation_losses",
+        "distillation_loss_weights",
+        "student_loss_weight",
+    ]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_keras_objects_are_registered_under_our_name(name):
+    import keras
+
+    module = importlib.import_module(name)
+    for value in vars(module).values():
+        if (
+            inspect.isclass(value)
+            and value.__module__ == name
+            and not value.__name__.startswith("_")
+            and callable(getattr(value, "get_config", None))
+            and f"{name}.{value.__name__}" not in ABSTRACT
+        ):
+            registered = keras.saving.get_registered_name(value)
+            assert registered == f"keras_hkd>{value.__name__}", f"{name}.{value.__name__}"
