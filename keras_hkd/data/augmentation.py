@@ -14,7 +14,6 @@ _RGB_TO_YIQ = np.array(
     [[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]]
 )
 _YIQ_TO_RGB = np.linalg.inv(_RGB_TO_YIQ)
-_MID_GREY = 127.5
 _NUM_DRAWS = 11
 
 
@@ -34,7 +33,7 @@ class Augmentation:
         aspect: lowest and highest factor on width over height, drawn log-uniformly.
         translate: largest shift, as a fraction of the frame, on top of the free placement.
         brightness: largest amount added to or taken from all channels, as a fraction of 255.
-        contrast: largest relative change of the distance from mid grey.
+        contrast: largest relative change of the distance from grey 114.
         saturation: largest relative change of the distance from grey.
         hue: largest turn of the colours, as a fraction of the colour circle.
         min_visible: smallest fraction of a box's area within the frame that keeps the label.
@@ -78,7 +77,7 @@ class View:
         offsets: float32 `(b, 2)`, y then x, frame pixels.
         extents: float32 `(b, 2)`, height and width of the picture in frame pixels.
         flips: bool `(b,)`.
-        colour_matrices: float32 `(b, 3, 3)`, applied to RGB rows less mid grey.
+        colour_matrices: float32 `(b, 3, 3)`, applied to RGB rows less 114, keep grey grey.
         colour_shifts: float32 `(b,)`, added to all channels.
     """
 
@@ -176,32 +175,37 @@ def sample_windows(view: View, canvas_scales, frame_size):
     return tf.stack([first[:, 0], left, last[:, 0], right], axis=-1)
 
 
-def finish_pixels(pixels, view: View):
-    """Changes the colours of the pictures and fills what lies outside them with grey 114.
+def change_colours(pixels, view: View):
+    """Changes the colours of the pictures and leaves the grey 114 around them as it is.
+
+    pixels = (pixels - 114) . matrix + 114 + shift within the picture
 
     Args:
-        pixels: float32 `(b, height, width, 3)` RGB in [0, 255].
+        pixels: float32 `(b, height, width, 3)` RGB in [0, 255], 114 outside the pictures.
         view: the views of the batch.
 
     Returns:
         float32 `(b, height, width, 3)` in [0, 255].
     """
     num_images, height, width, _ = pixels.shape
-    shifts = view.colour_shifts[:, None, None] + _MID_GREY
-    shifts -= _MID_GREY * tf.reduce_sum(view.colour_matrices, axis=1, keepdims=True)
-    flat = tf.reshape(pixels, (num_images, height * width, 3))
-    flat = tf.clip_by_value(tf.matmul(flat, view.colour_matrices) + shifts, 0.0, 255.0)
-    pixels = tf.reshape(flat, (num_images, height, width, 3))
     rows = _covered(height, view.offsets[:, 0], view.extents[:, 0])
     columns = _covered(width, view.offsets[:, 1], view.extents[:, 1])
     columns = tf.where(view.flips[:, None], columns[:, ::-1], columns)
-    picture = rows[:, :, None, None] & columns[:, None, :, None]
-    return tf.where(picture, pixels, tf.constant(PADDING_GREY, tf.float32))
+    # Matrices keep grey grey, so that 114 less its image is one number per picture; with the shift
+    # in a product of rank 2 all of it is three passes over the pixels (broadcasting is slower).
+    grey = PADDING_GREY * (1 - tf.reduce_sum(view.colour_matrices[:, :, 0], axis=1))
+    left = tf.stack([rows * view.colour_shifts[:, None], tf.ones_like(rows) * grey[:, None]], 2)
+    columns = tf.repeat(columns, 3, axis=1)
+    added = tf.matmul(left, tf.stack([columns, tf.ones_like(columns)], 1))
+    turned = tf.matmul(tf.reshape(pixels, (num_images, -1, 3)), view.colour_matrices)
+    pixels = tf.reshape(turned, (num_images, height, -1)) + added
+    return tf.reshape(tf.clip_by_value(pixels, 0.0, 255.0), (num_images, height, width, 3))
 
 
 def _covered(length: int, offset, extent):
     centres = tf.range(length, dtype=tf.float32)[None] + 0.5
-    return (centres >= offset[:, None]) & (centres < (offset + extent)[:, None])
+    covered = (centres >= offset[:, None]) & (centres < (offset + extent)[:, None])
+    return tf.cast(covered, tf.float32)
 
 
 def _colours(augmentation: Augmentation, draws):

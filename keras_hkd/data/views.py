@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_hkd.data.augmentation import (
     Augmentation,
     View,
-    finish_pixels,
+    change_colours,
     plan_views,
     sample_windows,
     view_boxes,
@@ -88,12 +88,10 @@ class ViewMaker:
         windows = sample_windows(view, scales, self.frame_size)
         steps = tf.reduce_max(scales[:, None] / view.scales, axis=-1)
         coarse = (steps > _MAX_STEP_ON_FULL_CANVAS)[:, None]
-        images = tf.where(
-            coarse[..., None, None],
-            self._crop(half, tf.where(coarse, windows / 2, _NOWHERE), places),
-            self._crop(full, tf.where(coarse, _NOWHERE, windows), places),
-        )
-        return finish_pixels(images, view), self._labels(indices, view)
+        # Each picture is read from one canvas; the other crop of it is 114 all over.
+        images = self._crop(full, tf.where(coarse, _NOWHERE, windows), places)
+        images += self._crop(half, tf.where(coarse, windows / 2, _NOWHERE), places)
+        return change_colours(images - PADDING_GREY, view), self._labels(indices, view)
 
     def _crop(self, pixels, windows, places):
         height, width = pixels.shape[1:3]
