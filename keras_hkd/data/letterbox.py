@@ -153,8 +153,12 @@ def shrink(image: np.ndarray, size: tuple[int, int], scale: float) -> np.ndarray
     height, width = image.shape[:2]
     if size == (height, width):
         return image
-    box = (0.0, 0.0, min(size[1] / scale, width), min(size[0] / scale, height))
-    picture = Image.fromarray(image)
+    right, bottom = size[1] / scale, size[0] / scale
+    # A last pixel that lies half outside the image sees the image's last rows and columns repeated.
+    missing = max(0, int(np.ceil(bottom)) - height), max(0, int(np.ceil(right)) - width)
+    if any(missing):
+        image = np.pad(image, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
+    picture, box = Image.fromarray(image), (0.0, 0.0, right, bottom)
     return np.asarray(picture.resize(size[::-1], Image.Resampling.BILINEAR, box, reducing_gap=3.0))
 
 
