@@ -123,7 +123,7 @@ with strategy_scope("mirrored" if num_replicas > 1 else None) as replicas:
     assert replicas == num_replicas
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, kernel_initializer="ones")])
     optimizer = AveragedAdamW(
-        0.05, weight_decay=0.5, global_clipnorm=0.01, epsilon=0.1, use_ema=True, ema_momentum=0.9
+        0.05, weight_decay=0.5, global_clipnorm=0.01, epsilon=0.01, use_ema=True, ema_momentum=0.9
     )
     model.compile(optimizer, "mse")
 images = np.random.default_rng(0).normal(size=(24, 4)).astype("float32")
