@@ -1,0 +1,14 @@
+"""Results for the eye: learning curves, galleries of detections, tables."""
+
+from keras_hkd._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "markdown_table": "tables",
+        "rich_table": "tables",
+        "save_curves": "curves",
+        "save_dataset_gallery": "gallery",
+        "save_gallery": "gallery",
+    },
+)
