@@ -5,7 +5,6 @@ import functools
 from pathlib import Path
 
 from keras_hkd.data import Augmentation, Dataset, steps_per_epoch, training_batches
-from keras_hkd.evaluation import evaluate_detector
 from keras_hkd.training.checkpoint import Checkpoint
 from keras_hkd.training.history import HistoryFile
 from keras_hkd.training.optimizer import build_optimizer
@@ -13,7 +12,7 @@ from keras_hkd.training.progress import RichProgress
 from keras_hkd.training.run_folder import RunFolder
 from keras_hkd.training.seeds import enable_determinism
 from keras_hkd.training.settings import TrainingSettings
-from keras_hkd.training.validation import Validation
+from keras_hkd.training.validation import AveragedDetectionMetrics
 from keras_hkd.training.watch import StopWhenDiverged
 
 
@@ -67,8 +66,9 @@ def train_model(
         return history
     watchers = [StopWhenDiverged(num_steps)]
     if validation is not None and settings.validate_every:
-        measure = functools.partial(evaluate_detector, dataset=validation, progress=False)
-        watchers.append(Validation(measure, settings.validate_every))
+        watchers.append(
+            AveragedDetectionMetrics(validation, settings.image_size, every=settings.validate_every)
+        )
     record = HistoryFile(history, functools.partial(folder.write_json, "history.json"))
     progress = RichProgress(
         title,
@@ -83,6 +83,7 @@ def train_model(
             initial_epoch=first_epoch,
             steps_per_epoch=num_steps,
             callbacks=[*watchers, *callbacks, record, checkpoint, progress],
+            shuffle=False,  # the batches come in the order of (seed, epoch)
             verbose=0,
         )
     return history

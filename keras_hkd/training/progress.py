@@ -28,7 +28,7 @@ class RichProgress(keras.callbacks.Callback):
         self.bar = None
 
     def on_train_begin(self, logs=None):
-        self.began, self.done = time.perf_counter(), 0
+        self.done, self.first_done = 0, None
         if self.console.is_terminal:
             self.bar = _bar(self.console)
             total = self.epochs * self.steps_per_epoch
@@ -40,17 +40,19 @@ class RichProgress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.done += 1
+        if self.first_done is None:  # the first step compiles: its time says nothing of the rest
+            self.first_done = time.perf_counter()
         if self.bar is not None:
             completed = self.epoch * self.steps_per_epoch + batch + 1
             self.bar.update(self.task, completed=completed, figures=self._figures(logs))
 
     def on_epoch_end(self, epoch, logs=None):
         if self.bar is None:
-            seconds_left = (
-                (self.epochs - epoch - 1) * self.steps_per_epoch / self._steps_per_second()
-            )
-            left = f"{seconds_left / 60:.1f} min left"
-            self.console.print(f"{self.title}: {self._figures(logs)}, {left}", highlight=False)
+            line, rate = self._figures(logs), self._steps_per_second()
+            if rate:
+                steps_left = (self.epochs - epoch - 1) * self.steps_per_epoch
+                line += f", {steps_left / rate / 60:.1f} min left"
+            self.console.print(f"{self.title}: {line}", highlight=False, soft_wrap=True)
 
     def on_train_end(self, logs=None):
         self.close()
@@ -66,10 +68,16 @@ class RichProgress(keras.callbacks.Callback):
         for name in ("loss", "val_AP"):
             if name in (logs or {}):
                 shown.append(f"{name} {float(logs[name]):.4g}")
-        return ", ".join([*shown, f"{self._steps_per_second() * self.batch_size:.1f} images/s"])
+        rate = self._steps_per_second()
+        if rate:
+            shown.append(f"{rate * self.batch_size:.1f} images/s")
+        return ", ".join(shown)
 
     def _steps_per_second(self):
-        return self.done / max(time.perf_counter() - self.began, 1e-9)
+        """Mean over this session since its first step; None before there is a second one."""
+        if self.done < 2:
+            return None
+        return (self.done - 1) / max(time.perf_counter() - self.first_done, 1e-9)
 
 
 def _bar(console):
