@@ -10,14 +10,14 @@ up. S. Zhang et al., CityPersons: A Diverse Dataset for Pedestrian Detection, CV
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from keras_hkd.data import coco
 from keras_hkd.data.annotations import BadDataError
-from keras_hkd.data.bad_records import BadRecords, RecordProblem, Unique, shown
+from keras_hkd.data.bad_records import BadRecords, RecordProblem, Unique, shown, words
+from keras_hkd.data.mat_files import MatFileError, read_mat
 from keras_hkd.data.records import BoxRecord, ImageRecord, Records
 from keras_hkd.data.text_files import WHOLE_FILE, is_json, read_json, read_text
 
@@ -107,39 +107,26 @@ def _from_mat(file: Path, bad: BadRecords) -> list[ImageRecord]:
 
 
 def _cells(file: Path) -> list:
-    from scipy.io import loadmat  # takes as long to load as all the rest of the readers
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            content = loadmat(file)
-    except Exception as error:  # a damaged file makes the parser raise almost anything
-        problem = f"expected a readable MATLAB file (version 5 to 7.2), got {type(error).__name__}"
-        raise BadDataError(file, WHOLE_FILE, f"{problem}: {shown(str(error))}") from error
+        content = read_mat(file)
+    except (MatFileError, OSError) as error:
+        problem = f"expected a whole MATLAB file, got one where {error}: fetch it again"
+        raise BadDataError(file, WHOLE_FILE, problem) from error
     arrays = [value for name, value in content.items() if name.startswith("anno")]
-    if len(arrays) != 1 or arrays[0].dtype != object:
-        names = [name for name in content if not name.startswith("__")]
-        problem = f"expected one cell array anno_..., a cell per image; got {shown(names)}"
+    if len(arrays) != 1 or not isinstance(arrays[0], list):
+        problem = f"expected one cell array anno_..., a cell per image; got {shown(list(content))}"
         raise BadDataError(file, WHOLE_FILE, problem)
-    return list(arrays[0].ravel())
+    return arrays[0]
 
 
-def _image(cell, file: Path, index: int, split: str, bad: BadRecords) -> ImageRecord:
-    fields = getattr(cell, "dtype", None) and cell.dtype.names or ()
-    if not {"im_name", "bbs"} <= set(fields) or cell.size != 1:
+def _image(cell: object, file: Path, index: int, split: str, bad: BadRecords) -> ImageRecord:
+    if not isinstance(cell, dict) or not {"im_name", "bbs"} <= set(cell):
         raise RecordProblem(f"must be a structure with im_name and bbs, got {shown(cell)}")
-    name = np.atleast_1d(cell["im_name"].item())
-    boxes = np.atleast_2d(cell["bbs"].item())
-    if name.dtype.kind != "U" or name.size != 1 or not name.item().strip():
-        raise RecordProblem(f"im_name must be a file name, got {shown(name)}")
-    if boxes.size and (boxes.dtype.kind not in "uif" or boxes.shape[1:] != (_NUM_COLUMNS,)):
-        raise RecordProblem(
-            f"bbs must hold {_NUM_COLUMNS} numbers a row, got {boxes.dtype} {boxes.shape}"
-        )
-    record = f"image {index} ({name.item()})"
-    image = ImageRecord(
-        str(file), record, index, _with_city(name.item()), "", *IMAGE_SIZE, split=split
-    )
+    name, boxes = words(cell["im_name"], "im_name"), cell["bbs"]
+    if not isinstance(boxes, np.ndarray) or (boxes.size and boxes.shape[1:] != (_NUM_COLUMNS,)):
+        raise RecordProblem(f"bbs must hold {_NUM_COLUMNS} numbers a row, got {shown(boxes)}")
+    record = f"image {index} ({name})"
+    image = ImageRecord(str(file), record, index, _with_city(name), "", *IMAGE_SIZE, split=split)
     for row, values in enumerate(boxes.tolist() if boxes.size else (), start=1):
         with bad.record(file, f"{record}, box {row}"):
             image.boxes.append(_box(values, f"{record}, box {row}"))

@@ -8,6 +8,7 @@ M. Everingham et al., The PASCAL Visual Object Classes Challenge, IJCV 2010.
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -25,6 +26,7 @@ from keras_hkd.data.records import BoxRecord, ImageRecord, Records, canonical
 from keras_hkd.data.text_files import WHOLE_FILE, peek
 
 _FOLDERS = ("Annotations", "annotations", ".")
+_NUM_PEEKED = 20
 
 
 def _files(path: Path) -> tuple[Path, list[Path]]:
@@ -42,8 +44,7 @@ def recognises(path: Path) -> bool:
     if path.is_file():
         return path.suffix.lower() == ".xml"
     files = (file for name in _FOLDERS for file in (path / name).rglob("*.xml"))
-    first = next(files, None)
-    return first is not None and "<annotation" in peek(first)
+    return any("<annotation" in peek(file) for file in itertools.islice(files, _NUM_PEEKED))
 
 
 def read(path: Path, bad: BadRecords) -> Records:

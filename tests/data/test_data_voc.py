@@ -1,0 +1,114 @@
+"""Pascal VOC: a small file worked out by hand, and each way in which it can be wrong."""
+
+import pytest
+from PIL import Image
+
+from keras_hkd.data.annotations import BadDataError
+from keras_hkd.data.loading import load_dataset
+
+PERSON = """<object><name>person</name><pose>Left</pose><truncated>1</truncated>
+<difficult>0</difficult><bndbox><xmin>11</xmin><ymin>6</ymin><xmax>30</xmax><ymax>45</ymax></bndbox>
+<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox>
+</part></object>"""
+HARD = """<object><name>person</name><difficult>1</difficult><bndbox><ymax>50.0</ymax>
+<ymin>0</ymin><xmin>90.5</xmin><xmax>120</xmax></bndbox></object>"""
+CAR = "<object><name>car</name><bndbox><xmin>x</xmin></bndbox></object>"
+SIZE = "<size><width>100</width><height>50</height><depth>3</depth></size>"
+
+
+def stored(folder, name="a", size=SIZE, objects=PERSON + HARD + CAR, top="Annotations"):
+    (folder / top).mkdir(exist_ok=True)
+    file = folder / top / f"{name}.xml"
+    file.write_text(
+        f"<annotation><folder>VOC</folder><filename>{name}.jpg</filename>{size}{objects}"
+        "</annotation>"
+    )
+    return file
+
+
+def load(path, **options):
+    return load_dataset(path, **{"check_images": False, **options})
+
+
+@pytest.mark.parametrize("top", ["Annotations", "annotations", "xml"])
+def test_worked_example(tmp_path, top):
+    file = stored(tmp_path, top=top)
+    for path in (tmp_path, file):
+        dataset = load(path)
+        (one,) = dataset
+        assert dataset.format == "voc" and (one.width, one.height) == (100, 50)
+        # corners count from 1, both inside; the second box is cut at the image's edge
+        assert one.boxes.tolist() == [[10, 5, 30, 45], [89.5, 0, 100, 50]]
+        assert one.ignore.tolist() == [False, True]
+        assert one.image_id in ("a", "xml/a")
+
+
+def test_images_and_voc_split_lists(tmp_path):
+    for name in ("a", "b"):
+        stored(tmp_path, name)
+    for folder in ("JPEGImages", "ImageSets/Main"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("a", "b"):
+        Image.new("RGB", (100, 50)).save(tmp_path / "JPEGImages" / f"{name}.jpg")
+    (tmp_path / "ImageSets/Main/val.txt").write_text("b\n")
+    assert len(load(tmp_path, check_images=True)) == 2
+    (one,) = load(f"{tmp_path}:val", check_images=True)
+    assert one.image_path == str(tmp_path / "JPEGImages" / "b.jpg")
+
+
+@pytest.mark.parametrize("size", ["", SIZE.replace("100", "0")])
+def test_a_size_not_stated_comes_from_the_image(tmp_path, size):
+    stored(tmp_path, size=size)
+    with pytest.raises(BadDataError, match="a.xml: .*does not state its size"):
+        load(tmp_path)
+    Image.new("RGB", (60, 50)).save(tmp_path / "a.jpg")
+    (one,) = load(tmp_path, on_bad_data="skip")
+    assert one.width == 60 and len(one.boxes) == 1  # the other box is outside this image
+
+
+@pytest.mark.parametrize(
+    "objects, message",
+    [
+        (PERSON.replace("<xmin>11", "<xmin>41"), "object 1: .*width above 0, got -10"),
+        (PERSON.replace("<xmin>11", "<xmin>nan"), "object 1: .*finite number"),
+        (PERSON.replace("<xmin>11</xmin>", ""), "object 1: .*must be a number, got None"),
+        (PERSON.replace("bndbox", "box"), "object 1: must have a <bndbox>"),
+        (PERSON.replace("<name>person</name>", ""), "object 1: an object's name must be text"),
+        (PERSON.replace("<difficult>0", "<difficult>yes"), "object 1: difficult must be 0 or 1"),
+        (
+            PERSON.replace("<xmax>30", "<xmax>300").replace("<xmin>11", "<xmin>200"),
+            "wholly outside",
+        ),
+    ],
+)
+def test_bad_objects_raise_or_are_skipped(tmp_path, objects, message):
+    stored(tmp_path, objects=objects + HARD)
+    with pytest.raises(BadDataError, match=f"a.xml: {message}|a.xml: .*{message}"):
+        load(tmp_path)
+    dataset = load(tmp_path, on_bad_data="skip")
+    assert dataset.num_boxes == 1 and len(dataset.skipped) == 1
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("<annotation><object>", "expected valid XML"),
+        ("", "expected valid XML"),
+        ("<html></html>", "expected the VOC element <annotation>, got <'html'>"),
+        (f"<annotation>{SIZE.replace('100', '-4')}</annotation>", "width must be a whole number"),
+        ("<annotation><filename>a.jpg</filename></annotation>", "'a.jpg' again"),
+    ],
+)
+def test_a_bad_file_is_a_bad_image(tmp_path, content, message):
+    stored(tmp_path)
+    (tmp_path / "Annotations" / "b.xml").write_text(content)
+    with pytest.raises(BadDataError, match=f"b.xml: the whole file: .*{message}"):
+        load(tmp_path)
+    dataset = load(tmp_path, on_bad_data="skip")
+    assert len(dataset) == 1 and len(dataset.skipped) == 1
+
+
+def test_without_the_wanted_class_the_classes_there_are_named(tmp_path):
+    stored(tmp_path, objects=CAR)
+    with pytest.raises(BadDataError, match=r"categories: .*got only \['car'\]"):
+        load(tmp_path)
