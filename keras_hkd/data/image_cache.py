@@ -148,7 +148,7 @@ def half_size_of(image: np.ndarray) -> np.ndarray:
 
 def _run_in_threads(task: Callable[[int], None], count: int, title: str) -> None:
     with contextlib.ExitStack() as stack:
-        advance = _progress(stack, count, title)
+        advance = progress_steps(stack, count, title)
         pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count() or 1))
         futures = [pool.submit(task, index) for index in range(count)]
         try:
@@ -160,7 +160,17 @@ def _run_in_threads(task: Callable[[int], None], count: int, title: str) -> None
             raise
 
 
-def _progress(stack: contextlib.ExitStack, count: int, title: str) -> Callable[[], object]:
+def progress_steps(stack: contextlib.ExitStack, count: int, title: str) -> Callable[[], object]:
+    """Shows a progress bar on stderr while `stack` is open, for more than 200 steps.
+
+    Args:
+        stack: closes the bar.
+        count: number of steps.
+        title: what is done.
+
+    Returns:
+        A function to be called after each step.
+    """
     if count <= _MIN_IMAGES_FOR_PROGRESS:
         return lambda: None
     from rich.console import Console
