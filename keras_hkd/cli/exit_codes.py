@@ -41,10 +41,12 @@ def reported() -> Iterator[None]:
         typer.Exit: with `BAD_INPUT` or `FAILED`. Typer's own exceptions pass through.
 
     Example:
-        >>> with reported():
-        ...     raise RuntimeError("the loss is not a number")
-        Traceback (most recent call last):
-        typer.exceptions.Exit
+        >>> try:
+        ...     with reported():
+        ...         raise FileNotFoundError("photo.jpg")
+        ... except typer.Exit as left:
+        ...     left.exit_code
+        2
     """
     try:
         yield

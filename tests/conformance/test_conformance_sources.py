@@ -66,3 +66,9 @@ def test_files_stay_under_400_lines(file):
 def test_no_file_is_named_for_nothing(file):
     vague = {"utils", "util", "core", "common", "misc", "helpers"}
     assert not vague & {part.removesuffix(".py") for part in file.relative_to(PACKAGE).parts}
+
+
+def test_every_folder_is_a_package():
+    # The wheel leaves out a folder without one, while a clone imports it all the same.
+    folders = {file.parent for file in FILES}
+    assert not [name_of(folder) for folder in folders if not (folder / "__init__.py").exists()]
