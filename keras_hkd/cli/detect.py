@@ -1,0 +1,179 @@
+"""`keras-hkd detect`: find people in images; pictures with boxes, and COCO results, out."""
+
+import contextlib
+import json as json_format
+import pathlib
+import time
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from keras_hkd.cli import options
+from keras_hkd.cli.console import figures, messages, print_json
+from keras_hkd.cli.image_size import ImageSize, parse_image_size
+
+ModelFile = Annotated[
+    pathlib.Path,
+    typer.Argument(metavar="MODEL", help="A detector's .keras file.", show_default=False),
+]
+Images = Annotated[
+    list[pathlib.Path],
+    typer.Argument(metavar="IMAGES_OR_FOLDERS...", help="What to look at.", show_default=False),
+]
+ScoreThreshold = Annotated[
+    float, typer.Option("--score-threshold", min=0, max=1, help="Report from this score on.")
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")]
+Pictures = Annotated[
+    bool, typer.Option("--pictures/--no-pictures", help="Write pictures with the boxes drawn.")
+]
+
+
+def command(
+    model: ModelFile,
+    images: Images,
+    out: options.Out,
+    score_threshold: ScoreThreshold = 0.3,
+    image_size: ImageSize = None,
+    batch_size: BatchSize = 8,
+    pictures: Pictures = True,
+    on_bad_data: options.OnBadData = "raise",
+    json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """Find people in images or in all images of folders.
+
+    Writes DIR/detections.json, COCO results with the image's `file_name` added, and DIR/pictures/.
+    Pictures are turned upright by their EXIF tag first; boxes are pixels of the upright picture.
+    """
+    size = parse_image_size(image_size)
+    if not model.is_file():
+        raise FileNotFoundError(f"{model}: there is no such file; expected a detector's .keras.")
+    from keras_hkd.evaluation.photos import find_images, image_ids
+
+    paths = find_images(images)
+    ids = image_ids(paths)
+    detector = _load_detector(model, score_threshold)
+    out.mkdir(parents=True, exist_ok=True)
+    picture_folder = out / "pictures" if pictures else None
+    run = _Run(detector, size, batch_size, score_threshold, picture_folder, on_bad_data)
+    start = time.perf_counter()
+    results = run.over(list(zip(paths, ids, strict=True)))
+    seconds = time.perf_counter() - start
+    file = _write_json(out / "detections.json", results)
+    summary = {
+        "num_images": run.num_images,
+        "num_detections": len(results),
+        "num_skipped": run.num_skipped,
+        "images_per_second": run.num_images / seconds,
+        "detections": str(file),
+        "pictures": str(picture_folder) if pictures else None,
+    }
+    _report(summary, json)
+
+
+class _Run:
+    """Detection in files, a batch at a time: each is decoded once, looked at and drawn."""
+
+    def __init__(self, detector, size, batch_size, score_threshold, picture_folder, on_bad_data):
+        self.detector = detector
+        self.size = size
+        self.batch_size = batch_size
+        self.score_threshold = score_threshold
+        self.picture_folder = picture_folder
+        self.on_bad_data = on_bad_data
+        self.categories = list(range(1, len(detector.class_names) + 1))
+        self.num_images = self.num_skipped = 0
+
+    def over(self, paths_and_ids) -> list[dict]:
+        """COCO results of all images."""
+        from keras_hkd.evaluation.progress import image_progress
+
+        results = []
+        with image_progress("Detecting", len(paths_and_ids)) as advance:
+            for start in range(0, len(paths_and_ids), self.batch_size):
+                batch = paths_and_ids[start : start + self.batch_size]
+                results += self._detect(list(self._decoded(batch)))
+                advance(len(batch))
+        return results
+
+    def _decoded(self, batch) -> Iterator[tuple]:
+        from keras_hkd.data import BadDataError
+        from keras_hkd.evaluation.photos import load_photo
+
+        for path, image_id in batch:
+            try:
+                yield path, image_id, load_photo(path)
+            except BadDataError as error:
+                if self.on_bad_data == "raise":
+                    raise
+                self.num_skipped += 1
+                messages().print("Skipped:", str(error), style="yellow", markup=False)
+
+    def _detect(self, decoded) -> list[dict]:
+        from keras_hkd.evaluation.prediction import coco_results, predict_images
+
+        photos = [photo for _, _, photo in decoded]
+        found = predict_images(
+            self.detector, photos, self.size, self.batch_size, self.score_threshold
+        )
+        results = []
+        for (path, image_id, photo), one in zip(decoded, found, strict=True):
+            named = coco_results(one, image_id, self.categories)
+            results += [{**result, "file_name": path.name} for result in named]
+            if self.picture_folder is not None:
+                self._draw(photo, one, self.picture_folder / _picture_name(path, image_id))
+        self.num_images += len(decoded)
+        return results
+
+    def _draw(self, photo, found, path) -> None:
+        from keras_hkd.evaluation.drawing import draw_detections
+
+        names = self.detector.class_names
+        classes = found["classes"].astype(int)
+        scores = zip(classes, found["confidence"], strict=True)
+        labels = [f"{names[c]} {score:.2f}" for c, score in scores]
+        picture = draw_detections(photo, found["boxes"], labels, classes)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lossy = path.suffix.lower() in (".jpg", ".jpeg", ".webp")
+        picture.save(path, **({"quality": 92} if lossy else {}))
+
+
+def _picture_name(path, image_id) -> pathlib.Path:
+    """The file's own name; with folders where the id needs them to be unique."""
+    folders = pathlib.PurePosixPath(str(image_id)).parent
+    inside = [part for part in folders.parts if part not in ("/", "..", ".")]
+    return pathlib.Path(*inside, path.name)
+
+
+def _load_detector(model, score_threshold):
+    from keras_hkd.detectors import load_detector
+
+    with messages().status(f"Loading {model.name}"):
+        detector = load_detector(model)
+    # Its own threshold applies before ours; what lies below both is never computed.
+    detector.score_threshold = min(detector.score_threshold, score_threshold)
+    return detector
+
+
+def _write_json(path: pathlib.Path, results: list[dict]) -> pathlib.Path:
+    partial = path.with_name(path.name + ".part")
+    with contextlib.closing(partial.open("w", encoding="utf-8")) as file:
+        json_format.dump(results, file)
+    partial.replace(path)
+    return path
+
+
+def _report(summary: dict, json: bool) -> None:
+    if json:
+        print_json(summary)
+        return
+    import rich.table
+
+    table = rich.table.Table(show_header=False)
+    for name, value in summary.items():
+        if value is not None and not (name == "num_skipped" and not value):
+            shown = f"{value:.1f}" if isinstance(value, float) else str(value)
+            table.add_row(name.replace("num_", "").replace("_", " "), shown)
+    figures().print(table)

@@ -1,0 +1,134 @@
+"""`keras-hkd evaluate`: measure a detector on labelled images."""
+
+import json as json_format
+import pathlib
+import warnings
+from typing import Annotated, Literal
+
+import typer
+
+from keras_hkd.cli import options
+from keras_hkd.cli.console import figures, messages, print_json
+from keras_hkd.cli.image_size import ImageSize, parse_image_size
+
+ModelFile = Annotated[
+    pathlib.Path,
+    typer.Argument(metavar="MODEL", help="A detector's .keras file.", show_default=False),
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")]
+ProtocolName = Annotated[
+    Literal["citypersons", "kaist", "caltech"] | None,
+    typer.Option("--protocol", help="Also give this benchmark's miss rates, subset by subset."),
+]
+Cost = Annotated[
+    bool, typer.Option("--cost/--no-cost", help="Also measure GFLOPs and time per image.")
+]
+SaveDetections = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        "--save-detections",
+        metavar="FILE",
+        help="Keep what was found, as COCO results JSON that `score` takes.",
+    ),
+]
+
+
+def command(
+    model: ModelFile,
+    data: options.Data,
+    format: options.Format = None,
+    protocol: ProtocolName = None,
+    image_size: ImageSize = None,
+    batch_size: BatchSize = 16,
+    cost: Cost = True,
+    save_detections: SaveDetections = None,
+    on_bad_data: options.OnBadData = "raise",
+    json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """Measure a detector on labelled images.
+
+    COCO average precision (AP, AP50, AP75), recall (AR100) and the log-average miss rate MR2 by
+    CityPersons' rule "reasonable", where everybody counts as wholly visible if the data does not
+    say. All are fractions in JSON.
+    """
+    size = parse_image_size(image_size)
+    dataset, detector = _load(model, data, format, on_bad_data)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = _measure(detector, dataset, size, batch_size, protocol, cost, save_detections)
+    _say_warnings(caught)
+    if json:
+        print_json(found)
+    else:
+        _print_table(model.name, found)
+
+
+def _load(model, data, format, on_bad_data):
+    """The data first: reading it is quick, loading a detector takes seconds."""
+    if not model.is_file():
+        raise FileNotFoundError(f"{model}: there is no such file; expected a detector's .keras.")
+    from keras_hkd.data import load_dataset
+
+    dataset = load_dataset(data, format=format, on_bad_data=on_bad_data)
+    for record in dataset.skipped:
+        messages().print("Skipped:", str(record), style="yellow", markup=False)
+    from keras_hkd.detectors import load_detector
+
+    with messages().status(f"Loading {model.name}"):
+        return dataset, load_detector(model)
+
+
+def _measure(detector, dataset, size, batch_size, protocol, cost, save_detections) -> dict:
+    from keras_hkd import evaluation
+
+    results = evaluation.predict_dataset(detector, dataset, size, batch_size)
+    if save_detections is not None:
+        save_detections.parent.mkdir(parents=True, exist_ok=True)
+        save_detections.write_text(json_format.dumps(results), encoding="utf-8")
+    found = evaluation.score_predictions(dataset, results, protocol)
+    found["num_skipped"] = len(dataset.skipped)
+    if cost:
+        with messages().status("Measuring the cost"):
+            found.update(evaluation.measure_cost(detector, size))
+    else:
+        found["parameters"] = evaluation.count_parameters(detector)
+    return found
+
+
+def _say_warnings(caught) -> None:
+    from keras_hkd.metrics import FewImagesWarning
+
+    for warning in caught:
+        if issubclass(warning.category, FewImagesWarning):
+            messages().print("Warning:", str(warning.message), style="yellow", markup=False)
+
+
+def _print_table(name: str, found: dict) -> None:
+    import rich.table
+
+    table = rich.table.Table(title=f"{name} on {found['num_images']} images", title_justify="left")
+    table.add_column("")
+    table.add_column("", justify="right")
+    for key, value in found.items():
+        if isinstance(value, dict):
+            for subset, miss_rate in value.items():
+                table.add_row(f"MR2 {key} {subset}", _shown("MR2", miss_rate))
+        elif key != "num_images" and not (key == "num_skipped" and not value):
+            table.add_row(_LABELS.get(key, key), _shown(key, value))
+    figures().print(table)
+
+
+_LABELS = {
+    "gflops": "GFLOPs per image",
+    "latency_ms": "time per image (ms)",
+    "num_skipped": "skipped records",
+}
+
+
+def _shown(key: str, value) -> str:
+    if value != value:
+        return "nobody counts" if key != "gflops" else "not known"
+    if key == "latency_ms":
+        return f"{value:.1f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"

@@ -1,0 +1,71 @@
+"""How good a detector is on a dataset: the numbers of every table."""
+
+from __future__ import annotations
+
+from keras_hkd import metrics
+from keras_hkd.evaluation.model_cost import count_parameters
+from keras_hkd.evaluation.prediction import predict_dataset
+
+_COCO_KEYS = ("AP", "AP50", "AP75", "AR100")
+
+
+def evaluate_detector(
+    detector, dataset, image_size=None, batch_size=16, progress=True, protocol=None
+) -> dict:
+    """Detect in every image of a dataset and score what was found.
+
+    Args:
+        detector: see `predict_dataset`.
+        dataset: a `keras_hkd.data.Dataset`.
+        image_size: `(height, width)` in pixels; the detector's own if None.
+        batch_size: images at a time.
+        progress: show a progress bar on the error stream if it is a terminal.
+        protocol: see `score_predictions`.
+
+    Returns:
+        The dict of `score_predictions`, and `parameters` where the detector can count them.
+
+    Raises:
+        ValueError: see `predict_dataset`.
+    """
+    results = predict_dataset(detector, dataset, image_size, batch_size, progress)
+    scores = score_predictions(dataset, results, protocol)
+    if hasattr(detector, "count_params"):
+        scores["parameters"] = count_parameters(detector)
+    return scores
+
+
+def score_predictions(dataset, results, protocol=None) -> dict:
+    """Score COCO results against a dataset.
+
+    Args:
+        dataset: a `keras_hkd.data.Dataset`.
+        results: what `predict_dataset` gave.
+        protocol: "citypersons", "kaist" or "caltech" for the miss rates of all of its subsets.
+
+    Returns:
+        dict of fractions `AP`, `AP50`, `AP75`, `AR100` (COCO's, ignore regions as crowds) and
+        `MR2`: the log-average miss rate of the person class by CityPersons' rule "reasonable",
+        people of 50 pixels height or more that are visible by 65 % or more; where a dataset knows
+        no visible boxes, as with ordinary photographs, everybody counts as wholly visible. Also
+        `num_images`, and if asked for `{protocol: {subset: fraction}}`. nan where nobody counts.
+
+    Example:
+        >>> from keras_hkd.data.annotations import Dataset, ImageAnnotation
+        >>> images = [ImageAnnotation("", i, 640, 480, [[0, 0, 40, 100]], [0]) for i in range(100)]
+        >>> dataset = Dataset(images, ("person",), "by hand", "none")
+        >>> found = [{"image_id": i, "category_id": 1, "bbox": [0, 0, 40, 100], "score": 0.9}
+        ...          for i in range(75)]
+        >>> scores = score_predictions(dataset, found)
+        >>> round(scores["AR100"], 3), round(scores["MR2"], 3), scores["num_images"]
+        (0.75, 0.25, 100)
+    """
+    truth = metrics.as_ground_truth(dataset)
+    found = metrics.as_detections(results, truth)
+    average_precision = metrics.coco_average_precision(truth, found)
+    scores = {name: average_precision[name] for name in _COCO_KEYS}
+    scores["MR2"] = metrics.log_average_miss_rate(truth, found, "citypersons", "reasonable")
+    if protocol is not None:
+        scores[str(protocol)] = metrics.miss_rates(truth, found, protocol)
+    scores["num_images"] = truth.num_images
+    return scores

@@ -1,0 +1,111 @@
+"""What a detector costs: parameters, operations, time."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+
+import keras
+import numpy as np
+
+from keras_hkd.evaluation.prediction import input_size
+
+
+def measure_cost(detector, image_size=None, repeats=20) -> dict[str, float]:
+    """Parameters, operations and time per image of a detector.
+
+    Args:
+        detector: a `keras_hkd.detectors.Detector`.
+        image_size: `(height, width)` in pixels; the detector's own if None.
+        repeats: timed predictions.
+
+    Returns:
+        dict of `parameters`, `gflops` (see `count_gflops`) and `latency_ms` (see
+        `measure_latency_ms`).
+    """
+    return {
+        "parameters": count_parameters(detector),
+        "gflops": count_gflops(detector, image_size),
+        "latency_ms": measure_latency_ms(detector, image_size, repeats=repeats),
+    }
+
+
+def count_parameters(model) -> int:
+    """Number of weights, those that are not trained (BatchNorm's statistics) included.
+
+    Args:
+        model: a Keras model or layer.
+
+    Example:
+        >>> inputs = keras.Input((4,))
+        >>> count_parameters(keras.Model(inputs, keras.layers.Dense(3)(inputs)))
+        15
+    """
+    return sum(math.prod(weight.shape) for weight in model.weights)
+
+
+def count_gflops(model, image_size=None) -> float:
+    """Billions of floating-point operations of one forward pass over one image.
+
+    A multiply-add counts as two. Decoding and non-maximum suppression are not counted: they are no
+    part of the network.
+
+    Args:
+        model: a model on images `(batch, height, width, 3)`.
+        image_size: `(height, width)` in pixels; the model's own if None.
+
+    Returns:
+        GFLOPs as TensorFlow's profiler counts them; nan on other Keras backends.
+
+    Raises:
+        ValueError: the model has no `image_size` and none was given.
+    """
+    height, width = input_size(model, image_size)
+    if keras.backend.backend() != "tensorflow":
+        return math.nan
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    def forward(images):
+        outputs = model(images, training=False)
+        if isinstance(outputs, dict) and "class_logits" in outputs:
+            return outputs["class_logits"], outputs["box_outputs"]
+        return tf.nest.flatten(outputs)
+
+    images = tf.TensorSpec((1, height, width, 3), tf.float32)
+    frozen = convert_variables_to_constants_v2(tf.function(forward).get_concrete_function(images))
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    counted = tf.compat.v1.profiler.profile(graph=frozen.graph, options=options)
+    return counted.total_float_ops / 1e9
+
+
+def measure_latency_ms(model, image_size=None, repeats=20, warm_up=3) -> float:
+    """Median time of one compiled prediction of one image, images in, detections out.
+
+    Args:
+        model: anything with `predict_on_batch(images)`.
+        image_size: `(height, width)` in pixels; the model's own if None.
+        repeats: timed predictions.
+        warm_up: predictions before these, which compile and fill caches.
+
+    Returns:
+        Milliseconds.
+
+    Raises:
+        ValueError: no image size, or `repeats` below 1.
+    """
+    if repeats < 1:
+        raise ValueError(f"`repeats` must be 1 or more. Received: {repeats}")
+    height, width = input_size(model, image_size)
+    image = np.random.default_rng(0).uniform(0, 255, (1, height, width, 3)).astype(np.float32)
+    times_ms = []
+    for step in range(warm_up + repeats):
+        start = time.perf_counter()
+        model.predict_on_batch(image)
+        if step >= warm_up:
+            times_ms.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times_ms)

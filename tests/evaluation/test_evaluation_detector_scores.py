@@ -1,0 +1,56 @@
+import math
+import warnings
+
+import pytest
+
+from keras_hkd.evaluation.detector_scores import evaluate_detector, score_predictions
+from keras_hkd.metrics import FewImagesWarning
+
+SCENES = [((128, 128), [32, 16, 64, 96]), ((64, 64), None)] * 50
+
+
+def test_a_perfect_detector(WhiteBoxDetector, white_boxes):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = evaluate_detector(WhiteBoxDetector((128, 128)), white_boxes(SCENES))
+    assert scores == {
+        "AP": pytest.approx(1.0),
+        "AP50": pytest.approx(1.0),
+        "AP75": pytest.approx(1.0),
+        "AR100": pytest.approx(1.0),
+        "MR2": 0.0,
+        "num_images": 100,
+    }
+
+
+def test_few_images_are_warned_of(WhiteBoxDetector, white_boxes):
+    with pytest.warns(FewImagesWarning) as caught:
+        evaluate_detector(WhiteBoxDetector((128, 128)), white_boxes(SCENES[:4]))
+    assert caught[0].filename == __file__
+
+
+def test_subsets_of_a_protocol(white_boxes):
+    scores = score_predictions(white_boxes(SCENES), [], "citypersons")
+    subsets = scores["citypersons"]
+    assert list(subsets) == ["reasonable", "reasonable_small", "heavy_occlusion", "all"]
+    assert subsets["reasonable"] == scores["MR2"] == 1.0
+    assert math.isnan(subsets["heavy_occlusion"])
+
+
+def test_parameters_are_counted_where_they_can_be(WhiteBoxDetector, white_boxes):
+    class Weighty(WhiteBoxDetector):
+        weights = ()
+
+        def count_params(self):
+            return 0
+
+    assert evaluate_detector(Weighty(), white_boxes(SCENES))["parameters"] == 0
+
+
+def test_the_person_class_makes_the_miss_rate(white_boxes):
+    dataset = white_boxes(SCENES, ("person", "car"))
+    cars = [
+        {"image_id": 1 + i, "category_id": 2, "bbox": [32, 16, 32, 80], "score": 0.9}
+        for i in range(100)
+    ]
+    assert score_predictions(dataset, cars)["MR2"] == 1.0
