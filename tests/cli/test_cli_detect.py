@@ -1,0 +1,129 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_hkd.detectors
+from keras_hkd.cli.main import main
+
+
+class BlackBoxDetector:
+    """Finds a box in the upper left quarter of every picture that is not white there."""
+
+    class_names = ("person", "bicycle")
+    image_size = (64, 64)
+    score_threshold = 0.01
+
+    def predict_on_batch(self, images):
+        size = (len(images), 2)
+        boxes = np.tile(np.array([[8, 8, 24, 32], [16, 8, 32, 32]], np.float32), (*size[:1], 1, 1))
+        found = images[:, :32, :32].mean(axis=(1, 2, 3)) < 200
+        return {
+            "boxes": boxes,
+            "classes": np.tile(np.array([0, 1]), (size[0], 1)),
+            "confidence": np.tile(np.array([0.9, 0.4], np.float32), (size[0], 1)),
+            "num_detections": np.where(found, 2, 0),
+        }
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """A model file, whatever is in it read as the detector above."""
+    monkeypatch.setattr(keras_hkd.detectors, "load_detector", lambda path: BlackBoxDetector())
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"")
+    return str(path)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two pictures of a person and one of nobody, of three sizes, in two folders."""
+    folder = tmp_path / "photos"
+    for name, size, colour in [
+        ("day/1.jpg", (64, 64), 0),
+        ("day/2.png", (256, 128), 0),
+        ("night/1.jpg", (100, 200), 255),
+    ]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size, (colour,) * 3).save(folder / name)
+    return folder
+
+
+def run(capsys, *arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(["detect", *map(str, arguments)])
+    streams = capsys.readouterr()
+    return stop.value.code, streams.out, streams.err
+
+
+def test_detections_and_pictures(capsys, tmp_path, model, photos):
+    out = tmp_path / "found"
+    code, printed, err = run(capsys, model, photos, "--out", out, "--json", "--batch-size", 2)
+    assert code == 0, err
+    summary = json.loads(printed)
+    assert summary["num_images"] == 3
+    assert summary["num_detections"] == 4
+    results = json.loads((out / "detections.json").read_text())
+    assert [(r["image_id"], r["category_id"]) for r in results] == [
+        ("day/1", 1),
+        ("day/1", 2),
+        ("day/2", 1),
+        ("day/2", 2),
+    ]
+    assert results[0]["bbox"] == [8, 8, 16, 24]
+    assert results[2]["bbox"] == [32, 32, 64, 96]  # 256 wide: four pixels per pixel seen
+    assert results[2]["file_name"] == "2.png"
+    pictures = sorted(p.relative_to(out).as_posix() for p in out.rglob("*.*g"))
+    assert pictures == ["pictures/day/1.jpg", "pictures/day/2.png", "pictures/night/1.jpg"]
+    with Image.open(out / "pictures/day/2.png") as picture:
+        assert picture.size == (256, 128)
+        assert np.asarray(picture).any()
+
+
+def test_table(capsys, tmp_path, model, photos):
+    code, printed, _ = run(capsys, model, photos / "day", "--out", tmp_path / "found")
+    assert code == 0
+    assert "detections" in printed and "4" in printed
+
+
+def test_score_threshold_and_no_pictures(capsys, tmp_path, model, photos):
+    out = tmp_path / "found"
+    options = ("--out", out, "--score-threshold", 0.5, "--no-pictures", "--json")
+    code, printed, _ = run(capsys, model, photos / "day/1.jpg", *options)
+    assert code == 0
+    (result,) = json.loads((out / "detections.json").read_text())
+    assert result["image_id"] == 1
+    assert result["score"] == pytest.approx(0.9)
+    assert json.loads(printed)["pictures"] is None
+    assert not (out / "pictures").exists()
+
+
+def test_damaged_pictures(capsys, tmp_path, model, photos):
+    (photos / "day/3.jpg").write_bytes(b"no picture")
+    options = ("--out", tmp_path / "found", "--json")
+    code, printed, err = run(capsys, model, photos, *options)
+    assert code == 2
+    assert printed == "" and "3.jpg" in err
+    code, printed, err = run(capsys, model, photos, *options, "--on-bad-data", "skip")
+    assert code == 0
+    assert json.loads(printed)["num_skipped"] == 1
+    assert "3.jpg" in err
+
+
+def test_bad_input(capsys, tmp_path, model, photos):
+    (tmp_path / "empty").mkdir()
+    out = ("--out", tmp_path / "found")
+    for arguments, word in [
+        ((model,), "Missing argument"),
+        ((model, photos), "--out"),
+        ((tmp_path / "none.keras", photos, *out), "none.keras"),
+        ((model, tmp_path / "nowhere", *out), "nowhere"),
+        ((model, tmp_path / "empty", *out), "There is no image"),
+        ((model, photos, *out, "--image-size", "x"), "--image-size"),
+        ((model, photos, *out, "--score-threshold", 2), "score-threshold"),
+    ]:
+        code, printed, err = run(capsys, *arguments, "--json")
+        assert code == 2
+        assert printed == ""
+        assert word in err
