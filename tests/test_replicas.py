@@ -103,8 +103,9 @@ TWO_REPLICAS = """
         with scope:
             model = Imitator()
             model.compile(optimizer=keras.optimizers.SGD(0.1), jit_compile=False)
-        batches = tf.data.Dataset.from_tensors((student, {"teacher": teacher, "mask": uneven}))
-        history = model.fit(batches.repeat(3).rebatch(4, drop_remainder=True), verbose=0)
+        images = tf.data.Dataset.from_tensor_slices(
+            (student, {"teacher": teacher, "mask": uneven}))
+        history = model.fit(images.repeat(3).batch(4, drop_remainder=True), verbose=0)
         return np.append(model.project.kernel.numpy(), history.history["loss"])
 
 

@@ -66,7 +66,7 @@ class PearsonCorrelation(DistillationLoss):
             A float32 scalar.
         """
         teacher, student = self._standardise((teacher, student), mask)
-        return weighted_mean(ops.mean(ops.square(student - teacher), axis=-1), mask) / 2
+        return weighted_mean(ops.square(student - teacher), mask) / 2
 
     def get_config(self):
         return {"epsilon": self.epsilon}
@@ -85,7 +85,9 @@ class PearsonCorrelation(DistillationLoss):
         total, squares = ops.unstack(
             sum_over_replicas(ops.stack([ops.sum(weights), ops.sum(ops.square(weights))]))
         )
-        means = ops.unstack(sums(tensors) / _positive_or_one(total), 2)
+        # Deviations from a mean sum to 0, so the loss has no slope along the means: stopping their
+        # gradient changes nothing but the time of a step, which it halves.
+        means = ops.unstack(ops.stop_gradient(sums(tensors) / _positive_or_one(total)), 2)
         centred = [x - mean for x, mean in zip(tensors, means, strict=True)]
         # For weights 0 and 1 this is n - 1; it does not depend on the scale of the weights.
         freedom = total - squares / _positive_or_one(total)
