@@ -109,7 +109,9 @@ class _Run:
                 if self.on_bad_data == "raise":
                     raise
                 self.num_skipped += 1
-                messages().print("Skipped:", str(error), style="yellow", markup=False)
+                messages().print(
+                    "Skipped:", str(error), style="yellow", markup=False, soft_wrap=True
+                )
 
     def _detect(self, decoded) -> list[dict]:
         from keras_hkd.evaluation.prediction import coco_results, predict_images
@@ -172,8 +174,18 @@ def _report(summary: dict, json: bool) -> None:
     import rich.table
 
     table = rich.table.Table(show_header=False)
-    for name, value in summary.items():
+    for name, label in _LABELS.items():
+        value = summary[name]
         if value is not None and not (name == "num_skipped" and not value):
-            shown = f"{value:.1f}" if isinstance(value, float) else str(value)
-            table.add_row(name.replace("num_", "").replace("_", " "), shown)
+            table.add_row(label, f"{value:.1f}" if isinstance(value, float) else str(value))
     figures().print(table)
+
+
+_LABELS = {
+    "num_images": "images",
+    "num_skipped": "skipped images",
+    "num_detections": "detections",
+    "images_per_second": "images per second",
+    "detections": "COCO results in",
+    "pictures": "pictures in",
+}

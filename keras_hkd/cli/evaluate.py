@@ -72,7 +72,7 @@ def _load(model, data, format, on_bad_data):
 
     dataset = load_dataset(data, format=format, on_bad_data=on_bad_data)
     for record in dataset.skipped:
-        messages().print("Skipped:", str(record), style="yellow", markup=False)
+        messages().print("Skipped:", str(record), style="yellow", markup=False, soft_wrap=True)
     from keras_hkd.detectors import load_detector
 
     with messages().status(f"Loading {model.name}"):
@@ -101,7 +101,9 @@ def _say_warnings(caught) -> None:
 
     for warning in caught:
         if issubclass(warning.category, FewImagesWarning):
-            messages().print("Warning:", str(warning.message), style="yellow", markup=False)
+            messages().print(
+                "Warning:", str(warning.message), style="yellow", markup=False, soft_wrap=True
+            )
 
 
 def _print_table(name: str, found: dict) -> None:

@@ -69,7 +69,9 @@ def command(
     if protocol == "caltech":
         messages().print("The caltech protocol is unverified: no reference scores were at hand.")
     for warning in caught:
-        messages().print("Warning:", str(warning.message), style="yellow", markup=False)
+        messages().print(
+            "Warning:", str(warning.message), style="yellow", markup=False, soft_wrap=True
+        )
     if json:
         print_json(scores)
     else:

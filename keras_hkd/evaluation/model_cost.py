@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import statistics
 import time
@@ -79,8 +81,19 @@ def count_gflops(model, image_size=None) -> float:
     frozen = convert_variables_to_constants_v2(tf.function(forward).get_concrete_function(images))
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
-    counted = tf.compat.v1.profiler.profile(graph=frozen.graph, options=options)
+    with _quiet(tf.get_logger()):  # of its own deprecation
+        counted = tf.compat.v1.profiler.profile(graph=frozen.graph, options=options)
     return counted.total_float_ops / 1e9
+
+
+@contextlib.contextmanager
+def _quiet(logger):
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def measure_latency_ms(model, image_size=None, repeats=20, warm_up=3) -> float:
