@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
+import rich.box
 import rich.table
 
 
@@ -26,7 +27,7 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "AP75": ("AP75", _fraction),
     "AR100": ("AR100", _fraction),
     "MR2": ("MR-2", _fraction),
-    "latency_ms": ("ms per image", "{:.1f}".format),
+    "latency_ms": ("ms", "{:.1f}".format),
 }
 
 
@@ -48,9 +49,9 @@ def rich_table(
     ['detector', 'parameters', 'AP']
     """
     headings, lines = _cells(rows, columns)
-    table = rich.table.Table(title=title)
+    table = rich.table.Table(title=title, title_justify="left", box=rich.box.SIMPLE)
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if number == 0 else "right")
+        table.add_column(heading, justify="left" if number == 0 else "right", no_wrap=True)
     for line in lines:
         table.add_row(*line)
     return table

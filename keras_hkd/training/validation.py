@@ -1,6 +1,9 @@
 """Average precision on held-out images while a run is under way."""
 
+import warnings
+
 from keras_hkd.evaluation import DetectionMetrics
+from keras_hkd.metrics import FewImagesWarning
 from keras_hkd.training.ema import averaged_weights
 
 
@@ -11,5 +14,6 @@ class AveragedDetectionMetrics(DetectionMetrics):
     """
 
     def on_epoch_end(self, epoch, logs=None):
-        with averaged_weights(self.model):
+        with averaged_weights(self.model), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FewImagesWarning)  # a trend is all that is looked for
             super().on_epoch_end(epoch, logs)

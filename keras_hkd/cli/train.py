@@ -1,0 +1,104 @@
+"""`keras-hkd train`: train a detector alone, or fine-tune a saved one."""
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from keras_hkd.cli import options, training_run
+from keras_hkd.cli.image_size import ImageSize, parse_image_size
+
+DetectorArgument = Annotated[
+    str,
+    typer.Option(
+        "--detector",
+        metavar="FILE_OR_NAME",
+        help="A saved detector (.keras) to fine-tune, or the name of one to train from scratch.",
+    ),
+]
+
+
+def command(
+    data: options.Data,
+    detector: DetectorArgument,
+    out: options.Out,
+    epochs: training_run.Epochs,
+    val: options.Val = None,
+    backbone_weights: training_run.BackboneWeights = None,
+    image_size: ImageSize = None,
+    batch_size: training_run.BatchSize = 16,
+    learning_rate: training_run.LearningRate = 1e-3,
+    warmup_epochs: training_run.WarmupEpochs = 1.0,
+    weight_decay: training_run.WeightDecay = 5e-4,
+    ema_momentum: training_run.EmaMomentum = 0.998,
+    augment: training_run.Augment = True,
+    validate_every: training_run.ValidateEvery = None,
+    seed: options.Seed = 0,
+    resume: training_run.Resume = False,
+    deterministic: options.Deterministic = False,
+    mixed_precision: training_run.MixedPrecision = False,
+    jit_compile: training_run.JitCompile = False,
+    strategy: options.Strategy = None,
+    format: options.Format = None,
+    on_bad_data: options.OnBadData = "raise",
+    json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """Train a detector alone, or fine-tune a saved one.
+
+    Writes detector.keras, metrics.json, curves.png, gallery.png and a checkpoint after every epoch
+    to --out. A run that was killed goes on with --resume.
+    """
+    given = training_run.RunOptions(
+        data=data,
+        val=val,
+        format=format,
+        on_bad_data=on_bad_data,
+        out=out,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        warmup_epochs=warmup_epochs,
+        weight_decay=weight_decay,
+        ema_momentum=ema_momentum,
+        image_size=parse_image_size(image_size),
+        augment=augment,
+        validate_every=validate_every,
+        seed=seed,
+        deterministic=deterministic,
+        mixed_precision=mixed_precision,
+        jit_compile=jit_compile,
+        strategy=strategy,
+        resume=resume,
+        json=json,
+    )
+    run = training_run.run_folder(given, {"command": "train", "detector": detector})
+    results = training_run.finished_results(run, given)
+    if results is None:
+        results = _train(run, given, detector, backbone_weights)
+    training_run.show(run, results, json)
+
+
+def _train(run, given, name_or_file, backbone_weights) -> dict:
+    dataset, val = given.load_data()
+    settings = given.settings()
+    from keras_hkd.training import train_model, training_scope
+
+    with training_scope(settings):
+        detector = training_run.make_detector(
+            name_or_file, given, dataset.class_names, settings.image_size, backbone_weights
+        )
+    if given.image_size is None:
+        settings = dataclasses.replace(settings, image_size=detector.image_size)
+    detector.image_size = settings.image_size
+    history = train_model(
+        detector,
+        dataset,
+        settings,
+        run,
+        validation=val,
+        resume=given.resume,
+        title="detector",
+    )
+    run.save_model(detector, "detector.keras")
+    return training_run.conclude(run, {"detector": detector}, history, settings, dataset, val)

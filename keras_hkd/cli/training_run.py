@@ -1,0 +1,271 @@
+"""What `train` and `distill` do alike: options, data, detectors by name or file, results."""
+
+import dataclasses
+import pathlib
+import warnings
+from typing import Annotated
+
+import typer
+
+from keras_hkd.cli.console import figures, messages, print_json
+
+Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")]
+BatchSize = Annotated[
+    int, typer.Option("--batch-size", min=1, help="Images per step, over all devices.")
+]
+LearningRate = Annotated[
+    float, typer.Option("--learning-rate", help="AdamW's, at the peak of warm-up and cosine.")
+]
+WarmupEpochs = Annotated[
+    float, typer.Option("--warmup-epochs", min=0, help="Length of the rise to the learning rate.")
+]
+WeightDecay = Annotated[
+    float, typer.Option("--weight-decay", min=0, help="AdamW's; biases and scales keep out of it.")
+]
+EmaMomentum = Annotated[
+    float,
+    typer.Option(
+        "--ema-momentum", help="Of the average of the weights that training ends with; 0 for none."
+    ),
+]
+Augment = Annotated[
+    bool, typer.Option("--augment/--no-augment", help="Random flips, scales, crops and colours.")
+]
+ValidateEvery = Annotated[
+    int | None,
+    typer.Option(
+        "--validate-every",
+        min=0,
+        metavar="EPOCHS",
+        help="Epochs between measurements on --val; 0 for at the end only. "
+        "By default about ten measurements in all.",
+        show_default=False,
+    ),
+]
+MixedPrecision = Annotated[
+    bool, typer.Option("--mixed-precision", help="Compute in float16; for GPUs.")
+]
+JitCompile = Annotated[bool, typer.Option("--jit-compile", help="Compile the step with XLA.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the run in --out, if it holds one.")
+]
+BackboneWeights = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        "--backbone-weights",
+        metavar="FILE",
+        help="ImageNet weights for the MobileNetV2 backbone of a detector given by name.",
+        show_default=False,
+    ),
+]
+
+_SHOWN = ("parameters", "gflops", "AP", "AP50", "MR2", "latency_ms")
+DEFAULT_IMAGE_SIZE = (256, 256)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options that both commands have, as they were given; names as on the command line."""
+
+    data: list[str]
+    val: list[str] | None
+    format: str | None
+    on_bad_data: str
+    out: pathlib.Path
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    warmup_epochs: float
+    weight_decay: float
+    ema_momentum: float
+    image_size: tuple[int, int] | None
+    augment: bool
+    validate_every: int | None
+    seed: int
+    deterministic: bool
+    mixed_precision: bool
+    jit_compile: bool
+    strategy: str | None
+    resume: bool
+    json: bool
+
+    def settings(self):
+        """The `TrainingSettings` that these options ask for."""
+        from keras_hkd.training import TrainingSettings
+
+        validate_every = self.validate_every
+        if validate_every is None:
+            validate_every = max(1, self.epochs // 10)
+        return TrainingSettings(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            warmup_epochs=self.warmup_epochs,
+            weight_decay=self.weight_decay,
+            ema_momentum=self.ema_momentum or None,
+            seed=self.seed,
+            image_size=self.image_size or DEFAULT_IMAGE_SIZE,
+            augment=self.augment,
+            deterministic=self.deterministic,
+            mixed_precision=self.mixed_precision,
+            jit_compile=self.jit_compile,
+            strategy=self.strategy,
+            validate_every=validate_every,
+        )
+
+    def load_data(self):
+        """The training images, and those to measure on or None; what was skipped is reported."""
+        from keras_hkd.data import load_dataset
+
+        datasets = []
+        for source in (self.data, self.val):
+            dataset = None
+            if source:
+                dataset = load_dataset(source, format=self.format, on_bad_data=self.on_bad_data)
+                for record in dataset.skipped:
+                    remark(f"Skipped: {record}")
+            datasets.append(dataset)
+        return datasets
+
+
+def run_folder(options: RunOptions, inputs: dict):
+    """The `RunFolder` of this call, refused at once if it holds another run.
+
+    Args:
+        options: for `out` and `resume`.
+        inputs: what is asked for beyond settings and data; detectors by name or file.
+    """
+    from keras_hkd.training import RunFolder
+
+    # Of a file only the name counts: the folder may have moved since the run began.
+    inputs = {
+        key: pathlib.Path(value).name if isinstance(value, str) and is_file(value) else value
+        for key, value in inputs.items()
+    }
+    run = RunFolder(options.out, inputs=inputs)
+    run.require_free(options.resume)
+    return run
+
+
+def finished_results(run, options: RunOptions) -> dict | None:
+    """The results of a run that ended before and is asked for again with `--resume`, or None.
+
+    Raises:
+        DifferentRunError: if it was asked for with other settings. The data are not read again.
+    """
+    from keras_hkd.training.identity import require_same
+
+    if not (options.resume and run.is_finished):
+        return None
+    recorded = run.read_json("run.json")["settings"]
+    asked = options.settings().decisive()
+    if options.image_size is None:  # what it came to depended on the detectors
+        asked["image_size"] = recorded["image_size"]
+    require_same({"settings": recorded}, {"settings": asked}, run.path)
+    remark(f"{run.path} holds this run, finished: nothing to do.")
+    return run.read_json("metrics.json")
+
+
+def is_file(name_or_file: str) -> bool:
+    """Whether a detector is given by its file and not by its name.
+
+    Example:
+        >>> is_file("runs/teacher.keras"), is_file("yolo_v8_micro")
+        (True, False)
+    """
+    path = pathlib.Path(name_or_file)
+    return path.suffix == ".keras" or path.is_file()
+
+
+def make_detector(
+    name_or_file, options: RunOptions, class_names, image_size, backbone_weights=None
+):
+    """Load a saved detector, or build a named one with the run's seed.
+
+    Args:
+        name_or_file: a `.keras` file, or one of `keras_hkd.detectors.names()`.
+        options: for the seed and the strategy.
+        class_names: of the training images, for a named detector.
+        image_size: `(height, width)` in pixels for a named detector; a saved one has its own.
+        backbone_weights: for a named detector, or None.
+    """
+    from keras_hkd import detectors
+
+    if not is_file(name_or_file):
+        return detectors.build(
+            name_or_file,
+            image_size=image_size,
+            class_names=class_names,
+            backbone_weights=backbone_weights,
+            synchronized=options.strategy is not None,
+            seed=options.seed,
+        )
+    if backbone_weights is not None:
+        raise ValueError(
+            f"`--backbone-weights` goes with a detector given by name; {name_or_file} has weights."
+        )
+    return detectors.load_detector(name_or_file)
+
+
+def conclude(run, detectors, history, settings, dataset, val) -> dict:
+    """Measure, draw, and write `metrics.json`, `curves.png` and `gallery.png`.
+
+    Args:
+        run: the `RunFolder`.
+        detectors: name -> detector, in the order of the table.
+        history: what `train_model` returned.
+        settings: the run's `TrainingSettings`.
+        dataset: the training images.
+        val: the images to measure on, or None for the training images.
+
+    Returns:
+        What `metrics.json` holds.
+    """
+    from keras_hkd import report
+
+    measured_on = dataset if val is None else val
+    if val is None:
+        remark("No --val was given: measured on the training images.")
+    results, found = {}, {}
+    for name, detector in detectors.items():
+        results[name], found[name] = _measure(detector, measured_on, settings.image_size)
+    results["measured_on"] = "training images" if val is None else "val"
+    results["num_images"] = len(measured_on)
+    last = list(detectors)[-1]
+    report.save_curves({last: history}, run.path / "curves.png", title=str(run.path.name))
+    report.save_dataset_gallery(measured_on, found, run.path / "gallery.png")
+    run.finish(results, training_seconds=sum(history["seconds"]))
+    return run.read_json("metrics.json")
+
+
+def _measure(detector, dataset, image_size):
+    from keras_hkd import evaluation
+    from keras_hkd.metrics import FewImagesWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FewImagesWarning)
+        results = evaluation.predict_dataset(detector, dataset, image_size)
+        scores = evaluation.score_predictions(dataset, results)
+    for warning in caught:
+        if issubclass(warning.category, FewImagesWarning):
+            remark(f"Warning: {warning.message}")
+    scores.pop("num_images")
+    return {**scores, **evaluation.measure_cost(detector, image_size)}, results
+
+
+def remark(text: str) -> None:
+    """Tell the user something that is no error, on the error stream."""
+    messages().print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def show(run, results: dict, as_json: bool) -> None:
+    """Print the results: one JSON object, or a table and where the files are."""
+    if as_json:
+        print_json({**results, "out": str(run.path)})
+        return
+    from keras_hkd import report
+
+    rows = {name: value for name, value in results.items() if isinstance(value, dict)}
+    title = f"measured on {results['num_images']} images ({results['measured_on']})"
+    figures().print(report.rich_table(rows, _SHOWN, title))
+    figures().print(f"Written to {run.path}", markup=False, highlight=False, soft_wrap=True)

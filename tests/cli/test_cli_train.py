@@ -1,0 +1,156 @@
+import json
+import os
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_hkd.cli.main import main
+
+SIZE = 64
+
+
+def call(capsys, *words):
+    """Exit code, standard output and error stream of a call."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    output = capsys.readouterr()
+    return end.value.code, output.out, output.err
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Six dark pictures, each with one bright upright thing, as a COCO folder."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    images, annotations = [], []
+    for number in range(6):
+        pixels = rng.integers(0, 60, (SIZE, SIZE, 3)).astype(np.uint8)
+        x, y = (int(v) for v in rng.integers(0, 24, 2))
+        pixels[y : y + 36, x : x + 16] = 220
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        images.append({"id": number, "file_name": f"{number}.png", "width": SIZE, "height": SIZE})
+        box = {"id": number, "image_id": number, "category_id": 1, "bbox": [x, y, 16, 36]}
+        annotations.append(box)
+    records = {"images": images, "annotations": annotations}
+    records["categories"] = [{"id": 1, "name": "person"}]
+    (folder / "annotations.json").write_text(json.dumps(records))
+    return folder
+
+
+def train_words(data, out, *more):
+    base = ["train", "--data", data, "--out", out, "--detector", "yolo_v8_micro", "--json"]
+    return [*base, "--epochs", 2, "--batch-size", 3, "--image-size", SIZE, *more]
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    """A finished run: its folder."""
+    out = tmp_path_factory.mktemp("runs") / "one"
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in train_words(data, out, "--val", data)])
+    assert end.value.code == 0
+    return out
+
+
+@pytest.mark.slow
+def test_leaves_what_was_promised(run):
+    files = {"detector.keras", "metrics.json", "curves.png", "gallery.png", "history.json"}
+    assert files <= set(os.listdir(run))
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert {"AP", "AP50", "MR2", "parameters", "gflops", "latency_ms"} <= set(metrics["detector"])
+    assert metrics["measured_on"] == "val" and metrics["num_images"] == 6
+    history = json.loads((run / "history.json").read_text())
+    assert len(history["loss"]) == len(history["val_AP"]) == 2
+    record = json.loads((run / "run.json").read_text())
+    assert record["status"] == "finished"
+    assert record["settings"]["image_size"] == [SIZE, SIZE]
+    assert record["inputs"] == {"command": "train", "detector": "yolo_v8_micro"}
+
+
+@pytest.mark.slow
+def test_the_saved_detector_detects(run, data, capsys):
+    code, out, _ = call(capsys, "evaluate", run / "detector.keras", "--data", data, "--json")
+    assert code == 0
+    stored = json.loads((run / "metrics.json").read_text())["detector"]
+    assert json.loads(out)["AP"] == pytest.approx(stored["AP"], abs=1e-6)
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_not_run_again(run, data, capsys):
+    began = time.monotonic()
+    code, out, err = call(capsys, *train_words(data, run, "--val", data, "--resume"))
+    assert code == 0
+    assert json.loads(out) == {
+        **json.loads((run / "metrics.json").read_text()),
+        "out": str(run),
+    }
+    assert "nothing to do" in err
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ([], "already holds a run"),
+        (["--resume", "--seed", 7], "settings.seed was 0 and is now 7"),
+        (["--resume", "--detector", "retinanet_micro"], "inputs.detector was 'yolo_v8_micro'"),
+    ],
+)
+def test_a_folder_with_another_run_is_refused(run, data, capsys, more, message):
+    before = (run / "run.json").read_bytes()
+    code, out, err = call(capsys, *train_words(data, run, *more))
+    assert (code, out) == (2, "")
+    assert message in err
+    assert (run / "run.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_fine_tunes_a_saved_detector_at_its_own_size(run, data, tmp_path, capsys):
+    words = ["train", "--data", data, "--out", tmp_path / "tuned", "--epochs", 1]
+    words += ["--detector", run / "detector.keras", "--batch-size", 6, "--learning-rate", 1e-6]
+    code, out, err = call(capsys, *words)
+    assert code == 0, err
+    assert "measured on the training images" in err
+    assert "AP50" in out and "MR-2" in out
+    record = json.loads((tmp_path / "tuned" / "run.json").read_text())
+    assert record["settings"]["image_size"] == [SIZE, SIZE]
+    # One tiny step from the saved weights stays beside them; from fresh ones it would not.
+    from keras_hkd.detectors import load_detector
+
+    saved, tuned = (
+        load_detector(folder / "detector.keras") for folder in (run, tmp_path / "tuned")
+    )
+    for a, b in zip(saved.trainable_variables, tuned.trainable_variables, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--detector", "yolo_v8_mikro"], "yolo_v8_micro"),
+        (["--detector", "absent.keras"], "absent.keras"),
+        (["--data", "/absent"], "/absent"),
+        (["--batch-size", 100], "100"),
+        (["--learning-rate", -1], "learning_rate"),
+        (["--image-size", "big"], "--image-size"),
+        (["--epochs", 0], "--epochs"),
+        (["--strategy", "tpu"], "mirrored"),
+    ],
+)
+def test_bad_input_is_told_in_a_line_and_leaves_nothing(data, tmp_path, capsys, more, message):
+    code, out, err = call(capsys, *train_words(data, tmp_path / "run", *more))
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_for_a_backbone_do_not_go_with_a_saved_detector(data, tmp_path, capsys):
+    more = ["--detector", "saved.keras", "--backbone-weights", "weights.h5"]
+    code, _, err = call(capsys, *train_words(data, tmp_path / "run", *more))
+    assert code == 2
+    assert "--backbone-weights" in err
