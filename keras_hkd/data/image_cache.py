@@ -14,7 +14,6 @@ from keras_hkd.data.annotations import BadDataError, Dataset
 from keras_hkd.data.letterbox import PADDING_GREY, content_size, fit_scale, shrink
 
 _MIN_IMAGES_FOR_PROGRESS = 200
-_MAX_SHARE_OF_FREE_MEMORY = 0.8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -184,9 +183,10 @@ def progress_steps(stack: contextlib.ExitStack, count: int, title: str) -> Calla
 
 def _check_memory(num_bytes: float) -> None:
     free_bytes = _available_memory_bytes()
-    if free_bytes is not None and num_bytes > _MAX_SHARE_OF_FREE_MEMORY * free_bytes:
+    needed = 2 * num_bytes  # the array, and its copy in TensorFlow's own memory
+    if free_bytes is not None and needed > free_bytes:
         raise MemoryError(
-            f"The decoded images would take {num_bytes / 2**30:.1f} GiB of "
+            f"The decoded images would take {needed / 2**30:.1f} GiB while they are loaded, of "
             f"{free_bytes / 2**30:.1f} GiB of free memory. Pass cache=False to decode them anew in "
             "each epoch, or take a smaller `image_size`."
         )

@@ -88,7 +88,7 @@ def training_batches(
     num_steps = steps_per_epoch(dataset, batch_size)
     _check_whole(seed, "seed", lowest=0)
     _check_whole(first_epoch, "first_epoch", lowest=0)
-    labels = LabelTable.collect(dataset, frame_size, max_boxes)
+    labels = _collect_labels(dataset, frame_size, max_boxes)
     canvases = Canvases.plan(dataset, tuple(int(CACHE_OVERSIZE * s) for s in frame_size))
     make = ViewMaker(augmentation or NO_AUGMENTATION, frame_size, labels, canvases, ignore_regions)
 
@@ -143,7 +143,7 @@ def evaluation_batches(
     """
     frame_size = check_size(image_size, "image_size")
     images = _letterboxed(dataset, frame_size, batch_size, cache)
-    labels = LabelTable.collect(dataset, frame_size, max_boxes)
+    labels = _collect_labels(dataset, frame_size, max_boxes)
     columns = {"boxes": labels.boxes, "classes": labels.classes}
     if ignore_regions:
         columns["ignore_boxes"] = labels.ignore_boxes
@@ -174,6 +174,12 @@ def prediction_batches(
     """
     frame_size = check_size(image_size, "image_size")
     return _letterboxed(dataset, frame_size, batch_size, cache).batch(batch_size).prefetch(2)
+
+
+def _collect_labels(dataset: Dataset, frame_size, max_boxes: int | None) -> LabelTable:
+    if max_boxes is not None:
+        _check_whole(max_boxes, "max_boxes", lowest=1)
+    return LabelTable.collect(dataset, frame_size, max_boxes)
 
 
 def _letterboxed(dataset: Dataset, frame_size, batch_size: int, cache: bool) -> tf.data.Dataset:
