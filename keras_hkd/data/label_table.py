@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_hkd.boxes.clipping import clip
 from keras_hkd.data.annotations import Dataset
 from keras_hkd.data.letterbox import fit_scale
 
@@ -77,8 +78,7 @@ def letterbox_scales(dataset: Dataset, frame_size: tuple[int, int]) -> np.ndarra
 
 def _clipped_rows(annotation, scale: float) -> np.ndarray:
     """Rows of x1, y1, x2, y2, class, ignore; boxes wholly outside the image are left out."""
-    limits = np.array([annotation.width, annotation.height] * 2)
-    boxes = np.clip(annotation.boxes, 0, limits) * scale
+    boxes = clip(annotation.boxes, (annotation.height, annotation.width)) * scale
     rows = np.column_stack([boxes, annotation.classes, annotation.ignore])
     return rows[_areas(rows) > 0]
 
