@@ -1,0 +1,15 @@
+"""Box geometry: the one home of each rule about boxes."""
+
+from keras_hkd._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "clip": "clipping",
+        "convert": "formats",
+        "inside_any": "containment",
+        "non_max_suppression": "suppression",
+        "pairwise_intersection_over_area": "iou",
+        "pairwise_iou": "iou",
+    },
+)

@@ -1,0 +1,76 @@
+"""Overlap of boxes."""
+
+import numpy
+
+
+def _pairwise_intersection(boxes_a, boxes_b, xp):
+    a, b = boxes_a[..., :, None, :], boxes_b[..., None, :, :]
+    top_left = xp.maximum(a[..., :2], b[..., :2])
+    bottom_right = xp.minimum(a[..., 2:], b[..., 2:])
+    sides = xp.maximum(bottom_right - top_left, 0.0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def area(boxes, xp=numpy):
+    """Area of each box; an inverted or padded box has area 0.
+
+    Args:
+        boxes: `(..., n, 4)` xyxy.
+        xp: `numpy` or `keras.ops`.
+
+    Returns:
+        `(..., n)`.
+
+    Example:
+    >>> area(numpy.array([[0.0, 0.0, 2.0, 3.0], [-1.0, -1.0, -1.0, -1.0]])).tolist()
+    [6.0, 0.0]
+    """
+    sides = xp.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def pairwise_iou(boxes_a, boxes_b, xp=numpy):
+    """Intersection over union of every box of one set with every box of another.
+
+    `iou(a, b) = |a n b| / (|a| + |b| - |a n b|)`, and 0 where both areas are 0.
+
+    Args:
+        boxes_a: `(..., n, 4)` xyxy, any unit.
+        boxes_b: `(..., m, 4)` xyxy, the same unit.
+        xp: `numpy` or `keras.ops`.
+
+    Returns:
+        `(..., n, m)` in [0, 1].
+
+    Example:
+    >>> a = numpy.array([[0.0, 0.0, 2.0, 2.0]])
+    >>> b = numpy.array([[1.0, 0.0, 3.0, 2.0], [5.0, 5.0, 6.0, 6.0]])
+    >>> pairwise_iou(a, b).round(4).tolist()
+    [[0.3333, 0.0]]
+    """
+    intersection = _pairwise_intersection(boxes_a, boxes_b, xp)
+    union = area(boxes_a, xp)[..., :, None] + area(boxes_b, xp)[..., None, :] - intersection
+    return intersection / xp.where(union > 0, union, xp.ones_like(union))
+
+
+def pairwise_intersection_over_area(boxes_a, boxes_b, xp=numpy):
+    """Share of each box of the first set that each box of the second covers.
+
+    `|a n b| / |a|`: the overlap of a detection with an ignore region or a crowd.
+
+    Args:
+        boxes_a: `(..., n, 4)` xyxy.
+        boxes_b: `(..., m, 4)` xyxy.
+        xp: `numpy` or `keras.ops`.
+
+    Returns:
+        `(..., n, m)` in [0, 1]; 0 where the first box has no area.
+
+    Example:
+    >>> a = numpy.array([[0.0, 0.0, 2.0, 2.0]])
+    >>> pairwise_intersection_over_area(a, numpy.array([[1.0, 0.0, 9.0, 9.0]])).tolist()
+    [[0.5]]
+    """
+    intersection = _pairwise_intersection(boxes_a, boxes_b, xp)
+    areas = area(boxes_a, xp)[..., :, None]
+    return intersection / xp.where(areas > 0, areas, xp.ones_like(areas))

@@ -1,0 +1,83 @@
+"""Greedy non-maximum suppression in `keras.ops`: any backend, static shapes, no custom op."""
+
+from keras import ops
+
+from keras_hkd.boxes.iou import pairwise_iou
+
+
+def non_max_suppression(
+    boxes, scores, *, max_detections=100, iou_threshold=0.6, score_threshold=0.0, num_candidates=400
+):
+    """Keeps the best box of every group of overlapping boxes, class by class.
+
+    The `num_candidates` best (box, class) pairs are visited in order of score; one is kept when no
+    kept box of its class overlaps it by more than `iou_threshold`.
+
+    Args:
+        boxes: `(batch, n, 4)` xyxy pixels.
+        scores: `(batch, n, num_classes)` in [0, 1].
+        max_detections: length of the result.
+        iou_threshold: overlap above which the lower score is dropped.
+        score_threshold: pairs that score at most this are dropped.
+        num_candidates: how many pairs are looked at.
+
+    Returns:
+        dict of `boxes (batch, max_detections, 4)`, `classes (batch, max_detections)` int32,
+        `confidence (batch, max_detections)`, `num_detections (batch,)` int32, best first, padded
+        with -1.
+
+    Example:
+    >>> boxes = [[[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 8.0], [20.0, 0.0, 29.0, 9.0]]]
+    >>> found = non_max_suppression(ops.array(boxes), ops.array([[[0.9], [0.8], [0.7]]]),
+    ...                             max_detections=3)
+    >>> int(found["num_detections"][0])
+    2
+    """
+    num_classes = scores.shape[-1]
+    num_pairs = scores.shape[1] * num_classes if scores.shape[1] is not None else None
+    if num_pairs is not None:
+        num_candidates = min(num_candidates, num_pairs)
+    flat = ops.reshape(scores, (ops.shape(scores)[0], -1))
+    candidate_scores, indices = ops.top_k(flat, num_candidates)
+    classes = ops.cast(indices % num_classes, "int32")
+    candidates = ops.take_along_axis(boxes, ops.expand_dims(indices // num_classes, -1), axis=1)
+    keep = _greedy(candidates, classes, iou_threshold)
+    keep = ops.where(candidate_scores > score_threshold, keep, 0.0)
+    return _pack(
+        candidates,
+        classes,
+        candidate_scores,
+        keep,
+        min(max_detections, num_candidates),
+        max_detections,
+    )
+
+
+def _greedy(boxes, classes, iou_threshold):
+    """1.0 for every candidate that survives, candidates being sorted by score."""
+    num_candidates = boxes.shape[1]
+    overlaps = pairwise_iou(boxes, boxes, xp=ops) > iou_threshold
+    overlaps = overlaps & (classes[:, :, None] == classes[:, None, :])
+    order = ops.arange(num_candidates)
+    suppresses = ops.cast(overlaps & (order[:, None] < order[None, :]), boxes.dtype)
+
+    def visit(index, keep):
+        row = ops.take(suppresses, index, axis=1) * ops.take(keep, index, axis=1)[:, None]
+        return keep * (1.0 - row)
+
+    return ops.fori_loop(0, num_candidates, visit, ops.ones_like(suppresses[:, 0]))
+
+
+def _pack(boxes, classes, scores, keep, num_kept, max_detections):
+    ranks, order = ops.top_k(ops.where(keep > 0, scores, -1.0), num_kept)
+    valid = ranks >= 0
+    boxes = ops.take_along_axis(boxes, order[..., None], axis=1)
+    boxes = ops.where(valid[..., None], boxes, -1.0)
+    classes = ops.where(valid, ops.take_along_axis(classes, order, axis=1), -1)
+    padding = ((0, 0), (0, max_detections - num_kept))
+    return {
+        "boxes": ops.pad(boxes, (*padding, (0, 0)), constant_values=-1.0),
+        "classes": ops.pad(classes, padding, constant_values=-1),
+        "confidence": ops.pad(ranks, padding, constant_values=-1.0),
+        "num_detections": ops.sum(ops.cast(valid, "int32"), axis=-1),
+    }

@@ -1,0 +1,274 @@
+"""The contract that every detector family keeps: one forward pass, logits, one loss, one decoding."""
+
+import math
+from collections import namedtuple
+
+import keras
+from keras import ops
+
+from keras_hkd.boxes.containment import inside_any
+from keras_hkd.boxes.suppression import non_max_suppression
+from keras_hkd.replicas import num_replicas
+
+Assignment = namedtuple("Assignment", "positive ignored target_boxes target_scores")
+Assignment.__doc__ = """What each anchor of a detector is to learn.
+
+Attributes:
+    positive: `(batch, anchors)` bool, anchors that stand for a person.
+    ignored: `(batch, anchors)` bool, anchors that take no part in the class loss.
+    target_boxes: `(batch, anchors, 4)` xyxy pixels, meaningful where `positive`.
+    target_scores: `(batch, anchors, num_classes)` in [0, 1].
+"""
+
+
+class Detector(keras.Model):
+    """A dense one-stage detector: the role that a teacher or a student plays.
+
+    Subclasses adapt one library family. They build `self.network`, a functional model from images
+    to `pyramid`, `class_tower`, `class_logits` and `box_outputs`, and say how anchors are assigned
+    to people, how both losses are computed and how boxes are decoded. Everything else (training,
+    prediction, saving, distillation) is common.
+
+    Args:
+        model: the library's detector; its layers are used, not copied.
+        image_size: `(height, width)` in pixels that images are letterboxed to by default.
+        class_names: names of the classes that this detector reports.
+        class_indices: which of the library model's classes these are; all of them by default. A
+            COCO detector becomes a person detector with `class_names=("person",),
+            class_indices=(0,)`.
+        score_threshold: detections that score at most this are not reported by `predict`.
+        nms_iou_threshold: overlap above which `predict` drops the lower score.
+        max_detections: most detections of one image.
+
+    Raises:
+        ValueError: names and indices of classes do not fit each other or the model.
+    """
+
+    loss_names = ("class_loss", "box_loss")
+
+    def __init__(
+        self,
+        model,
+        *,
+        image_size=(320, 320),
+        class_names=("person",),
+        class_indices=None,
+        score_threshold=0.01,
+        nms_iou_threshold=0.6,
+        max_detections=100,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.image_size = _checked_image_size(image_size)
+        self.class_names = tuple(class_names)
+        self.class_indices = _checked_indices(class_indices, self.class_names, model.num_classes)
+        self.score_threshold = float(score_threshold)
+        self.nms_iou_threshold = float(nms_iou_threshold)
+        self.max_detections = int(max_detections)
+        self.model = model
+        self.network = self.build_network(model)
+        self.loss_trackers = [keras.metrics.Mean(name=name) for name in self.loss_names]
+        self.built = True
+
+    # What a family provides.
+
+    levels = ()
+    """Names of the pyramid levels, finest first."""
+
+    anchors_per_cell = 1
+    """Anchors at each cell of a pyramid level."""
+
+    def build_network(self, model):
+        """The functional model of one forward pass over the library model's own layers."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `build_network`.")
+
+    def anchor_points(self, image_size):
+        """`(anchors, 2)` x, y in pixels of the centre of every anchor."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `anchor_points`.")
+
+    def decode_boxes(self, box_outputs, image_size):
+        """`(batch, anchors, 4)` xyxy pixels from raw box outputs."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `decode_boxes`.")
+
+    def match(self, outputs, labels, image_size):
+        """The `Assignment` of anchors to labelled people, ignore regions left aside."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `match`.")
+
+    def losses_of(self, outputs, assignment, image_size):
+        """`(class_loss, box_loss)`, scalars: this replica's share of the global mean."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `losses_of`.")
+
+    # What is common.
+
+    @property
+    def num_classes(self):
+        """Number of classes reported."""
+        return len(self.class_names)
+
+    def stride(self, level):
+        """Pixels between neighbouring cells of a pyramid level: `P3` 8, `P4` 16, ..."""
+        return 2 ** int(level[1:])
+
+    def level_shapes(self, image_size):
+        """`{level: (height, width)}` in cells, for images of `image_size`."""
+        return {
+            level: tuple(math.ceil(side / self.stride(level)) for side in image_size)
+            for level in self.levels
+        }
+
+    def call(self, images, training=False):
+        """Raw predictions and feature maps of a batch.
+
+        Args:
+            images: `(batch, height, width, 3)` RGB in [0, 255].
+            training: whether batch statistics are used.
+
+        Returns:
+            dict of `pyramid` and `class_tower` (dicts level -> `(batch, h, w, channels)`),
+            `class_logits (batch, anchors, num_classes)` and
+            `box_outputs (batch, anchors, 4 or 64)`, the last two float32. Anchors run level by
+            level, row by row, cell by cell.
+        """
+        outputs = dict(self.network(images, training=training))
+        logits = ops.cast(outputs["class_logits"], "float32")
+        if self.class_indices != tuple(range(self.model.num_classes)):
+            logits = ops.take(logits, ops.array(self.class_indices, "int32"), axis=-1)
+        outputs["class_logits"] = logits
+        outputs["box_outputs"] = ops.cast(outputs["box_outputs"], "float32")
+        return outputs
+
+    def compute_output_spec(self, images, training=False):
+        outputs = dict(self.network(images))
+        logits, boxes = outputs["class_logits"], outputs["box_outputs"]
+        outputs["class_logits"] = keras.KerasTensor((*logits.shape[:2], self.num_classes))
+        outputs["box_outputs"] = keras.KerasTensor(boxes.shape)
+        return outputs
+
+    def assign(self, outputs, labels, image_size):
+        """Says which anchors are people, which are background and which count for nothing.
+
+        Args:
+            outputs: what `call` returned.
+            labels: dict of `boxes (batch, n, 4)` xyxy pixels and `classes (batch, n)`, padded with
+                -1; optionally `ignore_boxes (batch, m, 4)`: anchors whose centre lies in one of
+                these and that stand for nobody are ignored.
+            image_size: `(height, width)` of the images.
+
+        Returns:
+            An `Assignment`, without gradient.
+        """
+        found = self.match(outputs, labels, image_size)
+        ignored = found.ignored
+        if "ignore_boxes" in labels:
+            regions = ops.cast(labels["ignore_boxes"], "float32")
+            ignored = ignored | inside_any(self.anchor_points(image_size), regions, xp=ops)
+        found = found._replace(ignored=ignored & ops.logical_not(found.positive))
+        return Assignment(*(ops.stop_gradient(value) for value in found))
+
+    def detection_losses(self, outputs, assignment, image_size):
+        """The detector's own losses by name, as `{"class_loss": scalar, "box_loss": scalar}`."""
+        return dict(
+            zip(self.loss_names, self.losses_of(outputs, assignment, image_size), strict=True)
+        )
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True, **kwargs
+    ):
+        """Detection loss of a batch, scaled so that replicas add up to the loss of the whole batch."""
+        image_size = static_image_size(x)
+        assignment = self.assign(y_pred, check_labels(y), image_size)
+        losses = self.detection_losses(y_pred, assignment, image_size)
+        for tracker, name in zip(self.loss_trackers, losses, strict=True):
+            tracker.update_state(losses[name])
+        return sum([*losses.values(), *self.losses]) / num_replicas()
+
+    def decode(self, outputs, image_size):
+        """Boxes `(batch, anchors, 4)` xyxy pixels and scores `(batch, anchors, classes)`."""
+        boxes = self.decode_boxes(outputs["box_outputs"], image_size)
+        return boxes, ops.sigmoid(outputs["class_logits"])
+
+    def detections(self, outputs, image_size, **overrides):
+        """Decoded detections after non-maximum suppression; see `non_max_suppression`."""
+        boxes, scores = self.decode(outputs, image_size)
+        height, width = image_size
+        limits = ops.array([width, height, width, height], "float32")
+        options = {
+            "max_detections": self.max_detections,
+            "iou_threshold": self.nms_iou_threshold,
+            "score_threshold": self.score_threshold,
+            **overrides,
+        }
+        return non_max_suppression(ops.clip(boxes, 0.0, limits), scores, **options)
+
+    def predict_step(self, *args):
+        """Detections of a batch: what `predict` returns."""
+        images = args[-1][0] if isinstance(args[-1], tuple) else args[-1]
+        if len(args) == 1:
+            outputs = self(images, training=False)
+            return self.detections(outputs, static_image_size(images))
+        outputs, variables = super().predict_step(*args)  # JAX: (state, data)
+        return self.detections(outputs, static_image_size(images)), variables
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "image_size": self.image_size,
+            "class_names": self.class_names,
+            "class_indices": self.class_indices,
+            "score_threshold": self.score_threshold,
+            "nms_iou_threshold": self.nms_iou_threshold,
+            "max_detections": self.max_detections,
+        }
+
+
+def static_image_size(images):
+    """`(height, width)` of a batch of images; both must be known when the step is traced."""
+    shape = tuple(images.shape)
+    if len(shape) != 4 or shape[1] is None or shape[2] is None:
+        raise ValueError(
+            "A detector needs images of shape (batch, height, width, 3) with height and width "
+            "known: batch images of one size (`keras_hkd.data` letterboxes them). "
+            f"Received: images.shape={shape}"
+        )
+    return int(shape[1]), int(shape[2])
+
+
+def check_labels(labels):
+    """Labels as the losses need them, or a clear error."""
+    if not isinstance(labels, dict) or not {"boxes", "classes"} <= set(labels):
+        received = sorted(labels) if isinstance(labels, dict) else type(labels).__name__
+        raise ValueError(
+            "Labels must be a dict with 'boxes' (batch, n, 4) in xyxy pixels and 'classes' "
+            f"(batch, n), both padded with -1. Received: {received}"
+        )
+    return labels
+
+
+def _checked_image_size(image_size):
+    try:
+        height, width = (int(side) for side in image_size)
+    except (TypeError, ValueError):
+        height = width = 0
+    if height < 32 or width < 32:
+        raise ValueError(
+            "`image_size` must be (height, width) in pixels, 32 or more each. "
+            f"Received: image_size={image_size}"
+        )
+    return height, width
+
+
+def _checked_indices(class_indices, class_names, num_library_classes):
+    if class_indices is None:
+        class_indices = range(len(class_names))
+    class_indices = tuple(int(index) for index in class_indices)
+    if len(class_indices) != len(class_names):
+        raise ValueError(
+            "`class_names` and `class_indices` must name the same classes. Received: "
+            f"class_names={class_names}, class_indices={class_indices}"
+        )
+    if any(not 0 <= index < num_library_classes for index in class_indices):
+        raise ValueError(
+            f"The model has {num_library_classes} classes, so `class_indices` must lie in "
+            f"[0, {num_library_classes - 1}]. Received: class_indices={class_indices}"
+        )
+    return class_indices
