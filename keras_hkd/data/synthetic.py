@@ -138,7 +138,7 @@ class _Scene:
         self.eye_height = rng.uniform(0.7, 1.7)  # of the camera, in adult heights
         place = draw_place(rng, size, self.horizon)
         full = (self.width * _OVERSAMPLING, self.height * _OVERSAMPLING)
-        self.picture = place.resize(full, Image.Resampling.BILINEAR)
+        self.picture = place.resize(full, Image.Resampling.NEAREST)  # reduced again in the end
         self.owners = Image.new("L", full)
         self.people: list[tuple[Sprite, tuple[int, int], int]] = []
 

@@ -8,8 +8,6 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
 _THING, _BODY = 1, 2
-_IS_DRAWN = [0] + [255] * 255
-_IS_BODY = [255 * (part == _BODY) for part in range(256)]
 
 
 def tint(colour, factor: float) -> tuple[int, int, int]:
@@ -83,8 +81,8 @@ class Sprite:
 
     def end_body(self) -> None:
         """From now on, what is drawn is something that the body may be hidden by."""
-        body = self._parts.point(_IS_BODY)
-        self.whole_box, self.num_whole_pixels = body.getbbox(), body.histogram()[255]
+        body = np.asarray(self._parts) == _BODY
+        self.whole_box, self.num_whole_pixels = _bounds(body), int(np.count_nonzero(body))
         self.part = _THING
 
     def px(self, points) -> list[tuple[float, float]]:
@@ -117,27 +115,29 @@ class Sprite:
         self.ellipse(x1, y1, b / 2, b / 2, colour)
 
     def pattern(self, points, kind: str, colour) -> None:
-        """Lays stripes, checks or a band over a polygon that is already drawn."""
-        points = self.px(points)
-        (left, top), (right, bottom) = np.min(points, 0), np.max(points, 0)
-        mask = Image.new("L", self.image.size)
-        ImageDraw.Draw(mask).polygon(points, 255)
-        shown = Image.new("L", self.image.size)
-        draw, step = ImageDraw.Draw(shown), max(3.0, (bottom - top) / 6)
+        """Lays "rows", "columns", "checks", a "band" or an "open" front over a polygon."""
+        points = np.array(self.px(points))
+        corner = np.floor(points.min(0))
+        points -= corner
+        right, bottom = points.max(0)
+        size = (int(right) + 2, int(bottom) + 2)
+        mask, shown = Image.new("L", size), Image.new("L", size)
+        ImageDraw.Draw(mask).polygon([tuple(point) for point in points], 255)
+        draw, step = ImageDraw.Draw(shown), max(3.0, bottom / 6)
         if kind in ("rows", "checks"):
-            for y in np.arange(top, bottom, step):
-                draw.rectangle((left, y, right, y + step / 2), 255)
+            for y in np.arange(0, bottom, step):
+                draw.rectangle((0, y, right, y + step / 2), 255)
         if kind in ("columns", "checks"):
-            for x in np.arange(left, right, step):
-                draw.rectangle((x, top, x + step / 3, bottom), 255)
+            for x in np.arange(0, right, step):
+                draw.rectangle((x, 0, x + step / 3, bottom), 255)
         if kind == "band":
-            draw.rectangle(
-                (left, top + (bottom - top) * 0.3, right, top + (bottom - top) * 0.6), 255
-            )
+            draw.rectangle((0, bottom * 0.3, right, bottom * 0.6), 255)
         if kind == "open":
-            middle = (left + right) / 2
-            draw.rectangle((middle - step / 2, top, middle + step / 2, bottom), 255)
-        self.image.paste(colour, mask=Image.composite(shown, mask, mask))
+            draw.rectangle(((right - step) / 2, 0, (right + step) / 2, bottom), 255)
+        place = (int(corner[0]), int(corner[1]))
+        self.image.paste(
+            colour, (*place, place[0] + size[0], place[1] + size[1]), ImageChops.darker(mask, shown)
+        )
 
     def finish(self, light: float) -> Sprite:
         """Cuts the sprite to what is drawn and darkens one side, so that figures look round.
@@ -146,8 +146,8 @@ class Sprite:
             light: from -1 (dark on the left) to 1 (dark on the right).
         """
         box = self._parts.getbbox() or (0, 0, 1, 1)
-        parts = self._parts.crop(box)
-        self.cover, self.body = parts.point(_IS_DRAWN), parts.point(_IS_BODY)
+        parts = np.asarray(self._parts.crop(box))
+        self.cover, self.body = _as_mask(parts > 0), _as_mask(parts == _BODY)
         if self.whole_box:
             left, top, right, bottom = self.whole_box
             self.whole_box = (left - box[0], top - box[1], right - box[0], bottom - box[1])
@@ -158,3 +158,14 @@ class Sprite:
         shade = Image.fromarray((255 - ramp).astype(np.uint8)[None]).convert("RGB")
         self.image = ImageChops.multiply(image, shade.resize(image.size, Image.Resampling.NEAREST))
         return self
+
+
+def _as_mask(chosen: np.ndarray) -> Image.Image:
+    return Image.fromarray(chosen.view(np.uint8) * np.uint8(255))
+
+
+def _bounds(chosen: np.ndarray) -> tuple[int, int, int, int] | None:
+    columns, rows = np.flatnonzero(chosen.any(0)), np.flatnonzero(chosen.any(1))
+    if not columns.size:
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
