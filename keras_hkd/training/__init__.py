@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = attach(
         "Checkpoint": "checkpoint",
         "DifferentRunError": "identity",
         "DivergedError": "watch",
+        "ReplicatedLossScaleOptimizer": "optimizer",
         "RunFolder": "run_folder",
         "RunFolderError": "run_folder",
         "TrainingSettings": "settings",

@@ -54,6 +54,29 @@ class AveragedAdamW(keras.optimizers.AdamW):
                 share = ops.cast(1.0 - momentum, variable.dtype)
                 average.assign(average + share * (variable - average))
 
+    def finalize_variable_values(self, var_list):
+        if int(self.iterations) > 0:  # before the first step the averages are zeros
+            super().finalize_variable_values(var_list)
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class ReplicatedLossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
+    """Keras's loss scaling for float16, with all replicas agreeing on whether a step overflowed.
+
+    Keras asks only the first replica. Where the gradients of another one overflow, their infinities
+    go into the sum over replicas, and every weight is NaN after that step. Arguments are those of
+    `keras.optimizers.LossScaleOptimizer`.
+
+    Example:
+
+    >>> type(ReplicatedLossScaleOptimizer(AveragedAdamW(1e-3)).inner_optimizer).__name__
+    'AveragedAdamW'
+    """
+
+    def check_finite(self, grads):
+        overflowed = ops.logical_not(super().check_finite(grads))
+        return ops.equal(sum_over_replicas(ops.cast(overflowed, "float32")), 0.0)
+
 
 def learning_rate_schedule(settings: TrainingSettings, steps_per_epoch: int) -> WarmupCosine:
     """The learning rate of each step of the run that `settings` describe.
@@ -73,11 +96,12 @@ def learning_rate_schedule(settings: TrainingSettings, steps_per_epoch: int) -> 
     )
 
 
-def build_optimizer(settings: TrainingSettings, steps_per_epoch: int) -> AveragedAdamW:
+def build_optimizer(settings: TrainingSettings, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """The optimizer that `settings` describe.
 
     Args:
-        settings: for the learning rate and its schedule, weight decay, clipping and averaging.
+        settings: for the learning rate and its schedule, weight decay, clipping, averaging, and
+            loss scaling under mixed precision.
         steps_per_epoch: batches in one epoch.
 
     Example:
@@ -87,10 +111,11 @@ def build_optimizer(settings: TrainingSettings, steps_per_epoch: int) -> Average
     0.001
     """
     averaged = settings.ema_momentum is not None
-    return AveragedAdamW(
+    optimizer = AveragedAdamW(
         learning_rate=learning_rate_schedule(settings, steps_per_epoch),
         weight_decay=settings.weight_decay,
         global_clipnorm=settings.global_clip_norm,
         use_ema=averaged,
         ema_momentum=settings.ema_momentum if averaged else 0.99,
     )
+    return ReplicatedLossScaleOptimizer(optimizer) if settings.mixed_precision else optimizer

@@ -6,7 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_hkd.training import AveragedAdamW, TrainingSettings, build_optimizer
+from keras_hkd.training import (
+    AveragedAdamW,
+    ReplicatedLossScaleOptimizer,
+    TrainingSettings,
+    build_optimizer,
+)
 from keras_hkd.training.ema import averaged_weights, moving_averages
 
 
@@ -50,6 +55,13 @@ def test_a_short_run_forgets_its_initial_weights():
     assert float(variable.value[0, 0]) < values[-1] + 0.25 * (values[0] - values[-1])
 
 
+def test_before_the_first_step_there_is_no_average_to_take():
+    optimizer = AveragedAdamW(0.1, use_ema=True)
+    variable, _ = stepped(optimizer, [])
+    optimizer.finalize_variable_values([variable])
+    assert float(variable.value[0, 0]) == 1.0
+
+
 def test_agrees_with_keras_where_nothing_is_corrected():
     gradients = [0.3, -1.0, 0.7]
     _, ours = stepped(AveragedAdamW(0.01, weight_decay=0.1, global_clipnorm=0.5), gradients)
@@ -72,6 +84,19 @@ def test_settings_reach_the_optimizer():
     assert (optimizer.weight_decay, optimizer.global_clipnorm) == (0.1, 3.0)
     assert (optimizer.use_ema, optimizer.ema_momentum) == (True, 0.9)
     assert not build_optimizer(TrainingSettings(epochs=2, ema_momentum=None), 3).use_ema
+
+
+def test_mixed_precision_scales_the_loss_and_keeps_the_average():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    settings = TrainingSettings(epochs=2, warmup_epochs=0, mixed_precision=True)
+    model.compile(build_optimizer(settings, 4), "mse")
+    assert type(model.optimizer) is ReplicatedLossScaleOptimizer
+    model.fit(np.random.rand(4, 2), np.ones((4, 3)), batch_size=1, verbose=0)
+    averages = [average.numpy() for _, average in moving_averages(model.optimizer)]
+    assert len(averages) == 2
+    for weight, average in zip(model.trainable_variables, averages, strict=True):
+        np.testing.assert_array_equal(weight, average)
 
 
 def small_model():
@@ -137,20 +162,52 @@ print(json.dumps(values))
 """
 
 
+def output_of(script, *words):
+    command = [sys.executable, "-c", script, *words]
+    finished = subprocess.run(command, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr[-4000:]
+    return json.loads(finished.stdout.splitlines()[-1])
+
+
 @pytest.mark.slow
 @pytest.mark.own_process
 def test_two_replicas_take_the_step_of_one_device():
-    one, two = (
-        json.loads(
-            subprocess.run(
-                [sys.executable, "-c", REPLICAS_SCRIPT, str(number)],
-                check=True,
-                capture_output=True,
-                text=True,
-            ).stdout.splitlines()[-1]
-        )
-        for number in (1, 2)
-    )
+    one, two = (output_of(REPLICAS_SCRIPT, str(number)) for number in (1, 2))
     assert len(one) == 4
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+OVERFLOW_SCRIPT = """
+import json
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from keras_hkd.training import TrainingSettings, build_optimizer, strategy_scope
+
+settings = TrainingSettings(epochs=4, warmup_epochs=0, mixed_precision=True)
+with strategy_scope("mirrored"):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
+    model.compile(build_optimizer(settings, steps_per_epoch=2), "mse")
+images = np.ones((4, 1), "float32")
+images[-1] = np.inf  # in the share of the second replica
+scale = []
+for batch in (images, np.ones((4, 1), "float32")):
+    model.fit(batch, batch * 2, batch_size=4, verbose=0)
+    scale.append(float(model.optimizer.dynamic_scale.numpy()))
+    scale.append(float(keras.ops.convert_to_numpy(model.layers[0].kernel)[0, 0]))
+print(json.dumps(scale))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.own_process
+def test_a_step_that_overflows_on_any_replica_is_skipped_by_all():
+    scale_after, kernel_after, scale_later, kernel_later = output_of(OVERFLOW_SCRIPT)
+    assert kernel_after == 1.0
+    assert scale_after == scale_later == 2.0**14
+    assert kernel_later != 1.0 and np.isfinite(kernel_later)
