@@ -27,7 +27,7 @@ def averaged_weights(model) -> Iterator[None]:
     import keras
 
     pairs = moving_averages(model.optimizer)
-    if not pairs or int(model.optimizer.iterations) == 0:
+    if not pairs or keras.ops.convert_to_numpy(model.optimizer.iterations) == 0:
         yield
         return
     kept = [keras.ops.convert_to_numpy(weight) for weight, _ in pairs]

@@ -55,7 +55,9 @@ class AveragedAdamW(keras.optimizers.AdamW):
                 average.assign(average + share * (variable - average))
 
     def finalize_variable_values(self, var_list):
-        if int(self.iterations) > 0:  # before the first step the averages are zeros
+        if (
+            ops.convert_to_numpy(self.iterations) > 0
+        ):  # before the first step the averages are zeros
             super().finalize_variable_values(var_list)
 
 
