@@ -1,5 +1,6 @@
 """`keras-hkd distill`: a heavy detector, the teacher, trains a compact one, the student."""
 
+import contextlib
 import dataclasses
 from typing import Annotated
 
@@ -116,11 +117,17 @@ def parse_method_options(texts: list[str]) -> dict[str, object]:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise ValueError(f"`--method-option` must be NAME=VALUE. Received: {text!r}")
-        try:
-            parsed[name.replace("-", "_")] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ValueError(f"`--method-option` {name}: {value!r} is no YAML value.") from error
+        parsed[name.replace("-", "_")] = _value(name, value)
     return parsed
+
+
+def _value(name, text):
+    with contextlib.suppress(ValueError):
+        return float(text) if "e" in text.lower() else int(text)  # YAML takes 1e-3 for a text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"`--method-option` {name}: {text!r} is no YAML value.") from error
 
 
 def _distill(run, given, teacher_source, student_source, backbone_weights, method, method_options):
@@ -132,10 +139,15 @@ def _distill(run, given, teacher_source, student_source, backbone_weights, metho
     make_distiller = methods.get(method)
     size, names = settings.image_size, dataset.class_names
     with training_scope(settings):
-        teacher = training_run.make_detector(teacher_source, given, names, size)
+        # A seed of its own: a teacher equal to the student would have nothing to say.
+        teacher = training_run.make_detector(
+            teacher_source, given, names, size, seed=given.seed + 1
+        )
         if given.image_size is None and training_run.is_file(teacher_source):
             size = teacher.image_size
-        student = training_run.make_detector(student_source, given, names, size, backbone_weights)
+        student = training_run.make_detector(
+            student_source, given, names, size, backbone_weights=backbone_weights
+        )
         if given.image_size is None:
             size = student.image_size
         student.image_size = size

@@ -86,7 +86,11 @@ def _train(run, given, name_or_file, backbone_weights) -> dict:
 
     with training_scope(settings):
         detector = training_run.make_detector(
-            name_or_file, given, dataset.class_names, settings.image_size, backbone_weights
+            name_or_file,
+            given,
+            dataset.class_names,
+            settings.image_size,
+            backbone_weights=backbone_weights,
         )
     if given.image_size is None:
         settings = dataclasses.replace(settings, image_size=detector.image_size)

@@ -178,7 +178,13 @@ def is_file(name_or_file: str) -> bool:
 
 
 def make_detector(
-    name_or_file, options: RunOptions, class_names, image_size, backbone_weights=None
+    name_or_file,
+    options: RunOptions,
+    class_names,
+    image_size,
+    *,
+    backbone_weights=None,
+    seed=None,
 ):
     """Load a saved detector, or build a named one with the run's seed.
 
@@ -188,6 +194,7 @@ def make_detector(
         class_names: of the training images, for a named detector.
         image_size: `(height, width)` in pixels for a named detector; a saved one has its own.
         backbone_weights: for a named detector, or None.
+        seed: of a named detector; the run's by default.
     """
     from keras_hkd import detectors
 
@@ -198,7 +205,7 @@ def make_detector(
             class_names=class_names,
             backbone_weights=backbone_weights,
             synchronized=options.strategy is not None,
-            seed=options.seed,
+            seed=options.seed if seed is None else seed,
         )
     if backbone_weights is not None:
         raise ValueError(
@@ -246,9 +253,8 @@ def _measure(detector, dataset, image_size):
         warnings.simplefilter("always", FewImagesWarning)
         results = evaluation.predict_dataset(detector, dataset, image_size)
         scores = evaluation.score_predictions(dataset, results)
-    for warning in caught:
-        if issubclass(warning.category, FewImagesWarning):
-            remark(f"Warning: {warning.message}")
+    for message in {str(w.message) for w in caught if issubclass(w.category, FewImagesWarning)}:
+        remark(f"Warning: {message}")
     scores.pop("num_images")
     return {**scores, **evaluation.measure_cost(detector, image_size)}, results
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from keras_hkd.data import Augmentation, Dataset, steps_per_epoch, training_batches
 from keras_hkd.training.checkpoint import Checkpoint
 from keras_hkd.training.history import HistoryFile
+from keras_hkd.training.identity import run_identity
 from keras_hkd.training.optimizer import build_optimizer
 from keras_hkd.training.progress import RichProgress
 from keras_hkd.training.run_folder import RunFolder
@@ -55,7 +56,7 @@ def train_model(
         enable_determinism()
     folder = run_folder if isinstance(run_folder, RunFolder) else RunFolder(run_folder)
     num_steps = steps_per_epoch(dataset, settings.batch_size)
-    identity = _identity(model, dataset, settings)
+    identity = run_identity(model, dataset, settings)
     folder.begin(identity, resume)
     _compile(model, settings, num_steps)
     history = {}
@@ -87,14 +88,6 @@ def train_model(
             verbose=0,
         )
     return history
-
-
-def _identity(model, dataset, settings):
-    return {
-        "settings": settings.decisive(),
-        "data_hash": dataset.content_hash,
-        "teacher_hash": getattr(model, "teacher_hash", None),
-    }
 
 
 def _batches(dataset, settings, first_epoch):

@@ -1,5 +1,7 @@
 """What makes two runs the same run, and the refusal to mix two different ones."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 
 
@@ -31,6 +33,34 @@ def require_same(saved: Mapping, current: Mapping, where: object) -> None:
             f"{where} holds a different run: {'; '.join(found)}. Give the same inputs as before to "
             "resume it, or choose another folder."
         )
+
+
+def run_identity(model, dataset, settings) -> dict[str, object]:
+    """What a resumed run must share with its beginning, as plain values.
+
+    Args:
+        model: a `Detector`, or a `Distiller`, of which the teacher's hash and the terms count.
+        dataset: the training images; their content hash counts.
+        settings: `TrainingSettings`, of which the decisive ones count.
+    """
+    return {
+        "settings": settings.decisive(),
+        "data_hash": dataset.content_hash,
+        "teacher_hash": getattr(model, "teacher_hash", None),
+        "distillation": _terms(model),
+    }
+
+
+def _terms(model):
+    """A Distiller's terms and their weights, without the counters that Keras puts in names."""
+    if not hasattr(model, "distillation_losses"):
+        return None
+    import keras
+
+    terms = [*model.distillation_losses, *model.distillation_loss_weights]
+    text = json.dumps([keras.saving.serialize_keras_object(term) for term in terms])
+    terms = json.loads(re.sub(r'_\d+"', '"', text))
+    return {"terms": terms, "student_loss_weight": getattr(model, "student_loss_weight", None)}
 
 
 def _differences(saved, current, prefix) -> Iterator[str]:

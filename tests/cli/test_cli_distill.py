@@ -1,0 +1,140 @@
+import contextlib
+import io
+import json
+import os
+import shutil
+
+import pytest
+
+from keras_hkd.cli.distill import parse_method_options
+from keras_hkd.cli.main import main
+
+SIZE = 64
+DATA = f"synthetic:train?num_images=6&height={SIZE}&width={SIZE}"
+VAL = f"synthetic:val?num_images=4&height={SIZE}&width={SIZE}"
+
+
+def call(capsys, *words):
+    """Exit code, standard output and error stream of a call."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    output = capsys.readouterr()
+    return end.value.code, output.out, output.err
+
+
+def distill_words(out, *more):
+    models = ["--teacher", "yolo_v8_micro", "--student", "yolo_v8_micro"]
+    base = ["distill", "--data", DATA, "--val", VAL, *models, "--out", out, "--epochs", 2]
+    return [*base, "--batch-size", 3, "--image-size", SIZE, "--validate-every", 0, *more]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run: its folder."""
+    out = tmp_path_factory.mktemp("runs") / "one"
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), pytest.raises(SystemExit) as end:
+        main([str(word) for word in distill_words(out)])
+    assert end.value.code == 0, said.getvalue()
+    (out / "said.txt").write_text(said.getvalue())
+    return out
+
+
+@pytest.mark.slow
+def test_a_teacher_by_name_knows_nothing_and_that_is_said(run):
+    assert "knows nothing" in (run / "said.txt").read_text()
+
+
+@pytest.mark.slow
+def test_leaves_what_was_promised(run):
+    files = {"student.keras", "metrics.json", "curves.png", "gallery.png", "history.json"}
+    assert files <= set(os.listdir(run))
+    metrics = json.loads((run / "metrics.json").read_text())
+    for name in ("teacher", "student"):
+        assert {"AP", "AP50", "MR2", "parameters", "gflops", "latency_ms"} <= set(metrics[name])
+    assert (metrics["measured_on"], metrics["num_images"]) == ("val", 4)
+    history = json.loads((run / "history.json").read_text())
+    assert {"loss", "class_loss", "box_loss"} < set(history)
+    assert all(len(row) == 2 for row in history.values())
+    record = json.loads((run / "run.json").read_text())
+    assert record["inputs"]["method"] == "hkd"
+    assert len(record["teacher_hash"]) == 64
+
+
+@pytest.mark.slow
+def test_the_student_is_saved_bare(run):
+    from keras_hkd.detectors import build, load_detector
+
+    student = load_detector(run / "student.keras")
+    assert student.count_params() == build("yolo_v8_micro", image_size=(SIZE, SIZE)).count_params()
+    assert student.image_size == (SIZE, SIZE)
+
+
+@pytest.mark.slow
+def test_prints_one_json_object_and_says_the_rest_on_the_error_stream(run, capsys):
+    code, out, err = call(capsys, *distill_words(run, "--resume", "--json"))
+    assert code == 0
+    stored = json.loads((run / "metrics.json").read_text())
+    assert json.loads(out) == {**stored, "out": str(run)}
+    assert "nothing to do" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ([], "already holds a run"),
+        (["--resume", "--epochs", 9], "settings.epochs was 2 and is now 9"),
+        (["--resume", "--method-option", "a=1"], "inputs.method_options.a was None and is now 1"),
+    ],
+)
+def test_a_folder_with_another_run_is_refused(run, capsys, more, message):
+    code, out, err = call(capsys, *distill_words(run, *more))
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+@pytest.mark.slow
+def test_resuming_with_another_teacher_is_refused(run, tmp_path, capsys):
+    from keras_hkd.detectors import build
+
+    killed = tmp_path / "killed"
+    shutil.copytree(run, killed)
+    record = json.loads((killed / "run.json").read_text())
+    (killed / "run.json").write_text(json.dumps({**record, "status": "running"}))
+    build("yolo_v8_micro", image_size=(SIZE, SIZE), seed=99).save(tmp_path / "other.keras")
+    more = ["--resume", "--teacher", tmp_path / "other.keras"]
+    code, out, err = call(capsys, *distill_words(killed, *more))
+    assert (code, out) == (2, "")
+    assert "teacher_hash was" in err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--method", "hdk"], "'hkd'"),
+        (["--method-option", "weights"], "NAME=VALUE"),
+        (["--teacher", "absent.keras"], "absent.keras"),
+        (["--student", "yolo_v8_mikro"], "yolo_v8_micro"),
+    ],
+)
+def test_bad_input_is_told_in_a_line_and_leaves_nothing(tmp_path, capsys, more, message):
+    code, out, err = call(capsys, *distill_words(tmp_path / "run", *more))
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_method_options_are_yaml():
+    texts = ["region-weight=1e-1", "top=3", "levels=[P3, P4]", "flag=true", "name=a=b"]
+    assert parse_method_options(texts) == {
+        "region_weight": 0.1,
+        "top": 3,
+        "levels": ["P3", "P4"],
+        "flag": True,
+        "name": "a=b",
+    }
+    with pytest.raises(ValueError, match="YAML"):
+        parse_method_options(["levels=[P3"])
