@@ -197,6 +197,7 @@ def make_detector(
         seed: of a named detector; the run's by default.
     """
     from keras_hkd import detectors
+    from keras_hkd.detectors.builders import synchronize_batch_norm
 
     if not is_file(name_or_file):
         return detectors.build(
@@ -211,7 +212,10 @@ def make_detector(
         raise ValueError(
             f"`--backbone-weights` goes with a detector given by name; {name_or_file} has weights."
         )
-    return detectors.load_detector(name_or_file)
+    detector = detectors.load_detector(name_or_file)
+    if options.strategy is not None:
+        synchronize_batch_norm(detector)
+    return detector
 
 
 def conclude(run, detectors, history, settings, dataset, val) -> dict:
@@ -229,13 +233,18 @@ def conclude(run, detectors, history, settings, dataset, val) -> dict:
         What `metrics.json` holds.
     """
     from keras_hkd import report
+    from keras_hkd.metrics import FewImagesWarning
 
     measured_on = dataset if val is None else val
     if val is None:
         remark("No --val was given: measured on the training images.")
     results, found = {}, {}
-    for name, detector in detectors.items():
-        results[name], found[name] = _measure(detector, measured_on, settings.image_size)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FewImagesWarning)
+        for name, detector in detectors.items():
+            results[name], found[name] = _measure(detector, measured_on, settings.image_size)
+    for message in {str(w.message) for w in caught if issubclass(w.category, FewImagesWarning)}:
+        remark(f"Warning: {message}")
     results["measured_on"] = "training images" if val is None else "val"
     results["num_images"] = len(measured_on)
     last = list(detectors)[-1]
@@ -247,14 +256,9 @@ def conclude(run, detectors, history, settings, dataset, val) -> dict:
 
 def _measure(detector, dataset, image_size):
     from keras_hkd import evaluation
-    from keras_hkd.metrics import FewImagesWarning
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", FewImagesWarning)
-        results = evaluation.predict_dataset(detector, dataset, image_size)
-        scores = evaluation.score_predictions(dataset, results)
-    for message in {str(w.message) for w in caught if issubclass(w.category, FewImagesWarning)}:
-        remark(f"Warning: {message}")
+    results = evaluation.predict_dataset(detector, dataset, image_size)
+    scores = evaluation.score_predictions(dataset, results)
     scores.pop("num_images")
     return {**scores, **evaluation.measure_cost(detector, image_size)}, results
 
