@@ -31,8 +31,10 @@ def train_model(
     """Train a detector alone, or a Distiller's student, with a checkpoint after every epoch.
 
     A run killed at any moment goes on, with `resume=True`, from its last whole checkpoint on the
-    data that it would have seen; with `settings.deterministic` it ends with the weights of a run
-    that was never killed, bit for bit. At the end the weights are their moving average.
+    data that it would have seen. With `settings.deterministic` it ends with the weights of a run
+    that was never killed, bit for bit; without, as near to them as two runs are to each other whose
+    sums round in another order: the loss of the epoch after the break agrees to 1e-3, relatively.
+    At the end the weights are their moving average.
 
     Args:
         model: a `Detector` or a `Distiller`, built inside `training_scope(settings)`.
