@@ -148,7 +148,10 @@ def build(
     if seed is not None:
         keras.utils.set_random_seed(seed)
     _, make_backbone, make_detector = TABLE[name]
-    if backbone_weights is not None and getattr(make_backbone, "func", None) is not backbones.mobilenet_v2:
+    if (
+        backbone_weights is not None
+        and getattr(make_backbone, "func", None) is not backbones.mobilenet_v2
+    ):
         raise ValueError(
             f"'{name}' has no MobileNetV2 backbone, so it takes no `backbone_weights`. "
             f"Received: backbone_weights={backbone_weights!r}"

@@ -1,5 +1,6 @@
 """The contract that every detector family keeps: one forward pass, logits, one loss, one decoding."""
 
+import difflib
 import math
 from collections import namedtuple
 
@@ -105,6 +106,12 @@ class Detector(keras.Model):
         """Number of classes reported."""
         return len(self.class_names)
 
+    @property
+    def metrics(self):
+        """The loss and its parts; the library's own counters of matches are left out."""
+        library = {id(metric) for metric in self.model.metrics}
+        return [metric for metric in super().metrics if id(metric) not in library]
+
     def stride(self, level):
         """Pixels between neighbouring cells of a pyramid level: `P3` 8, `P4` 16, ..."""
         return 2 ** int(level[1:])
@@ -115,6 +122,31 @@ class Detector(keras.Model):
             level: tuple(math.ceil(side / self.stride(level)) for side in image_size)
             for level in self.levels
         }
+
+    def channels(self, level):
+        """Width of the pyramid map at a level."""
+        return self.network.output["pyramid"][level].shape[-1]
+
+    def box_values(self, box_outputs):
+        """Box outputs shaped for comparison: `(batch, anchors, 4)`, or with bins behind."""
+        return box_outputs
+
+    def tap(self, layer_name):
+        """Adds the output of a layer of `self.network` to what `call` returns, under `taps`.
+
+        Raises:
+            ValueError: the network has no such layer; the nearest names are shown.
+        """
+        layers = {layer.name: layer for layer in self.network.layers}
+        if layer_name not in layers:
+            near = difflib.get_close_matches(layer_name, layers, n=3, cutoff=0.4)
+            raise ValueError(
+                f"Detector '{self.name}' has no layer {layer_name!r}. Nearest: {near}. See "
+                "`[layer.name for layer in detector.network.layers]`."
+            )
+        outputs = dict(self.network.output)
+        taps = {**outputs.get("taps", {}), layer_name: layers[layer_name].output}
+        self.network = keras.Model(self.network.inputs, {**outputs, "taps": taps}, name="network")
 
     def call(self, images, training=False):
         """Raw predictions and feature maps of a batch.
@@ -174,7 +206,7 @@ class Detector(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True, **kwargs
     ):
-        """Detection loss of a batch, scaled so that replicas add up to the loss of the whole batch."""
+        """Detection loss, scaled so that replicas add up to the loss of the whole batch."""
         image_size = static_image_size(x)
         assignment = self.assign(y_pred, check_labels(y), image_size)
         losses = self.detection_losses(y_pred, assignment, image_size)
@@ -200,14 +232,36 @@ class Detector(keras.Model):
         }
         return non_max_suppression(ops.clip(boxes, 0.0, limits), scores, **options)
 
+    def compile(self, optimizer="adamw", jit_compile=False, **kwargs):
+        """Configures training; the loss is the detector's own, so none is taken.
+
+        Raises:
+            ValueError: a `loss` is given.
+        """
+        if kwargs.get("loss") is not None:
+            raise ValueError(
+                f"{type(self).__name__}.compile takes no `loss`: a detector has its own. "
+                f"Received: loss={kwargs['loss']!r}"
+            )
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+
     def predict_step(self, *args):
         """Detections of a batch: what `predict` returns."""
-        images = args[-1][0] if isinstance(args[-1], tuple) else args[-1]
-        if len(args) == 1:
-            outputs = self(images, training=False)
-            return self.detections(outputs, static_image_size(images))
-        outputs, variables = super().predict_step(*args)  # JAX: (state, data)
-        return self.detections(outputs, static_image_size(images)), variables
+        return self.decoded(super().predict_step(*args), args[-1])
+
+    def decoded(self, prediction, data):
+        """What Keras's `predict_step` gave, with its raw outputs turned into detections.
+
+        Args:
+            prediction: raw outputs, or on JAX a pair of them and the state.
+            data: images, or a tuple that begins with them.
+        """
+        images = data[0] if isinstance(data, (list, tuple)) else data
+        image_size = static_image_size(images)
+        if isinstance(prediction, tuple):
+            outputs, state = prediction
+            return self.detections(outputs, image_size), state
+        return self.detections(prediction, image_size)
 
     def get_config(self):
         return {

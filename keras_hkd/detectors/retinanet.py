@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_hkd.boxes.formats import convert
 from keras_hkd.boxes.iou import pairwise_iou
+from keras_hkd.detectors import backbones, feature_pyramid, prediction_head  # noqa: F401 (registers)
 from keras_hkd.detectors.detector import Assignment, Detector
 from keras_hkd.replicas import num_replicas, sum_over_replicas
 

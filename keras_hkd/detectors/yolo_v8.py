@@ -4,6 +4,7 @@ import keras
 import keras_cv
 from keras import ops
 
+from keras_hkd.detectors import backbones  # noqa: F401 (registers what saved models are made of)
 from keras_hkd.detectors.detector import Assignment, Detector
 from keras_hkd.replicas import num_replicas, sum_over_replicas
 
@@ -83,9 +84,12 @@ class YOLOV8(Detector):
             axis=0,
         )
 
+    def box_values(self, box_outputs):
+        """`(batch, anchors, 4, 16)`: logits of the distribution of each side."""
+        return ops.reshape(box_outputs, (*ops.shape(box_outputs)[:2], 4, NUM_BINS))
+
     def decode_boxes(self, box_outputs, image_size):
-        bins = ops.reshape(box_outputs, (*ops.shape(box_outputs)[:2], 4, NUM_BINS))
-        weights = ops.softmax(bins, axis=-1)
+        weights = ops.softmax(self.box_values(box_outputs), axis=-1)
         sides = ops.sum(weights * ops.arange(NUM_BINS, dtype="float32"), axis=-1)
         sides = sides * self.anchor_strides(image_size)
         points = self.anchor_points(image_size)

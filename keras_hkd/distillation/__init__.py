@@ -1,0 +1,14 @@
+"""The Distiller, weight schedules, and what watches them."""
+
+from keras_hkd._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Distiller": "distiller",
+        "GradientShares": "gradient_share_callback",
+        "gradient_shares": "gradient_norms",
+        "schedules": None,
+        "weights_hash": "teacher_hash",
+    },
+)

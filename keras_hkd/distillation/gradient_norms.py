@@ -1,0 +1,49 @@
+"""How much each term of the loss pulls at the student."""
+
+import keras
+
+
+def gradient_shares(distiller, images, labels):
+    """Norm of each weighted term's gradient at the student's weights, as a share of their sum.
+
+    `share_i = |w_i dL_i/dtheta| / sum_j |w_j dL_j/dtheta|`, theta the student's trainable weights.
+    A term with a share near 0 does nothing; one near 1 drowns the others: the way to set weights.
+
+    Args:
+        distiller: a `Distiller`.
+        images: `(batch, height, width, 3)` in [0, 255].
+        labels: dict of `boxes` and `classes`.
+
+    Returns:
+        dict of floats by term name, summing to 1. No weight, statistic or step count changes.
+
+    Raises:
+        RuntimeError: on another backend than TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            "gradient_shares needs the TensorFlow backend. "
+            f"Received: KERAS_BACKEND={keras.backend.backend()}"
+        )
+    import tensorflow as tf
+
+    variables = [v.value for v in distiller.student.trainable_variables]
+    images = tf.convert_to_tensor(images)
+
+    @tf.function
+    def norms():
+        with tf.GradientTape(persistent=True) as tape:
+            outputs = distiller(images, training=False)
+            terms = distiller.compute_terms(images, labels, outputs)
+            weighted = [
+                weight * value
+                for weight, value in zip(distiller.term_weights(), terms.values(), strict=True)
+            ]
+        names.extend(terms)
+        gradients = [tape.gradient(term, variables) for term in weighted]
+        return [tf.linalg.global_norm([g for g in each if g is not None]) for each in gradients]
+
+    names = []
+    values = [float(value) for value in norms()]
+    total = sum(values) or 1.0
+    return {name: value / total for name, value in zip(names[: len(values)], values, strict=True)}

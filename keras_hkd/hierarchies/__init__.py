@@ -1,0 +1,17 @@
+"""Hierarchies: where in a detector knowledge is read."""
+
+from keras_hkd._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Boxes": "boxes",
+        "ClassLogits": "class_logits",
+        "ClassTower": "class_tower",
+        "Hierarchy": "hierarchy",
+        "KerasLoss": "keras_loss",
+        "Pyramid": "pyramid",
+        "Region": "region",
+        "Step": "step",
+    },
+)

@@ -1,0 +1,105 @@
+"""What every hierarchy shares: a name, a loss, a check of the pair, and its projections."""
+
+import keras
+
+from keras_hkd.hierarchies.projection import projection
+
+
+class Hierarchy(keras.layers.Layer):
+    """Reads the same knowledge from teacher and student and hands it to a loss.
+
+    A subclass implements `check(teacher, student)`, which raises a ValueError for a pair that it
+    cannot serve; `attach(teacher, student)`, which creates the projections it needs; and
+    `compute(step)`, which returns the scalar loss of a `Step`. Projections are layers of the
+    hierarchy: the Distiller trains and checkpoints them, the student never carries them.
+
+    Args:
+        loss: a `keras_hkd.losses` object, or any `loss(teacher, student, *, mask=None)`.
+        name: under which the term is logged, as `<name>_loss`.
+    """
+
+    def __init__(self, loss, *, name=None, **kwargs):
+        super().__init__(name=name or self.default_name, **kwargs)
+        if not callable(loss):
+            raise TypeError(
+                f"{type(self).__name__} expects a loss that is called as loss(teacher, student), "
+                f"such as keras_hkd.losses.FeatureImitation(). Received: {loss!r}"
+            )
+        self.loss = loss
+        self.projections = {}
+
+    default_name = "hierarchy"
+
+    def check(self, teacher, student):
+        """Raises a ValueError that says why this pair cannot be compared here, if so."""
+
+    def attach(self, teacher, student):
+        """Checks the pair and builds what it needs; called once by the Distiller."""
+        self.check(teacher, student)
+        self.built = True
+
+    def compute(self, step):
+        """Scalar loss of a `Step`."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `compute`.")
+
+    def project(self, key, features):
+        """The student's features at the teacher's width; themselves where widths agree."""
+        layer = self.projections.get(key)
+        return features if layer is None else layer(features)
+
+    def add_projection(self, key, teacher_channels, student_channels):
+        """Creates the projection of one level where the loss needs equal widths that differ."""
+        if not getattr(self.loss, "needs_equal_channels", True):
+            return
+        if teacher_channels != student_channels:
+            self.projections[key] = projection(
+                student_channels, teacher_channels, name=f"{self.name}_projection_{key.lower()}"
+            )
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "loss": keras.saving.serialize_keras_object(self.loss),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        if isinstance(config["loss"], dict):
+            config["loss"] = keras.saving.deserialize_keras_object(config["loss"])
+        return cls(**config)
+
+
+def common_levels(levels, teacher, student, hierarchy_name):
+    """Pyramid levels to compare: those asked for, or all that both have.
+
+    Raises:
+        ValueError: a level that one of the two lacks.
+    """
+    shared = [level for level in teacher.levels if level in student.levels]
+    wanted = shared if levels is None else list(levels)
+    missing = [level for level in wanted if level not in shared]
+    if missing or not wanted:
+        raise ValueError(
+            f"{hierarchy_name} cannot read levels {missing or 'in common'}: the teacher has "
+            f"{teacher.levels}, the student {student.levels}. Pass levels={tuple(shared)}."
+        )
+    return wanted
+
+
+def check_same_anchors(teacher, student, hierarchy_name):
+    """Raises a ValueError unless the dense predictions of both line up anchor by anchor."""
+    if type(teacher) is not type(student):
+        raise ValueError(
+            f"{hierarchy_name} compares dense predictions anchor by anchor, so teacher and student "
+            f"must be of one family. Received: teacher {type(teacher).__name__}, student "
+            f"{type(student).__name__}. Across families use Pyramid and Region."
+        )
+    for attribute in ("levels", "anchors_per_cell"):
+        ours, theirs = getattr(student, attribute), getattr(teacher, attribute)
+        if ours != theirs:
+            raise ValueError(
+                f"{hierarchy_name} compares dense predictions anchor by anchor, so `{attribute}` "
+                f"must be equal. Received: teacher {theirs}, student {ours}. Build the student "
+                "with the teacher's anchors, or use Pyramid and Region."
+            )

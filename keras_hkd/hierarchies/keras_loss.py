@@ -1,0 +1,54 @@
+"""Keras's own distillation losses as a hierarchy."""
+
+import keras
+
+from keras_hkd.hierarchies.hierarchy import Hierarchy
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class KerasLoss(Hierarchy):
+    """Runs a `keras.distillation.DistillationLoss` inside the Distiller.
+
+    A `FeatureDistillation` with layer names reads these layers in the one forward pass that the
+    step makes anyway; every other loss compares the class logits of all anchors. Note that Keras's
+    `LogitsDistillation` applies its loss to logits as they are, with no softmax.
+
+    Args:
+        loss: a `keras.distillation.DistillationLoss`.
+        name: of the term.
+    """
+
+    default_name = "keras_loss"
+
+    def __init__(self, loss, *, name=None, **kwargs):
+        if not isinstance(loss, keras.distillation.DistillationLoss):
+            raise TypeError(
+                f"KerasLoss expects a keras.distillation.DistillationLoss. Received: {loss!r}"
+            )
+        super().__init__(loss.compute_loss, name=name, **kwargs)
+        self.keras_loss = loss
+
+    def attach(self, teacher, student):
+        for role, detector in (("teacher", teacher), ("student", student)):
+            layer_name = getattr(self.keras_loss, f"{role}_layer_name", None)
+            if layer_name is not None:
+                detector.tap(layer_name)
+        self.built = True
+
+    def compute(self, step):
+        teacher = self._read(step.teacher_outputs, "teacher")
+        student = self._read(step.student_outputs, "student")
+        if tuple(teacher.shape[1:]) != tuple(student.shape[1:]):
+            raise ValueError(
+                f"{type(self.keras_loss).__name__} needs tensors of one shape. Received: teacher "
+                f"{tuple(teacher.shape)}, student {tuple(student.shape)}. The hierarchies of "
+                "keras_hkd project the student to the teacher's width."
+            )
+        return self.keras_loss.compute_loss(keras.ops.stop_gradient(teacher), student)
+
+    def _read(self, outputs, role):
+        layer_name = getattr(self.keras_loss, f"{role}_layer_name", None)
+        return outputs["class_logits"] if layer_name is None else outputs["taps"][layer_name]
+
+    def get_config(self):
+        return {"name": self.name, "loss": keras.saving.serialize_keras_object(self.keras_loss)}

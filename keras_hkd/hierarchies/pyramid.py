@@ -1,0 +1,70 @@
+"""Pyramid hierarchy: whole feature maps, level by level."""
+
+import keras
+
+from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class Pyramid(Hierarchy):
+    """Compares the pyramid maps of teacher and student.
+
+    `L = 1 / |levels| * sum_l w_l * loss(F_l^T, phi_l(F_l^S))`, phi_l a 1x1 convolution where widths
+    differ and the identity where they agree. The first of HKD's three taps.
+
+    Args:
+        loss: how two maps `(batch, height, width, channels)` are compared.
+        levels: pyramid levels, such as `("P3", "P4")`; all common ones by default.
+        level_weights: w_l, one number for each level; 1 by default. Pedestrians are small, so finer
+            levels may deserve more.
+        name: of the term.
+
+    Raises:
+        ValueError: when attached to a pair that lacks a level.
+
+    Example:
+    >>> from keras_hkd.losses import FeatureImitation
+    >>> Pyramid(FeatureImitation(), levels=("P3", "P4")).levels
+    ('P3', 'P4')
+
+    Paper: https://arxiv.org/abs/1909.09325 (the pyramid tap).
+    """
+
+    default_name = "pyramid"
+
+    def __init__(self, loss, *, levels=None, level_weights=None, **kwargs):
+        super().__init__(loss, **kwargs)
+        self.levels = None if levels is None else tuple(levels)
+        self.level_weights = None if level_weights is None else tuple(level_weights)
+        if self.level_weights is not None and (
+            self.levels is None or len(self.levels) != len(self.level_weights)
+        ):
+            raise ValueError(
+                "`level_weights` needs one number for each of `levels`. Received: "
+                f"levels={levels}, level_weights={level_weights}"
+            )
+
+    def check(self, teacher, student):
+        common_levels(self.levels, teacher, student, type(self).__name__)
+
+    def attach(self, teacher, student):
+        self.attached_levels = common_levels(self.levels, teacher, student, type(self).__name__)
+        for level in self.attached_levels:
+            self.add_projection(level, teacher.channels(level), student.channels(level))
+        self.built = True
+
+    def compute(self, step):
+        levels = self.attached_levels
+        weights = self.level_weights or (1.0,) * len(levels)
+        total = 0.0
+        for level, weight in zip(levels, weights, strict=True):
+            student = self.project(level, step.student_outputs["pyramid"][level])
+            total += weight * self.loss(step.teacher_outputs["pyramid"][level], student)
+        return total / len(levels)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "levels": self.levels,
+            "level_weights": self.level_weights,
+        }

@@ -1,0 +1,115 @@
+"""Region hierarchy: what both networks see inside the same boxes."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
+from keras_hkd.hierarchies.roi_align import roi_align
+from keras_hkd.replicas import sum_over_replicas
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class Region(Hierarchy):
+    """Compares 7x7 features of a shared set of regions.
+
+    `L = 1 / |R| * sum_r loss(RoI(F^T, r), psi(RoI(F^S, r)))` over the labelled people and the
+    teacher's best detections. A region is read from the level
+    `k = floor(4 + log2(sqrt(area) / canonical_size))`, kept within the common levels. The second
+    of HKD's three taps; the regions of a one-stage detector stand in for the paper's proposals
+    (reconstruction).
+
+    Args:
+        loss: how two sets of region features `(batch, regions, size, size, channels)` are compared;
+            called with `mask (batch, regions)`.
+        levels: pyramid levels; P3 to P5 that both have by default.
+        num_detections: the teacher's detections per image that become regions.
+        score_threshold: score above which they do.
+        output_size: bins along each side of a region.
+        canonical_size: side in pixels of a region read from P4. FPN's 224 is made for images of
+            800 px; half of it keeps P3 to P5 in use at 256 to 512 px.
+        name: of the term.
+
+    Example:
+    >>> from keras_hkd.losses import FeatureImitation
+    >>> Region(FeatureImitation()).output_size
+    7
+
+    Paper: https://arxiv.org/abs/1909.09325 (the region tap).
+    """
+
+    default_name = "region"
+
+    def __init__(
+        self,
+        loss,
+        *,
+        levels=None,
+        num_detections=16,
+        score_threshold=0.05,
+        output_size=7,
+        canonical_size=112.0,
+        **kwargs,
+    ):
+        super().__init__(loss, **kwargs)
+        if num_detections < 0 or output_size < 1 or canonical_size <= 0:
+            raise ValueError(
+                "Expected num_detections >= 0, output_size >= 1 and canonical_size > 0. Received: "
+                f"num_detections={num_detections}, output_size={output_size}, "
+                f"canonical_size={canonical_size}"
+            )
+        self.levels = None if levels is None else tuple(levels)
+        self.num_detections = int(num_detections)
+        self.score_threshold = float(score_threshold)
+        self.output_size = int(output_size)
+        self.canonical_size = float(canonical_size)
+
+    def _levels(self, teacher, student):
+        levels = common_levels(self.levels, teacher, student, type(self).__name__)
+        if self.levels is None:
+            levels = [level for level in levels if level in ("P3", "P4", "P5")] or levels
+        return levels
+
+    def check(self, teacher, student):
+        self._levels(teacher, student)
+
+    def attach(self, teacher, student):
+        self.attached_levels = self._levels(teacher, student)
+        for level in self.attached_levels:
+            self.add_projection(level, teacher.channels(level), student.channels(level))
+        self.built = True
+
+    def compute(self, step):
+        boxes, valid = step.regions(self.num_detections, self.score_threshold)
+        chosen = self.level_of(boxes)
+        total = ops.maximum(sum_over_replicas(ops.sum(ops.cast(valid, "float32"))), 1.0)
+        loss = 0.0
+        for level in self.attached_levels:
+            here = ops.cast(valid & (chosen == int(level[1:])), "float32")
+            share = sum_over_replicas(ops.sum(here)) / total
+            stride = step.student.stride(level)
+            teacher, student = (
+                roi_align(outputs["pyramid"][level], boxes, stride, self.output_size)
+                for outputs in (step.teacher_outputs, step.student_outputs)
+            )
+            loss += share * self.loss(teacher, self.project(level, student), mask=here)
+        return loss
+
+    def level_of(self, boxes):
+        """`(batch, regions)` int32: number of the pyramid level that each box is read from."""
+        sides = ops.maximum(boxes[..., 2:] - boxes[..., :2], 1e-6)
+        size = ops.sqrt(sides[..., 0] * sides[..., 1])
+        level = ops.floor(4.0 + ops.log(size / self.canonical_size) / math.log(2.0))
+        numbers = [int(level[1:]) for level in self.attached_levels]
+        return ops.cast(ops.clip(level, min(numbers), max(numbers)), "int32")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "levels": self.levels,
+            "num_detections": self.num_detections,
+            "score_threshold": self.score_threshold,
+            "output_size": self.output_size,
+            "canonical_size": self.canonical_size,
+        }

@@ -1,0 +1,49 @@
+"""RoIAlign as two matrix products: differentiable and deterministic on every backend."""
+
+from keras import ops
+
+
+def roi_align(features, boxes, stride, output_size=7, samples_per_bin=2):
+    """Average of bilinear samples in every bin of a grid laid over each region.
+
+    Bilinear interpolation and the sampling grid are both separable, so with interpolation matrices
+    `V (bins, height)` and `H (bins, width)` the region is `V F H^T`: no gather, hence no scattered
+    gradient, whose order of addition would vary on a GPU.
+
+    Args:
+        features: `(batch, height, width, channels)`.
+        boxes: `(batch, regions, 4)` xyxy in pixels of the image.
+        stride: pixels between cells of the map.
+        output_size: bins along each side.
+        samples_per_bin: samples along each side of a bin.
+
+    Returns:
+        `(batch, regions, output_size, output_size, channels)` in the dtype of `features`.
+
+    Example:
+    >>> tuple(roi_align(ops.ones((1, 8, 8, 3)), ops.array([[[0.0, 0.0, 16.0, 32.0]]]), 8).shape)
+    (1, 1, 7, 7, 3)
+
+    Paper: Mask R-CNN, https://arxiv.org/abs/1703.06870.
+    """
+    _, height, width, _ = features.shape
+    rows = _interpolation(
+        boxes[..., 1], boxes[..., 3], height, stride, output_size, samples_per_bin
+    )
+    columns = _interpolation(
+        boxes[..., 0], boxes[..., 2], width, stride, output_size, samples_per_bin
+    )
+    rows, columns = ops.cast(rows, features.dtype), ops.cast(columns, features.dtype)
+    strips = ops.einsum("brih,bhwc->briwc", rows, features)
+    return ops.einsum("brjw,briwc->brijc", columns, strips)
+
+
+def _interpolation(start, stop, num_cells, stride, bins, samples):
+    """`(batch, regions, bins, num_cells)`: weight of each cell in each bin, rows summing to 1."""
+    steps = (ops.arange(bins * samples, dtype="float32") + 0.5) / (bins * samples)
+    positions = start[..., None] + (stop - start)[..., None] * steps
+    positions = ops.clip(positions / stride - 0.5, 0.0, num_cells - 1.0)
+    cells = ops.arange(num_cells, dtype="float32")
+    weights = ops.relu(1.0 - ops.abs(positions[..., None] - cells))
+    batch, regions = ops.shape(start)[:2]
+    return ops.mean(ops.reshape(weights, (batch, regions, bins, samples, num_cells)), axis=3)

@@ -1,0 +1,12 @@
+"""The named systems, each a composition of hierarchies, losses and weights."""
+
+from keras_hkd._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "METHODS": "registry",
+        "get": "registry",
+        "hkd": None,
+    },
+)
