@@ -16,5 +16,6 @@ __getattr__, __dir__, __all__ = attach(
         "build": "builders",
         "load_detector": "adaptation",
         "names": "builders",
+        "save_half_precision": "half_precision",
     },
 )

@@ -1,4 +1,4 @@
-"""Backbones with named pyramid levels, from KerasCV or from `keras.applications`, never downloaded."""
+"""Backbones with named pyramid levels, KerasCV's or any functional model, never downloaded."""
 
 import keras
 import keras_cv
@@ -110,7 +110,7 @@ def mobilenet_v2(alpha, widths, weights=None, activation="swish"):
 
 
 def micro(widths=(16, 24, 32, 48, 64), depth=1):
-    """A plain small backbone: strided separable residual stages, under 0.1 M parameters.
+    """A plain small backbone: strided separable residual stages.
 
     Args:
         widths: channels at strides 2, 4, 8, 16 and 32.

@@ -62,6 +62,11 @@ TABLE = {
         partial(backbones.mobilenet_v2, 0.35, (32, 48, 96)),
         partial(_yolo_v8, fpn_depth=1),
     ),
+    "yolo_v8_small": (
+        "teacher for small images, no pretrained backbone",
+        partial(backbones.micro, (32, 48, 96, 144, 192), depth=2),
+        partial(_yolo_v8, fpn_depth=2),
+    ),
     "yolo_v8_micro": (
         "smallest anchor-free student, no pretrained backbone",
         partial(backbones.micro, (12, 16, 24, 32, 40)),

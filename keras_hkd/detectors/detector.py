@@ -1,4 +1,4 @@
-"""The contract that every detector family keeps: one forward pass, logits, one loss, one decoding."""
+"""The contract of every detector family: one forward pass, logits, one loss, one decoding."""
 
 import difflib
 import math

@@ -1,0 +1,64 @@
+"""Detector files of half the size: float16 on disk, float32 again once loaded."""
+
+import os
+import pathlib
+import tempfile
+import zipfile
+
+import h5py
+import numpy
+
+WEIGHTS_MEMBER = "model.weights.h5"
+
+
+def save_half_precision(detector, path):
+    """Saves a detector as `.keras` with its float32 weights rounded to float16.
+
+    Such a file is read by `load_detector` and `keras.saving.load_model` like any other; the
+    optimizer's state is left out. Weights beyond the range of float16 are refused.
+
+    Args:
+        detector: a `Detector`.
+        path: of the `.keras` file; written under a temporary name first, then renamed.
+
+    Raises:
+        ValueError: a weight that float16 cannot hold.
+    """
+    path = pathlib.Path(path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        whole, half = pathlib.Path(folder, "whole.keras"), pathlib.Path(folder, "half.keras")
+        detector.save(whole, include_optimizer=False)
+        _rewrite(whole, half, folder)
+        os.replace(half, path)
+
+
+def _rewrite(whole, half, folder):
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(half, "w") as target:
+        for member in source.namelist():
+            if member != WEIGHTS_MEMBER:
+                target.writestr(member, source.read(member), zipfile.ZIP_DEFLATED)
+                continue
+            with h5py.File(source.extract(member, folder)) as wide:
+                narrow_path = os.path.join(folder, "narrow.h5")
+                with h5py.File(narrow_path, "w") as narrow:
+                    _copy(wide, narrow)
+            target.write(narrow_path, member, zipfile.ZIP_DEFLATED)
+
+
+def _copy(source, target):
+    for key, value in source.attrs.items():
+        target.attrs[key] = value
+    for name, item in source.items():
+        if isinstance(item, h5py.Group):
+            _copy(item, target.create_group(name))
+            continue
+        array = item[()]
+        if array.dtype == numpy.float32:
+            limit = numpy.finfo(numpy.float16).max
+            if array.size and not numpy.all(numpy.abs(array) <= limit):
+                raise ValueError(
+                    f"Weight '{item.name}' has values beyond {limit:.0f} or not finite; save it "
+                    "in full precision with `detector.save(path)`."
+                )
+            array = array.astype(numpy.float16)
+        target.create_dataset(name, data=array)
