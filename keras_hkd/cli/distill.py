@@ -136,7 +136,7 @@ def _distill(run, given, teacher_source, student_source, backbone_weights, metho
     from keras_hkd import methods
     from keras_hkd.training import train_model, training_scope
 
-    make_distiller = methods.get(method)
+    methods.get(method)  # an unknown name is told before anything is built
     size, names = settings.image_size, dataset.class_names
     with training_scope(settings):
         # A seed of its own: a teacher equal to the student would have nothing to say.
@@ -151,7 +151,7 @@ def _distill(run, given, teacher_source, student_source, backbone_weights, metho
         if given.image_size is None:
             size = student.image_size
         student.image_size = size
-        distiller = make_distiller(teacher, student, **method_options)
+        distiller = _distiller(methods.get(method), teacher, student, method, method_options)
     if not training_run.is_file(teacher_source):
         training_run.remark(
             f"The teacher {teacher_source!r} is given by name only: its weights are random and it "
@@ -164,3 +164,15 @@ def _distill(run, given, teacher_source, student_source, backbone_weights, metho
     run.save_model(distiller.student, "student.keras")
     detectors = {"teacher": distiller.teacher, "student": distiller.student}
     return training_run.conclude(run, detectors, history, settings, dataset, val)
+
+
+def _distiller(make, teacher, student, method, method_options):
+    try:
+        return make(teacher, student, **method_options)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise ValueError(
+            f"The method {method!r} has no such option. "
+            f"Received: --method-option {method_options}. {error}"
+        ) from error

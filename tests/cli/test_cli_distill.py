@@ -115,6 +115,7 @@ def test_resuming_with_another_teacher_is_refused(run, tmp_path, capsys):
     [
         (["--method", "hdk"], "'hkd'"),
         (["--method-option", "weights"], "NAME=VALUE"),
+        (["--method-option", "pyramid_wait=1"], "pyramid_wait"),
         (["--teacher", "absent.keras"], "absent.keras"),
         (["--student", "yolo_v8_mikro"], "yolo_v8_micro"),
     ],
