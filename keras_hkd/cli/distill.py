@@ -169,8 +169,8 @@ def _distill(run, given, teacher_source, student_source, backbone_weights, metho
 def _distiller(make, teacher, student, method, method_options):
     try:
         return make(teacher, student, **method_options)
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
+    except (TypeError, ValueError) as error:
+        if "keyword argument" not in str(error):  # as Python and Keras call them
             raise
         raise ValueError(
             f"The method {method!r} has no such option. "
