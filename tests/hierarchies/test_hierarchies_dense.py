@@ -1,0 +1,136 @@
+"""Terms that compare dense predictions: which anchors count, and which pairs are refused."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_hkd.hierarchies import Boxes, ClassLogits, ClassTower
+from keras_hkd.losses import FeatureImitation
+
+DENSE = (ClassTower, ClassLogits, Boxes)
+
+
+def attached(kind, teacher, student, **options):
+    hierarchy = kind(FeatureImitation(), **options)
+    hierarchy.attach(teacher, student)
+    return hierarchy
+
+
+def masked_error(a, b, mask):
+    return np.square(a - b)[np.asarray(mask)].mean()
+
+
+def rows(outputs):
+    maps = outputs["class_tower"].values()
+    return np.concatenate([values.reshape(2, -1, values.shape[-1]) for values in maps], axis=1)
+
+
+def test_class_logits_at_all_leaves_out_ignored_anchors(family, step_of):
+    teacher, student = family(), family()
+    step = step_of(teacher, student)
+    a, b = (o["class_logits"] for o in (step.teacher_outputs, step.student_outputs))
+    wanted = masked_error(a, b, ~step.assignment.ignored)
+    got = attached(ClassLogits, teacher, student).compute(step)
+    assert float(got) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_class_logits_at_positives(family, step_of):
+    teacher, student = family(), family()
+    step = step_of(teacher, student)
+    a, b = (o["class_logits"] for o in (step.teacher_outputs, step.student_outputs))
+    wanted = masked_error(a, b, step.assignment.positive)
+    got = attached(ClassLogits, teacher, student, at="positives").compute(step)
+    assert float(got) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_boxes_read_positive_anchors(family, step_of):
+    teacher, student = family(), family()
+    step = step_of(teacher, student)
+    a, b = (o["box_outputs"] for o in (step.teacher_outputs, step.student_outputs))
+    got = attached(Boxes, teacher, student).compute(step)
+    wanted = masked_error(a, b, step.assignment.positive)
+    assert float(got) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_class_tower_reads_positive_cells(family, step_of):
+    teacher, student = family(), family()
+    step = step_of(teacher, student)
+    wanted = masked_error(
+        rows(step.teacher_outputs), rows(step.student_outputs), step.assignment.positive
+    )
+    hierarchy = attached(ClassTower, teacher, student)
+    assert float(hierarchy.compute(step)) == pytest.approx(wanted, rel=1e-5)
+    # A cell without a person may hold anything.
+    step.student_outputs["class_tower"]["P3"][:, 0, 1] = 1e6
+    assert float(hierarchy.compute(step)) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_class_tower_counts_a_cell_once_however_many_of_its_anchors_are_positive(family, step_of):
+    teacher, student = family(), family()
+    teacher.anchors_per_cell = student.anchors_per_cell = 3
+    step = step_of(teacher, student)
+    cells = np.asarray(step.assignment.positive).reshape(2, -1, 3).any(-1)
+    wanted = masked_error(rows(step.teacher_outputs), rows(step.student_outputs), cells)
+    got = attached(ClassTower, teacher, student).compute(step)
+    assert float(got) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_class_tower_shares_one_projection_over_levels(family, step_of):
+    teacher, student = family(width=6), family(width=4)
+    hierarchy = attached(ClassTower, teacher, student)
+    assert list(hierarchy.projections) == ["all"]
+    assert float(hierarchy.compute(step_of(teacher, student))) > 0
+
+
+@pytest.mark.parametrize("kind", DENSE)
+def test_nobody_gives_zero_and_a_copy_gives_zero(family, step_of, kind):
+    teacher, student = family(), family()
+    options = {"at": "positives"} if kind is ClassLogits else {}
+    hierarchy = attached(kind, teacher, student, **options)
+    assert float(hierarchy.compute(step_of(teacher, student, student_seed=0))) == 0.0
+    step = step_of(teacher, student)
+    nobody = np.zeros_like(step.assignment.positive)
+    step.assignment = step.assignment._replace(positive=nobody)
+    assert float(hierarchy.compute(step)) == 0.0
+
+
+@pytest.mark.parametrize("kind", DENSE)
+def test_other_families_are_refused_with_a_way_out(family, other_family, kind):
+    with pytest.raises(ValueError, match="one family.*Across families use Pyramid and Region"):
+        attached(kind, other_family(), family())
+
+
+@pytest.mark.parametrize("kind", DENSE)
+def test_other_anchors_are_refused(family, kind):
+    student = family()
+    student.anchors_per_cell = 9
+    with pytest.raises(ValueError, match="`anchors_per_cell`.*Received: teacher 1, student 9"):
+        attached(kind, family(), student)
+    with pytest.raises(ValueError, match="`levels`"):
+        attached(kind, family(), family(levels=("P3", "P4")))
+
+
+def test_other_classes_are_refused(family):
+    with pytest.raises(ValueError, match="same classes.*as_detector"):
+        attached(ClassLogits, family(class_names=("person", "car")), family())
+
+
+@pytest.mark.parametrize("role", ["teacher", "student"])
+def test_a_head_that_hides_its_tower_is_refused(family, role):
+    pair = {"teacher": family(), "student": family(), role: family(tower=False)}
+    with pytest.raises(ValueError, match=f"cannot read the {role}'s class head.*ClassLogits"):
+        attached(ClassTower, **pair)
+
+
+def test_unknown_place_is_refused():
+    with pytest.raises(ValueError, match="must be one of"):
+        ClassLogits(FeatureImitation(), at="everywhere")
+
+
+@pytest.mark.parametrize("kind", DENSE)
+def test_config_round_trip(kind):
+    options = {"at": "positives"} if kind is ClassLogits else {}
+    hierarchy = kind(FeatureImitation(), name="mine", **options)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(hierarchy))
+    assert type(again) is kind
+    assert again.get_config() == hierarchy.get_config()

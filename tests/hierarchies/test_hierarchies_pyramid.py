@@ -1,0 +1,91 @@
+"""The pyramid term: mean over levels, with their weights."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_hkd.hierarchies import Pyramid
+from keras_hkd.losses import FeatureImitation, PearsonCorrelation
+
+
+def attached(teacher, student, loss=None, **options):
+    hierarchy = Pyramid(loss or FeatureImitation(), **options)
+    hierarchy.attach(teacher, student)
+    return hierarchy
+
+
+def errors(step):
+    return {
+        level: np.square(values - step.student_outputs["pyramid"][level]).mean()
+        for level, values in step.teacher_outputs["pyramid"].items()
+    }
+
+
+def test_is_the_mean_over_levels(family, step_of):
+    teacher, student = family(), family()
+    step = step_of(teacher, student)
+    wanted = errors(step)
+    got = float(attached(teacher, student).compute(step))
+    assert got == pytest.approx(np.mean(list(wanted.values())), rel=1e-5)
+    got = float(attached(teacher, student, levels=("P4",)).compute(step))
+    assert got == pytest.approx(wanted["P4"], rel=1e-5)
+
+
+def test_level_weights(family, step_of):
+    teacher, student = family(), family()
+    step = step_of(teacher, student)
+    wanted = errors(step)
+    hierarchy = attached(teacher, student, levels=("P3", "P5"), level_weights=(3.0, 0.5))
+    expected = (3 * wanted["P3"] + 0.5 * wanted["P5"]) / 2
+    assert float(hierarchy.compute(step)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_is_zero_for_a_copy(family, step_of):
+    teacher, student = family(), family()
+    assert float(attached(teacher, student).compute(step_of(teacher, student, student_seed=0))) == 0
+
+
+def test_only_levels_in_common_are_read_across_families(family, other_family, step_of):
+    teacher = other_family(width=6, levels=("P3", "P4", "P5", "P6", "P7"))
+    student = family()
+    hierarchy = attached(teacher, student)
+    assert hierarchy.attached_levels == ["P3", "P4", "P5"]
+    assert set(hierarchy.projections) == {"P3", "P4", "P5"}
+    assert np.isfinite(float(hierarchy.compute(step_of(teacher, student))))
+
+
+def test_projections_are_trainable_layers_of_the_hierarchy(family):
+    hierarchy = attached(family(width=6), family(width=4))
+    assert len(hierarchy.trainable_variables) == 6
+    assert hierarchy.projections["P3"].kernel.shape == (4, 6)
+
+
+def test_a_loss_that_takes_any_width_gets_no_projection(family):
+    loss = PearsonCorrelation()
+    loss.needs_equal_channels = False
+    assert not attached(family(width=6), family(width=4), loss=loss).projections
+
+
+@pytest.mark.parametrize("levels", [("P2",), ("P3", "P6")])
+def test_missing_levels_are_refused(family, levels):
+    with pytest.raises(ValueError, match="Pyramid cannot read levels.*the teacher has.*Pass"):
+        attached(family(), family(), levels=levels)
+
+
+def test_no_level_in_common_is_refused(family):
+    with pytest.raises(ValueError, match="cannot read levels in common"):
+        attached(family(levels=("P3",)), family(levels=("P4",)))
+
+
+@pytest.mark.parametrize("levels", [None, ("P3",)])
+def test_a_weight_without_its_level_is_refused(levels):
+    with pytest.raises(ValueError, match="one number for each of `levels`"):
+        Pyramid(FeatureImitation(), levels=levels, level_weights=(1.0, 2.0))
+
+
+def test_config_round_trip():
+    hierarchy = Pyramid(PearsonCorrelation(), levels=("P3", "P4"), level_weights=(1.0, 2.0))
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(hierarchy))
+    assert again.get_config() == hierarchy.get_config()
+    assert isinstance(again.loss, PearsonCorrelation)
+    assert again.level_weights == (1.0, 2.0)

@@ -1,0 +1,125 @@
+"""The region term: its value worked out in NumPy, its levels, and the regions it reads."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_hkd.hierarchies import Region
+from keras_hkd.hierarchies.roi_align import roi_align
+from keras_hkd.losses import FeatureImitation
+
+SMALL, MIDDLE = (10.0, 8.0, 26.0, 40.0), (4.0, 4.0, 60.0, 60.0)
+
+
+def region(teacher, student, **options):
+    hierarchy = Region(FeatureImitation(), **{"num_detections": 2, **options})
+    hierarchy.attach(teacher, student)
+    return hierarchy
+
+
+def test_is_the_mean_squared_difference_over_all_regions(family, step_of):
+    teacher, student = family(), family()
+    teacher.found = [(30.0, 30.0, 62.0, 60.0)]
+    # 32 px reads P4, 16 px P3, 64 px P5: all levels take part in one mean.
+    hierarchy = region(teacher, student, canonical_size=32.0)
+    step = step_of(teacher, student, [SMALL, MIDDLE])
+    errors = []
+    for box, level in ((SMALL, "P3"), (MIDDLE, "P4"), (teacher.found[0], "P3")):
+        boxes = np.array([[box]] * 2, "float32")
+        maps = (
+            outputs["pyramid"][level] for outputs in (step.teacher_outputs, step.student_outputs)
+        )
+        a, b = (np.asarray(roi_align(values, boxes, 2 ** int(level[1]))) for values in maps)
+        errors.append(np.square(a - b).mean())
+    assert float(hierarchy.compute(step)) == pytest.approx(np.mean(errors), rel=1e-5)
+
+
+def test_is_zero_for_a_copy_and_where_there_is_no_region(family, step_of):
+    teacher, student = family(), family()
+    hierarchy = region(teacher, student)
+    assert float(hierarchy.compute(step_of(teacher, student, [SMALL], student_seed=0))) == 0.0
+    assert float(hierarchy.compute(step_of(teacher, student))) == 0.0
+    assert float(region(teacher, student, num_detections=0).compute(step_of(teacher, student))) == 0
+
+
+def test_reads_features_inside_the_regions_only(family, step_of):
+    teacher, student = family(levels=("P3",)), family(levels=("P3",))
+    hierarchy = region(teacher, student)
+    step = step_of(teacher, student, [(16.0, 16.0, 32.0, 32.0)])
+    before = float(hierarchy.compute(step))
+    features = step.student_outputs["pyramid"]["P3"]
+    kept = features[:, 1:5, 1:5].copy()
+    features[:] = 1e3
+    features[:, 1:5, 1:5] = kept
+    assert float(hierarchy.compute(step)) == before
+    features[:, 2, 2] += 1.0
+    assert float(hierarchy.compute(step)) != before
+
+
+def test_the_order_of_regions_does_not_matter(family, step_of):
+    teacher, student = family(), family()
+    teacher.found = [(30.0, 30.0, 62.0, 60.0), (0.0, 0.0, 20.0, 20.0)]
+    hierarchy = region(teacher, student)
+    boxes = [SMALL, MIDDLE, (40.0, 2.0, 60.0, 50.0)]
+    values = [
+        float(hierarchy.compute(step_of(teacher, student, [boxes[i] for i in order])))
+        for order in ((0, 1, 2), (2, 0, 1), (1, 2, 0))
+    ]
+    assert values == pytest.approx([values[0]] * 3, rel=1e-5)
+    teacher.found = teacher.found[::-1]
+    again = float(hierarchy.compute(step_of(teacher, student, boxes)))
+    assert again == pytest.approx(values[0], rel=1e-5)
+
+
+def test_widths_that_differ_are_projected(family, step_of):
+    teacher, student = family(width=6), family(width=4)
+    hierarchy = region(teacher, student)
+    assert set(hierarchy.projections) == {"P3", "P4", "P5"}
+    assert float(hierarchy.compute(step_of(teacher, student, [SMALL]))) > 0
+    assert not region(teacher, family(width=6)).projections
+
+
+def test_families_may_differ(family, other_family, step_of):
+    teacher = other_family(width=6, levels=("P3", "P4", "P5", "P6", "P7"))
+    student = family()
+    hierarchy = region(teacher, student)
+    assert hierarchy.attached_levels == ["P3", "P4", "P5"]
+    assert np.isfinite(float(hierarchy.compute(step_of(teacher, student, [SMALL]))))
+
+
+@pytest.mark.parametrize(
+    ("side", "level"),
+    [(1, 3), (55.9, 3), (56, 3), (111, 3), (112.001, 4), (223, 4), (224.01, 5), (900, 5)],
+)
+def test_level_of_a_square(family, side, level):
+    hierarchy = region(family(), family())
+    got = hierarchy.level_of(np.array([[[5.0, 5.0, 5.0 + side, 5.0 + side]]], "float32"))
+    assert int(got[0, 0]) == level
+
+
+def test_level_goes_by_area_and_padding_is_harmless(family):
+    hierarchy = region(family(), family())
+    boxes = np.array([[[0, 0, 80, 320], [-1, -1, -1, -1], [0, 0, 0, 0]]], "float32")
+    assert np.asarray(hierarchy.level_of(boxes)).tolist() == [[4, 3, 3]]
+    coarse = region(family(), family(), levels=("P4", "P5"))
+    assert np.asarray(coarse.level_of(boxes)).tolist() == [[4, 4, 4]]
+
+
+def test_missing_levels_are_refused(family):
+    with pytest.raises(ValueError, match=r"Region cannot read levels \['P7'\].*Pass levels="):
+        region(family(), family(), levels=("P3", "P7"))
+
+
+@pytest.mark.parametrize(
+    "options", [{"num_detections": -1}, {"output_size": 0}, {"canonical_size": 0.0}]
+)
+def test_bad_options_are_refused(options):
+    with pytest.raises(ValueError, match="Expected num_detections >= 0"):
+        Region(FeatureImitation(), **options)
+
+
+def test_config_round_trip():
+    hierarchy = Region(FeatureImitation(), levels=("P3",), num_detections=3, canonical_size=64)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(hierarchy))
+    assert again.get_config() == hierarchy.get_config()
+    assert again.levels == ("P3",)
