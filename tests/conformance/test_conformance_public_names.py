@@ -9,7 +9,11 @@ import pytest
 import keras_hkd
 
 # Bases that nobody saves: only what derives from them can be built.
-ABSTRACT = {"keras_hkd.detectors.detector.Detector"}
+ABSTRACT = {
+    "keras_hkd.detectors.detector.Detector",
+    "keras_hkd.distillation.schedules.WeightSchedule",
+    "keras_hkd.hierarchies.hierarchy.Hierarchy",
+}
 
 
 def packages() -> list[str]:
