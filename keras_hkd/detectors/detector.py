@@ -303,9 +303,10 @@ def _checked_image_size(image_size):
         height, width = (int(side) for side in image_size)
     except (TypeError, ValueError):
         height = width = 0
-    if height < 32 or width < 32:
+    if height < 32 or width < 32 or height % 32 or width % 32:
         raise ValueError(
-            "`image_size` must be (height, width) in pixels, 32 or more each. "
+            "`image_size` must be (height, width) in pixels, both multiples of 32 (the stride of "
+            "the coarsest map of the backbone; others leave maps that do not fit each other). "
             f"Received: image_size={image_size}"
         )
     return height, width

@@ -22,13 +22,15 @@ class RetinaNet(Detector):
     Loss, over anchors that are not ignored, N being the positive anchors of the global batch or 1:
 
     `class_loss = 1 / N * sum focal(logits, targets; alpha 0.25, gamma 2)`,
-    `box_loss = 1 / N * sum_positive smooth_l1(deltas, target deltas)`.
+    `box_loss = 1 / N * sum_positive smooth_l1(deltas, target deltas)`, the mean of the four deltas,
+    as in KerasCV.
 
     An anchor is positive where its IoU with a person is `positive_iou` or more, background below
     `negative_iou`, ignored between.
 
     What it mends: N counts the positives of all replicas; an image without people teaches
-    background; a custom feature pyramid survives saving.
+    background; a custom feature pyramid survives saving; anchors stay float32 under
+    `mixed_float16`.
 
     Args:
         model: a `keras_cv.models.RetinaNet`.
@@ -46,6 +48,8 @@ class RetinaNet(Detector):
                 f"negative_iou={negative_iou}, positive_iou={positive_iou}"
             )
         super().__init__(model, **kwargs)
+        for generator in model.anchor_generator.anchor_generators.values():
+            generator.dtype = "float32"  # under `mixed_float16` anchors would be rounded to pixels
         self.positive_iou = float(positive_iou)
         self.negative_iou = float(negative_iou)
 
@@ -154,10 +158,10 @@ class RetinaNet(Detector):
             self.encode_boxes(assignment.target_boxes, image_size),
             0.0,
         )
-        distance = _smooth_l1(outputs["box_outputs"] - targets)
+        distance = ops.mean(_smooth_l1(outputs["box_outputs"] - targets), axis=-1)
         return (
             ops.sum(focal * counted) / total,
-            ops.sum(distance * positive[..., None]) / total,
+            ops.sum(distance * positive) / total,
         )
 
     def get_config(self):
