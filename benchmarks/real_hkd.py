@@ -26,7 +26,7 @@ WEIGHTS = {
     STUDENT: "mobilenet_v2_0.35_96_notop.weights.h5",
 }
 BUDGET = ("--image-size", "224", "--batch-size", "16", "--epochs", "24", "--validate-every", "0")
-HKD = ("pyramid_weight=1.0", "region_weight=4.0", "logit_weight=2.0")
+HKD = ("pyramid_weight=0.5", "region_weight=30", "logit_weight=30")
 TESTS = ("coco_person", "pennfudan", "pets_s3mf1")
 SEEDS = (0, 1, 2)
 KEYS = ("AP", "AP50", "MR2")

@@ -22,7 +22,6 @@ from keras_hkd.training import RunFolder, TrainingSettings, train_model
 
 TEACHER = pathlib.Path(__file__).with_name("demo_teacher.keras")
 SCENES = "synthetic:{name}?num_images={count}&seed=1&height=256&width=256"
-HKD = {"pyramid_weight": 1.0, "region_weight": 4.0, "logit_weight": 2.0}
 
 
 def main(out, num_images, num_test_images, epochs, seed):
@@ -42,7 +41,7 @@ def main(out, num_images, num_test_images, epochs, seed):
     detectors, histories = {"teacher": teacher}, {}
     for name in ("student_alone", "student_distilled"):
         student = build("yolo_v8_micro", image_size=teacher.image_size, seed=seed)
-        model = hkd(teacher, student, **HKD) if name == "student_distilled" else student
+        model = hkd(teacher, student) if name == "student_distilled" else student
         histories[name] = train_model(model, train, settings, out / name, title=name)
         detectors[name] = student
     report(RunFolder(out), detectors, histories, test)
