@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_hkd.detectors.adaptation import as_detector
-from keras_hkd.detectors.detector import check_labels, static_image_size
+from keras_hkd.detectors.detector import check_labels, compiles_by_default, static_image_size
 from keras_hkd.distillation import schedules
 from keras_hkd.distillation.teacher_hash import weights_hash
 from keras_hkd.hierarchies.hierarchy import Hierarchy
@@ -87,6 +87,8 @@ class Distiller(keras.Model):
             for name in (*self.student.loss_names, *(f"{name}_loss" for name in self.term_names))
         ]
         self._teacher_hash = None
+        if not compiles_by_default():
+            self.jit_compile = False  # Keras would compile the `predict` of an uncompiled model
         self.built = True
 
     def __dir__(self):
@@ -115,13 +117,13 @@ class Distiller(keras.Model):
         trackers = [] if self._loss_tracker is None else [self._loss_tracker]
         return [*trackers, *self.loss_trackers]
 
-    def compile(self, optimizer="adamw", jit_compile=False, **kwargs):
+    def compile(self, optimizer="adamw", jit_compile=None, **kwargs):
         """Configures training; the detection loss is the student's own.
 
         Args:
             optimizer: Keras optimizer, its name or config.
-            jit_compile: compile the step with XLA. Off by default: on a CPU the compilation takes
-                minutes and gains little.
+            jit_compile: compile the step with XLA; None for where it pays by default, which is on
+                JAX and not on TensorFlow.
             **kwargs: of `keras.Model.compile`, except `loss`.
 
         Raises:
@@ -133,6 +135,8 @@ class Distiller(keras.Model):
                 "the other terms are `distillation_losses`. "
                 f"Received: loss={kwargs['loss']!r}"
             )
+        if jit_compile is None:
+            jit_compile = compiles_by_default()
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
 
     def call(self, images, training=False):

@@ -5,6 +5,7 @@ import functools
 from pathlib import Path
 
 from keras_hkd.data import Augmentation, Dataset, steps_per_epoch, training_batches
+from keras_hkd.detectors.detector import compiles_by_default
 from keras_hkd.training.checkpoint import Checkpoint
 from keras_hkd.training.history import HistoryFile
 from keras_hkd.training.identity import run_identity
@@ -110,5 +111,6 @@ def _compile(model, settings, num_steps):
     strategy = getattr(model, "distribute_strategy", None)
     with strategy.scope() if strategy is not None else contextlib.nullcontext():
         optimizer = build_optimizer(settings, num_steps)
-        model.compile(optimizer=optimizer, jit_compile=settings.jit_compile)
+        jit_compile = settings.jit_compile or compiles_by_default()
+        model.compile(optimizer=optimizer, jit_compile=jit_compile)
         model.optimizer.build(model.trainable_variables)
