@@ -1,6 +1,6 @@
 """Distil a pedestrian detector on drawn street scenes, and measure what it gained.
 
-    make demo        (under 10 minutes on two CPU cores, the installation aside)
+    make demo        (about ten minutes on two CPU cores, the installation aside)
 
 A teacher of 2.6 M parameters (`make demo-teacher` rebuilds it) teaches a student of 0.29 M; the
 same student is also trained alone, on the same images for as many steps. Everything is written to
