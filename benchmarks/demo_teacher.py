@@ -27,13 +27,14 @@ def main():
         [str(pathlib.Path(sys.executable).parent / COMMAND[0]), *COMMAND[1:]], check=True
     )
     from keras_hkd.detectors import load_detector, save_half_precision
+    from keras_hkd.training.atomic_write import write_json
 
     target = ROOT / "examples" / "demo_teacher.keras"
     save_half_precision(load_detector(RUN / "detector.keras"), target)
     scores = json.loads((RUN / "metrics.json").read_text(encoding="utf-8"))
     record = {"command": " ".join(COMMAND), "scores": scores}
     results = ROOT / "benchmarks" / "results" / "demo_teacher.json"
-    results.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_json(results, record)
     print(f"{target}: {target.stat().st_size / 2**20:.1f} MiB")
 
 

@@ -10,11 +10,12 @@ one small file in `benchmarks/results/real_hkd/` and is not run again.
 
 import argparse
 import json
-import os
 import pathlib
 import statistics
 import subprocess
 import sys
+
+from keras_hkd.training.atomic_write import write_json
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "real_hkd.json"
@@ -138,14 +139,6 @@ def summary(scores):
         for key in (*KEYS, "parameters")
         if (values := [one[key] for one in scores])
     }
-
-
-def write_json(path, value):
-    """Writes a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ ratios are taken round by round and reported as median and quartiles.
 """
 
 import argparse
-import json
 import pathlib
 import time
 
@@ -18,6 +17,7 @@ import numpy
 
 from keras_hkd.detectors import build
 from keras_hkd.methods.hkd import hkd
+from keras_hkd.training.atomic_write import write_json
 from keras_hkd.training.run_folder import versions
 
 RESULTS = pathlib.Path(__file__).resolve().parent / "results" / "step_time.json"
@@ -59,7 +59,7 @@ def main(teacher_name, student_name, image_size, batch_size, rounds):
         "ratios": {name: quartiles(values) for name, values in ratios.items()},
         "seconds": {name: quartiles(values) for name, values in seconds.items()},
     }
-    RESULTS.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_json(RESULTS, record)
     for name, values in {**record["ratios"], **record["seconds"]}.items():
         print(f"{name:24}{values['median']:8.3f}   ({values['low']:.3f} to {values['high']:.3f})")
 

@@ -9,7 +9,7 @@ from keras_hkd.boxes.formats import convert
 from keras_hkd.boxes.iou import pairwise_iou
 from keras_hkd.detectors import backbones, feature_pyramid, prediction_head  # noqa: F401 (registers)
 from keras_hkd.detectors.detector import Assignment, Detector
-from keras_hkd.replicas import num_replicas, sum_over_replicas
+from keras_hkd.replicas import global_ratio
 
 BOX_VARIANCE = (0.1, 0.1, 0.2, 0.2)
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
@@ -150,7 +150,7 @@ class RetinaNet(Detector):
 
     def losses_of(self, outputs, assignment, image_size):
         positive = ops.cast(assignment.positive, "float32")
-        total = ops.maximum(sum_over_replicas(ops.sum(positive)), 1.0) / num_replicas()
+        count = ops.sum(positive)
         counted = ops.cast(ops.logical_not(assignment.ignored), "float32")[..., None]
         focal = _focal(outputs["class_logits"], assignment.target_scores)
         targets = ops.where(
@@ -160,8 +160,8 @@ class RetinaNet(Detector):
         )
         distance = ops.mean(_smooth_l1(outputs["box_outputs"] - targets), axis=-1)
         return (
-            ops.sum(focal * counted) / total,
-            ops.sum(distance * positive) / total,
+            global_ratio(ops.sum(focal * counted), count, minimum=1.0),
+            global_ratio(ops.sum(distance * positive), count, minimum=1.0),
         )
 
     def get_config(self):

@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_hkd.detectors import backbones  # noqa: F401 (registers what saved models are made of)
 from keras_hkd.detectors.detector import Assignment, Detector
-from keras_hkd.replicas import num_replicas, sum_over_replicas
+from keras_hkd.replicas import global_ratio
 
 NUM_BINS = 16
 
@@ -118,7 +118,7 @@ class YOLOV8(Detector):
     def losses_of(self, outputs, assignment, image_size):
         boxes = self.decode_boxes(outputs["box_outputs"], image_size)
         targets = assignment.target_scores
-        total = ops.maximum(sum_over_replicas(ops.sum(targets)), 1.0) / num_replicas()
+        count = ops.sum(targets)
         logits = outputs["class_logits"]
         cross_entropy = ops.relu(logits) - logits * targets + ops.softplus(-ops.abs(logits))
         counted = ops.cast(ops.logical_not(assignment.ignored), "float32")[..., None]
@@ -128,8 +128,10 @@ class YOLOV8(Detector):
         )
         weight = ops.sum(targets, axis=-1) * ops.cast(assignment.positive, "float32")
         return (
-            self.class_loss_weight * ops.sum(cross_entropy * counted) / total,
-            self.box_loss_weight * ops.sum((1.0 - overlap) * weight) / total,
+            self.class_loss_weight
+            * global_ratio(ops.sum(cross_entropy * counted), count, minimum=1.0),
+            self.box_loss_weight
+            * global_ratio(ops.sum((1.0 - overlap) * weight), count, minimum=1.0),
         )
 
     def get_config(self):
