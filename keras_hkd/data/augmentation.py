@@ -89,18 +89,21 @@ class View:
     colour_shifts: tf.Tensor
 
 
-def draw_numbers(seed: int, epoch, num_images: int) -> tf.Tensor:
+def draw_numbers(seed: int, epoch, num_images: int, stream: int = 0) -> tf.Tensor:
     """Draws what decides the views of one epoch; row i belongs to image i whatever its place.
 
     Args:
         seed: the run's seed.
         epoch: int64 scalar.
         num_images: number of images in the set.
+        stream: which of the run's streams of images it is; others draw other numbers.
 
     Returns:
         float32 `(num_images, 11)`, uniform in [0, 1).
     """
     key = tf.stack([tf.constant(seed, tf.int64), 2 * tf.cast(epoch, tf.int64) + 1])
+    if stream:
+        key = tf.random.experimental.stateless_fold_in(key, stream)
     return tf.random.stateless_uniform((num_images, _NUM_DRAWS), key)
 
 

@@ -96,6 +96,26 @@ def load_dataset(
     )
 
 
+def is_dataset(source: str | os.PathLike) -> bool:
+    """Tell whether `load_dataset` would find annotations here, which a folder of pictures lacks.
+
+    Args:
+        source: as for `load_dataset`.
+
+    Example:
+        >>> is_dataset("synthetic:train"), is_dataset("no/such/folder")
+        (True, False)
+    """
+    source = os.fspath(source)
+    if source.startswith(_SYNTHETIC):
+        return True
+    try:
+        path, _ = _path_and_split(source)
+    except BadDataError:
+        return False
+    return any(_reader(format).recognises(path) for format in READERS)
+
+
 def _checked_class_names(class_names: Sequence[str]) -> tuple[str, ...]:
     names = (class_names,) if isinstance(class_names, str) else tuple(class_names)
     if not names or len({canonical(name) for name in names}) != len(names):

@@ -7,10 +7,12 @@ import operator
 import tensorflow as tf
 
 from keras_hkd.data.annotations import Dataset
-from keras_hkd.data.augmentation import NO_AUGMENTATION, Augmentation, draw_numbers
+from keras_hkd.data.augmentation import NO_AUGMENTATION, Augmentation
+from keras_hkd.data.epoch_plan import EpochPlan
 from keras_hkd.data.image_cache import Canvases, decode_all
 from keras_hkd.data.label_table import LabelTable, letterbox_scales
 from keras_hkd.data.letterbox import check_size
+from keras_hkd.data.semi_supervised import SemiSupervisedDataset
 from keras_hkd.data.views import ViewMaker, fit_top_left
 
 CACHE_OVERSIZE = 1.5
@@ -19,11 +21,11 @@ CACHE_OVERSIZE = 1.5
 _GRAPH_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
+def steps_per_epoch(dataset: Dataset | SemiSupervisedDataset, batch_size: int) -> int:
     """Counts the training batches of one epoch: the whole batches that the images give.
 
     Args:
-        dataset: the training images.
+        dataset: the training images; of two streams, twice the batches of the labelled images.
         batch_size: images per batch.
 
     Raises:
@@ -33,6 +35,8 @@ def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
         >>> steps_per_epoch(range(10), batch_size=4)
         2
     """
+    if isinstance(dataset, SemiSupervisedDataset):
+        return 2 * steps_per_epoch(dataset.labelled, batch_size)
     _check_whole(batch_size, "batch_size", lowest=1)
     if batch_size > len(dataset):
         raise ValueError(
@@ -43,7 +47,7 @@ def steps_per_epoch(dataset: Dataset, batch_size: int) -> int:
 
 
 def training_batches(
-    dataset: Dataset,
+    dataset: Dataset | SemiSupervisedDataset,
     *,
     image_size: tuple[int, int],
     batch_size: int,
@@ -61,7 +65,7 @@ def training_batches(
     therefore equals, bit for bit, what an uninterrupted one gives from its epoch e on.
 
     Args:
-        dataset: the images.
+        dataset: the images; a `SemiSupervisedDataset` gives batches of its two streams in turn.
         image_size: `(height, width)` of the batches in pixels.
         batch_size: images per batch.
         seed: whole number of at least 0.
@@ -85,21 +89,19 @@ def training_batches(
         BadDataError: an image cannot be read.
     """
     frame_size = check_size(image_size, "image_size")
-    num_steps = steps_per_epoch(dataset, batch_size)
+    steps_per_epoch(dataset, batch_size)  # refuses a batch size that does not fit
     _check_whole(seed, "seed", lowest=0)
     _check_whole(first_epoch, "first_epoch", lowest=0)
+    plan_epoch = EpochPlan(dataset, batch_size, seed).epoch
+    if isinstance(dataset, SemiSupervisedDataset):
+        dataset = dataset.images
     labels = _collect_labels(dataset, frame_size, max_boxes)
     canvases = Canvases.plan(dataset, tuple(int(CACHE_OVERSIZE * s) for s in frame_size))
     make = ViewMaker(augmentation or NO_AUGMENTATION, frame_size, labels, canvases, ignore_regions)
 
-    def plan_epoch(epoch):
-        key = tf.stack([tf.constant(seed, tf.int64), 2 * epoch])
-        order = tf.random.experimental.stateless_shuffle(tf.range(len(dataset)), key)
-        order = order[: num_steps * batch_size]
-        draws = tf.gather(draw_numbers(seed, epoch, len(dataset)), order)
-        return tf.data.Dataset.from_tensor_slices((order, draws))
-
-    plan = tf.data.Dataset.counter(first_epoch).flat_map(plan_epoch)
+    plan = tf.data.Dataset.counter(first_epoch).flat_map(
+        lambda epoch: tf.data.Dataset.from_tensor_slices(plan_epoch(epoch))
+    )
     if cache:
         with tf.device("CPU:0"):
             pixels = tuple(map(tf.constant, decode_all(dataset, canvases, half_size=True)))
