@@ -6,7 +6,11 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "METHODS": "registry",
+        "Method": "registry",
+        "adl": "adl_sad",
+        "described": "registry",
         "get": "registry",
         "hkd": None,
+        "sad": "adl_sad",
     },
 )
