@@ -197,7 +197,7 @@ def make_detector(
         seed: of a named detector; the run's by default.
     """
     from keras_hkd import detectors
-    from keras_hkd.detectors.builders import synchronize_batch_norm
+    from keras_hkd.learner import synchronize_batch_norm
 
     if not is_file(name_or_file):
         return detectors.build(

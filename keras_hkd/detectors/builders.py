@@ -12,6 +12,7 @@ from keras_hkd.detectors.feature_pyramid import FeaturePyramid
 from keras_hkd.detectors.prediction_head import PredictionHead
 from keras_hkd.detectors.retinanet import RetinaNet
 from keras_hkd.detectors.yolo_v8 import YOLOV8
+from keras_hkd.learner import synchronize_batch_norm
 
 PRIOR_BIAS = math.log(0.01 / 0.99)
 PEDESTRIAN_RATIOS = (0.3, 0.5, 1.0)  # width over height
@@ -173,10 +174,3 @@ def build(
     if synchronized:
         synchronize_batch_norm(detector)
     return detector
-
-
-def synchronize_batch_norm(model):
-    """Makes every BatchNorm of a model average its statistics over all replicas."""
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True

@@ -1,6 +1,5 @@
 """The contract of every detector family: one forward pass, logits, one loss, one decoding."""
 
-import difflib
 import math
 from collections import namedtuple
 
@@ -9,7 +8,7 @@ from keras import ops
 
 from keras_hkd.boxes.containment import inside_any
 from keras_hkd.boxes.suppression import non_max_suppression
-from keras_hkd.replicas import num_replicas
+from keras_hkd.learner import Learner
 
 Assignment = namedtuple("Assignment", "positive ignored target_boxes target_scores")
 Assignment.__doc__ = """What each anchor of a detector is to learn.
@@ -22,7 +21,7 @@ Attributes:
 """
 
 
-class Detector(keras.Model):
+class Detector(Learner):
     """A dense one-stage detector: the role that a teacher or a student plays.
 
     Subclasses adapt one library family. They build `self.network`, a functional model from images
@@ -45,6 +44,7 @@ class Detector(keras.Model):
         ValueError: names and indices of classes do not fit each other or the model.
     """
 
+    kind = "detector"
     loss_names = ("class_loss", "box_loss")
 
     def __init__(
@@ -68,9 +68,6 @@ class Detector(keras.Model):
         self.max_detections = int(max_detections)
         self.model = model
         self.network = self.build_network(model)
-        if not compiles_by_default():
-            self.jit_compile = False  # Keras would compile even the `predict` of a loaded model
-        self.loss_trackers = [keras.metrics.Mean(name=name) for name in self.loss_names]
         self.built = True
 
     # What a family provides.
@@ -103,17 +100,6 @@ class Detector(keras.Model):
 
     # What is common.
 
-    @property
-    def num_classes(self):
-        """Number of classes reported."""
-        return len(self.class_names)
-
-    @property
-    def metrics(self):
-        """The loss and its parts; the library's own counters of matches are left out."""
-        library = {id(metric) for metric in self.model.metrics}
-        return [metric for metric in super().metrics if id(metric) not in library]
-
     def stride(self, level):
         """Pixels between neighbouring cells of a pyramid level: `P3` 8, `P4` 16, ..."""
         return 2 ** int(level[1:])
@@ -132,23 +118,6 @@ class Detector(keras.Model):
     def box_values(self, box_outputs):
         """Box outputs shaped for comparison: `(batch, anchors, 4)`, or with bins behind."""
         return box_outputs
-
-    def tap(self, layer_name):
-        """Adds the output of a layer of `self.network` to what `call` returns, under `taps`.
-
-        Raises:
-            ValueError: the network has no such layer; the nearest names are shown.
-        """
-        layers = {layer.name: layer for layer in self.network.layers}
-        if layer_name not in layers:
-            near = difflib.get_close_matches(layer_name, layers, n=3, cutoff=0.4)
-            raise ValueError(
-                f"Detector '{self.name}' has no layer {layer_name!r}. Nearest: {near}. See "
-                "`[layer.name for layer in detector.network.layers]`."
-            )
-        outputs = dict(self.network.output)
-        taps = {**outputs.get("taps", {}), layer_name: layers[layer_name].output}
-        self.network = keras.Model(self.network.inputs, {**outputs, "taps": taps}, name="network")
 
     def call(self, images, training=False):
         """Raw predictions and feature maps of a batch.
@@ -178,6 +147,16 @@ class Detector(keras.Model):
         outputs["box_outputs"] = keras.KerasTensor(boxes.shape)
         return outputs
 
+    def check_labels(self, labels):
+        """Labels as the losses need them, or a clear error."""
+        if not isinstance(labels, dict) or not {"boxes", "classes"} <= set(labels):
+            received = sorted(labels) if isinstance(labels, dict) else type(labels).__name__
+            raise ValueError(
+                "Labels must be a dict with 'boxes' (batch, n, 4) in xyxy pixels and 'classes' "
+                f"(batch, n), both padded with -1. Received: {received}"
+            )
+        return labels
+
     def assign(self, outputs, labels, image_size):
         """Says which anchors are people, which are background and which count for nothing.
 
@@ -199,22 +178,15 @@ class Detector(keras.Model):
         found = found._replace(ignored=ignored & ops.logical_not(found.positive))
         return Assignment(*(ops.stop_gradient(value) for value in found))
 
-    def detection_losses(self, outputs, assignment, image_size):
+    def task_losses(self, outputs, assignment, image_size):
         """The detector's own losses by name, as `{"class_loss": scalar, "box_loss": scalar}`."""
         return dict(
             zip(self.loss_names, self.losses_of(outputs, assignment, image_size), strict=True)
         )
 
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True, **kwargs
-    ):
-        """Detection loss, scaled so that replicas add up to the loss of the whole batch."""
-        image_size = static_image_size(x)
-        assignment = self.assign(y_pred, check_labels(y), image_size)
-        losses = self.detection_losses(y_pred, assignment, image_size)
-        for tracker, name in zip(self.loss_trackers, losses, strict=True):
-            tracker.update_state(losses[name])
-        return sum([*losses.values(), *self.losses]) / num_replicas()
+    def predictions(self, outputs, image_size):
+        """Detections of a batch: what `predict` returns."""
+        return self.detections(outputs, image_size)
 
     def decode(self, outputs, image_size):
         """Boxes `(batch, anchors, 4)` xyxy pixels and scores `(batch, anchors, classes)`."""
@@ -234,45 +206,6 @@ class Detector(keras.Model):
         }
         return non_max_suppression(ops.clip(boxes, 0.0, limits), scores, **options)
 
-    def compile(self, optimizer="adamw", jit_compile=None, **kwargs):
-        """Configures training; the loss is the detector's own, so none is taken.
-
-        Args:
-            optimizer: Keras optimizer, its name or config.
-            jit_compile: compile the step with XLA; None for where it pays by default, which is on
-                JAX and not on TensorFlow.
-            **kwargs: of `keras.Model.compile`, except `loss`.
-
-        Raises:
-            ValueError: a `loss` is given.
-        """
-        if kwargs.get("loss") is not None:
-            raise ValueError(
-                f"{type(self).__name__}.compile takes no `loss`: a detector has its own. "
-                f"Received: loss={kwargs['loss']!r}"
-            )
-        if jit_compile is None:
-            jit_compile = compiles_by_default()
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
-
-    def predict_step(self, *args):
-        """Detections of a batch: what `predict` returns."""
-        return self.decoded(super().predict_step(*args), args[-1])
-
-    def decoded(self, prediction, data):
-        """What Keras's `predict_step` gave, with its raw outputs turned into detections.
-
-        Args:
-            prediction: raw outputs, or on JAX a pair of them and the state.
-            data: images, or a tuple that begins with them.
-        """
-        images = data[0] if isinstance(data, (list, tuple)) else data
-        image_size = static_image_size(images)
-        if isinstance(prediction, tuple):
-            outputs, state = prediction
-            return self.detections(outputs, image_size), state
-        return self.detections(prediction, image_size)
-
     def get_config(self):
         return {
             "name": self.name,
@@ -283,38 +216,6 @@ class Detector(keras.Model):
             "nms_iou_threshold": self.nms_iou_threshold,
             "max_detections": self.max_detections,
         }
-
-
-def compiles_by_default():
-    """Whether steps are compiled with XLA unless asked otherwise: yes on JAX, no on TensorFlow.
-
-    Measured on a CPU: XLA under TensorFlow takes minutes to compile a MobileNetV2 detector, whose
-    forward pass then runs ten times slower than without.
-    """
-    return keras.backend.backend() == "jax"
-
-
-def static_image_size(images):
-    """`(height, width)` of a batch of images; both must be known when the step is traced."""
-    shape = tuple(images.shape)
-    if len(shape) != 4 or shape[1] is None or shape[2] is None:
-        raise ValueError(
-            "A detector needs images of shape (batch, height, width, 3) with height and width "
-            "known: batch images of one size (`keras_hkd.data` letterboxes them). "
-            f"Received: images.shape={shape}"
-        )
-    return int(shape[1]), int(shape[2])
-
-
-def check_labels(labels):
-    """Labels as the losses need them, or a clear error."""
-    if not isinstance(labels, dict) or not {"boxes", "classes"} <= set(labels):
-        received = sorted(labels) if isinstance(labels, dict) else type(labels).__name__
-        raise ValueError(
-            "Labels must be a dict with 'boxes' (batch, n, 4) in xyxy pixels and 'classes' "
-            f"(batch, n), both padded with -1. Received: {received}"
-        )
-    return labels
 
 
 def _checked_image_size(image_size):

@@ -24,6 +24,7 @@ class Boxes(Hierarchy):
     """
 
     default_name = "boxes"
+    learner_kinds = ("detector",)
 
     def check(self, teacher, student):
         check_same_anchors(teacher, student, type(self).__name__)

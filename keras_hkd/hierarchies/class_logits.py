@@ -30,6 +30,7 @@ class ClassLogits(Hierarchy):
     """
 
     default_name = "class_logits"
+    learner_kinds = ("detector",)
 
     def __init__(self, loss, *, at="all", **kwargs):
         super().__init__(loss, **kwargs)

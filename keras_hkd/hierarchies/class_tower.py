@@ -28,6 +28,7 @@ class ClassTower(Hierarchy):
     """
 
     default_name = "class_tower"
+    learner_kinds = ("detector",)
 
     def check(self, teacher, student):
         check_same_anchors(teacher, student, type(self).__name__)

@@ -10,8 +10,11 @@ class Hierarchy(keras.layers.Layer):
 
     A subclass implements `check(teacher, student)`, which raises a ValueError for a pair that it
     cannot serve; `attach(teacher, student)`, which creates the projections it needs; and
-    `compute(step)`, which returns the scalar loss of a `Step`. Projections are layers of the
-    hierarchy: the Distiller trains and checkpoints them, the student never carries them.
+    `compute(step)`, which returns the scalar loss of a `Step`. Layers and weights of the hierarchy
+    (projections, branches, a queue made with `add_weight(trainable=False)`) are trained and
+    checkpointed by the Distiller and never carried by the student; those in `frozen_layers` are
+    checkpointed and never trained. Layers that behave otherwise in training are called with
+    `training=step.training`, and state is assigned only where that holds.
 
     Args:
         loss: a `keras_hkd.losses` object, or any `loss(teacher, student, *, mask=None)`.
@@ -29,6 +32,17 @@ class Hierarchy(keras.layers.Layer):
         self.projections = {}
 
     default_name = "hierarchy"
+
+    needs_teacher = True
+    """False where a Distiller without a teacher can compute the term."""
+
+    learner_kinds = ("detector", "classifier")
+    """Kinds of models that are read here."""
+
+    @property
+    def frozen_layers(self):
+        """Layers of this hierarchy that never train, such as a teacher's branches."""
+        return ()
 
     def check(self, teacher, student):
         """Raises a ValueError that says why this pair cannot be compared here, if so."""

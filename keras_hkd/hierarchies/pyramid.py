@@ -31,6 +31,7 @@ class Pyramid(Hierarchy):
     """
 
     default_name = "pyramid"
+    learner_kinds = ("detector",)
 
     def __init__(self, loss, *, levels=None, level_weights=None, **kwargs):
         super().__init__(loss, **kwargs)

@@ -11,17 +11,29 @@ class Step:
     """Predictions of teacher and student on one batch, and what follows from them.
 
     Args:
-        teacher: the teaching `Detector`.
-        student: the learning `Detector`.
-        teacher_outputs: what `teacher(images)` gave, without gradient.
+        teacher: the teaching `Detector` or `Classifier`, or None.
+        student: the learning one, with its auxiliary parts if it has any.
+        teacher_outputs: what `teacher(images)` gave, without gradient; None if no hierarchy asks.
         student_outputs: what `student(images)` gave.
-        labels: dict of `boxes (batch, n, 4)` xyxy pixels and `classes (batch, n)`, padded with -1.
-        assignment: the student's `Assignment`.
+        labels: of a detector a dict of `boxes (batch, n, 4)` xyxy pixels and `classes (batch, n)`,
+            padded with -1; of a classifier a dict of `classes (batch,)`.
+        assignment: what `student.assign` gave.
         image_size: `(height, width)` in pixels.
+        images: `(batch, height, width, 3)` RGB in [0, 255].
+        training: False in `evaluate`, where no queue, statistic or other state may change.
     """
 
     def __init__(
-        self, teacher, student, teacher_outputs, student_outputs, labels, assignment, image_size
+        self,
+        teacher,
+        student,
+        teacher_outputs,
+        student_outputs,
+        labels,
+        assignment,
+        image_size,
+        images=None,
+        training=False,
     ):
         self.teacher = teacher
         self.student = student
@@ -30,6 +42,8 @@ class Step:
         self.labels = labels
         self.assignment = assignment
         self.image_size = image_size
+        self.images = images
+        self.training = training
         self._detections = {}
 
     def regions(self, num_detections, score_threshold):

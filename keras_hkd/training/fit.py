@@ -5,7 +5,7 @@ import functools
 from pathlib import Path
 
 from keras_hkd.data import Augmentation, Dataset, steps_per_epoch, training_batches
-from keras_hkd.detectors.detector import compiles_by_default
+from keras_hkd.learner import compiles_by_default
 from keras_hkd.training.checkpoint import Checkpoint
 from keras_hkd.training.history import HistoryFile
 from keras_hkd.training.identity import run_identity

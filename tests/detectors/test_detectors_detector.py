@@ -71,10 +71,10 @@ def test_ignore_regions_count_for_nothing_and_people_inside_stay(detector, image
     numpy.testing.assert_array_equal(ignored[0, inside], ~positive[0, inside])
     numpy.testing.assert_array_equal(ignored[1], plain.ignored.numpy()[1])
 
-    before = detector.detection_losses(outputs, found, IMAGE_SIZE)
+    before = detector.task_losses(outputs, found, IMAGE_SIZE)
     moved = numpy.array(outputs["class_logits"])
     moved[ignored] += 9.0
-    after = detector.detection_losses({**outputs, "class_logits": moved}, found, IMAGE_SIZE)
+    after = detector.task_losses({**outputs, "class_logits": moved}, found, IMAGE_SIZE)
     for name in detector.loss_names:
         assert float(after[name]) == float(before[name])
     _, by_logits, _ = gradients(detector, images, labels)

@@ -81,7 +81,7 @@ def test_one_positive_anchor_by_hand(over_raw):
     found = over_raw.assign(outputs, labels, IMAGE_SIZE)
     positive = int(found.positive.numpy().sum())
     background = num_anchors - positive - int(found.ignored.numpy().sum())
-    losses = over_raw.detection_losses(outputs, found, IMAGE_SIZE)
+    losses = over_raw.task_losses(outputs, found, IMAGE_SIZE)
     # Score 0.5 everywhere: alpha 0.25 (people) or 0.75 (background) times 0.5 ** 2 * log 2.
     expected = 0.25 * numpy.log(2) * (0.25 * positive + 0.75 * background) / positive
     assert float(losses["class_loss"]) == pytest.approx(expected, rel=1e-5)

@@ -66,9 +66,9 @@ def test_weights_of_the_losses(micro_detector, images, labels):
     detector = micro_detector("yolo_v8")
     outputs = detector(images)
     assignment = detector.assign(outputs, labels, IMAGE_SIZE)
-    losses = detector.detection_losses(outputs, assignment, IMAGE_SIZE)
+    losses = detector.task_losses(outputs, assignment, IMAGE_SIZE)
     twice = as_detector(detector.model, box_loss_weight=15.0, class_loss_weight=1.5)
-    others = twice.detection_losses(outputs, assignment, IMAGE_SIZE)
+    others = twice.task_losses(outputs, assignment, IMAGE_SIZE)
     assert float(others["box_loss"]) == pytest.approx(2 * float(losses["box_loss"]), rel=1e-5)
     assert float(others["class_loss"]) == pytest.approx(3 * float(losses["class_loss"]), rel=1e-5)
 
@@ -77,6 +77,6 @@ def test_class_loss_by_hand(micro_detector, images, nobody):
     detector = micro_detector("yolo_v8")
     outputs = {**detector(images), "class_logits": ops.zeros((2, 126, 1))}
     assignment = detector.assign(outputs, nobody, IMAGE_SIZE)
-    losses = detector.detection_losses(outputs, assignment, IMAGE_SIZE)
+    losses = detector.task_losses(outputs, assignment, IMAGE_SIZE)
     assert float(losses["class_loss"]) == pytest.approx(0.5 * 252 * math.log(2), rel=1e-5)
     assert float(losses["box_loss"]) == 0.0

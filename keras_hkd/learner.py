@@ -1,0 +1,195 @@
+"""What a Distiller asks of everything that it trains or learns from: detectors and classifiers."""
+
+import difflib
+
+import keras
+
+from keras_hkd.replicas import num_replicas
+
+
+class Learner(keras.Model):
+    """A model that knows its own loss: the role that a teacher or a student plays.
+
+    A subclass has `image_size`, `class_names` and, as `self.network`, a functional model from
+    images to a dict of outputs. It says which labels it takes (`check_labels`), what they ask of
+    its outputs (`assign`), what missing that costs (`task_losses`) and what a user gets from
+    `predict` (`predictions`).
+    """
+
+    kind = "learner"
+    """`"detector"` or `"classifier"`: what hierarchies that serve one of them go by."""
+
+    loss_names = ()
+    """Names of the losses that `task_losses` gives, in order."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        if not compiles_by_default():
+            self.jit_compile = False  # Keras would compile even the `predict` of a loaded model
+        self.loss_trackers = [keras.metrics.Mean(name=name) for name in self.loss_names]
+
+    def __dir__(self):
+        # Keras loads whatever `dir` shows, and would follow `deployed` from itself to itself.
+        return [name for name in super().__dir__() if name != "deployed"]
+
+    # What a kind of learner provides.
+
+    def check_labels(self, labels):
+        """The labels as `assign` takes them; a ValueError for others."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `check_labels`.")
+
+    def assign(self, outputs, labels, image_size):
+        """What the outputs of each image are to be, from its labels, without gradient."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `assign`.")
+
+    def task_losses(self, outputs, assignment, image_size):
+        """The model's own losses: `{name: scalar}` with the names and order of `loss_names`."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `task_losses`.")
+
+    def predictions(self, outputs, image_size):
+        """What `predict` gives for the outputs of a batch."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `predictions`.")
+
+    # What is common.
+
+    @property
+    def deployed(self):
+        """The bare model that ships: itself, unless a subclass trains parts that do not."""
+        return self
+
+    @property
+    def num_classes(self):
+        """Number of classes reported."""
+        return len(self.class_names)
+
+    @property
+    def metrics(self):
+        """The loss and its parts; what the wrapped model itself would count is left out."""
+        wrapped = {id(metric) for metric in getattr(self, "model", self.network).metrics}
+        return [metric for metric in super().metrics if id(metric) not in wrapped]
+
+    def tap(self, layer_name):
+        """Adds the output of a layer of `self.network` to what `call` returns, under `taps`.
+
+        Raises:
+            ValueError: the network has no such layer; the nearest names are shown.
+        """
+        layers = {layer.name: layer for layer in self.network.layers}
+        if layer_name not in layers:
+            near = difflib.get_close_matches(layer_name, layers, n=3, cutoff=0.4)
+            raise ValueError(
+                f"{self.kind.capitalize()} '{self.name}' has no layer {layer_name!r}. Nearest: "
+                f"{near}. See `[layer.name for layer in {self.kind}.network.layers]`."
+            )
+        outputs = dict(self.network.output)
+        taps = {**outputs.get("taps", {}), layer_name: layers[layer_name].output}
+        self.network = keras.Model(self.network.inputs, {**outputs, "taps": taps}, name="network")
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True, **kwargs
+    ):
+        """The model's own loss, scaled so that replicas add up to the loss of the whole batch."""
+        image_size = static_image_size(x)
+        assignment = self.assign(y_pred, self.check_labels(y), image_size)
+        losses = self.task_losses(y_pred, assignment, image_size)
+        for tracker, name in zip(self.loss_trackers, losses, strict=True):
+            tracker.update_state(losses[name])
+        return sum([*losses.values(), *self.losses]) / num_replicas()
+
+    def compile(self, optimizer="adamw", jit_compile=None, **kwargs):
+        """Configures training; the loss is the model's own, so none is taken.
+
+        Args:
+            optimizer: Keras optimizer, its name or config.
+            jit_compile: compile the step with XLA; None for where it pays by default, which is on
+                JAX and not on TensorFlow.
+            **kwargs: of `keras.Model.compile`, except `loss`.
+
+        Raises:
+            ValueError: a `loss` is given.
+        """
+        if kwargs.get("loss") is not None:
+            raise ValueError(
+                f"{type(self).__name__}.compile takes no `loss`: a {self.kind} has its own. "
+                f"Received: loss={kwargs['loss']!r}"
+            )
+        if jit_compile is None:
+            jit_compile = compiles_by_default()
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+
+    def train_step(self, *args):
+        """One step of Keras on a batch of images and labels."""
+        check_batch(args[-1])
+        return super().train_step(*args)
+
+    def test_step(self, *args):
+        """One step of `evaluate` on a batch of images and labels."""
+        check_batch(args[-1])
+        return super().test_step(*args)
+
+    def predict_step(self, *args):
+        """What `predict` returns for a batch."""
+        return self.decoded(super().predict_step(*args), args[-1])
+
+    def decoded(self, prediction, data):
+        """What Keras's `predict_step` gave, with its raw outputs turned into predictions.
+
+        Args:
+            prediction: raw outputs, or on JAX a pair of them and the state.
+            data: images, or a tuple that begins with them.
+        """
+        images = data[0] if isinstance(data, (list, tuple)) else data
+        image_size = static_image_size(images)
+        if isinstance(prediction, tuple):
+            outputs, state = prediction
+            return self.predictions(outputs, image_size), state
+        return self.predictions(prediction, image_size)
+
+
+def compiles_by_default():
+    """Whether steps are compiled with XLA unless asked otherwise: yes on JAX, no on TensorFlow.
+
+    Measured on a CPU: XLA under TensorFlow takes minutes to compile a MobileNetV2 detector, whose
+    forward pass then runs ten times slower than without.
+    """
+    return keras.backend.backend() == "jax"
+
+
+def static_image_size(images):
+    """`(height, width)` of a batch of images; both must be known when the step is traced."""
+    shape = tuple(images.shape)
+    if len(shape) != 4 or shape[1] is None or shape[2] is None:
+        raise ValueError(
+            "Expected images of shape (batch, height, width, 3) with height and width known: batch "
+            "images of one size (`keras_hkd.data` letterboxes them). "
+            f"Received: images.shape={shape}"
+        )
+    return int(shape[1]), int(shape[2])
+
+
+def check_batch(data):
+    """Raises a ValueError unless a batch is `(images, labels)`, as training and `evaluate` need.
+
+    Args:
+        data: what Keras hands to `train_step`.
+
+    Example:
+    >>> check_batch(("images", "labels"))
+    """
+    parts = len(data) if isinstance(data, (list, tuple)) else 1
+    if parts == 3 and data[2] is None:
+        parts = 2
+    if parts != 2 or data[1] is None:
+        received = f"{parts} of them" if isinstance(data, (list, tuple)) else type(data).__name__
+        raise ValueError(
+            "Training and evaluation take batches of two parts, (images, labels), and no sample "
+            "weights: labels that do not count are marked -1. Give `fit(images, labels)`, or a "
+            f"dataset of such pairs. Received: {received}"
+        )
+
+
+def synchronize_batch_norm(model):
+    """Makes every BatchNorm of a model average its statistics over all replicas."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
