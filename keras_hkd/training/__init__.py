@@ -18,6 +18,8 @@ __getattr__, __dir__, __all__ = attach(
         "averaged_weights": "ema",
         "build_optimizer": "optimizer",
         "enable_determinism": "seeds",
+        "pseudo_label_facts": "pseudo_labelling",
+        "semi_supervised": "pseudo_labelling",
         "set_seed": "seeds",
         "strategy_scope": "strategy",
         "train_model": "fit",

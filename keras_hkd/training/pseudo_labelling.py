@@ -1,0 +1,162 @@
+"""A teacher labels images once; the labels stand in a file that belongs to it and to them."""
+
+import json
+import os
+from pathlib import Path
+
+from keras_hkd.data.annotations import BadDataError, Dataset
+from keras_hkd.data.pseudo_labels import boxes_per_image, matching_threshold, pseudo_labelled
+from keras_hkd.data.semi_supervised import SemiSupervisedDataset
+from keras_hkd.distillation.teacher_hash import weights_hash
+from keras_hkd.evaluation.prediction import input_size, predict_dataset
+from keras_hkd.training import atomic_write
+from keras_hkd.training.identity import require_same
+
+
+def semi_supervised(
+    teacher,
+    labelled: Dataset,
+    unlabelled: Dataset,
+    file: str | Path,
+    *,
+    score_threshold: float | None = None,
+    image_size: tuple[int, int] | None = None,
+    batch_size: int = 16,
+) -> SemiSupervisedDataset:
+    """The training set of SAD: labelled images, and unlabelled ones with the teacher's labels.
+
+    The teacher runs over the unlabelled images once. Its labels are written to `file`, all or
+    nothing, as COCO annotations with their scores; a run that resumes reads them from there.
+
+    Args:
+        teacher: a trained detector, or anything that `predict_dataset` takes.
+        labelled: labelled images.
+        unlabelled: images to be labelled; boxes that they have are not looked at. Those in which
+            the teacher finds nobody are left out.
+        file: where the pseudo-labels stand, or are to be written.
+        score_threshold: detections from this score on are labels; None for the score that gives as
+            many boxes per image as the labelled images have.
+        image_size: `(height, width)` in pixels that the teacher sees; its own if None.
+        batch_size: images that the teacher sees at a time.
+
+    Returns:
+        What `train_model` takes in place of a `Dataset`.
+
+    Raises:
+        ValueError: the teacher finds nobody, or `score_threshold` is not in [0, 1].
+        DifferentRunError: `file` holds the labels of another teacher, of other images, or by
+            another threshold.
+        BadDataError: `file` is no such file, or an image cannot be read.
+
+    Paper: Tang et al., BMVC 2019, https://arxiv.org/abs/1901.00366; the threshold is that of
+    Radosavovic et al., Data Distillation, CVPR 2018, https://arxiv.org/abs/1712.04440.
+    """
+    if score_threshold is not None and not 0 <= score_threshold <= 1:
+        raise ValueError(
+            f"`score_threshold` must be None or in [0, 1]. Received: {score_threshold!r}"
+        )
+    facts = {
+        "teacher_hash": weights_hash(teacher),
+        "unlabelled_hash": unlabelled.content_hash,
+        "class_names": unlabelled.class_names,
+        "image_size": input_size(teacher, image_size),
+        "given_score_threshold": score_threshold,
+        "boxes_per_labelled_image": boxes_per_image(labelled) if score_threshold is None else None,
+    }
+    facts = atomic_write.plain(facts)
+    file = Path(file)
+    if file.exists():
+        recorded, results = _read(file)
+        require_same(recorded["asked"], facts, file)
+    else:
+        results = predict_dataset(teacher, unlabelled, image_size, batch_size)
+        _write(file, facts, unlabelled, results, _threshold(facts, unlabelled, results))
+        recorded, results = _read(file)
+    pseudo = pseudo_labelled(unlabelled, results, recorded["score_threshold"])
+    return SemiSupervisedDataset(labelled, pseudo)
+
+
+def pseudo_label_facts(file: str | Path) -> dict[str, object]:
+    """The threshold that was used, and how many images and boxes it gave.
+
+    Args:
+        file: that `semi_supervised` wrote.
+
+    Returns:
+        dict of `score_threshold`, `num_images` (with a box), `num_images_without_box` and
+        `num_boxes`.
+
+    Raises:
+        BadDataError: it is no such file.
+    """
+    recorded, _ = _read(Path(file))
+    return {name: value for name, value in recorded.items() if name != "asked"}
+
+
+def _threshold(facts, unlabelled, results) -> float:
+    given = facts["given_score_threshold"]
+    if not any(given is None or result["score"] >= given for result in results):
+        raise ValueError(
+            f"The teacher finds nobody in {len(unlabelled)} images"
+            f"{'' if given is None else f' with a score of at least {given}'}: no pseudo-label. "
+            "Is it trained? Lower the threshold, or give other images."
+        )
+    if given is not None:
+        return given
+    scores = [result["score"] for result in results]
+    return matching_threshold(scores, len(unlabelled), facts["boxes_per_labelled_image"])
+
+
+def _write(file, facts, unlabelled, results, threshold) -> None:
+    kept = [result for result in results if result["score"] >= threshold]
+    with_box = {result["image_id"] for result in kept}
+    images = [image for image in unlabelled if image.image_id in with_box]
+    info = {
+        "description": "Pseudo-labels: what a teacher found, not what a person saw.",
+        "score_threshold": threshold,
+        "num_images": len(images),
+        "num_images_without_box": len(unlabelled) - len(images),
+        "num_boxes": len(kept),
+        "asked": facts,
+    }
+    content = {
+        "info": info,
+        "images": [
+            {"id": image.image_id, "file_name": name, "width": image.width, "height": image.height}
+            for image, name in zip(images, _file_names(images), strict=True)
+        ],
+        "categories": [
+            {"id": number, "name": name} for number, name in enumerate(facts["class_names"], 1)
+        ],
+        "annotations": [
+            {"id": number, **result, "area": result["bbox"][2] * result["bbox"][3], "iscrowd": 0}
+            for number, result in enumerate(kept, start=1)
+        ],
+    }
+    atomic_write.write_json(file, content)
+
+
+def _file_names(images) -> list[str]:
+    """Names that tell all images apart, from the folder on that holds them all."""
+    paths = [image.image_path for image in images]
+    if not all(paths):
+        return [f"{image.image_id}" for image in images]
+    folder = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return [Path(os.path.relpath(path, folder)).as_posix() for path in paths]
+
+
+def _read(file) -> tuple[dict, list[dict]]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        keys = ("image_id", "category_id", "bbox", "score")
+        results = [{key: row[key] for key in keys} for row in content["annotations"]]
+        info = {key: value for key, value in content["info"].items() if key != "description"}
+        info["asked"], info["score_threshold"] = dict(info["asked"]), float(info["score_threshold"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        problem = f"expected pseudo-labels as keras_hkd writes them, got {type(error).__name__}"
+        raise BadDataError(
+            file,
+            "the whole file",
+            f"{problem}: {error}. Delete it to have the images labelled anew",
+        ) from error
+    return info, results
