@@ -2,7 +2,8 @@
 
 import contextlib
 import dataclasses
-from typing import Annotated
+import pathlib
+from typing import Annotated, NamedTuple
 
 import typer
 import yaml
@@ -11,8 +12,13 @@ from keras_hkd.cli import options, training_run
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 
 Teacher = Annotated[
-    str,
-    typer.Option("--teacher", metavar="FILE_OR_NAME", help="A trained detector, as .keras file."),
+    str | None,
+    typer.Option(
+        "--teacher",
+        metavar="FILE_OR_NAME",
+        help="A trained detector, as .keras file. Of method mutual: the second student.",
+        show_default=False,
+    ),
 ]
 Student = Annotated[
     str,
@@ -32,17 +38,40 @@ MethodOption = Annotated[
         show_default=False,
     ),
 ]
+Unlabelled = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--unlabelled",
+        metavar="PATH[:SPLIT]",
+        help="Images for the teacher to label (method sad): a folder of pictures, or a dataset "
+        "whose labels are set aside. May be repeated.",
+        show_default=False,
+    ),
+]
+PseudoLabelScore = Annotated[
+    float | None,
+    typer.Option(
+        "--pseudo-label-score",
+        min=0,
+        max=1,
+        help="Score from which on what the teacher finds there is a label. "
+        "By default as many per image as there are in --data.",
+        show_default=False,
+    ),
+]
 
 
 def command(
     data: options.Data,
-    teacher: Teacher,
     student: Student,
     out: options.Out,
     epochs: training_run.Epochs,
+    teacher: Teacher = None,
     val: options.Val = None,
     method: Method = "hkd",
     method_option: MethodOption = None,
+    unlabelled: Unlabelled = None,
+    pseudo_label_score: PseudoLabelScore = None,
     backbone_weights: training_run.BackboneWeights = None,
     image_size: ImageSize = None,
     batch_size: training_run.BatchSize = 16,
@@ -92,11 +121,26 @@ def command(
         json=json,
     )
     how = {"method": method, "method_options": parse_method_options(method_option or [])}
-    run = training_run.run_folder(given, {"command": "distill", "student": student, **how})
+    _check_inputs(method, teacher, unlabelled, pseudo_label_score)
+    inputs = {"command": "distill", "student": student, **how}
+    if unlabelled:
+        # Folders may move between sessions; what the images are is in the pseudo-labels' own file.
+        names = [pathlib.PurePath(source).name for source in unlabelled]
+        inputs.update(unlabelled=names, pseudo_label_score=pseudo_label_score)
+    run = training_run.run_folder(given, inputs)
     results = training_run.finished_results(run, given)
     if results is None:
-        results = _distill(run, given, teacher, student, backbone_weights, **how)
+        sources = _Sources(teacher, student, backbone_weights)
+        results = _distill(run, given, sources, unlabelled, pseudo_label_score, **how)
     training_run.show(run, results, json)
+
+
+class _Sources(NamedTuple):
+    """The detectors' names or files."""
+
+    teacher: str | None
+    student: str
+    backbone_weights: pathlib.Path | None
 
 
 def parse_method_options(texts: list[str]) -> dict[str, object]:
@@ -130,45 +174,107 @@ def _value(name, text):
         raise ValueError(f"`--method-option` {name}: {text!r} is no YAML value.") from error
 
 
-def _distill(run, given, teacher_source, student_source, backbone_weights, method, method_options):
+def _check_inputs(method, teacher, unlabelled, pseudo_label_score) -> None:
+    """Refuse, before anything is loaded, what the method has no use for or cannot do without."""
+    from keras_hkd.methods.registry import METHODS, described
+
+    takes = described(method)
+    if teacher is None and takes.teacher:
+        raise ValueError(f"The method {method!r} needs --teacher.")
+    if teacher is not None and not takes.teacher:
+        raise ValueError(
+            f"The method {method!r} has no teacher to load: leave out --teacher. "
+            f"Received: --teacher {teacher}"
+        )
+    if takes.unlabelled and not unlabelled:
+        raise ValueError(
+            f"The method {method!r} needs --unlabelled, a folder of images that the teacher is to "
+            "label."
+        )
+    if not takes.unlabelled and (unlabelled or pseudo_label_score is not None):
+        names = ", ".join(name for name in sorted(METHODS) if METHODS[name].unlabelled)
+        option = "--unlabelled" if unlabelled else "--pseudo-label-score"
+        raise ValueError(
+            f"{option} goes with --method {names}. Received: --method {method}, which takes no "
+            "unlabelled images."
+        )
+
+
+def _distill(run, given, sources, unlabelled, score, method, method_options):
     dataset, val = given.load_data()
     settings = given.settings()
     from keras_hkd import methods
     from keras_hkd.training import train_model, training_scope
 
-    methods.get(method)  # an unknown name is told before anything is built
-    size, names = settings.image_size, dataset.class_names
+    takes = methods.described(method)
     with training_scope(settings):
-        # A seed of its own: a teacher equal to the student would have nothing to say.
-        teacher = training_run.make_detector(
-            teacher_source, given, names, size, seed=given.seed + 1
-        )
-        if given.image_size is None and training_run.is_file(teacher_source):
-            size = teacher.image_size
-        student = training_run.make_detector(
-            student_source, given, names, size, backbone_weights=backbone_weights
-        )
-        if given.image_size is None:
-            size = student.image_size
-        student.image_size = size
-        distiller = _distiller(methods.get(method), teacher, student, method, method_options)
-    if not training_run.is_file(teacher_source):
+        teacher, student = _make_pair(given, sources, dataset.class_names, settings.image_size)
+        size = student.image_size
+        pair = (student,) if teacher is None else (teacher, student)
+        distiller = _distiller(methods.get(method), pair, method, method_options)
+    if takes.teacher == "frozen" and not training_run.is_file(sources.teacher):
         training_run.remark(
-            f"The teacher {teacher_source!r} is given by name only: its weights are random and it "
+            f"The teacher {sources.teacher!r} is given by name only: its weights are random and it "
             "knows nothing. Give the .keras file of a trained one."
         )
     settings = dataclasses.replace(settings, image_size=size)
+    images = dataset
+    if unlabelled:
+        images = _label(run, given, teacher, dataset, unlabelled, score, size)
     history = train_model(
-        distiller, dataset, settings, run, validation=val, resume=given.resume, title="student"
+        distiller, images, settings, run, validation=val, resume=given.resume, title="student"
     )
     run.save_model(distiller.student, "student.keras")
-    detectors = {"teacher": distiller.teacher, "student": distiller.student}
+    other = distiller.teacher if teacher is None else teacher
+    detectors = {"peer" if takes.teacher == "peer" else "teacher": other}
+    if other is None:
+        detectors = {}
+    detectors["student"] = distiller.student
     return training_run.conclude(run, detectors, history, settings, dataset, val)
 
 
-def _distiller(make, teacher, student, method, method_options):
+def _make_pair(given, sources, class_names, size):
+    """The teacher, or None, and the student, at the size that they are to see."""
+    teacher = None
+    if sources.teacher is not None:
+        # A seed of its own: a teacher equal to the student would have nothing to say.
+        teacher = training_run.make_detector(
+            sources.teacher, given, class_names, size, seed=given.seed + 1
+        )
+        if given.image_size is None and training_run.is_file(sources.teacher):
+            size = teacher.image_size
+    student = training_run.make_detector(
+        sources.student, given, class_names, size, backbone_weights=sources.backbone_weights
+    )
+    if given.image_size is not None:
+        student.image_size = size
+    return teacher, student
+
+
+def _label(run, given, teacher, labelled, unlabelled, score, size):
+    """The training set with what the teacher finds in the unlabelled images."""
+    from keras_hkd.data import load_unlabelled
+    from keras_hkd.training import pseudo_label_facts, semi_supervised
+
+    images = load_unlabelled(unlabelled, labelled.class_names, given.on_bad_data, labelled)
+    for record in images.skipped:
+        training_run.remark(f"Skipped: {record}")
+    file = run.path / "pseudo_labels.json"
+    dataset = semi_supervised(
+        teacher, labelled, images, file, score_threshold=score, image_size=size
+    )
+    facts = pseudo_label_facts(file)
+    training_run.remark(
+        f"Pseudo-labels: {facts['num_boxes']} boxes that score at least "
+        f"{facts['score_threshold']:.3f}, in {facts['num_images']} images; "
+        f"{facts['num_images_without_box']} images without one are left out ({file})."
+    )
+    return dataset
+
+
+def _distiller(make, pair, method, method_options):
     try:
-        return make(teacher, student, **method_options)
+        return make(*pair, **method_options)
     except (TypeError, ValueError) as error:
         if "keyword argument" not in str(error):  # as Python and Keras call them
             raise

@@ -118,6 +118,10 @@ def test_resuming_with_another_teacher_is_refused(run, tmp_path, capsys):
         (["--method-option", "pyramid_wait=1"], "pyramid_wait"),
         (["--teacher", "absent.keras"], "absent.keras"),
         (["--student", "yolo_v8_mikro"], "yolo_v8_micro"),
+        (["--unlabelled", "photos"], "--unlabelled goes with --method sad. Received: --method hkd"),
+        (["--pseudo-label-score", "0.5"], "--pseudo-label-score goes with --method sad"),
+        (["--method", "sad"], "'sad' needs --unlabelled"),
+        (["--method", "sad", "--unlabelled", "absent"], "absent"),
     ],
 )
 def test_bad_input_is_told_in_a_line_and_leaves_nothing(tmp_path, capsys, more, message):
@@ -126,6 +130,41 @@ def test_bad_input_is_told_in_a_line_and_leaves_nothing(tmp_path, capsys, more, 
     assert message in err
     assert "Traceback" not in err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_method_that_needs_a_teacher_says_so(tmp_path, capsys):
+    words = distill_words(tmp_path / "run")
+    at = words.index("--teacher")
+    code, _, err = call(capsys, *words[:at], *words[at + 2 :])
+    assert code == 2
+    assert "'hkd' needs --teacher" in err
+
+
+@pytest.mark.slow
+def test_semi_supervised(tmp_path, capsys):
+    out, unlabelled = tmp_path / "run", f"synthetic:more?num_images=4&height={SIZE}&width={SIZE}"
+    more = ["--method", "sad", "--unlabelled", unlabelled, "--epochs", 1]
+    code, _, err = call(capsys, *distill_words(out, *more))
+    assert code == 0, err
+    assert "Pseudo-labels: " in err
+    record = json.loads((out / "run.json").read_text())
+    assert record["inputs"]["unlabelled"] == [unlabelled]
+    assert record["inputs"]["pseudo_label_score"] is None
+    facts = json.loads((out / "pseudo_labels.json").read_text())["info"]
+    assert facts["asked"]["teacher_hash"] == record["teacher_hash"]
+    assert facts["num_images"] + facts["num_images_without_box"] == 4
+    assert {"class_logits_loss", "class_loss"} < set(json.loads((out / "history.json").read_text()))
+
+    # Killed after training: the labels are not made anew, and others are refused.
+    (out / "run.json").write_text(json.dumps({**record, "status": "running"}))
+    written = (out / "pseudo_labels.json").stat().st_mtime_ns
+    code, _, err = call(capsys, *distill_words(out, *more, "--resume"))
+    assert code == 0, err
+    assert (out / "pseudo_labels.json").stat().st_mtime_ns == written
+    more[3] = unlabelled.replace("more", "other")
+    code, _, err = call(capsys, *distill_words(out, *more, "--resume"))
+    assert code == 2
+    assert "unlabelled was" in err
 
 
 def test_method_options_are_yaml():
