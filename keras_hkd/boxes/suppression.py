@@ -54,18 +54,29 @@ def non_max_suppression(
 
 
 def _greedy(boxes, classes, iou_threshold):
-    """1.0 for every candidate that survives, candidates being sorted by score."""
+    """1.0 for every candidate that survives, candidates being sorted by score.
+
+    A candidate survives when no survivor before it overlaps it. Starting from "all survive", the
+    rule is applied to all at once until nothing changes: the first candidate is right from the
+    start, and every round settles at least the next one in question. The result is that of the
+    visit in order, in a few rounds instead of one per candidate.
+    """
     num_candidates = boxes.shape[1]
     overlaps = pairwise_iou(boxes, boxes, xp=ops) > iou_threshold
     overlaps = overlaps & (classes[:, :, None] == classes[:, None, :])
     order = ops.arange(num_candidates)
     suppresses = ops.cast(overlaps & (order[:, None] < order[None, :]), boxes.dtype)
+    suppresses = ops.stop_gradient(suppresses)
 
-    def visit(index, keep):
-        row = ops.take(suppresses, index, axis=1) * ops.take(keep, index, axis=1)[:, None]
-        return keep * (1.0 - row)
+    def changed(before, now):
+        return ops.any(before != now)
 
-    return ops.fori_loop(0, num_candidates, visit, ops.ones_like(suppresses[:, 0]))
+    def judge(before, now):
+        hits = ops.matmul(now[:, None, :], suppresses)[:, 0]
+        return now, ops.cast(hits < 0.5, boxes.dtype)
+
+    everyone = ops.ones_like(suppresses[:, 0])
+    return ops.while_loop(changed, judge, judge(everyone - 1.0, everyone))[1]
 
 
 def _pack(boxes, classes, scores, keep, num_kept, max_detections):

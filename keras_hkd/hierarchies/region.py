@@ -24,7 +24,9 @@ class Region(Hierarchy):
         loss: how two sets of region features `(batch, regions, size, size, channels)` are compared;
             called with `mask (batch, regions)`.
         levels: pyramid levels; P3 to P5 that both have by default.
-        num_detections: the teacher's detections per image that become regions.
+        num_detections: the teacher's detections per image that may become regions.
+        max_regions: regions per image; labelled people come first, then the best detections. It
+            bounds the cost of the term, which padded labels would otherwise fill with nothing.
         score_threshold: score above which they do.
         output_size: bins along each side of a region.
         canonical_size: side in pixels of a region read from P4. FPN's 224 is made for images of
@@ -47,20 +49,23 @@ class Region(Hierarchy):
         *,
         levels=None,
         num_detections=16,
+        max_regions=16,
         score_threshold=0.05,
         output_size=7,
         canonical_size=112.0,
         **kwargs,
     ):
         super().__init__(loss, **kwargs)
-        if num_detections < 0 or output_size < 1 or canonical_size <= 0:
+        if num_detections < 0 or min(max_regions, output_size) < 1 or canonical_size <= 0:
             raise ValueError(
-                "Expected num_detections >= 0, output_size >= 1 and canonical_size > 0. Received: "
-                f"num_detections={num_detections}, output_size={output_size}, "
+                "Expected num_detections >= 0, max_regions >= 1, output_size >= 1 and "
+                f"canonical_size > 0. Received: num_detections={num_detections}, "
+                f"max_regions={max_regions}, output_size={output_size}, "
                 f"canonical_size={canonical_size}"
             )
         self.levels = None if levels is None else tuple(levels)
         self.num_detections = int(num_detections)
+        self.max_regions = int(max_regions)
         self.score_threshold = float(score_threshold)
         self.output_size = int(output_size)
         self.canonical_size = float(canonical_size)
@@ -82,6 +87,7 @@ class Region(Hierarchy):
 
     def compute(self, step):
         boxes, valid = step.regions(self.num_detections, self.score_threshold)
+        boxes, valid = _first_valid(boxes, valid, self.max_regions)
         chosen = self.level_of(boxes)
         total = ops.maximum(sum_over_replicas(ops.sum(ops.cast(valid, "float32"))), 1.0)
         loss = 0.0
@@ -89,11 +95,14 @@ class Region(Hierarchy):
             here = ops.cast(valid & (chosen == int(level[1:])), "float32")
             share = sum_over_replicas(ops.sum(here)) / total
             stride = step.student.stride(level)
-            teacher, student = (
-                roi_align(outputs["pyramid"][level], boxes, stride, self.output_size)
-                for outputs in (step.teacher_outputs, step.student_outputs)
+            maps = (
+                step.teacher_outputs["pyramid"][level],
+                # psi is linear and bins are weighted means, so it may come before them: the map
+                # has far fewer cells than all regions together.
+                self.project(level, step.student_outputs["pyramid"][level]),
             )
-            loss += share * self.loss(teacher, self.project(level, student), mask=here)
+            teacher, student = (roi_align(m, boxes, stride, self.output_size) for m in maps)
+            loss += share * self.loss(teacher, student, mask=here)
         return loss
 
     def level_of(self, boxes):
@@ -109,7 +118,16 @@ class Region(Hierarchy):
             **super().get_config(),
             "levels": self.levels,
             "num_detections": self.num_detections,
+            "max_regions": self.max_regions,
             "score_threshold": self.score_threshold,
             "output_size": self.output_size,
             "canonical_size": self.canonical_size,
         }
+
+
+def _first_valid(boxes, valid, limit):
+    """The first `limit` valid boxes of each image, in their order, padded with invalid ones."""
+    num_boxes = valid.shape[1]
+    order = ops.where(valid, num_boxes - ops.arange(num_boxes), 0)
+    kept, indices = ops.top_k(order, min(limit, num_boxes))
+    return ops.take_along_axis(boxes, indices[..., None], axis=1), kept > 0

@@ -26,7 +26,8 @@ def roi_align(features, boxes, stride, output_size=7, samples_per_bin=2):
 
     Paper: Mask R-CNN, https://arxiv.org/abs/1703.06870.
     """
-    _, height, width, _ = features.shape
+    _, height, width, channels = features.shape
+    batch, regions = ops.shape(boxes)[:2]
     rows = _interpolation(
         boxes[..., 1], boxes[..., 3], height, stride, output_size, samples_per_bin
     )
@@ -34,8 +35,12 @@ def roi_align(features, boxes, stride, output_size=7, samples_per_bin=2):
         boxes[..., 0], boxes[..., 2], width, stride, output_size, samples_per_bin
     )
     rows, columns = ops.cast(rows, features.dtype), ops.cast(columns, features.dtype)
-    strips = ops.einsum("brih,bhwc->briwc", rows, features)
-    return ops.einsum("brjw,briwc->brijc", columns, strips)
+    # Both as plain matrix products in the layout of the result: einsum would transpose the large
+    # intermediate, which takes thrice as long.
+    rows = ops.reshape(rows, (batch, regions * output_size, height))
+    strips = ops.matmul(rows, ops.reshape(features, (batch, height, width * channels)))
+    strips = ops.reshape(strips, (batch, regions, output_size, width, channels))
+    return ops.matmul(columns[:, :, None], strips)
 
 
 def _interpolation(start, stop, num_cells, stride, bins, samples):

@@ -123,3 +123,13 @@ def test_config_round_trip():
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(hierarchy))
     assert again.get_config() == hierarchy.get_config()
     assert again.levels == ("P3",)
+
+
+def test_the_cap_keeps_labelled_people_first_and_counts_no_padding(family, step_of):
+    teacher, student = family(), family()
+    teacher.found = [(30.0, 30.0, 62.0, 60.0)]
+    step = step_of(teacher, student, [SMALL, MIDDLE])
+    capped = float(region(teacher, student, max_regions=2).compute(step))
+    labelled = float(region(teacher, student, num_detections=0).compute(step))
+    assert capped == pytest.approx(labelled, rel=1e-6)
+    assert capped != float(region(teacher, student, max_regions=3).compute(step))
