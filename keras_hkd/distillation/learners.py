@@ -7,13 +7,20 @@ def as_learner(model):
     """A `Detector` or `Classifier` over any model that has an adapter; a Learner as it is.
 
     Args:
-        model: a `Learner` or a KerasCV detector.
+        model: a `Learner`, a KerasCV detector, or a functional `keras.Model` that ends in the
+            logits of its classes.
 
     Raises:
         TypeError: anything else.
+        ValueError: a model of which no classifier can be made; says why.
     """
     if isinstance(model, Learner):
         return model
-    from keras_hkd.detectors.adaptation import as_detector
+    libraries = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+    if "keras_cv" in libraries:
+        from keras_hkd.detectors.adaptation import as_detector
 
-    return as_detector(model)
+        return as_detector(model)
+    from keras_hkd.classifiers.adaptation import as_classifier
+
+    return as_classifier(model)

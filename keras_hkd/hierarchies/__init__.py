@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = attach(
         "ClassTower": "class_tower",
         "Hierarchy": "hierarchy",
         "KerasLoss": "keras_loss",
+        "Logits": "logits",
         "Pyramid": "pyramid",
         "Region": "region",
         "Step": "step",

@@ -10,8 +10,9 @@ class KerasLoss(Hierarchy):
     """Runs a `keras.distillation.DistillationLoss` inside the Distiller.
 
     A `FeatureDistillation` with layer names reads these layers in the one forward pass that the
-    step makes anyway; every other loss compares the class logits of all anchors. Note that Keras's
-    `LogitsDistillation` applies its loss to logits as they are, with no softmax.
+    step makes anyway; every other loss compares the class logits, of detectors those of all
+    anchors. Note that Keras's `LogitsDistillation` applies its loss to logits as they are, with no
+    softmax.
 
     Args:
         loss: a `keras.distillation.DistillationLoss`.
@@ -48,7 +49,9 @@ class KerasLoss(Hierarchy):
 
     def _read(self, outputs, role):
         layer_name = getattr(self.keras_loss, f"{role}_layer_name", None)
-        return outputs["class_logits"] if layer_name is None else outputs["taps"][layer_name]
+        if layer_name is not None:
+            return outputs["taps"][layer_name]
+        return outputs["logits"] if "logits" in outputs else outputs["class_logits"]
 
     def get_config(self):
         return {"name": self.name, "loss": keras.saving.serialize_keras_object(self.keras_loss)}

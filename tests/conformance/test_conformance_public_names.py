@@ -13,6 +13,7 @@ ABSTRACT = {
     "keras_hkd.detectors.detector.Detector",
     "keras_hkd.distillation.schedules.WeightSchedule",
     "keras_hkd.hierarchies.hierarchy.Hierarchy",
+    "keras_hkd.learner.Learner",
 }
 
 

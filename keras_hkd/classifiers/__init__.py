@@ -1,0 +1,16 @@
+"""Classifiers behind one contract: any functional model that ends in logits, and builders."""
+
+from keras_hkd._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "ClassAssignment": "classifier",
+        "Classifier": "classifier",
+        "as_classifier": "adaptation",
+        "build": "builders",
+        "load_classifier": "adaptation",
+        "names": "builders",
+        "save_backbone": "backbone_weights",
+    },
+)

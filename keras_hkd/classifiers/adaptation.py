@@ -1,0 +1,55 @@
+"""From a Keras model, or a file, to a Classifier."""
+
+import pathlib
+
+import keras
+
+from keras_hkd.classifiers.classifier import Classifier
+
+
+def as_classifier(model, **options):
+    """A `Classifier` over a functional Keras model; a `Classifier` comes back as it is.
+
+    The layers are shared: training the result trains the model that was given.
+
+    Args:
+        model: a functional or built Sequential `keras.Model` that ends in the logits or the scores
+            of its classes, or a `Classifier`.
+        **options: of the `Classifier`: `class_names`, `image_size`.
+
+    Raises:
+        TypeError: the model is not functional.
+        ValueError: see `Classifier`.
+
+    Example:
+    >>> model = keras.applications.MobileNetV2((64, 64, 3), 0.35, weights=None, classes=4)
+    >>> as_classifier(model).class_names
+    ('class_0', 'class_1', 'class_2', 'class_3')
+    """
+    return model if isinstance(model, Classifier) else Classifier(model, **options)
+
+
+def load_classifier(path):
+    """Loads a classifier saved as `.keras`, by this package or as a functional Keras model.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file holds no classifier, or is damaged.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"No classifier at '{path}': expected a .keras file.")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except (ValueError, KeyError, OSError, TypeError) as error:
+        raise ValueError(
+            f"'{path}' could not be read as a Keras model; is it a .keras file written by "
+            f"`classifier.save`? {type(error).__name__}: {str(error)[:300]}"
+        ) from error
+    try:
+        return as_classifier(model)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"'{path}' holds no classifier. {error}") from error

@@ -1,0 +1,61 @@
+"""The backbone of a trained classifier as a weights file that a detector starts from."""
+
+import os
+import pathlib
+
+import keras
+
+# Channels of MobileNetV2's last block -> width multiplier.
+_ALPHAS = {112: 0.35, 160: 0.5, 240: 0.75, 320: 1.0, 416: 1.3, 448: 1.4}
+_LAST_BLOCK = "block_16_project"
+_LEFT_OUT_BY_DETECTORS = ("Conv_1", "Conv_1_bn")
+
+
+def save_backbone(classifier, path):
+    """Writes the MobileNetV2 of a classifier as a file in the form of Keras's ImageNet weights.
+
+    `keras_hkd.detectors.build(name, backbone_weights=path)` and
+    `keras_hkd.classifiers.build(name, backbone_weights=path)` start from it.
+
+    Args:
+        classifier: a `Classifier`, or any Keras model, that holds a `keras.applications.
+            MobileNetV2`, itself or inside another model, under the layer names of Keras.
+        path: of the `.weights.h5` file; written under a temporary name first, then renamed.
+
+    Raises:
+        ValueError: there is no MobileNetV2 in it, or the path has another ending.
+    """
+    path = pathlib.Path(path)
+    if not path.name.endswith(".weights.h5"):
+        raise ValueError(f"The file must end in .weights.h5. Received: path='{path}'")
+    found = {layer.name: layer for layer in classifier._flatten_layers() if layer.weights}
+    base = _empty_mobilenet_v2(classifier, found)
+    for layer in base.layers:
+        if layer.weights and layer.name in found:
+            layer.set_weights(found[layer.name].get_weights())
+    partial = path.with_name(f".{path.name.removesuffix('.weights.h5')}.partial.weights.h5")
+    try:
+        base.save_weights(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _empty_mobilenet_v2(classifier, found):
+    last = found.get(_LAST_BLOCK)
+    alpha = None if last is None else _ALPHAS.get(last.get_weights()[0].shape[-1])
+    base = None
+    if alpha is not None:
+        base = keras.applications.MobileNetV2(
+            input_shape=(None, None, 3), alpha=alpha, include_top=False, weights=None
+        )
+        wanted = {layer.name for layer in base.layers if layer.weights}
+        if wanted - set(found) - set(_LEFT_OUT_BY_DETECTORS):
+            base = None
+    if base is None:
+        raise ValueError(
+            f"'{classifier.name}' holds no MobileNetV2 of Keras, so detectors have no place for "
+            "its backbone. Take a classifier such as "
+            'keras_hkd.classifiers.build("mobilenet_v2_0.35", class_names=...).'
+        )
+    return base

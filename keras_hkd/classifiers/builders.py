@@ -1,0 +1,145 @@
+"""Named classifiers, each a row of one table, built with random weights and no network access."""
+
+import difflib
+from functools import partial
+
+import keras
+
+from keras_hkd.classifiers.classifier import Classifier
+from keras_hkd.learner import synchronize_batch_norm
+
+
+def _cnn(num_classes, widths):
+    """Residual 3x3 convolutions; `widths` are the channels at strides 2, 4, 8, 16 and 32."""
+    images = keras.Input((None, None, 3), name="images")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(images)
+    x = _convolution(x, widths[0], 2, "stem")
+    for stage, width in enumerate(widths[1:], start=2):
+        x = _convolution(x, width, 2, f"stage{stage}_down")
+        y = _convolution(x, width, 1, f"stage{stage}_block")
+        x = keras.layers.Add(name=f"stage{stage}")([x, y])
+    return _with_head(images, x, num_classes)
+
+
+def _convolution(x, width, strides, name):
+    x = keras.layers.Conv2D(
+        width, 3, strides=strides, padding="same", use_bias=False, name=f"{name}_conv"
+    )(x)
+    x = keras.layers.BatchNormalization(momentum=0.97, epsilon=1e-3, name=f"{name}_bn")(x)
+    return keras.layers.Activation("swish", name=name)(x)
+
+
+def _mobilenet_v2(num_classes, alpha, weights=None):
+    base = keras.applications.MobileNetV2(
+        input_shape=(None, None, 3),
+        alpha=alpha,
+        include_top=False,
+        weights=None if weights is None else str(weights),
+        name=f"mobilenet_v2_{alpha}",
+    )
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.97  # 0.999 is too slow for a fine-tuning of a few thousand steps
+    images = keras.Input((None, None, 3), name="images")
+    features = base(keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(images))
+    return _with_head(images, features, num_classes)
+
+
+def _with_head(images, features, num_classes):
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(features)
+    return keras.Model(images, keras.layers.Dense(num_classes, name="logits")(x), name="model")
+
+
+# name: (one line about it, model from number of classes and perhaps weights)
+TABLE = {
+    "cnn_micro": (
+        "smallest student, 0.03 M parameters, no pretrained backbone",
+        partial(_cnn, widths=(8, 12, 16, 24, 32)),
+    ),
+    "cnn_small": (
+        "compact student, 0.25 M parameters, no pretrained backbone",
+        partial(_cnn, widths=(16, 32, 48, 64, 96)),
+    ),
+    "cnn_large": (
+        "teacher for small images, 1.1 M parameters, no pretrained backbone",
+        partial(_cnn, widths=(32, 64, 96, 128, 208)),
+    ),
+    "mobilenet_v2_0.35": (
+        "compact student whose backbone a detector can take: MobileNetV2 0.35",
+        partial(_mobilenet_v2, alpha=0.35),
+    ),
+    "mobilenet_v2_1.0": (
+        "teacher on a CPU: MobileNetV2 1.0",
+        partial(_mobilenet_v2, alpha=1.0),
+    ),
+}
+
+
+def names():
+    """Names that `build` knows, with a line about each.
+
+    Example:
+    >>> "cnn_micro" in names()
+    True
+    """
+    return {name: row[0] for name, row in TABLE.items()}
+
+
+def build(
+    name,
+    *,
+    class_names,
+    image_size=(64, 64),
+    backbone_weights=None,
+    synchronized=False,
+    seed=None,
+):
+    """Builds a named classifier with random weights.
+
+    Args:
+        name: one of `names()`.
+        class_names: classes to tell apart, two or more.
+        image_size: `(height, width)` in pixels it works at by default.
+        backbone_weights: path of ImageNet weights, or of what `save_backbone` wrote, for a
+            MobileNetV2.
+        synchronized: BatchNorm statistics over all replicas of a `tf.distribute` strategy.
+        seed: of the initial weights, through `keras.utils.set_random_seed`; None leaves the global
+            generators alone.
+
+    Returns:
+        A `Classifier`.
+
+    Raises:
+        ValueError: unknown name, or `backbone_weights` for a backbone that takes none.
+
+    Example:
+    >>> classifier = build("cnn_micro", class_names=("cat", "dog", "person"))
+    >>> classifier.levels
+    ('C2', 'C3', 'C4', 'C5')
+    """
+    if name not in TABLE:
+        near = difflib.get_close_matches(str(name), TABLE, n=3, cutoff=0.4)
+        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise ValueError(
+            f"No classifier is called {name!r}.{hint} Names: {', '.join(TABLE)}; "
+            "a saved classifier is given by its .keras path."
+        )
+    make = TABLE[name][1]
+    if backbone_weights is not None and make.func is not _mobilenet_v2:
+        raise ValueError(
+            f"'{name}' has no MobileNetV2 backbone, so it takes no `backbone_weights`. "
+            f"Received: backbone_weights={backbone_weights!r}"
+        )
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    weights = {} if backbone_weights is None else {"weights": backbone_weights}
+    class_names = tuple(class_names)
+    classifier = Classifier(
+        make(len(class_names), **weights),
+        class_names=class_names,
+        image_size=image_size,
+        name=name.replace(".", "_"),
+    )
+    if synchronized:
+        synchronize_batch_norm(classifier)
+    return classifier

@@ -1,0 +1,194 @@
+"""The contract of every classifier: logits, the last map of each stride, one loss, scores."""
+
+from collections import namedtuple
+
+import keras
+from keras import ops
+
+from keras_hkd.classifiers.network import read_network
+from keras_hkd.learner import Learner
+from keras_hkd.replicas import weighted_mean
+
+ClassAssignment = namedtuple("ClassAssignment", "classes counted targets")
+ClassAssignment.__doc__ = """What each image of a batch is to be classified as.
+
+Attributes:
+    classes: `(batch,)` int32, index into `class_names`; -1 where the label does not count.
+    counted: `(batch,)` bool, images that have a label.
+    targets: `(batch, classes)` float32, one-hot; zeros where the label does not count.
+"""
+
+DEFAULT_IMAGE_SIZE = (64, 64)
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class Classifier(Learner):
+    """A classifier of whole images in the role of a teacher or a student.
+
+    `class_loss = mean over labelled images of -log softmax(logits)[class]`; where the model ends in
+    a sigmoid, the sum over classes of the binary cross-entropies takes its place.
+
+    Args:
+        model: a functional or built Sequential model from RGB images in [0, 255] (it rescales
+            inside) that ends in a Dense layer with one logit per class; a softmax or sigmoid behind
+            it is left out. Its layers are used, not copied.
+        class_names: names of the classes; `class_0`, `class_1`, ... by default.
+        image_size: `(height, width)` in pixels of the images; the model's own where it has one,
+            else 64 x 64.
+
+    Attributes:
+        levels: the stages, finest first, such as `("C2", "C3", "C4", "C5")`: strides 4 to 32.
+        activation: `"softmax"` or `"sigmoid"`, what makes scores of logits.
+
+    Raises:
+        TypeError: the model is not functional.
+        ValueError: the model does not end in logits, has fewer than two classes, or names or size
+            do not fit it.
+
+    Example:
+    >>> images = keras.Input((32, 32, 3))
+    >>> x = keras.layers.Conv2D(8, 3, strides=4, padding="same")(images)
+    >>> x = keras.layers.GlobalAveragePooling2D()(x)
+    >>> model = keras.Model(images, keras.layers.Dense(3, activation="softmax")(x))
+    >>> classifier = Classifier(model, class_names=("cat", "dog", "person"))
+    >>> classifier.levels, classifier.image_size
+    (('C2',), (32, 32))
+    """
+
+    kind = "classifier"
+    loss_names = ("class_loss",)
+
+    def __init__(self, model, *, class_names=None, image_size=None, **kwargs):
+        super().__init__(**kwargs)
+        self.model = model
+        self.network, self.activation = read_network(model)
+        num_logits = self.network.output["logits"].shape[-1]
+        self.class_names = _checked_names(class_names, num_logits)
+        self.image_size = _checked_size(image_size, self.network.inputs[0].shape[1:3])
+        self.levels = tuple(self.network.output["stages"])
+        self.built = True
+
+    def stride(self, level):
+        """Pixels between neighbouring cells of a stage: `C2` 4, `C3` 8, ..."""
+        return 2 ** int(level[1:])
+
+    def channels(self, level):
+        """Width of the map of a stage."""
+        return self.network.output["stages"][level].shape[-1]
+
+    @property
+    def embedding_width(self):
+        """Length of the vector that the last Dense layer reads."""
+        return self.network.output["embedding"].shape[-1]
+
+    def call(self, images, training=False):
+        """Logits of a batch, and what they were made of.
+
+        Args:
+            images: `(batch, height, width, 3)` RGB in [0, 255].
+            training: whether batch statistics are used.
+
+        Returns:
+            dict of `logits (batch, classes)` float32, `stages` (dict level -> `(batch, h, w,
+            channels)`) and `embedding (batch, width)`.
+        """
+        return self.network(images, training=training)
+
+    def compute_output_spec(self, images, training=False):
+        return self.network.compute_output_spec(images)
+
+    def check_labels(self, labels):
+        """Labels as `{"classes": (batch,)}`; bare class numbers are taken for that."""
+        if isinstance(labels, dict):
+            classes = labels.get("classes")
+        else:
+            classes, labels = labels, {}
+        shape = tuple(getattr(classes, "shape", ("none",)))
+        if len(shape) == 2 and shape[1] == 1:
+            classes, shape = ops.squeeze(classes, axis=1), shape[:1]
+        if len(shape) != 1 or shape == ("none",):
+            received = f"{sorted(labels)}, classes of shape {shape}" if labels else f"shape {shape}"
+            raise ValueError(
+                "Labels of a classifier must be a dict with 'classes' (batch,), whole numbers that "
+                f"index `class_names`, -1 where unknown; or these numbers. Received: {received}"
+            )
+        return {**labels, "classes": classes}
+
+    def assign(self, outputs, labels, image_size):
+        """Says what each image is, and which labels count.
+
+        Args:
+            outputs: what `call` returned.
+            labels: dict of `classes (batch,)`, -1 where the label is not to count.
+            image_size: `(height, width)` of the images.
+
+        Returns:
+            A `ClassAssignment`.
+        """
+        classes = ops.cast(labels["classes"], "int32")
+        targets = ops.one_hot(classes, self.num_classes, dtype="float32")
+        return ClassAssignment(classes, classes >= 0, targets)
+
+    def task_losses(self, outputs, assignment, image_size):
+        """`{"class_loss": scalar}`: this replica's share of the mean over labelled images."""
+        logits, targets = outputs["logits"], assignment.targets
+        if self.activation == "sigmoid":
+            losses = ops.relu(logits) - logits * targets + ops.softplus(-ops.abs(logits))
+        else:
+            losses = -targets * ops.log_softmax(logits, axis=-1)
+        counted = ops.cast(assignment.counted, "float32")
+        return {"class_loss": weighted_mean(ops.sum(losses, axis=-1), counted)}
+
+    def predictions(self, outputs, image_size):
+        """`{"scores": (batch, classes)}` in [0, 1]: what `predict` returns."""
+        scores = ops.sigmoid if self.activation == "sigmoid" else ops.softmax
+        return {"scores": scores(outputs["logits"])}
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "model": keras.saving.serialize_keras_object(self.model),
+            "class_names": self.class_names,
+            "image_size": self.image_size,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        return cls(keras.saving.deserialize_keras_object(config.pop("model")), **config)
+
+
+def _checked_names(class_names, num_logits):
+    if num_logits < 2:
+        raise ValueError(
+            "A classifier needs a logit for each of two or more classes; for a yes-or-no question "
+            f"these are two. Received: a model with {num_logits}."
+        )
+    names = [f"class_{i}" for i in range(num_logits)] if class_names is None else list(class_names)
+    if len(names) != num_logits or len(set(names)) != num_logits:
+        raise ValueError(
+            f"The model has {num_logits} classes, so `class_names` must be {num_logits} different "
+            f"names. Received: class_names={class_names}"
+        )
+    return tuple(str(name) for name in names)
+
+
+def _checked_size(image_size, model_size):
+    if image_size is None:
+        image_size = DEFAULT_IMAGE_SIZE if None in model_size else model_size
+    try:
+        height, width = (int(side) for side in image_size)
+    except (TypeError, ValueError):
+        height = width = 0
+    if min(height, width) < 8:
+        raise ValueError(
+            "`image_size` must be (height, width) in pixels, both at least 8. "
+            f"Received: image_size={image_size}"
+        )
+    for side, fixed in zip((height, width), model_size, strict=True):
+        if fixed not in (None, side):
+            raise ValueError(
+                f"The model takes images of {tuple(model_size)} pixels only. "
+                f"Received: image_size={image_size}"
+            )
+    return height, width

@@ -1,0 +1,170 @@
+"""Reads logits, embedding and the last map of every stride out of a functional classifier."""
+
+import math
+from collections import namedtuple
+
+import keras
+from keras import ops
+
+NUM_STAGES = 4
+_PROBE_SIDE = 512
+_ACTIVATIONS = ("softmax", "sigmoid", "linear")
+_RESIZING = (keras.layers.ZeroPadding2D, keras.layers.Cropping2D)
+
+Call = namedtuple("Call", "operation arguments output")
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class BeforeActivation(keras.layers.Layer):
+    """What a dense layer gives before its activation; the weights stay the dense layer's own.
+
+    Args:
+        dense: a built `keras.layers.Dense`.
+    """
+
+    def __init__(self, dense, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = dense
+        self.built = True
+
+    def call(self, features):
+        logits = ops.matmul(features, self.dense.kernel)
+        return logits if self.dense.bias is None else logits + self.dense.bias
+
+
+def read_network(model):
+    """The network over a classifier's own layers, and how its scores follow from its logits.
+
+    Models inside the model are taken apart, so that their maps can be read; all layers are shared.
+
+    Args:
+        model: a functional or built Sequential model from images to one row of logits, or of
+            scores, that a last Dense layer gives.
+
+    Returns:
+        A functional model from images to `logits (batch, classes)` float32,
+        `stages {"C2": (batch, h, w, channels), ...}`, the last map of each of the four coarsest
+        strides, and `embedding (batch, width)`, the input of the last Dense layer; and the
+        activation, `"softmax"` or `"sigmoid"`.
+
+    Raises:
+        TypeError: the model is not functional.
+        ValueError: it has another input, or does not end in a Dense layer over vectors.
+    """
+    size = _input_size(model)
+    images = keras.Input((*size, 3), name="images")
+    tracing = _Tracing()
+    output = tracing.run(model, images)
+    if len(model.outputs) != 1:
+        raise ValueError(
+            f"A classifier gives one output. Received: model '{model.name}' with "
+            f"{len(model.outputs)} outputs."
+        )
+    output = keras.tree.flatten(output)[0]
+    dense, embedding, logits, activation = _head(model, output, tracing.calls)
+    if logits is None:
+        logits = BeforeActivation(dense, name="before_activation")(embedding)
+    outputs = {
+        "logits": ops.cast(logits, "float32"),
+        "stages": _stages(model, tracing.calls, size),
+        "embedding": embedding,
+    }
+    return keras.Model(images, outputs, name="network"), activation
+
+
+class _Tracing:
+    """Runs a model on a symbolic tensor, the models inside it too, and writes down every call."""
+
+    def __init__(self):
+        self.calls = []
+
+    def run(self, model, images):
+        if isinstance(model, keras.Sequential):
+            for layer in model.layers:
+                images = self.call(layer, images)
+            return images
+        return model._run_through_graph(images, lambda operation: operation, call_fn=self.call)
+
+    def call(self, operation, *args, **kwargs):
+        if _is_graph(operation):
+            return self.run(operation, *args)
+        output = operation(*args, **kwargs)
+        self.calls.append(Call(operation, args, output))
+        return output
+
+
+def _is_graph(model):
+    if isinstance(model, keras.Sequential):
+        return model.built
+    return isinstance(model, keras.Model) and hasattr(model, "_run_through_graph")
+
+
+def _input_size(model):
+    if not isinstance(model, keras.Model) or not _is_graph(model):
+        raise TypeError(
+            "Expected a functional keras.Model, or a Sequential one that knows its input, which "
+            "ends in the logits of its classes; a KerasCV detector; or a keras_hkd Detector or "
+            f"Classifier. Received: {type(model).__name__}. Other models need an adapter: subclass "
+            "keras_hkd.detectors.Detector, or give the functional part of a subclassed classifier."
+        )
+    shapes = [tuple(tensor.shape) for tensor in model.inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3:
+        raise ValueError(
+            "A classifier takes one input, images of shape (batch, height, width, 3). Received: "
+            f"model '{model.name}' with inputs of shapes {shapes}"
+        )
+    return shapes[0][1:3]
+
+
+def _head(model, output, calls):
+    """The last Dense layer, its input, its output if that is the logits, and the activation."""
+    made_by = {id(call.output): call for call in calls}
+    call, found = made_by.get(id(output)), "linear"
+    while call is not None and isinstance(
+        call.operation, keras.layers.Softmax | keras.layers.Activation
+    ):
+        found = _activation(model, call.operation, found)
+        output = call.arguments[0]
+        call = made_by.get(id(output))
+    dense = None if call is None else call.operation
+    if not isinstance(dense, keras.layers.Dense) or len(output.shape) != 2:
+        raise ValueError(
+            f"Model '{model.name}' must end in a Dense layer that gives one logit (or score) per "
+            "class, as `Dense(num_classes)(vectors)` does. Received: an output of shape "
+            f"{tuple(output.shape)} made by {type(dense).__name__}."
+        )
+    own = _activation(model, dense, "linear")
+    logits = output if own == "linear" else None
+    found = own if found == "linear" else found
+    return dense, call.arguments[0], logits, "softmax" if found == "linear" else found
+
+
+def _activation(model, layer, inner):
+    """Name of a last layer's activation; refused if it is neither softmax nor sigmoid."""
+    if isinstance(layer, keras.layers.Softmax):
+        name = "softmax"
+    else:
+        name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
+    if name not in _ACTIVATIONS:
+        raise ValueError(
+            f"Model '{model.name}' ends in the activation {name!r}; expected logits, or softmax or "
+            "sigmoid over them."
+        )
+    return inner if name == "linear" else name
+
+
+def _stages(model, calls, size):
+    """`{level: map}` of the coarsest strides, finest first."""
+    probed = calls
+    if None in size:  # strides show on an image of known size
+        size = (_PROBE_SIDE, _PROBE_SIDE)
+        tracing = _Tracing()
+        tracing.run(model, keras.Input((*size, 3)))
+        probed = tracing.calls
+    last = {}
+    for call, probe in zip(calls, probed, strict=True):
+        shape = getattr(probe.output, "shape", ())
+        is_map = len(shape) == 4 and None not in shape[1:] and shape[-1] > 3
+        if is_map and max(shape[1:3]) > 1 and not isinstance(call.operation, _RESIZING):
+            last[round(math.log2(size[0] / shape[1]))] = call.output
+    return {f"C{level}": last[level] for level in sorted(last)[-NUM_STAGES:]}

@@ -1,0 +1,41 @@
+"""Logits hierarchy: what both classifiers say about the whole image."""
+
+import keras
+
+from keras_hkd.hierarchies.hierarchy import Hierarchy
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class Logits(Hierarchy):
+    """Compares the class logits of whole images.
+
+    Every image counts, those without a label too: the teacher has an opinion about each.
+
+    Args:
+        loss: how logits `(batch, classes)` are compared, such as
+            `keras_hkd.losses.LogitDistillation(temperature=4.0)`.
+        name: of the term.
+
+    Raises:
+        ValueError: when attached to classifiers of different classes, or to detectors.
+
+    Example:
+    >>> from keras_hkd.losses import LogitDistillation
+    >>> Logits(LogitDistillation()).name
+    'logits'
+
+    Paper: Hinton et al., https://arxiv.org/abs/1503.02531.
+    """
+
+    default_name = "logits"
+    learner_kinds = ("classifier",)
+
+    def check(self, teacher, student):
+        if teacher.class_names != student.class_names:
+            raise ValueError(
+                "Logits needs teacher and student of the same classes in the same order. Received: "
+                f"teacher {teacher.class_names}, student {student.class_names}."
+            )
+
+    def compute(self, step):
+        return self.loss(step.teacher_outputs["logits"], step.student_outputs["logits"])
