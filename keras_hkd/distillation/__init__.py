@@ -7,6 +7,8 @@ __getattr__, __dir__, __all__ = attach(
     {
         "Distiller": "distiller",
         "GradientShares": "gradient_share_callback",
+        "MeanTeacher": "ema_teacher",
+        "MutualDistiller": "mutual",
         "gradient_shares": "gradient_norms",
         "schedules": None,
         "weights_hash": "teacher_hash",

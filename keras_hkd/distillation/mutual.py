@@ -1,0 +1,97 @@
+"""Mutual learning: two students teach each other from the start, without a trained teacher."""
+
+import keras
+
+from keras_hkd.distillation.distiller import Distiller
+from keras_hkd.distillation.peers import BothWays, Peers
+from keras_hkd.hierarchies.hierarchy import Hierarchy
+from keras_hkd.hierarchies.keras_loss import KerasLoss
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class MutualDistiller(Distiller):
+    """Trains two peers on their own losses and on each other's knowledge.
+
+    `L = sum over both peers of student_loss_weight * L_task
+         + sum_i w_i(step) * [ L_i(sg(second) -> first) + L_i(sg(first) -> second) ]`
+
+    It is a `Distiller` without a teacher whose student is a pair: one optimizer, one forward pass
+    of each peer per step, the other peer's outputs under stop_gradient. Losses of the second peer
+    are logged with `peer_` before their names, a term as the sum of both ways. `.student` is the
+    first peer and ships alone; for the better of the two look at `.peers`.
+
+    Args:
+        peers: two detectors or two classifiers, with seeds of their own; both are trained in place.
+        distillation_losses: hierarchies, or `keras.distillation.DistillationLoss` objects; one or
+            a list.
+        distillation_loss_weights: a number or schedule for each of them; 1 by default.
+        student_loss_weight: weight of the peers' own losses.
+
+    Raises:
+        TypeError: as `Distiller`; or other than two peers.
+        ValueError: as `Distiller`; or peers of two kinds, or that share weights.
+
+    Example:
+    >>> from keras_hkd import hierarchies, losses
+    >>> from keras_hkd.detectors import build
+    >>> distiller = MutualDistiller(
+    ...     [build("yolo_v8_micro", image_size=(64, 64), seed=seed) for seed in (1, 2)],
+    ...     hierarchies.ClassLogits(losses.AdaptiveDistillation()),
+    ... )
+    >>> distiller.student is distiller.peers[0], distiller.term_names
+    (True, ('class_logits',))
+
+    Paper: Zhang et al., Deep Mutual Learning, CVPR 2018, https://arxiv.org/abs/1706.00384.
+    """
+
+    def __init__(
+        self,
+        peers,
+        distillation_losses,
+        distillation_loss_weights=None,
+        student_loss_weight=1.0,
+        name="mutual_distiller",
+        **kwargs,
+    ):
+        if not isinstance(peers, (list, tuple)) or len(peers) != 2:
+            raise TypeError(f"`peers` must be two models. Received: {peers!r}")
+        if not isinstance(distillation_losses, (list, tuple)):
+            distillation_losses = [distillation_losses]
+        super().__init__(
+            None,
+            Peers(*peers),
+            [_both_ways(loss) for loss in distillation_losses],
+            distillation_loss_weights,
+            student_loss_weight,
+            name=name,
+            **kwargs,
+        )
+
+    @property
+    def peers(self):
+        """The two peers, the one that ships first."""
+        return tuple(self.learner.peers.values())
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        config = super().get_config()
+        del config["teacher"], config["student"]
+        config["peers"] = [serialize(peer) for peer in self.peers]
+        config["distillation_losses"] = [
+            serialize(hierarchy.to_first) for hierarchy in self.distillation_losses
+        ]
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        deserialize = keras.saving.deserialize_keras_object
+        for key in ("peers", "distillation_losses", "distillation_loss_weights"):
+            config[key] = [deserialize(value) for value in config[key]]
+        return cls(**config)
+
+
+def _both_ways(loss):
+    if isinstance(loss, keras.distillation.DistillationLoss):
+        loss = KerasLoss(loss)
+    return BothWays(loss) if isinstance(loss, Hierarchy) else loss  # the Distiller refuses others

@@ -1,0 +1,197 @@
+"""Two students as one learner, and a hierarchy read both ways between them."""
+
+import keras
+from keras import ops
+
+from keras_hkd.distillation.learners import as_learner
+from keras_hkd.hierarchies.hierarchy import Hierarchy
+from keras_hkd.hierarchies.step import Step
+from keras_hkd.learner import Learner
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class Peers(Learner):
+    """Two learners that see the same batches; each has its own loss, the first one ships.
+
+    Its outputs and assignments are dicts of `first` and `second`. Its losses are those of both:
+    the first peer's under their own names, the second's with `peer_` before them.
+
+    Args:
+        first: a `Detector`, a `Classifier` or a KerasCV detector.
+        second: one of the same kind and classes; of any size.
+
+    Raises:
+        TypeError: something that is none of these.
+        ValueError: peers of two kinds, of other classes, or that share weights.
+    """
+
+    def __init__(self, first, second, name="peers", **kwargs):
+        first, second = as_learner(first), as_learner(second)
+        _check_pair(first, second)
+        own = first.loss_names
+        self.loss_names = (*own, *(f"peer_{name}" for name in second.loss_names))
+        super().__init__(name=name, **kwargs)
+        self.first, self.second = first, second
+        self.built = True
+
+    @property
+    def kind(self):
+        """The kind of both."""
+        return self.first.kind
+
+    @property
+    def deployed(self):
+        """The first peer, bare."""
+        return self.first.deployed
+
+    @property
+    def class_names(self):
+        """Names of the classes of both."""
+        return self.first.class_names
+
+    @property
+    def image_size(self):
+        """`(height, width)` in pixels."""
+        return self.first.image_size
+
+    @property
+    def metrics(self):
+        """The loss and its parts."""
+        trackers = [] if self._loss_tracker is None else [self._loss_tracker]
+        return [*trackers, *self.loss_trackers]
+
+    @property
+    def peers(self):
+        """Both peers by name."""
+        return {"first": self.first, "second": self.second}
+
+    def call(self, images, training=False):
+        """The outputs of both, by name."""
+        return {name: peer(images, training=training) for name, peer in self.peers.items()}
+
+    def compute_output_spec(self, images, training=False):
+        return {
+            name: peer.compute_output_spec(images, training=training)
+            for name, peer in self.peers.items()
+        }
+
+    def check_labels(self, labels):
+        return self.first.check_labels(labels)
+
+    def assign(self, outputs, labels, image_size):
+        return {
+            name: peer.assign(outputs[name], labels, image_size)
+            for name, peer in self.peers.items()
+        }
+
+    def task_losses(self, outputs, assignment, image_size):
+        losses = [
+            loss
+            for name, peer in self.peers.items()
+            for loss in peer.task_losses(outputs[name], assignment[name], image_size).values()
+        ]
+        return dict(zip(self.loss_names, losses, strict=True))
+
+    def predictions(self, outputs, image_size):
+        """What the first peer's `predict` gives."""
+        return self.first.predictions(outputs["first"], image_size)
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "first": serialize(self.first),
+            "second": serialize(self.second),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        for key in ("first", "second"):
+            config[key] = keras.saving.deserialize_keras_object(config[key])
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class BothWays(Hierarchy):
+    """A hierarchy in which each of two `Peers` teaches the other.
+
+    `L = L(sg(second) -> first) + L(sg(first) -> second)`: the teaching peer's outputs are under
+    stop_gradient, so that each half trains one peer alone.
+
+    Args:
+        hierarchy: any hierarchy; it serves the first peer, and a copy of it, with projections of
+            its own, the second.
+        name: of the term; the hierarchy's by default.
+    """
+
+    needs_teacher = False
+
+    def __init__(self, hierarchy, *, name=None, **kwargs):
+        super().__init__(hierarchy.loss, name=name or hierarchy.name, **kwargs)
+        self.to_first = hierarchy
+        self.to_second = type(hierarchy).from_config(hierarchy.get_config())
+        self.learner_kinds = hierarchy.learner_kinds
+
+    @property
+    def frozen_layers(self):
+        return (*self.to_first.frozen_layers, *self.to_second.frozen_layers)
+
+    def attach(self, teacher, student):
+        self.to_first.attach(student.second, student.first)
+        self.to_second.attach(student.first, student.second)
+        for way in ("to_first", "to_second"):
+            layers = getattr(self, way).projections
+            self.projections.update({f"{way}_{key}": layer for key, layer in layers.items()})
+        self.built = True
+
+    def compute(self, step):
+        return sum(self.ways(step))
+
+    def ways(self, step):
+        """The two halves: what trains the first peer, and what trains the second."""
+        to_first = self.to_first.compute(_one_way(step, "second", "first"))
+        return to_first, self.to_second.compute(_one_way(step, "first", "second"))
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "hierarchy": keras.saving.serialize_keras_object(self.to_first),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["hierarchy"] = keras.saving.deserialize_keras_object(config["hierarchy"])
+        return cls(**config)
+
+
+def _one_way(step, teaches, learns):
+    """The step as the one of two peers sees it that learns."""
+    peers = step.student.peers
+    teaching = keras.tree.map_structure(ops.stop_gradient, step.student_outputs[teaches])
+    return Step(
+        peers[teaches],
+        peers[learns],
+        teaching,
+        step.student_outputs[learns],
+        step.labels,
+        step.assignment[learns],
+        step.image_size,
+        images=step.images,
+        training=step.training,
+    )
+
+
+def _check_pair(first, second):
+    if first.kind != second.kind or first.class_names != second.class_names:
+        raise ValueError(
+            "Peers must be of one kind and have the same classes. Received: a "
+            f"{first.kind} of {first.class_names} and a {second.kind} of {second.class_names}."
+        )
+    shared = {id(v) for v in first.variables} & {id(v) for v in second.variables}
+    if shared:
+        raise ValueError(
+            f"The peers share {len(shared)} variables, so they could not teach each other. Build "
+            "them separately, with seeds of their own."
+        )
