@@ -11,6 +11,8 @@ __getattr__, __dir__, __all__ = attach(
         "described": "registry",
         "get": "registry",
         "hkd": None,
+        "mean_teacher": "self_teaching",
+        "mutual": "mutual_learning",
         "sad": "adl_sad",
     },
 )

@@ -26,6 +26,8 @@ class Method(NamedTuple):
 METHODS = {
     "adl": Method("keras_hkd.methods.adl_sad", "adl"),
     "hkd": Method("keras_hkd.methods.hkd", "hkd"),
+    "mean_teacher": Method("keras_hkd.methods.self_teaching", "mean_teacher", teacher=None),
+    "mutual": Method("keras_hkd.methods.mutual_learning", "mutual", teacher="peer"),
     "sad": Method("keras_hkd.methods.adl_sad", "sad", unlabelled=True),
 }
 

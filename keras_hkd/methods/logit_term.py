@@ -1,0 +1,20 @@
+"""The term by which students of one kind compare what they say: zero exactly where they agree."""
+
+from keras_hkd.hierarchies.class_logits import ClassLogits
+from keras_hkd.losses.adaptive_distillation import AdaptiveDistillation
+from keras_hkd.losses.logit_distillation import LogitDistillation
+
+
+def logit_term(model, **loss_options):
+    """The hierarchy that compares class logits: of all anchors, or of whole images.
+
+    Args:
+        model: a `Detector` or a `Classifier`.
+        **loss_options: of `AdaptiveDistillation` for a detector, in its paper form unless told
+            otherwise, whose value is 0 at a copy; of `LogitDistillation` for a classifier.
+    """
+    if model.kind == "classifier":
+        from keras_hkd.hierarchies.logits import Logits
+
+        return Logits(LogitDistillation(**loss_options))
+    return ClassLogits(AdaptiveDistillation(**{"form": "paper", **loss_options}))

@@ -1,0 +1,58 @@
+"""Mutual learning: two students teach each other.
+
+New here is the pair, `keras_hkd.distillation.MutualDistiller`; the term is a common one.
+"""
+
+from keras_hkd.distillation.learners import as_learner
+from keras_hkd.distillation.mutual import MutualDistiller
+from keras_hkd.methods.logit_term import logit_term
+
+
+def mutual(
+    peer,
+    student,
+    *,
+    distillation_losses=None,
+    weight=1.0,
+    student_loss_weight=1.0,
+    **loss_options,
+):
+    """A Distiller in which a student and its peer learn from the labels and from each other.
+
+    `L = sum over both of L_task + lambda [ L_logits(sg(peer) -> student) + L_logits(sg(student) ->
+    peer) ]`. The paper's form is the Kullback-Leibler divergence of two classifiers; for detectors
+    its weighted form over anchors is a reconstruction.
+
+    Args:
+        peer: a detector or classifier, trained along and left behind.
+        student: the one that ships; of any size, with the peer's classes and anchors.
+        distillation_losses: hierarchies; by default the class logits, by adaptive distillation in
+            its paper form for detectors, by Kullback-Leibler divergence for classifiers.
+        weight: lambda, a number or a schedule; of several hierarchies a list.
+        student_loss_weight: weight of the own losses of both.
+        **loss_options: of the default loss.
+
+    Returns:
+        A `MutualDistiller`, to be compiled and fitted.
+
+    Raises:
+        ValueError: peers that cannot be compared, or an option out of its range.
+
+    Example:
+    >>> from keras_hkd.detectors import build
+    >>> mutual(build("yolo_v8_micro", seed=1), build("yolo_v8_micro", seed=2)).term_names
+    ('class_logits',)
+
+    Paper: Zhang et al., Deep Mutual Learning, CVPR 2018, https://arxiv.org/abs/1706.00384.
+    """
+    student = as_learner(student)
+    if distillation_losses is None:
+        distillation_losses = logit_term(student, **loss_options)
+    elif loss_options:
+        raise TypeError(
+            "Options of the default loss go with no `distillation_losses` of your own; unexpected "
+            f"keyword arguments: {sorted(loss_options)}"
+        )
+    return MutualDistiller(
+        [student, peer], distillation_losses, weight, student_loss_weight=student_loss_weight
+    )

@@ -1,0 +1,73 @@
+"""Mean teacher: a student under the moving average of itself.
+
+New here is the teacher, `keras_hkd.distillation.MeanTeacher`; the term is a common one.
+"""
+
+from keras_hkd.distillation.ema_teacher import MeanTeacher
+from keras_hkd.distillation.learners import as_learner
+from keras_hkd.distillation.schedules import LinearWarmUp
+from keras_hkd.methods.logit_term import logit_term
+
+
+def mean_teacher(
+    student,
+    *,
+    distillation_losses=None,
+    weight=None,
+    momentum=0.999,
+    ramp=True,
+    student_loss_weight=1.0,
+    **loss_options,
+):
+    """A Distiller whose teacher is the moving average of the student, which needs no training.
+
+    `L = L_task + lambda(step) L_logits(teacher, student)`, and before every step
+    `theta_T <- a theta_T + (1 - a) theta_S`.
+
+    Reconstruction for labelled images: the papers add weak and strong views of unlabelled ones, and
+    pseudo-boxes of the teacher for them, which this does not.
+
+    Args:
+        student: a detector or a classifier, trained in place.
+        distillation_losses: hierarchies; by default the class logits, by adaptive distillation in
+            its paper form for a detector, by Kullback-Leibler divergence for a classifier.
+        weight: lambda, a number or a schedule; of several hierarchies a list. By default it rises
+            to 1 over 500 steps: at first teacher and student are one.
+        momentum: the largest a; see `MeanTeacher`.
+        ramp: whether a rises to it as 1 - 1 / (step + 1).
+        student_loss_weight: weight of the student's own loss.
+        **loss_options: of the default loss.
+
+    Returns:
+        A `MeanTeacher`, to be compiled and fitted.
+
+    Raises:
+        ValueError: an option out of its range.
+
+    Example:
+    >>> from keras_hkd.detectors import build
+    >>> mean_teacher(build("yolo_v8_micro"), momentum=0.99).term_names
+    ('class_logits',)
+
+    Paper: Tarvainen and Valpola, Mean teachers are better role models, NeurIPS 2017,
+    https://arxiv.org/abs/1703.01780.
+    """
+    student = as_learner(student)
+    if distillation_losses is None:
+        distillation_losses = logit_term(student, **loss_options)
+    elif loss_options:
+        raise TypeError(
+            "Options of the default loss go with no `distillation_losses` of your own; unexpected "
+            f"keyword arguments: {sorted(loss_options)}"
+        )
+    if weight is None:
+        many = isinstance(distillation_losses, (list, tuple))
+        weight = [LinearWarmUp(1.0, steps=500)] * (len(distillation_losses) if many else 1)
+    return MeanTeacher(
+        student,
+        distillation_losses,
+        weight,
+        student_loss_weight=student_loss_weight,
+        momentum=momentum,
+        ramp=ramp,
+    )
