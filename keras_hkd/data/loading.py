@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import hashlib
 import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from urllib.parse import parse_qsl
 
 from keras_hkd.data.annotations import BadDataError, Dataset, with_unique_ids
 from keras_hkd.data.bad_records import BadRecords, checked_annotation
 from keras_hkd.data.image_checks import locate, whole_images
 from keras_hkd.data.records import Records, canonical
 from keras_hkd.data.splits import choose_split
+from keras_hkd.data.synthetic_source import PREFIX, parse_synthetic
 
 # Name of the format -> module, in the order of asking.
 READERS = {
@@ -27,8 +26,14 @@ READERS = {
     "caltech": "caltech",
     "yolo": "yolo",
 }
-_SYNTHETIC = "synthetic:"
-_SYNTHETIC_DEFAULTS = {"num_images": 200, "seed": 0, "height": 256, "width": 256}
+_SYNTHETIC_DEFAULTS = {
+    "num_images": 200,
+    "seed": 0,
+    "height": 256,
+    "width": 256,
+    "person_height_percent": 27,
+    "crowd_percent": 30,
+}
 
 
 def load_dataset(
@@ -50,7 +55,9 @@ def load_dataset(
     Args:
         source: a folder or file; "PATH:split" for one split of it (a list `splits/<split>.txt`
             beside it, or the records' own); "synthetic:NAME?num_images=200&seed=1&height=256&
-            width=256" for drawn scenes, each NAME and seed its own; or a list of these, joined.
+            width=256&person_height_percent=27&crowd_percent=30" for drawn scenes, each NAME and
+            seed its own, the last two being the median adult's height in the image and the share
+            of scenes with a crowd; or a list of these, joined.
         format: "citypersons", "coco", "voc", "pennfudan", "caltech" or "yolo"; None to look.
         class_names: the wanted classes; `ImageAnnotation.classes` indexes them.
         on_bad_data: "raise" at the first bad record, or "skip" to leave bad records out and list
@@ -107,7 +114,7 @@ def is_dataset(source: str | os.PathLike) -> bool:
         (True, False)
     """
     source = os.fspath(source)
-    if source.startswith(_SYNTHETIC):
+    if source.startswith(PREFIX):
         return True
     try:
         path, _ = _path_and_split(source)
@@ -129,7 +136,7 @@ def _checked_class_names(class_names: Sequence[str]) -> tuple[str, ...]:
 def _load(
     source: str, format: str | None, class_names: tuple[str, ...], bad: BadRecords, check: bool
 ) -> Dataset:
-    if source.startswith(_SYNTHETIC):
+    if source.startswith(PREFIX):
         return _synthetic(source, class_names)
     path, split = _path_and_split(source)
     format = _checked_format(format) if format else _recognised(path)
@@ -221,22 +228,12 @@ def _synthetic(source: str, class_names: tuple[str, ...]) -> Dataset:
 
     if [canonical(name) for name in class_names] != ["person"]:
         raise ValueError(f"Drawn scenes hold the class person only, got class_names={class_names}.")
-    name, _, query = source.removeprefix(_SYNTHETIC).partition("?")
-    options = dict(_SYNTHETIC_DEFAULTS)
-    for key, value in parse_qsl(query, keep_blank_values=True):
-        minimum = 0 if key == "seed" else 1
-        if key not in options or not value.isdecimal() or int(value) < minimum:
-            raise BadDataError(
-                source,
-                key,
-                f"expected whole numbers for {sorted(options)}, from {minimum}; got {key}={value}",
-            )
-        options[key] = int(value)
-    # Each name is a stream of its own, so that train and val never share a scene.
-    digest = hashlib.sha256(f"{name}:{options['seed']}".encode()).digest()
+    options, seed = parse_synthetic(source, _SYNTHETIC_DEFAULTS)
     dataset = synthetic_dataset(
         options["num_images"],
         (options["height"], options["width"]),
-        int.from_bytes(digest[:4], "big") >> 1,
+        seed,
+        person_height=options["person_height_percent"] / 100,
+        crowd_chance=options["crowd_percent"] / 100,
     )
     return dataclasses.replace(dataset, class_names=class_names, source=source)

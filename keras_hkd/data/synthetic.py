@@ -18,11 +18,23 @@ from keras_hkd.data.synthetic_sprites import Sprite
 MIN_LABELLED_VISIBILITY = 0.15
 """People of whom less is visible are ignore boxes; people of whom nothing is are left out."""
 
+MEDIAN_PERSON_HEIGHT = 0.27
+"""Of a single adult, as a fraction of the image's height: one in ten is under half of it."""
+
+CROWD_CHANCE = 0.3
+"""Share of the scenes that hold a crowd."""
+
 _OVERSAMPLING = 2
 _MAX_KEPT_BYTES = 2**30
 
 
-def draw_scene(seed, image_size: tuple[int, int], image_id: int = 1):
+def draw_scene(
+    seed,
+    image_size: tuple[int, int],
+    image_id: int = 1,
+    person_height: float = MEDIAN_PERSON_HEIGHT,
+    crowd_chance: float = CROWD_CHANCE,
+):
     """Draws one scene.
 
     Boxes are exact: people are drawn onto a map that knows whose each pixel is. A box is the whole
@@ -33,13 +45,17 @@ def draw_scene(seed, image_size: tuple[int, int], image_id: int = 1):
         seed: whole number of at least 0, or a sequence of them; the same seed gives the same scene.
         image_size: `(height, width)` in pixels, both at least 32.
         image_id: the annotation's `image_id`.
+        person_height: median height of a single adult, as a fraction of the image's height. Crowds
+            and things grow with it: a camera that stands nearer.
+        crowd_chance: probability of a crowd in the scene.
 
     Returns:
         uint8 `(height, width, 3)` RGB, and its `ImageAnnotation`. Ignored are crowds that nobody
         would label one by one, and people less than 15 % visible.
 
     Raises:
-        ValueError: the image is too small.
+        ValueError: the image is too small, `person_height` is outside (0, 1), or `crowd_chance` is
+            outside [0, 1].
 
     Example:
         >>> image, annotation = draw_scene(7, (64, 96))
@@ -49,9 +65,14 @@ def draw_scene(seed, image_size: tuple[int, int], image_id: int = 1):
     height, width = check_size(image_size, "image_size")
     if min(height, width) < 32:
         raise ValueError(f"`image_size` must be at least 32 x 32 pixels, got {image_size!r}.")
+    if not 0 < person_height < 1:
+        raise ValueError(f"`person_height` must lie in (0, 1), got {person_height!r}.")
+    if not 0 <= crowd_chance <= 1:
+        raise ValueError(f"`crowd_chance` must lie in [0, 1], got {crowd_chance!r}.")
     rng = np.random.default_rng(seed)
     scene = _Scene(rng, (height, width))
-    for actor in sorted(_cast(rng, width / height), key=lambda actor: actor.depth):
+    actors = _cast(rng, width / height, person_height / MEDIAN_PERSON_HEIGHT, crowd_chance)
+    for actor in sorted(actors, key=lambda actor: actor.depth):
         scene.place(actor)
     return _photograph(rng, scene.picture), scene.annotate(image_id)
 
@@ -64,11 +85,15 @@ class SyntheticDataset(Dataset):
         seed: the seed of the set.
         image_size: `(height, width)` of the images in pixels.
         images: the pictures, or None where they are drawn anew each time.
+        person_height: see `draw_scene`.
+        crowd_chance: see `draw_scene`.
     """
 
     seed: int = 0
     image_size: tuple[int, int] = (256, 256)
     images: tuple[np.ndarray, ...] | None = None
+    person_height: float = MEDIAN_PERSON_HEIGHT
+    crowd_chance: float = CROWD_CHANCE
 
     def load_image(self, index: int) -> np.ndarray:
         """Gives one picture: uint8 (height, width, 3) RGB.
@@ -78,16 +103,25 @@ class SyntheticDataset(Dataset):
         """
         if self.images is not None:
             return self.images[index]
-        return draw_scene((self.seed, range(len(self))[index]), self.image_size)[0]
+        seed = (self.seed, range(len(self))[index])
+        return draw_scene(seed, self.image_size, 1, self.person_height, self.crowd_chance)[0]
 
 
-def synthetic_dataset(num_images: int, image_size: tuple[int, int], seed: int) -> SyntheticDataset:
+def synthetic_dataset(
+    num_images: int,
+    image_size: tuple[int, int],
+    seed: int,
+    person_height: float = MEDIAN_PERSON_HEIGHT,
+    crowd_chance: float = CROWD_CHANCE,
+) -> SyntheticDataset:
     """Draws a set of scenes; pictures up to 1 GiB together are kept in memory.
 
     Args:
         num_images: how many, at least 1.
         image_size: `(height, width)` in pixels.
         seed: whole number of at least 0. Sets of other seeds share no scene.
+        person_height: see `draw_scene`.
+        crowd_chance: see `draw_scene`.
 
     Raises:
         ValueError: an argument is out of range.
@@ -108,14 +142,17 @@ def synthetic_dataset(num_images: int, image_size: tuple[int, int], seed: int) -
     with contextlib.ExitStack() as stack:
         advance = progress_steps(stack, num_images, "Drawing scenes")
         for index in range(num_images):
-            image, annotation = draw_scene((seed, index), (height, width), image_id=index + 1)
+            image, annotation = draw_scene(
+                (seed, index), (height, width), index + 1, person_height, crowd_chance
+            )
             annotations.append(annotation)
             if keep:
                 images.append(image)
             advance()
     source = f"synthetic scenes of seed {seed}"
     fields = (tuple(annotations), ("person",), source, "synthetic", ())
-    return SyntheticDataset(*fields, seed, (height, width), tuple(images) if keep else None)
+    kept = tuple(images) if keep else None
+    return SyntheticDataset(*fields, seed, (height, width), kept, person_height, crowd_chance)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,27 +247,29 @@ class _Scene:
         return box, np.add(corners, (left, top, left, top)), int(np.count_nonzero(seen))
 
 
-def _cast(rng: np.random.Generator, aspect: float) -> list[_Actor]:
+def _cast(
+    rng: np.random.Generator, aspect: float, nearness: float, crowd_chance: float
+) -> list[_Actor]:
     """Draws who and what stands where: single people, groups, perhaps a crowd, and things."""
     actors: list[_Actor] = []
     num_people = 0 if rng.random() < 0.07 else min(10, rng.geometric(0.3))
     for _ in range(num_people):
-        height, x = _height(rng, 0.27), rng.uniform(0.0, 1.0)
+        height, x = _height(rng, nearness * MEDIAN_PERSON_HEIGHT), rng.uniform(0.0, 1.0)
         if actors and rng.random() < 0.35:  # somebody's company
             other = actors[-1]
             height = other.height * rng.uniform(0.93, 1.07)
             x = other.x + rng.choice((-1, 1)) * rng.uniform(0.15, 0.5) * height / aspect
         actors.append(_Actor(x, height, height * rng.uniform(0.97, 1.03), True))
-    if rng.random() < 0.3:
-        actors += _crowd(rng, aspect)
+    if rng.random() < crowd_chance:
+        actors += _crowd(rng, aspect, nearness)
     for _ in range(rng.poisson(3.5)):
-        height = min(_height(rng, 0.24), 0.6)
+        height = min(_height(rng, nearness * 0.24), 0.6)
         actors.append(_Actor(rng.uniform(0, 1), height, height, False))
     return actors
 
 
-def _crowd(rng: np.random.Generator, aspect: float) -> list[_Actor]:
-    num_people, size = rng.integers(6, 18), rng.uniform(0.07, 0.22)
+def _crowd(rng: np.random.Generator, aspect: float, nearness: float) -> list[_Actor]:
+    num_people, size = rng.integers(6, 18), rng.uniform(0.07, 0.22) * nearness
     is_region = int(size < 0.13 or rng.random() < 0.3)
     centre, spread = rng.uniform(0.1, 0.9), size * num_people * rng.uniform(0.05, 0.12) / aspect
     heights = size * rng.uniform(0.9, 1.12, num_people)

@@ -109,8 +109,8 @@ def drawn(monkeypatch):
     """Stand in for the drawing of scenes; gives the calls."""
     calls = []
 
-    def synthetic_dataset(num_images, image_size, seed):
-        calls.append((num_images, image_size, seed))
+    def synthetic_dataset(num_images, image_size, seed, **scene):
+        calls.append((num_images, image_size, scene, seed))
         height, width = image_size
         images = [ImageAnnotation("", i, width, height, [], []) for i in range(num_images)]
         return Dataset(images, ("person",), "drawn", "synthetic")
@@ -130,6 +130,9 @@ def test_synthetic_sources(drawn):
     load_dataset("synthetic:train?num_images=3&seed=2&height=64&width=96")
     load_dataset("synthetic:train")
     assert drawn[0][:2] == (3, (64, 96)) and drawn[4][:2] == (200, (256, 256))
+    assert drawn[0][2] == {"person_height": 0.27, "crowd_chance": 0.3}
+    load_dataset("synthetic:train?person_height_percent=40&crowd_percent=0")
+    assert drawn.pop()[2] == {"person_height": 0.4, "crowd_chance": 0.0}
     seeds = [seed for *_, seed in drawn]
     assert seeds[0] == seeds[1] and len(set(seeds)) == 4
     assert all(0 <= seed < 2**31 for seed in seeds)

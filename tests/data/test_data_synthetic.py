@@ -173,3 +173,28 @@ def test_arguments_out_of_range_are_refused():
 
 def test_type():
     assert isinstance(synthetic_dataset(1, SIZE, 1), SyntheticDataset)
+
+
+def test_a_nearer_camera_and_no_crowds():
+    far, near = (
+        synthetic_dataset(40, SIZE, seed=3, person_height=height, crowd_chance=0.0)
+        for height in (0.2, 0.4)
+    )
+    heights = [
+        np.median(np.concatenate([a.boxes[:, 3] - a.boxes[:, 1] for a in scenes]))
+        for scenes in (far, near)
+    ]
+    assert 1.5 < heights[1] / heights[0] < 2.1
+    assert not np.array_equal(near.load_image(0), far.load_image(0))
+    again = draw_scene((3, 0), SIZE, person_height=0.4, crowd_chance=0.0)[0]
+    assert np.array_equal(near.load_image(0), again)
+    crowded = synthetic_dataset(40, SIZE, seed=3, crowd_chance=1.0)
+    assert crowded.num_boxes > 2 * synthetic_dataset(40, SIZE, seed=3, crowd_chance=0.0).num_boxes
+
+
+@pytest.mark.parametrize(
+    "options", [{"person_height": 0.0}, {"person_height": 1.0}, {"crowd_chance": 1.1}]
+)
+def test_scenes_out_of_range_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        draw_scene(0, SIZE, **options)
