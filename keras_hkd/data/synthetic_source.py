@@ -24,7 +24,8 @@ def parse_synthetic(source: str, defaults: Mapping[str, int]) -> tuple[dict[str,
         The options, and the seed that the name and the option `seed` make together.
 
     Raises:
-        BadDataError: an unknown option, or a value that is no whole number from 1 (seed, percent: from 0).
+        BadDataError: an unknown option, or a value that is no whole number from 1 (from 0 for the
+            seed and for percentages).
 
     Example:
         >>> parse_synthetic("synthetic:train?seed=3", {"num_images": 8, "seed": 0})[0]
