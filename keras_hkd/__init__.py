@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Distiller": "distillation",
+        "TFLiteDetector": "export",
         "as_classifier": "classifiers",
         "as_detector": "detectors",
         "boxes": None,
@@ -16,6 +17,10 @@ __getattr__, __dir__, __all__ = attach(
         "detectors": None,
         "distillation": None,
         "evaluation": None,
+        "export": None,
+        "export_onnx": "export",
+        "export_saved_model": "export",
+        "export_tflite": "export",
         "hierarchies": None,
         "load_classifier": "classifiers",
         "load_detector": "detectors",

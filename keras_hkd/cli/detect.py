@@ -12,10 +12,11 @@ import typer
 from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
+from keras_hkd.cli.model_files import check_model_file, check_size_fits, load_model_file
 
 ModelFile = Annotated[
     pathlib.Path,
-    typer.Argument(metavar="MODEL", help="A detector's .keras file.", show_default=False),
+    typer.Argument(metavar="MODEL", help="A detector's .keras or .tflite.", show_default=False),
 ]
 Images = Annotated[
     list[pathlib.Path],
@@ -48,13 +49,13 @@ def command(
     Pictures are turned upright by their EXIF tag first; boxes are pixels of the upright picture.
     """
     size = parse_image_size(image_size)
-    if not model.is_file():
-        raise FileNotFoundError(f"{model}: there is no such file; expected a detector's .keras.")
+    check_model_file(model)
     from keras_hkd.evaluation.photos import find_images, image_ids
 
     paths = find_images(images)
     ids = image_ids(paths)
     detector = _load_detector(model, score_threshold)
+    check_size_fits(detector, size)
     out.mkdir(parents=True, exist_ok=True)
     picture_folder = out / "pictures" if pictures else None
     run = _Run(detector, size, batch_size, score_threshold, picture_folder, on_bad_data)
@@ -150,10 +151,7 @@ def _picture_name(path, image_id) -> pathlib.Path:
 
 
 def _load_detector(model, score_threshold):
-    from keras_hkd.detectors import load_detector
-
-    with messages().status(f"Loading {model.name}"):
-        detector = load_detector(model)
+    detector = load_model_file(model)
     # Its own threshold applies before ours; what lies below both is never computed.
     detector.score_threshold = min(detector.score_threshold, score_threshold)
     return detector

@@ -10,10 +10,11 @@ import typer
 from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
+from keras_hkd.cli.model_files import check_model_file, check_size_fits, load_model_file
 
 ModelFile = Annotated[
     pathlib.Path,
-    typer.Argument(metavar="MODEL", help="A detector's .keras file.", show_default=False),
+    typer.Argument(metavar="MODEL", help="A detector's .keras or .tflite.", show_default=False),
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")]
 ProtocolName = Annotated[
@@ -54,6 +55,7 @@ def command(
     """
     size = parse_image_size(image_size)
     dataset, detector = _load(model, data, format, on_bad_data)
+    check_size_fits(detector, size)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = _measure(detector, dataset, size, batch_size, protocol, cost, save_detections)
@@ -66,17 +68,13 @@ def command(
 
 def _load(model, data, format, on_bad_data):
     """The data first: reading it is quick, loading a detector takes seconds."""
-    if not model.is_file():
-        raise FileNotFoundError(f"{model}: there is no such file; expected a detector's .keras.")
+    check_model_file(model)
     from keras_hkd.data import load_dataset
 
     dataset = load_dataset(data, format=format, on_bad_data=on_bad_data)
     for record in dataset.skipped:
         messages().print("Skipped:", str(record), style="yellow", markup=False, soft_wrap=True)
-    from keras_hkd.detectors import load_detector
-
-    with messages().status(f"Loading {model.name}"):
-        return dataset, load_detector(model)
+    return dataset, load_model_file(model)
 
 
 def _measure(detector, dataset, size, batch_size, protocol, cost, save_detections) -> dict:
@@ -88,7 +86,11 @@ def _measure(detector, dataset, size, batch_size, protocol, cost, save_detection
         save_detections.write_text(json_format.dumps(results), encoding="utf-8")
     found = evaluation.score_predictions(dataset, results, protocol)
     found["num_skipped"] = len(dataset.skipped)
-    if cost:
+    if hasattr(detector, "size_bytes"):  # a file, whose parameters nobody counts
+        found["size_bytes"] = detector.size_bytes
+        if cost:
+            found["latency_ms"] = evaluation.measure_latency_ms(detector, size)
+    elif cost:
         with messages().status("Measuring the cost"):
             found.update(evaluation.measure_cost(detector, size))
     else:
@@ -125,6 +127,7 @@ _LABELS = {
     "gflops": "GFLOPs per image",
     "latency_ms": "time per image (ms)",
     "num_skipped": "skipped records",
+    "size_bytes": "size (bytes)",
 }
 
 

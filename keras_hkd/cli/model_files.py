@@ -1,0 +1,63 @@
+"""A detector given by its file: `.keras`, or `.tflite` of `keras-hkd export`."""
+
+import pathlib
+
+from keras_hkd.cli.console import messages
+
+TFLITE = ".tflite"
+
+
+def check_model_file(path: pathlib.Path) -> None:
+    """Refuse a file that is not there, before anything heavy is loaded.
+
+    Args:
+        path: what the user gave.
+
+    Raises:
+        FileNotFoundError: no such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: there is no such file; expected a detector's .keras or .tflite."
+        )
+
+
+def load_model_file(path: pathlib.Path):
+    """Load a detector; a `.tflite` needs neither TensorFlow nor Keras for it.
+
+    Args:
+        path: of a `.keras` or `.tflite` file.
+
+    Returns:
+        A `Detector` or a `TFLiteDetector`.
+
+    Raises:
+        ValueError: the file holds no detector.
+    """
+    with messages().status(f"Loading {path.name}"):
+        if path.suffix == TFLITE:
+            from keras_hkd.export import TFLiteDetector
+
+            return TFLiteDetector(path)
+        from keras_hkd.detectors import load_detector
+
+        return load_detector(path)
+
+
+def check_size_fits(detector, size) -> None:
+    """Refuse `--image-size` where a `.tflite` file has another one.
+
+    Args:
+        detector: what `load_model_file` gave.
+        size: `(height, width)` in pixels, or None.
+
+    Raises:
+        ValueError: they differ.
+    """
+    fixed = getattr(detector, "path", None) is not None
+    if fixed and size is not None and tuple(size) != tuple(detector.image_size):
+        height, width = detector.image_size
+        raise ValueError(
+            f"{detector.path} is made for {height}x{width} pixels. Received: --image-size "
+            f"{size[0]}x{size[1]}; export the detector again for that size."
+        )

@@ -1,0 +1,80 @@
+"""A frozen TensorFlow function to the bytes of a TFLite model, at one of four precisions."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from keras_hkd.export.raw_heads import quiet_converter
+
+QUANTIZATIONS = (None, "float16", "dynamic", "int8")
+
+
+def convert(function, quantization=None, representative=None) -> bytes:
+    """Convert with builtin operators only.
+
+    Args:
+        function: a frozen concrete function of one image.
+        quantization: None for float32; "float16" weights; "dynamic" int8 weights, float
+            activations; "int8" for integers from a uint8 image to int8 outputs.
+        representative: for "int8", float32 images `(n, height, width, 3)` in [0, 255]; None where
+            the graph carries ranges of its own (quantisation-aware training).
+
+    Returns:
+        The model; outputs in the order of the function's.
+
+    Raises:
+        ValueError: the network has an operator that cannot be converted; the converter's words
+            name it.
+    """
+    try:
+        with quiet_converter():
+            return _converter(function, quantization, representative).convert()
+    except Exception as error:
+        raise ValueError(
+            "The TFLite converter refuses the network; the operator or layer that it cannot "
+            f"convert is named here: {_main_lines(error)}"
+        ) from error
+
+
+def _converter(function, quantization, representative):
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if quantization is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantization == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if quantization == "int8":
+        _integers(converter, representative)
+    return converter
+
+
+def has_own_ranges(function) -> bool:
+    """Whether a graph carries the ranges of its activations, as quantisation-aware training does.
+
+    Args:
+        function: a concrete function.
+    """
+    return any(node.op.startswith("FakeQuant") for node in function.graph.as_graph_def().node)
+
+
+def _integers(converter, representative):
+    converter.inference_input_type = tf.uint8
+    converter.inference_output_type = tf.int8
+    if representative is None:
+        return
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+
+    def samples():
+        for index, image in enumerate(representative):
+            if index == 0:  # black and white in a corner: a pixel is then its own uint8 value
+                image = image.copy()
+                image[0, 0], image[0, 1] = 0.0, 255.0
+            yield [image[None]]
+
+    converter.representative_dataset = samples
+
+
+def _main_lines(error, most=6):
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if "error:" in line or "op" in line.lower()]
+    return " | ".join((told or lines)[:most])[:1200]

@@ -1,0 +1,77 @@
+"""From raw heads to detections in a TensorFlow graph of operators that TFLite has built in."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_hkd.boxes import clip
+from keras_hkd.export.post_processing import NUM_CANDIDATES
+
+
+def detections_in_graph(class_logits, box_outputs, grid, suppression):
+    """Detections of one image, by the rule of `post_processing.detections`.
+
+    Args:
+        class_logits: `(1, anchors, classes)`.
+        box_outputs: `(1, anchors, 4 or 64)`.
+        grid: a `Grid`.
+        suppression: a `Suppression`.
+
+    Returns:
+        boxes `(1, N, 4)` ymin, xmin, ymax, xmax in 0..1; classes `(1, N)`; scores `(1, N)`; count
+        `(1,)`: all float32, in the order that MediaPipe reads, filled up with 0.
+    """
+    num_classes = class_logits.shape[-1]
+    num_pairs = grid.num_anchors * num_classes
+    logits, best = tf.math.top_k(tf.reshape(class_logits, (-1,)), min(NUM_CANDIDATES, num_pairs))
+    scores = tf.sigmoid(logits)
+    anchors, classes = best, tf.zeros_like(best)
+    if num_classes > 1:
+        anchors = tf.math.floordiv(best, num_classes)
+        classes = best - anchors * num_classes
+    outputs = tf.gather(tf.reshape(box_outputs, (grid.num_anchors, -1)), anchors)
+    boxes = clip(grid.decode(outputs, anchors, ops), grid.image_size, ops)
+    boxes = tf.gather(boxes, [1, 0, 3, 2], axis=-1)
+    classes = tf.cast(classes, tf.float32)
+    # Boxes of different classes must not meet: each class gets a place of its own.
+    apart = boxes + classes[:, None] * (2.0 * max(grid.image_size)) if num_classes > 1 else boxes
+    kept, count = tf.raw_ops.NonMaxSuppressionV4(
+        boxes=apart,
+        scores=scores,
+        max_output_size=suppression.max_detections,
+        iou_threshold=float(suppression.iou_threshold),
+        score_threshold=float(suppression.score_threshold),
+        pad_to_max_output_size=True,
+    )
+    valid = tf.cast(tf.range(suppression.max_detections) < count, tf.float32)
+    height, width = grid.image_size
+    boxes = tf.gather(boxes, kept) * (1.0 / np.array([height, width, height, width], "float32"))
+    return (
+        (boxes * valid[:, None])[None],
+        (tf.gather(classes, kept) * valid)[None],
+        (tf.gather(scores, kept) * valid)[None],
+        tf.reshape(tf.cast(count, tf.float32), (1,)),
+    )
+
+
+def post_processing_function(grid, suppression, num_classes):
+    """The TensorFlow function of decoding and suppression on its own.
+
+    Args:
+        grid: a `Grid`.
+        suppression: a `Suppression`.
+        num_classes: classes of the detector.
+
+    Returns:
+        A concrete function `class_logits, box_outputs -> boxes, classes, scores, count`.
+    """
+
+    def post(class_logits, box_outputs):
+        return detections_in_graph(class_logits, box_outputs, grid, suppression)
+
+    return tf.function(post, autograph=False).get_concrete_function(
+        tf.TensorSpec((1, grid.num_anchors, num_classes), tf.float32, name="class_logits"),
+        tf.TensorSpec((1, grid.num_anchors, grid.num_box_values), tf.float32, name="box_outputs"),
+    )

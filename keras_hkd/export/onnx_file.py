@@ -1,0 +1,169 @@
+"""A detector as an ONNX file, checked with onnxruntime."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pathlib
+
+import numpy as np
+
+from keras_hkd.export import verification
+from keras_hkd.export.graph_post_processing import post_processing_function
+from keras_hkd.export.raw_heads import (
+    HEADS,
+    checked_detector,
+    checked_image_size,
+    grid_of,
+    keras_heads,
+    quiet_converter,
+    raw_heads,
+)
+from keras_hkd.export.representative import sample_images
+from keras_hkd.export.tflite import (
+    OUTPUT_NAMES,
+    ExportReport,
+    make_suppression,
+    replacing_file,
+)
+
+OPSET = 17
+
+
+def export_onnx(
+    detector,
+    path,
+    image_size=None,
+    nms=True,
+    max_detections=100,
+    score_threshold=None,
+    iou_threshold=None,
+    *,
+    opset=OPSET,
+) -> ExportReport:
+    """Write a detector as an ONNX file, through tf2onnx, and run it with onnxruntime.
+
+    Input and outputs are those of `export_tflite`, all float32. The file appears at `path` only
+    once its raw heads agree with Keras, and its detections with the detector's. Needs
+    `pip install "keras_hkd[onnx]"`.
+
+    Args:
+        detector: a `Detector`, a raw KerasCV detector, or a Distiller, whose student is taken.
+        path: of the file, which must end in `.onnx`.
+        image_size: `(height, width)` in pixels, multiples of 32; the detector's own by default.
+        nms: False leaves decoding and suppression out.
+        max_detections: length of the result.
+        score_threshold: detections that score at most this are dropped; the detector's by default.
+        iou_threshold: overlap above which the lower score is dropped; the detector's by default.
+        opset: version of ONNX's operators.
+
+    Returns:
+        An `ExportReport`.
+
+    Raises:
+        ImportError: tf2onnx or onnxruntime is not installed.
+        TypeError: not a detector.
+        ValueError: a bad argument.
+        ExportError: the file does not run or disagrees with Keras.
+        OSError: the path cannot be written.
+    """
+    _require_packages()
+    detector = checked_detector(detector)
+    size = checked_image_size(image_size, detector)
+    suppression = make_suppression(detector, max_detections, score_threshold, iou_threshold)
+    grid, sample = grid_of(detector, size), sample_images(size)
+    heads = raw_heads(detector, size)
+    with replacing_file(path, ".onnx") as partial:
+        network = _to_onnx(heads, ["images"], HEADS, opset)
+        session = _session(network)
+        received = [session.run(None, {"images": image[None]}) for image in sample]
+        received = {
+            name: np.concatenate([one[i] for one in received]) for i, name in enumerate(HEADS)
+        }
+        expected = keras_heads(detector, sample)
+        errors = verification.check_heads(expected, received, 1e-3, "ONNX file")
+        if nms:
+            post = post_processing_function(grid, suppression, detector.num_classes)
+            tail = _to_onnx(post, HEADS, OUTPUT_NAMES, opset)
+            run = _runner(_session(tail))
+            verification.check_post_processing(detector, grid, suppression, run)
+            network = _joined(network, tail)
+            _session(network).run(None, {"images": sample[:1]})
+        partial.write_bytes(network.SerializeToString())
+    operators = {}
+    for node in network.graph.node:
+        operators[node.op_type] = operators.get(node.op_type, 0) + 1
+    path = pathlib.Path(path)
+    return ExportReport(path, path.stat().st_size, dict(sorted(operators.items())), errors)
+
+
+def _require_packages():
+    try:
+        import onnxruntime  # noqa: F401
+        import tf2onnx  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            'ONNX export needs tf2onnx and onnxruntime: pip install "keras_hkd[onnx]"'
+        ) from error
+
+
+def _to_onnx(function, inputs, outputs, opset):
+    """An ONNX model of a frozen function, its inputs and outputs under the names given."""
+    import tf2onnx
+
+    with quiet_converter(), _quiet_logger("tf2onnx"):
+        model, _ = tf2onnx.convert.from_graph_def(
+            function.graph.as_graph_def(),
+            input_names=[tensor.name for tensor in function.inputs],
+            output_names=[tensor.name for tensor in function.outputs],
+            opset=opset,
+        )
+    names = dict(zip((tensor.name for tensor in function.inputs), inputs, strict=True))
+    names |= dict(zip((tensor.name for tensor in function.outputs), outputs, strict=True))
+    _rename(model.graph, names)
+    return model
+
+
+@contextlib.contextmanager
+def _quiet_logger(name):
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _rename(graph, names):
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for value in (*graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
+
+
+def _joined(network, tail):
+    import onnx.compose
+
+    tail = onnx.compose.add_prefix(tail, "post/", rename_inputs=False, rename_outputs=False)
+    return onnx.compose.merge_models(network, tail, io_map=[(name, name) for name in HEADS])
+
+
+def _runner(session):
+    return lambda *heads: session.run(None, dict(zip(HEADS, heads, strict=True)))
+
+
+def _session(model):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime raises a dozen types of its own
+        raise verification.ExportError(
+            f"onnxruntime refuses the file: {str(error)[:400]}"
+        ) from error

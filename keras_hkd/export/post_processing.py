@@ -1,0 +1,80 @@
+"""From raw heads to detections in NumPy, for `TFLiteDetector`; no framework is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from keras_hkd.boxes import clip, pairwise_iou
+
+NUM_CANDIDATES = 400
+
+
+@dataclasses.dataclass(frozen=True)
+class Suppression:
+    """What is reported of all that a detector sees.
+
+    Args:
+        max_detections: most detections of an image.
+        score_threshold: detections that score at most this are dropped, in [0, 1).
+        iou_threshold: overlap above which the lower score is dropped, in (0, 1].
+
+    Raises:
+        ValueError: a number beyond these ranges.
+
+    Example:
+        >>> Suppression(max_detections=10).iou_threshold
+        0.6
+    """
+
+    max_detections: int = 100
+    score_threshold: float = 0.01
+    iou_threshold: float = 0.6
+
+    def __post_init__(self):
+        if int(self.max_detections) != self.max_detections or self.max_detections < 1:
+            raise ValueError(
+                f"`max_detections` must be 1 or more. Received: {self.max_detections!r}"
+            )
+        if not 0.0 <= self.score_threshold < 1.0:
+            raise ValueError(
+                f"`score_threshold` must lie in [0, 1). Received: {self.score_threshold!r}"
+            )
+        if not 0.0 < self.iou_threshold <= 1.0:
+            raise ValueError(
+                f"`iou_threshold` must lie in (0, 1]. Received: {self.iou_threshold!r}"
+            )
+
+
+def detections(class_logits, box_outputs, grid, suppression) -> dict[str, np.ndarray]:
+    """Detections of one image in NumPy: the rule of `boxes.suppression`, class by class.
+
+    Args:
+        class_logits: `(anchors, classes)`.
+        box_outputs: `(anchors, 4 or 64)`.
+        grid: a `Grid`.
+        suppression: a `Suppression`.
+
+    Returns:
+        dict of `boxes (n, 4)` xyxy pixels, `classes (n,)` and `confidence (n,)`, best first.
+    """
+    num_classes = class_logits.shape[-1]
+    flat = np.asarray(class_logits, np.float32).reshape(-1)
+    best = np.argsort(-flat, kind="stable")[:NUM_CANDIDATES]
+    scores = 1.0 / (1.0 + np.exp(-flat[best].astype(np.float64)))
+    best, scores = (
+        best[scores > suppression.score_threshold],
+        scores[scores > suppression.score_threshold],
+    )
+    anchors, classes = best // num_classes, best % num_classes
+    boxes = grid.decode(np.asarray(box_outputs, np.float64)[anchors], anchors)
+    boxes = clip(boxes, grid.image_size)
+    suppresses = pairwise_iou(boxes, boxes) > suppression.iou_threshold
+    suppresses &= classes[:, None] == classes[None, :]
+    keep = np.ones(len(best), bool)
+    for index in range(len(best)):
+        if keep[index]:
+            keep[index + 1 :] &= ~suppresses[index, index + 1 :]
+    kept = np.flatnonzero(keep)[: suppression.max_detections]
+    return {"boxes": boxes[kept], "classes": classes[kept], "confidence": scores[kept]}

@@ -1,0 +1,105 @@
+"""Images that stand for what a detector will see: they set the ranges of an int8 file."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+
+from keras_hkd.data.image_files import SUFFIXES, decode_image
+from keras_hkd.data.letterbox import Letterbox
+
+MAX_IMAGES = 200
+
+
+def representative_array(source, image_size, max_images=MAX_IMAGES) -> np.ndarray:
+    """Representative images of the file's size.
+
+    Args:
+        source: an array `(n, height, width, 3)` in [0, 255], a `keras_hkd.data.Dataset` or a
+            folder of images. Images of another size are letterboxed as in evaluation.
+        image_size: `(height, width)` in pixels of the file.
+        max_images: most images that are looked at, spread evenly over the source.
+
+    Returns:
+        float32 `(n, height, width, 3)` in [0, 255].
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: no image, another shape, or values that are not pixels in [0, 255].
+
+    Example:
+        >>> grey = np.full((2, 48, 64, 3), 127, np.uint8)
+        >>> representative_array(grey, (32, 32)).shape
+        (2, 32, 32, 3)
+    """
+    if isinstance(source, str | pathlib.Path):
+        images = _from_folder(pathlib.Path(source), max_images)
+    elif hasattr(source, "load_image"):
+        images = [source.load_image(i) for i in _spread(len(source), max_images)]
+    else:
+        images = _checked_array(source)
+        images = images[_spread(len(images), max_images)]
+    if len(images) == 0:
+        raise ValueError(
+            "`representative_images` holds no image; an int8 file needs some, about 100 of the "
+            "kind that the detector will see."
+        )
+    if isinstance(images, np.ndarray) and images.shape[1:3] == tuple(image_size):
+        return images.astype(np.float32)
+    boxed = [_letterboxed(image, image_size) for image in images]
+    return np.stack(boxed).astype(np.float32)
+
+
+def sample_images(image_size, num_images=2) -> np.ndarray:
+    """A few drawn scenes, to compare a file with Keras where no images were given.
+
+    Args:
+        image_size: `(height, width)` in pixels.
+        num_images: how many.
+    """
+    from keras_hkd.data.synthetic import synthetic_dataset
+
+    return representative_array(synthetic_dataset(num_images, (256, 256), seed=11), image_size)
+
+
+def _from_folder(folder, max_images):
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: there is no such folder of representative images.")
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not paths:
+        raise ValueError(f"{folder} holds no image: images end in {', '.join(SUFFIXES)}.")
+    return [decode_image(paths[i]) for i in _spread(len(paths), max_images)]
+
+
+def _spread(length, most):
+    return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(int))
+
+
+def _checked_array(source) -> np.ndarray:
+    try:
+        images = np.asarray(source)
+        numeric = images.dtype.kind in "uif"
+    except ValueError:  # images of several sizes
+        images, numeric = np.zeros(0), False
+    if not numeric or images.ndim != 4 or images.shape[-1] != 3:
+        raise ValueError(
+            "`representative_images` must be an array (n, height, width, 3), a dataset or a "
+            f"folder. Received: {type(source).__name__} of shape {images.shape}"
+        )
+    if images.size == 0:
+        return images
+    low, high = float(images.min()), float(images.max())
+    if not (0.0 <= low and 1.0 < high <= 255.0):  # a NaN fails too
+        raise ValueError(
+            "`representative_images` must hold pixels in [0, 255]: the detector rescales itself. "
+            f"Received: values from {low:g} to {high:g}"
+        )
+    return images
+
+
+def _letterboxed(image, image_size):
+    image = np.asarray(image)
+    if image.dtype != np.uint8:
+        image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return Letterbox.fit(image.shape[:2], image_size).resize(image)

@@ -1,0 +1,253 @@
+"""A detector as a TFLite file: rescaling, network, decoding and suppression in one graph."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+
+import keras_hkd
+from keras_hkd.export import tflite_file, verification
+from keras_hkd.export.conversion import QUANTIZATIONS, convert, has_own_ranges
+from keras_hkd.export.graph_post_processing import post_processing_function
+from keras_hkd.export.post_processing import Suppression
+from keras_hkd.export.raw_heads import (
+    HEADS,
+    checked_detector,
+    checked_image_size,
+    grid_of,
+    keras_heads,
+    raw_heads,
+)
+from keras_hkd.export.representative import representative_array, sample_images
+from keras_hkd.export.tflite_metadata import (
+    BUFFER_NAME,
+    ModelCard,
+    append_files,
+    model_metadata,
+)
+from keras_hkd.export.tflite_runner import TFLiteRunner
+
+FORMAT = 1
+DETECTIONS = {
+    "location": "Boxes: ymin, xmin, ymax, xmax as fractions of the image.",
+    "category": "Class of each box, a line of the label file.",
+    "score": "Score of each box in 0..1, best first.",
+    "number of detections": "How many of the boxes count.",
+}
+OUTPUT_NAMES = ("boxes", "classes", "scores", "count")
+RAW_HEADS = {
+    "class_logits": "A logit for each anchor and class; its sigmoid is the score.",
+    "box_outputs": "Coded box of each anchor; the grid in keras_hkd.json says how and where.",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportReport:
+    """What was written, and how it was found right.
+
+    Attributes:
+        path: the file.
+        size_bytes: its length.
+        operators: operator -> count; TFLite only.
+        head_errors: error of each raw head against Keras, as a share of its spread.
+    """
+
+    path: pathlib.Path
+    size_bytes: int
+    operators: dict[str, int]
+    head_errors: dict[str, float]
+
+
+def export_tflite(
+    detector,
+    path,
+    image_size=None,
+    quantization=None,
+    representative_images=None,
+    nms=True,
+    max_detections=100,
+    score_threshold=None,
+    iou_threshold=None,
+    *,
+    card=None,
+    gate=None,
+) -> ExportReport:
+    """Write a detector as a TFLite file that runs on a phone as it is.
+
+    Images go in as pixels 0..255 (float32; uint8 for int8), letterboxed to `image_size`. Out come
+    boxes (1, N, 4) as ymin, xmin, ymax, xmax in 0..1, classes (1, N), scores (1, N) and count (1,),
+    all float32, as MediaPipe Tasks reads them. Only builtin operators are used. An int8 file is
+    integer from the image to the raw heads, each head with a range of its own; decoding and
+    suppression after them are float. The file appears at `path` only once it has run and its raw
+    heads agree with Keras.
+
+    Args:
+        detector: a `Detector`, a raw KerasCV RetinaNet or YOLOV8Detector, or a Distiller, whose
+            student is taken.
+        path: of the file, which should end in `.tflite`.
+        image_size: `(height, width)` in pixels, multiples of 32; the detector's own by default.
+        quantization: None for float32, "float16" (half the size), "dynamic" (int8 weights) or
+            "int8".
+        representative_images: for "int8": an array (n, height, width, 3) in [0, 255], a dataset or
+            a folder; about 100 images of the kind that it will see. A detector trained
+            quantisation-aware knows its ranges and needs none.
+        nms: False leaves decoding and suppression out: class_logits (1, anchors, classes) and
+            box_outputs (1, anchors, 4 or 64), int8 in an int8 file, and the grid in the metadata.
+        max_detections: N above.
+        score_threshold: detections that score at most this are dropped; the detector's by default.
+        iou_threshold: overlap above which the lower score is dropped; the detector's by default.
+        card: a `ModelCard`, what the metadata says about name, author, licence, ...
+        gate: called with the finished file's temporary path before it gets its place, to refuse it
+            by raising: `keras_hkd.evaluation.AveragePrecisionGate`.
+
+    Returns:
+        An `ExportReport`.
+
+    Raises:
+        TypeError: not a detector.
+        ValueError: a bad argument, or a network that TFLite has no operators for.
+        ExportError: the file does not run or disagrees with Keras.
+        OSError: the path cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     report = export_tflite(student, f"{folder}/student.tflite", quantization="float16")
+        ...     "NON_MAX_SUPPRESSION_V4" in report.operators
+        True
+    """
+    detector = checked_detector(detector)
+    size = checked_image_size(image_size, detector)
+    suppression = make_suppression(detector, max_detections, score_threshold, iou_threshold)
+    check_quantization(quantization)
+    with replacing_file(path, ".tflite") as partial:
+        heads = raw_heads(detector, size)
+        images = None
+        if representative_images is not None:
+            images = representative_array(representative_images, size)
+        elif quantization == "int8" and not has_own_ranges(heads):
+            raise ValueError(
+                'quantization="int8" needs `representative_images`: an array (n, height, width, 3) '
+                "in [0, 255], a dataset or a folder, about 100 images of the kind that the "
+                "detector will see. Received: None"
+            )
+        network = convert(heads, quantization, images if quantization == "int8" else None)
+        sample = sample_images(size) if images is None else images[:4]
+        errors = _check_network(detector, network, sample, quantization)
+        grid = grid_of(detector, size)
+        content = _finish(detector, network, grid, suppression, nms, quantization, card)
+        partial.write_bytes(content)
+        _check_file(partial, sample, nms)
+        if gate is not None:
+            gate(partial)
+    return ExportReport(
+        pathlib.Path(path), len(content), tflite_file.list_operators(content), errors
+    )
+
+
+def make_suppression(detector, max_detections, score_threshold, iou_threshold) -> Suppression:
+    """The suppression of a file; what is None is the detector's own."""
+    return Suppression(
+        detector.max_detections if max_detections is None else max_detections,
+        detector.score_threshold if score_threshold is None else score_threshold,
+        detector.nms_iou_threshold if iou_threshold is None else iou_threshold,
+    )
+
+
+def check_quantization(quantization):
+    """Refuse a precision that there is not.
+
+    Raises:
+        ValueError: with those that there are.
+    """
+    if quantization not in QUANTIZATIONS:
+        import difflib
+
+        near = difflib.get_close_matches(str(quantization), QUANTIZATIONS[1:], n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"`quantization` must be one of {QUANTIZATIONS}.{hint} Received: {quantization!r}"
+        )
+
+
+@contextlib.contextmanager
+def replacing_file(path, suffix) -> Iterator[pathlib.Path]:
+    """A temporary name beside `path`, which becomes `path` if all went well and vanishes if not.
+
+    Args:
+        path: the file to be.
+        suffix: that its name should have, and that the temporary one has.
+
+    Raises:
+        ValueError: the name ends otherwise.
+        OSError: the folder cannot be made or written; said before any work is done.
+    """
+    path = pathlib.Path(path)
+    if path.suffix != suffix:
+        raise ValueError(f"`path` must end in {suffix}. Received: '{path}'")
+    if path.is_dir():
+        raise IsADirectoryError(f"'{path}' is a folder; name a {suffix} file.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{suffix}")
+    try:
+        partial.touch()
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _check_network(detector, network, images, quantization):
+    runner = TFLiteRunner(network)
+    received = [runner.run(image) for image in images]
+    received = {name: np.concatenate([one[i] for one in received]) for i, name in enumerate(HEADS)}
+    what = f"{quantization or 'float32'} TFLite file"
+    expected = keras_heads(detector, images)
+    return verification.check_heads(expected, received, verification.LIMITS[quantization], what)
+
+
+def _finish(detector, network, grid, suppression, nms, quantization, card) -> bytes:
+    card = ModelCard() if card is None else card
+    model = tflite_file.read_model(network)
+    if nms:
+        tail = convert(post_processing_function(grid, suppression, detector.num_classes))
+        runner = TFLiteRunner(tail)
+        verification.check_post_processing(detector, grid, suppression, runner.run)
+        model = tflite_file.join_models(model, tflite_file.read_model(tail))
+    tflite_file.name_tensors(model, ["images"], OUTPUT_NAMES if nms else HEADS)
+    outputs = list((DETECTIONS if nms else RAW_HEADS).items())
+    about = model_metadata(card, grid.image_size, outputs, suppression.score_threshold)
+    tflite_file.set_buffer(model, BUFFER_NAME, about)
+    content = tflite_file.pack_model(model)
+    foreign = tflite_file.foreign_operators(content)
+    if foreign:
+        raise ValueError(
+            f"The network needs {', '.join(foreign)}, which no plain TFLite interpreter has."
+        )
+    ours = {
+        "format": FORMAT,
+        "keras_hkd": keras_hkd.__version__,
+        "class_names": list(detector.class_names),
+        "image_size": list(grid.image_size),
+        "quantization": quantization,
+        "nms": nms,
+        "suppression": dataclasses.asdict(suppression),
+        "grid": grid.to_json(),
+        "card": dataclasses.asdict(card),
+    }
+    return append_files(content, ours, detector.class_names)
+
+
+def _check_file(path, images, nms):
+    """Run the finished file: outputs of the right shapes, finite, and at least readable by us."""
+    outputs = TFLiteRunner(path.read_bytes()).run(images[0])
+    if not all(np.isfinite(value).all() for value in outputs):
+        raise verification.ExportError("The finished file gives values that are not finite.")
+    if nms and not 0 <= int(outputs[3][0]) <= outputs[2].shape[1]:
+        raise verification.ExportError("The finished file counts more detections than it gives.")

@@ -1,0 +1,129 @@
+"""A file is worth writing when it runs and says what Keras says."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from keras_hkd.export.grid import NUM_BINS, SIDES
+from keras_hkd.export.raw_heads import HEADS
+
+# Largest error of the raw heads that a kind of file may have, as a share of their spread.
+LIMITS = {None: 1e-3, "float16": 2e-2, "dynamic": 0.25, "int8": 0.5}
+# Heads that hardly vary (an untrained detector) are compared on this scale, in logits or deltas.
+_LEAST_SPREAD = 0.25
+
+
+class ExportError(RuntimeError):
+    """An exported file that does not run, or does not say what Keras says; none is written."""
+
+
+def head_errors(expected, received) -> dict[str, float]:
+    """Error of raw heads as a share of their spread.
+
+    `sqrt(mean((received - expected)^2)) / max(std(expected), 0.25)`
+
+    Args:
+        expected: dict of arrays from Keras, by the names in `HEADS`.
+        received: the same from the file.
+
+    Returns:
+        dict from name to error; nan if anything received is not finite.
+
+    Example:
+        >>> heads = {"class_logits": np.array([-1.0, 1.0]), "box_outputs": np.array([0.0, 2.0])}
+        >>> head_errors(heads, {**heads, "box_outputs": np.array([0.1, 2.1])})
+        {'class_logits': 0.0, 'box_outputs': 0.1}
+    """
+    errors = {}
+    for name in HEADS:
+        difference = np.asarray(received[name], np.float64) - expected[name]
+        spread = max(float(np.std(expected[name])), _LEAST_SPREAD)
+        errors[name] = round(float(np.sqrt(np.mean(difference**2))) / spread, 9)
+    return errors
+
+
+def check_heads(expected, received, limit, what):
+    """Refuse raw heads that differ from Keras by more than their kind of file may.
+
+    Args:
+        expected: dict of arrays from Keras.
+        received: the same from the file.
+        limit: largest error allowed.
+        what: the kind of file, for the message.
+
+    Returns:
+        The errors.
+
+    Raises:
+        ExportError: an error is larger, or not a number.
+    """
+    errors = head_errors(expected, received)
+    worst = max(errors, key=lambda name: np.nan_to_num(errors[name], nan=np.inf))
+    if not errors[worst] <= limit:
+        raise ExportError(
+            f"The {what} does not agree with Keras: the error of {worst} is {errors[worst]:.3g} "
+            f"of its spread, {limit:g} at most is allowed. Nothing was written."
+        )
+    return errors
+
+
+def check_post_processing(detector, grid, suppression, run, seed=0):
+    """Compare decoding and suppression in the graph with the detector's own, on random raw heads.
+
+    Random heads have no ties and many overlaps, which those of an untrained detector do not.
+
+    Args:
+        detector: a `Detector`.
+        grid: its `Grid`.
+        suppression: a `Suppression`.
+        run: function from `class_logits`, `box_outputs` (arrays of a batch of one) to boxes,
+            classes, scores and count, as the graph gives them.
+        seed: of the heads.
+
+    Raises:
+        ExportError: they differ.
+    """
+    logits, outputs = random_heads(grid, detector.num_classes, seed)
+    boxes, classes, scores, count = (np.asarray(value) for value in run(logits, outputs))
+    found = detector.detections(
+        {"class_logits": logits, "box_outputs": outputs},
+        grid.image_size,
+        max_detections=suppression.max_detections,
+        iou_threshold=suppression.iou_threshold,
+        score_threshold=suppression.score_threshold,
+    )
+    found = {name: np.asarray(value)[0] for name, value in found.items()}
+    num = int(found["num_detections"])
+    height, width = grid.image_size
+    pixels = boxes[0, :num][:, [1, 0, 3, 2]] * np.array([width, height, width, height])
+    agree = (
+        num == int(count[0])
+        and np.allclose(scores[0, :num], found["confidence"][:num], atol=1e-4)
+        and np.array_equal(classes[0, :num], found["classes"][:num])
+        and np.allclose(pixels, found["boxes"][:num], atol=0.05)
+    )
+    if not agree:
+        raise ExportError(
+            f"Decoding in the graph disagrees with the detector: {int(count[0])} detections "
+            f"against {num}, or other boxes, classes or scores. Nothing was written."
+        )
+
+
+def random_heads(grid, num_classes, seed=0):
+    """Raw heads drawn at random, with small boxes, many overlaps and no ties.
+
+    Args:
+        grid: a `Grid`.
+        num_classes: classes of the detector.
+        seed: of the draw.
+
+    Returns:
+        float32 `(1, anchors, classes)` logits and `(1, anchors, 4 or 64)` box outputs.
+    """
+    generator = np.random.default_rng(seed)
+    size = (1, grid.num_anchors)
+    logits = generator.normal(-1.0, 2.0, (*size, num_classes))
+    outputs = generator.normal(0.0, 1.5, (*size, grid.num_box_values))
+    if grid.coding == SIDES:  # near sides are likelier, or all boxes would cover the image
+        outputs -= 0.4 * np.tile(np.arange(NUM_BINS), 4)
+    return logits.astype(np.float32), outputs.astype(np.float32)
