@@ -66,14 +66,15 @@ def draw_place(rng: np.random.Generator, size: tuple[int, int], horizon: float) 
     return image.filter(ImageFilter.BoxBlur(float(rng.uniform(0.2, 1.6)) * height / 256))
 
 
-def draw_thing(rng: np.random.Generator, person_px: float) -> Sprite:
+def draw_thing(rng: np.random.Generator, person_px: float, kind: str | None = None) -> Sprite:
     """Draws something to stand among people: post, cone, tree, car, statue, poster, dog, ...
 
     Args:
         rng: the source of randomness.
         person_px: how tall an adult is at its distance, in pixels.
+        kind: what to draw; None for something.
     """
-    kind = choose(
+    kind = kind or choose(
         rng, lamp=1.5, sign=1, bollard=1, cone=1, tree=1.5, car=1.2, bush=1, bin=0.8,
         poster=1, statue=1, dog=0.8, hydrant=0.7, fence=0.8, umbrella=0.7, rack=0.7,
     )  # fmt: skip

@@ -1,21 +1,25 @@
-"""A detector on images: predictions in original pixels, scores, cost, pictures."""
+"""A model on images: predictions, scores, cost, pictures."""
 
 from keras_hkd._lazy import attach
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "ClassificationMetrics": "callbacks",
         "DetectionMetrics": "callbacks",
         "count_gflops": "model_cost",
         "count_parameters": "model_cost",
         "draw_detections": "drawing",
+        "evaluate_classifier": "classifier_scores",
         "evaluate_detector": "detector_scores",
         "find_images": "photos",
         "load_photo": "photos",
         "measure_cost": "model_cost",
         "measure_latency_ms": "model_cost",
+        "predict_classes": "classifier_scores",
         "predict_dataset": "prediction",
         "predict_images": "prediction",
+        "score_classes": "classifier_scores",
         "score_predictions": "detector_scores",
     },
 )

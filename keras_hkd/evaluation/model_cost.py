@@ -73,8 +73,9 @@ def count_gflops(model, image_size=None) -> float:
 
     def forward(images):
         outputs = model(images, training=False)
-        if isinstance(outputs, dict) and "class_logits" in outputs:
-            return outputs["class_logits"], outputs["box_outputs"]
+        for names in (("class_logits", "box_outputs"), ("logits",)):
+            if isinstance(outputs, dict) and names[0] in outputs:
+                return [outputs[name] for name in names]
         return tf.nest.flatten(outputs)
 
     images = tf.TensorSpec((1, height, width, 3), tf.float32)

@@ -27,6 +27,8 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "AP75": ("AP75", _fraction),
     "AR100": ("AR100", _fraction),
     "MR2": ("MR-2", _fraction),
+    "accuracy": ("accuracy", _fraction),
+    "balanced_accuracy": ("balanced", _fraction),
     "latency_ms": ("ms", "{:.1f}".format),
 }
 

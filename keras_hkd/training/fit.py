@@ -4,8 +4,9 @@ import contextlib
 import functools
 from pathlib import Path
 
-from keras_hkd.data import Augmentation, Dataset, steps_per_epoch, training_batches
+from keras_hkd.data import Dataset, steps_per_epoch
 from keras_hkd.learner import compiles_by_default
+from keras_hkd.training.batches import check_fits, run_batches
 from keras_hkd.training.checkpoint import Checkpoint
 from keras_hkd.training.history import HistoryFile
 from keras_hkd.training.identity import run_identity
@@ -14,7 +15,7 @@ from keras_hkd.training.progress import RichProgress
 from keras_hkd.training.run_folder import RunFolder
 from keras_hkd.training.seeds import enable_determinism
 from keras_hkd.training.settings import TrainingSettings
-from keras_hkd.training.validation import AveragedDetectionMetrics
+from keras_hkd.training.validation import averaged_metrics
 from keras_hkd.training.watch import StopWhenDiverged
 
 
@@ -29,7 +30,7 @@ def train_model(
     callbacks=(),
     title: str = "student",
 ) -> dict[str, list]:
-    """Train a detector alone, or a Distiller's student, with a checkpoint after every epoch.
+    """Train a model alone, or a Distiller's student, with a checkpoint after every epoch.
 
     A run killed at any moment goes on, with `resume=True`, from its last whole checkpoint on the
     data that it would have seen. With `settings.deterministic` it ends with the weights of a run
@@ -38,8 +39,8 @@ def train_model(
     At the end the weights are their moving average.
 
     Args:
-        model: a `Detector` or a `Distiller`, built inside `training_scope(settings)`.
-        dataset: the training images.
+        model: a `Detector`, `Classifier` or `Distiller`, built inside `training_scope(settings)`.
+        dataset: the training images, for a classifier a `ClassificationDataset`.
         settings: how to train.
         run_folder: where `run.json`, `history.json` and the checkpoints go.
         validation: images to measure on every `settings.validate_every` epochs.
@@ -53,11 +54,15 @@ def train_model(
     Raises:
         RunFolderError: if the folder holds a run and `resume` is False.
         DifferentRunError: if it holds a run with other settings, data, teacher or student.
+        ValueError: if the images are not of the kind or the classes that the model learns.
         DivergedError: if the loss becomes NaN or infinite.
     """
     if settings.deterministic:
         enable_determinism()
     folder = run_folder if isinstance(run_folder, RunFolder) else RunFolder(run_folder)
+    for images in (dataset, validation):
+        if images is not None:
+            check_fits(model, images)
     num_steps = steps_per_epoch(dataset, settings.batch_size)
     identity = run_identity(model, dataset, settings)
     folder.begin(identity, resume)
@@ -70,9 +75,8 @@ def train_model(
         return history
     watchers = [StopWhenDiverged(num_steps)]
     if validation is not None and settings.validate_every:
-        watchers.append(
-            AveragedDetectionMetrics(validation, settings.image_size, every=settings.validate_every)
-        )
+        every = settings.validate_every
+        watchers.append(averaged_metrics(validation, settings.image_size, every))
     record = HistoryFile(history, functools.partial(folder.write_json, "history.json"))
     progress = RichProgress(
         title,
@@ -82,7 +86,7 @@ def train_model(
     )
     with contextlib.closing(progress):
         model.fit(
-            _batches(dataset, settings, first_epoch),
+            run_batches(dataset, settings, first_epoch),
             epochs=settings.epochs,
             initial_epoch=first_epoch,
             steps_per_epoch=num_steps,
@@ -91,19 +95,6 @@ def train_model(
             verbose=0,
         )
     return history
-
-
-def _batches(dataset, settings, first_epoch):
-    return training_batches(
-        dataset,
-        image_size=settings.image_size,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        first_epoch=first_epoch,
-        augmentation=Augmentation() if settings.augment else None,
-        cache=settings.cache,
-        ignore_regions=True,
-    )
 
 
 def _compile(model, settings, num_steps):

@@ -65,7 +65,7 @@ class RichProgress(keras.callbacks.Callback):
 
     def _figures(self, logs):
         shown = [f"epoch {self.epoch + 1}/{self.epochs}"]
-        for name in ("loss", "val_AP"):
+        for name in ("loss", "val_AP", "val_accuracy"):
             if name in (logs or {}):
                 shown.append(f"{name} {float(logs[name]):.4g}")
         rate = self._steps_per_second()

@@ -1,14 +1,15 @@
-"""Average precision on held-out images while a run is under way."""
+"""Figures on held-out images while a run is under way."""
 
 import warnings
 
-from keras_hkd.evaluation import DetectionMetrics
+from keras_hkd.data.classification import ClassificationDataset
+from keras_hkd.evaluation import ClassificationMetrics, DetectionMetrics
 from keras_hkd.metrics import FewImagesWarning
 from keras_hkd.training.ema import averaged_weights
 
 
-class AveragedDetectionMetrics(DetectionMetrics):
-    """`DetectionMetrics` of the averaged weights, which are those that training will end with.
+class OfAveragedWeights:
+    """Makes a `HeldOutMetrics` judge the averaged weights, which training will end with.
 
     The figures are for the eye: no weights are chosen by them.
     """
@@ -17,3 +18,19 @@ class AveragedDetectionMetrics(DetectionMetrics):
         with averaged_weights(self.model), warnings.catch_warnings():
             warnings.simplefilter("ignore", FewImagesWarning)  # a trend is all that is looked for
             super().on_epoch_end(epoch, logs)
+
+
+class AveragedDetectionMetrics(OfAveragedWeights, DetectionMetrics):
+    """`DetectionMetrics` of the averaged weights."""
+
+
+class AveragedClassificationMetrics(OfAveragedWeights, ClassificationMetrics):
+    """`ClassificationMetrics` of the averaged weights."""
+
+
+def averaged_metrics(dataset, image_size, every):
+    """The callback that measures on a dataset of either kind; see `HeldOutMetrics`."""
+    kind = AveragedDetectionMetrics
+    if isinstance(dataset, ClassificationDataset):
+        kind = AveragedClassificationMetrics
+    return kind(dataset, image_size, every=every)
