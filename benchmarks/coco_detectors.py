@@ -1,0 +1,111 @@
+"""Two small COCO detectors that others trained, as teachers of labels: YOLOX-Nano and NanoDet-m.
+
+Each is a function from a picture to `(boxes, scores)` over 80 classes. They are files of
+`shared/weights` (see its README for origin and licence) and no part of the package.
+"""
+
+import numpy as np
+from keras import ops
+from PIL import Image
+
+from keras_hkd.boxes.suppression import non_max_suppression
+
+SIDE = 416
+STRIDES = (8, 16, 32)
+CLASS_NAMES = (
+    "person bicycle car motorcycle airplane bus train truck boat traffic_light fire_hydrant "
+    "stop_sign parking_meter bench bird cat dog horse sheep cow elephant bear zebra giraffe "
+    "backpack umbrella handbag tie suitcase frisbee skis snowboard sports_ball kite baseball_bat "
+    "baseball_glove skateboard surfboard tennis_racket bottle wine_glass cup fork knife spoon bowl "
+    "banana apple sandwich orange broccoli carrot hot_dog pizza donut cake chair couch "
+    "potted_plant bed dining_table toilet tv laptop mouse remote keyboard cell_phone microwave "
+    "oven toaster sink refrigerator book clock vase scissors teddy_bear hair_drier toothbrush"
+).split()
+
+
+class YoloxNano:
+    """YOLOX-Nano: `detector(image) -> boxes (3549, 4) xyxy pixels, scores (3549, 80)`.
+
+    Args:
+        path: `yolox_nano_float16.tflite`.
+    """
+
+    def __init__(self, path):
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.interpreter = Interpreter(str(path))
+        self.interpreter.allocate_tensors()
+        self.cells, self.strides = _cells()
+
+    def __call__(self, image):
+        height, width = image.shape[:2]
+        scale = SIDE / max(height, width)
+        size = (round(width * scale), round(height * scale))
+        canvas = np.full((SIDE, SIDE, 3), 114, np.uint8)
+        canvas[: size[1], : size[0]] = np.asarray(Image.fromarray(image).resize(size))
+        pixels = canvas[:, :, ::-1].astype(np.float32).transpose(2, 0, 1)[None]
+        self.interpreter.set_tensor(self.interpreter.get_input_details()[0]["index"], pixels)
+        self.interpreter.invoke()
+        rows = self.interpreter.get_tensor(self.interpreter.get_output_details()[0]["index"])[0]
+        centres = (rows[:, :2] + self.cells) * self.strides
+        sides = np.exp(rows[:, 2:4]) * self.strides
+        boxes = np.concatenate([centres - sides / 2, centres + sides / 2], axis=1) / scale
+        return boxes, rows[:, 4:5] * rows[:, 5:]
+
+
+class NanoDet:
+    """NanoDet-m: `detector(image) -> boxes (3549, 4) xyxy pixels, scores (3549, 80)`.
+
+    Args:
+        path: `nanodet_m.onnx`; needs onnxruntime (`pip install keras_hkd[onnx]`).
+    """
+
+    def __init__(self, path):
+        import onnxruntime
+
+        self.session = onnxruntime.InferenceSession(str(path))
+        self.cells, self.strides = _cells()
+
+    def __call__(self, image):
+        height, width = image.shape[:2]
+        pixels = np.asarray(Image.fromarray(image).resize((SIDE, SIDE)), np.float32)[:, :, ::-1]
+        pixels = (pixels - (103.53, 116.28, 123.675)) / (57.375, 57.12, 58.395)
+        name = self.session.get_inputs()[0].name
+        found = self.session.run(None, {name: pixels.astype(np.float32).transpose(2, 0, 1)[None]})
+        found = [array.reshape(-1, array.shape[-1]) for array in found]
+        scores = [array for array in found if array.shape[1] == len(CLASS_NAMES)]
+        edges = [array for array in found if array.shape[1] == 32]
+        scores, edges = (
+            np.concatenate(sorted(arrays, key=len, reverse=True)) for arrays in (scores, edges)
+        )
+        bins = np.exp(edges.reshape(-1, 4, 8) - edges.reshape(-1, 4, 8).max(-1, keepdims=True))
+        distances = (bins / bins.sum(-1, keepdims=True)) @ np.arange(8.0) * self.strides
+        centres = (self.cells + 0.5) * self.strides
+        boxes = np.concatenate([centres - distances[:, :2], centres + distances[:, 2:]], axis=1)
+        return boxes * np.tile((width / SIDE, height / SIDE), 2), scores
+
+
+def detect(detector, image, score_threshold, iou_threshold=0.6, max_detections=100):
+    """Boxes `(n, 4)`, classes `(n,)` and scores `(n,)` of a picture, best first."""
+    boxes, scores = detector(image)
+    found = non_max_suppression(
+        ops.convert_to_tensor(boxes[None], "float32"),
+        ops.convert_to_tensor(scores[None], "float32"),
+        max_detections=max_detections,
+        iou_threshold=iou_threshold,
+        score_threshold=score_threshold,
+    )
+    found = {key: ops.convert_to_numpy(value)[0] for key, value in found.items()}
+    kept = found["classes"] >= 0
+    return found["boxes"][kept], found["classes"][kept], found["confidence"][kept]
+
+
+def _cells():
+    """Cell indices `(3549, 2)` and strides `(3549, 1)` of all maps, row by row."""
+    cells, strides = [], []
+    for stride in STRIDES:
+        side = SIDE // stride
+        y, x = np.divmod(np.arange(side * side), side)
+        cells.append(np.stack([x, y], axis=1))
+        strides.append(np.full((side * side, 1), stride))
+    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)
