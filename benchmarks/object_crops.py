@@ -96,9 +96,7 @@ def people_and_background(annotation, rng):
     crops = [("person", box) for box in people[large]]
     for side in sides[large]:
         for _ in range(20):
-            corner = rng.uniform(
-                (0, 0), np.maximum((annotation.width, annotation.height) - side, 1)
-            )
+            corner = rng.uniform((0, 0), np.maximum(image_size - side, 1))
             box = np.concatenate([corner, corner + side])
             shares = pairwise_intersection_over_area(box[None], annotation.boxes)
             if not shares.size or shares.max() <= 0.1:
