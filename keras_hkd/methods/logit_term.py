@@ -1,6 +1,7 @@
 """The term by which students of one kind compare what they say: zero exactly where they agree."""
 
 from keras_hkd.hierarchies.class_logits import ClassLogits
+from keras_hkd.hierarchies.logits import Logits
 from keras_hkd.losses.adaptive_distillation import AdaptiveDistillation
 from keras_hkd.losses.logit_distillation import LogitDistillation
 
@@ -14,7 +15,5 @@ def logit_term(model, **loss_options):
             otherwise, whose value is 0 at a copy; of `LogitDistillation` for a classifier.
     """
     if model.kind == "classifier":
-        from keras_hkd.hierarchies.logits import Logits
-
         return Logits(LogitDistillation(**loss_options))
     return ClassLogits(AdaptiveDistillation(**{"form": "paper", **loss_options}))
