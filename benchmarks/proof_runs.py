@@ -1,0 +1,103 @@
+"""What every long proof shares: `keras-hkd` runs that leave one result file each.
+
+A proof is a list of commands. A finished run leaves a small JSON file, which is committed, and is
+not run again; a run that was killed goes on from its last checkpoint.
+"""
+
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+
+from keras_hkd.training.atomic_write import write_json
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+KEPT_FACTS = ("settings", "data_hash", "teacher_hash", "training_seconds")
+
+
+class Runner:
+    """Trains by `keras-hkd` commands, measures, and keeps the figures.
+
+    Args:
+        runs: folder for the runs themselves, outside version control.
+        records: folder for their result files.
+    """
+
+    def __init__(self, runs, records):
+        self.runs, self.records = pathlib.Path(runs), pathlib.Path(records)
+
+    def __call__(self, name, words, tests):
+        """Trains one model unless it is finished, and measures it.
+
+        Args:
+            name: of the run.
+            words: of the command, `train` or `distill` first, without `--out`.
+            tests: name of a test set -> `--data` argument.
+
+        Returns:
+            Path of the trained model.
+        """
+        out = self.runs / name
+        file = out / ("detector.keras" if words[0] == "train" else "student.keras")
+        record = self.records / f"{name}.json"
+        if record.exists():
+            print(f"{name}: finished, {record.relative_to(ROOT)}")
+            return file
+        keras_hkd(*words, "--out", str(out), "--resume")
+        scores = {test: evaluate(file, source) for test, source in tests.items()}
+        facts = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        versions = {k: v for k, v in facts["sessions"][-1].items() if k != "command"}
+        kept = {key: facts.get(key) for key in KEPT_FACTS}
+        result = {"command": self.shown(words), **kept, "versions": versions, "test": scores}
+        write_json(record, result)
+        return file
+
+    def shown(self, words):
+        """The command without the folders of the machine it ran on."""
+        text = "keras-hkd " + " ".join(words)
+        return text.replace(str(self.runs), "RUNS").replace(str(SHARED), "../shared")
+
+    def results(self):
+        """Name -> result of all finished runs."""
+        files = sorted(self.records.glob("*.json"))
+        return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
+
+
+def evaluate(file, source):
+    """Scores of a saved model on one dataset."""
+    return json.loads(keras_hkd("evaluate", str(file), "--data", source, "--json", capture=True))
+
+
+def keras_hkd(*words, capture=False):
+    """Runs one command line; what it printed, if asked for."""
+    program = pathlib.Path(sys.executable).parent / "keras-hkd"
+    ended = subprocess.run(
+        [str(program), *words], check=True, stdout=subprocess.PIPE if capture else None, text=True
+    )
+    return ended.stdout
+
+
+def options(**values):
+    """`--name value` words of keyword arguments; several words for a list."""
+    words = []
+    for name, value in values.items():
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            words += [f"--{name.replace('_', '-')}", str(one)]
+    return words
+
+
+def summary(scores):
+    """Mean and sample standard deviation of every figure that all of the results have."""
+    keys = [key for key in scores[0] if all(_is_number(one.get(key)) for one in scores)]
+    return {key: _spread([one[key] for one in scores]) for key in keys}
+
+
+def _spread(values):
+    std = statistics.stdev(values) if len(values) > 1 else None
+    return {"mean": statistics.fmean(values), "std": std, "runs": len(values)}
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
