@@ -19,6 +19,8 @@ COMMANDS = {
     "distill": "Distil a heavy detector (the teacher) into a compact one (the student).",
     "evaluate": "Measure a detector on labelled images.",
     "detect": "Find people in images: pictures with boxes, and COCO results JSON.",
+    "export": "Write a detector as TFLite, ONNX or SavedModel, checked against Keras.",
+    "compare": "Compare two detectors: AP, MR-2, boxes, scores, size, latency.",
     "score": "Score a detections file against a ground-truth file; needs no model.",
 }
 
@@ -82,7 +84,7 @@ def make_app() -> typer.Typer:
 
     Example:
         >>> [command.name for command in make_app().registered_commands]
-        ['train', 'distill', 'evaluate', 'detect', 'score']
+        ['train', 'distill', 'evaluate', 'detect', 'export', 'compare', 'score']
     """
     app = typer.Typer(
         cls=LazyCommands,

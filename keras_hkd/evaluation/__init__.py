@@ -5,10 +5,13 @@ from keras_hkd._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "AveragePrecisionGate": "average_precision_gate",
         "ClassificationMetrics": "callbacks",
         "DetectionMetrics": "callbacks",
+        "compare_detectors": "comparison",
         "count_gflops": "model_cost",
         "count_parameters": "model_cost",
+        "detection_differences": "comparison",
         "draw_detections": "drawing",
         "evaluate_classifier": "classifier_scores",
         "evaluate_detector": "detector_scores",

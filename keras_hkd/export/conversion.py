@@ -48,6 +48,16 @@ def _converter(function, quantization, representative):
     return converter
 
 
+def int8_converter(function, representative):
+    """The converter of `convert(function, "int8", representative)`, not run yet.
+
+    Args:
+        function: a frozen concrete function of one image.
+        representative: float32 images `(n, height, width, 3)` in [0, 255].
+    """
+    return _converter(function, "int8", representative)
+
+
 def has_own_ranges(function) -> bool:
     """Whether a graph carries the ranges of its activations, as quantisation-aware training does.
 

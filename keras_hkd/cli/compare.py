@@ -1,0 +1,129 @@
+"""`keras-hkd compare`: two detectors on the same images, such as a student and its int8 file."""
+
+import pathlib
+import warnings
+from typing import Annotated
+
+import typer
+
+from keras_hkd.cli import options
+from keras_hkd.cli.console import figures, messages, print_json
+from keras_hkd.cli.image_size import ImageSize, parse_image_size
+from keras_hkd.cli.model_files import check_model_file, check_size_fits, load_model_file
+
+ModelA = Annotated[
+    pathlib.Path,
+    typer.Argument(
+        metavar="MODEL_A", help="The reference: a .keras or .tflite file.", show_default=False
+    ),
+]
+ModelB = Annotated[
+    pathlib.Path,
+    typer.Argument(
+        metavar="MODEL_B", help="What is compared: .keras or .tflite.", show_default=False
+    ),
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")]
+ScoreThreshold = Annotated[
+    float,
+    typer.Option(
+        "--score-threshold", min=0, max=1, help="Compare detections of MODEL_A from here on."
+    ),
+]
+Repeats = Annotated[
+    int, typer.Option("--repeats", min=0, help="Timed predictions of one image; 0 for none.")
+]
+
+
+def command(
+    model_a: ModelA,
+    model_b: ModelB,
+    data: options.Data,
+    format: options.Format = None,
+    image_size: ImageSize = None,
+    batch_size: BatchSize = 16,
+    score_threshold: ScoreThreshold = 0.3,
+    repeats: Repeats = 20,
+    on_bad_data: options.OnBadData = "raise",
+    json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """Compare two detectors: AP, MR-2, size, latency, and how far boxes and scores differ.
+
+    Both see images of MODEL_B's size unless --image-size says otherwise. Latency is the median time
+    of one image, as each file runs here: Keras compiled by TensorFlow, .tflite by LiteRT.
+    """
+    size = parse_image_size(image_size)
+    for path in (model_a, model_b):
+        check_model_file(path)
+    from keras_hkd.data import load_dataset
+
+    dataset = load_dataset(data, format=format, on_bad_data=on_bad_data)
+    detectors = [load_model_file(path) for path in (model_a, model_b)]
+    size = size or tuple(detectors[1].image_size)
+    for detector in detectors:
+        check_size_fits(detector, size)
+    found = _compare(detectors, dataset, size, batch_size, score_threshold, repeats)
+    for key, path in (("a", model_a), ("b", model_b)):
+        found[key] = {"file": path.name, "size_bytes": path.stat().st_size, **found[key]}
+    if json:
+        print_json(found)
+    else:
+        _print_tables(found, score_threshold)
+
+
+def _compare(detectors, dataset, size, batch_size, score_threshold, repeats) -> dict:
+    from keras_hkd.evaluation.comparison import compare_detectors
+    from keras_hkd.metrics import FewImagesWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FewImagesWarning)
+        found = compare_detectors(*detectors, dataset, size, batch_size, score_threshold, repeats)
+    for text in {str(w.message) for w in caught if issubclass(w.category, FewImagesWarning)}:
+        messages().print("Warning:", text, style="yellow", markup=False, soft_wrap=True)
+    return found
+
+
+def _print_tables(found: dict, score_threshold: float) -> None:
+    import rich.table
+
+    title = f"On {found['num_images']} images"
+    table = rich.table.Table(title=title, title_justify="left")
+    for name in ("", found["a"]["file"], found["b"]["file"], "b - a", "b / a"):
+        table.add_column(name, justify="right" if name else "left", overflow="fold")
+    for name, label in _LABELS.items():
+        if name in found["a"]:
+            a, b = found["a"][name], found["b"][name]
+            ratio = f"{b / a:.3f}" if a else ""
+            table.add_row(label, *(_shown(name, value) for value in (a, b, b - a)), ratio)
+    figures().print(table)
+    table = rich.table.Table(
+        title=f"Detections of the first from score {score_threshold:g} on, in the second",
+        title_justify="left",
+        show_header=False,
+    )
+    for name, value in found["differences"].items():
+        shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+        table.add_row(_DIFFERENCES[name], shown)
+    figures().print(table)
+
+
+_LABELS = {
+    **{name: name for name in ("AP", "AP50", "AP75", "AR100", "MR2")},
+    "size_bytes": "size (bytes)",
+    "latency_ms": "time per image (ms)",
+}
+_DIFFERENCES = {
+    "num_compared": "compared",
+    "num_missing": "not found again",
+    "box_px_mean": "shift of a box, mean (px)",
+    "box_px_max": "shift of a box, largest (px)",
+    "score_mean": "difference of scores, mean",
+    "score_max": "difference of scores, largest",
+}
+
+
+def _shown(name: str, value) -> str:
+    if name == "size_bytes":
+        return f"{value:,}"
+    return f"{value:.1f}" if name == "latency_ms" else f"{value:.4f}"

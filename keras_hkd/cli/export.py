@@ -1,0 +1,226 @@
+"""`keras-hkd export`: a trained detector as a file for phones and other runtimes."""
+
+import dataclasses
+import pathlib
+from typing import Annotated, Literal
+
+import typer
+
+from keras_hkd.cli import options
+from keras_hkd.cli.console import figures, messages, print_json
+from keras_hkd.cli.image_size import ImageSize, parse_image_size
+
+ModelFile = Annotated[
+    pathlib.Path,
+    typer.Argument(metavar="MODEL", help="A detector's .keras file.", show_default=False),
+]
+OutFile = Annotated[
+    pathlib.Path,
+    typer.Argument(
+        metavar="FILE",
+        help="What to write: .tflite, .onnx, or a folder for a SavedModel.",
+        show_default=False,
+    ),
+]
+Quantization = Annotated[
+    Literal["float32", "float16", "dynamic", "int8"],
+    typer.Option("--quantization", help="Precision of a .tflite file."),
+]
+Representative = Annotated[
+    str | None,
+    typer.Option(
+        "--representative",
+        metavar="FOLDER or PATH[:SPLIT]",
+        help="For int8: images of the kind that the file will see; a folder of images, or "
+        "labelled images as `--data` takes them.",
+        show_default=False,
+    ),
+]
+GateData = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data",
+        metavar="PATH[:SPLIT]",
+        help="Labelled images to measure AP on before the file is written. May be repeated.",
+        show_default=False,
+    ),
+]
+MaxDrop = Annotated[
+    float, typer.Option("--max-drop", min=0, max=1, help="Largest loss of AP that passes.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Write the file although AP drops more.")]
+Nms = Annotated[
+    bool,
+    typer.Option("--nms/--no-nms", help="Decode and suppress in the file, or leave raw heads."),
+]
+MaxDetections = Annotated[int, typer.Option("--max-detections", min=1)]
+ScoreThreshold = Annotated[
+    float | None,
+    typer.Option(
+        "--score-threshold", min=0, max=1, help="By default the detector's.", show_default=False
+    ),
+]
+IouThreshold = Annotated[
+    float | None,
+    typer.Option(
+        "--iou-threshold", min=0, max=1, help="By default the detector's.", show_default=False
+    ),
+]
+Name = Annotated[str, typer.Option("--name", help="Metadata of a .tflite file.")]
+Description = Annotated[str, typer.Option("--description", help="Metadata.")]
+ModelVersion = Annotated[str, typer.Option("--model-version", help="Metadata.")]
+Author = Annotated[str, typer.Option("--author", help="Metadata.")]
+License = Annotated[str, typer.Option("--license", help="Metadata.")]
+
+
+def command(
+    model: ModelFile,
+    file: OutFile,
+    quantization: Quantization = "float32",
+    representative: Representative = None,
+    image_size: ImageSize = None,
+    nms: Nms = True,
+    max_detections: MaxDetections = 100,
+    score_threshold: ScoreThreshold = None,
+    iou_threshold: IouThreshold = None,
+    data: GateData = None,
+    format: options.Format = None,
+    max_drop: MaxDrop = 0.01,
+    force: Force = False,
+    name: Name = "Pedestrian detector",
+    description: Description = "Finds people in photographs.",
+    model_version: ModelVersion = "1",
+    author: Author = "",
+    license: License = "",
+    on_bad_data: options.OnBadData = "raise",
+    json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """Write a trained detector as TFLite, ONNX or SavedModel, checked against Keras.
+
+    The file appears only once it has run and agreed with Keras; with --data, only if AP drops by no
+    more than --max-drop.
+    """
+    size = parse_image_size(image_size)
+    _check(model, file, quantization, representative, data)
+    common = {
+        "image_size": size,
+        "nms": nms,
+        "max_detections": max_detections,
+        "score_threshold": score_threshold,
+        "iou_threshold": iou_threshold,
+    }
+    dataset = _load_data(data, format, on_bad_data)
+    images = None if representative is None else _load_images(representative, format, on_bad_data)
+    detector = _load_detector(model)
+    if file.suffix != ".tflite":
+        summary = _other(detector, file, common)
+    else:
+        from keras_hkd.export import ModelCard
+
+        card = ModelCard(name, description, model_version, author, license)
+        gate = _gate(detector, dataset, max_drop, force, images)
+        precision = None if quantization == "float32" else quantization
+        with messages().status(f"Converting to {file.name}"):
+            from keras_hkd.export import export_tflite
+
+            report = export_tflite(
+                detector, file, quantization=precision, representative_images=images,
+                card=card, gate=gate, **common,
+            )  # fmt: skip
+        summary = dataclasses.asdict(report)
+        if gate is not None:
+            summary["gate"] = {k: v for k, v in gate.results.items() if k != "layers"}
+            _warn(gate.results)
+    _report(summary, json)
+
+
+def _check(model, file, quantization, representative, data) -> None:
+    if not model.is_file():
+        raise FileNotFoundError(f"{model}: there is no such file; expected a detector's .keras.")
+    if file.suffix == ".tflite":
+        if representative is not None and quantization != "int8":
+            raise ValueError(
+                "`--representative` goes with `--quantization int8`. Received: "
+                f"--quantization {quantization}"
+            )
+        return
+    if file.suffix not in (".onnx", ""):
+        raise ValueError(
+            f"{file} must end in .tflite or .onnx, or have no ending for a SavedModel folder."
+        )
+    if quantization != "float32" or representative is not None or data:
+        raise ValueError(
+            "`--quantization`, `--representative` and `--data` go with a .tflite file. Received: "
+            f"{file}"
+        )
+
+
+def _load_data(data, format, on_bad_data):
+    if not data:
+        return None
+    from keras_hkd.data import load_dataset
+
+    return load_dataset(data, format=format, on_bad_data=on_bad_data)
+
+
+def _load_images(source, format, on_bad_data):
+    """A folder that holds images and nothing that labels them is taken as it is."""
+    from keras_hkd.data.image_files import SUFFIXES
+
+    folder = pathlib.Path(source)
+    if folder.is_dir() and any(p.suffix.lower() in SUFFIXES for p in folder.iterdir()):
+        return folder
+    return _load_data([source], format, on_bad_data)
+
+
+def _load_detector(model):
+    from keras_hkd.detectors import load_detector
+
+    with messages().status(f"Loading {model.name}"):
+        return load_detector(model)
+
+
+def _gate(detector, dataset, max_drop, force, images):
+    if dataset is None:
+        return None
+    from keras_hkd.evaluation.average_precision_gate import AveragePrecisionGate
+
+    return AveragePrecisionGate(detector, dataset, max_drop, force, images)
+
+
+def _other(detector, file, common) -> dict:
+    from keras_hkd import export
+
+    if file.suffix == ".onnx":
+        return dataclasses.asdict(export.export_onnx(detector, file, **common))
+    differences = export.export_saved_model(detector, file, **common)
+    return {"path": file, "largest_differences": differences}
+
+
+def _warn(results) -> None:
+    if not results["passed"]:
+        messages().print(
+            f"Forced: AP falls from {results['AP_keras']:.4f} to {results['AP_file']:.4f}.",
+            style="yellow",
+        )
+
+
+def _report(summary: dict, json: bool) -> None:
+    if json:
+        print_json(summary)
+        return
+    import rich.table
+
+    table = rich.table.Table(show_header=False)
+    for name, value in summary.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
+        table.add_row(name.replace("_", " "), _shown(value))
+    figures().print(table)
+
+
+def _shown(value) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
