@@ -12,6 +12,8 @@ class DistillationLoss:
 
     A subclass writes `compute(teacher, student, mask)`. It gets float32 tensors of equal shape, the
     teacher's without gradient, and the mask as float32 weights or `None`, and returns a scalar.
+    What else it must know it declares by name in `needs`, what it can use in `uses`; both are
+    keyword-only arguments of the call, handed on to `compute`, and hierarchies pass them.
     Reductions go through `keras_hkd.replicas`, so that the loss of a batch does not depend on how
     many devices share it.
 
@@ -19,7 +21,11 @@ class DistillationLoss:
     `get_config`.
 
     Attributes:
+        needs: names of further arguments without which the loss cannot be had, for instance
+            `("boxes", "image_size")`.
+        uses: names of further arguments that it does without where nobody gives them.
         needs_equal_channels: False where the last axes of teacher and student may differ.
+        reads_masked: True where the mask does not stand for all that is read.
         min_rank: the fewest axes that the loss makes sense for.
         masks_channels: True where a mask may reach down to the last axis, False where the loss
             reads that axis whole.
@@ -34,11 +40,14 @@ class DistillationLoss:
     1.0
     """
 
+    needs = ()
+    uses = ()
     needs_equal_channels = True
+    reads_masked = False
     min_rank = 1
     masks_channels = True
 
-    def __call__(self, teacher, student, *, mask=None):
+    def __call__(self, teacher, student, *, mask=None, **context):
         """Compare a student's tensor with a teacher's.
 
         Args:
@@ -48,6 +57,7 @@ class DistillationLoss:
                 instance (batch, n) for (batch, n, channels) or (batch, regions) for (batch,
                 regions, 7, 7, channels). What has weight 0 is not read and gets no gradient. `None`
                 weighs everything alike.
+            **context: what the loss declares in `needs` (all of it) and in `uses`.
 
         Returns:
             A float32 scalar; 0 for an empty batch or where every weight is 0.
@@ -55,16 +65,18 @@ class DistillationLoss:
         Raises:
             ValueError: the shapes of teacher and student differ, have too few axes, or the mask
                 does not fit them.
+            TypeError: an argument that the loss needs is missing, or one that it does not know.
         """
+        self._check_context(context)
         teacher = ops.stop_gradient(_as_float32(teacher))
         student = _as_float32(student)
         self._check_shapes(tuple(teacher.shape), tuple(student.shape))
         if mask is not None:
             mask = ops.stop_gradient(_as_float32(mask))
-            self._check_mask(mask, student)
-            teacher = _blank(teacher, mask)
-            student = _blank(student, mask)
-        return self.compute(teacher, student, mask)
+            self._check_mask(mask, teacher, student)
+            if not self.reads_masked:
+                teacher, student = blank(teacher, mask), blank(student, mask)
+        return self.compute(teacher, student, mask, **context)
 
     def compute(self, teacher, student, mask):
         """The loss itself; to be written by the subclass.
@@ -83,6 +95,18 @@ class DistillationLoss:
         raise NotImplementedError(
             f"{type(self).__name__} must implement `compute(teacher, student, mask)`."
         )
+
+    def may_differ(self, axis, last):
+        """Whether teacher and student may have other sizes along an axis.
+
+        Args:
+            axis: number of the axis.
+            last: number of the last axis.
+
+        Returns:
+            A bool.
+        """
+        return axis == last and not self.needs_equal_channels
 
     def get_config(self):
         """The constructor's arguments.
@@ -108,31 +132,49 @@ class DistillationLoss:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
         return f"{type(self).__name__}({arguments})"
 
+    def _check_context(self, context):
+        name = type(self).__name__
+        missing = [argument for argument in self.needs if context.get(argument) is None]
+        if missing:
+            raise TypeError(
+                f"{name} needs {_listed(missing)}, keyword-only: loss(teacher, student, "
+                f"{', '.join(f'{argument}=...' for argument in self.needs)}). "
+                f"Received: {_listed(context) or 'none'}."
+            )
+        unknown = [argument for argument in context if argument not in (*self.needs, *self.uses)]
+        if unknown:
+            raise TypeError(
+                f"{name} does not know {_listed(unknown)}. It takes "
+                f"{_listed(['mask', *self.needs, *self.uses])}."
+            )
+
     def _check_shapes(self, teacher, student):
         name = type(self).__name__
         received = f"Received: teacher {teacher}, student {student}."
-        if min(len(teacher), len(student)) < self.min_rank:
-            raise ValueError(
-                f"{name} needs tensors of at least {self.min_rank} axes (batch, ..., channels). "
-                f"{received}"
-            )
         if len(teacher) != len(student):
             raise ValueError(
                 f"{name} needs teacher and student tensors of the same shape; they have "
                 f"{len(teacher)} and {len(student)} axes. {received} "
                 "Reshape one of them: nothing is broadcast."
             )
+        if min(len(teacher), len(student)) < self.min_rank:
+            raise ValueError(
+                f"{name} needs tensors of at least {self.min_rank} axes (batch, ..., channels). "
+                f"{received}"
+            )
         last = len(teacher) - 1
         for axis, (a, b) in enumerate(zip(teacher, student, strict=True)):
-            if a == b or None in (a, b) or (axis == last and not self.needs_equal_channels):
+            if a == b or None in (a, b) or self.may_differ(axis, last):
                 continue
             raise ValueError(
                 f"{name} needs teacher and student tensors of the same shape; axis {axis} differs. "
                 f"{received} " + _how_to_mend(axis, last, a)
             )
 
-    def _check_mask(self, mask, student):
+    def _check_mask(self, mask, teacher, student):
         check_leading_axes(mask, student)
+        if mask.ndim < student.ndim:
+            check_leading_axes(mask, teacher)  # positions cannot be masked in maps of unequal size
         if mask.ndim == student.ndim and not self.masks_channels:
             shape = tuple(student.shape)
             raise ValueError(
@@ -140,6 +182,10 @@ class DistillationLoss:
                 f"channels: for tensors of shape {shape} at most {shape[:-1]}. "
                 f"Received: mask of shape {tuple(mask.shape)}. Drop its last axis."
             )
+
+
+def _listed(names):
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _how_to_mend(axis, last, teacher_size):
@@ -159,6 +205,20 @@ def _as_float32(x):
     return ops.cast(ops.convert_to_tensor(x), "float32")
 
 
-def _blank(x, mask):
+def blank(x, mask):
+    """Put 0 where the mask is 0, so that what stands there is not read.
+
+    Args:
+        x: tensor.
+        mask: weights on its leading axes.
+
+    Returns:
+        A tensor like `x`.
+
+    Example:
+
+    >>> float(blank(ops.array([float("nan")]), ops.zeros(1))[0])
+    0.0
+    """
     # A zero weight times a NaN or an infinity would still be a NaN, in the value and the gradient.
     return ops.where(expand_to_rank(mask, x.ndim) > 0, x, 0.0)

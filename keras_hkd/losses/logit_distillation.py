@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_hkd.losses import bernoulli
+from keras_hkd.losses import bernoulli, categorical
 from keras_hkd.losses.checks import one_of, positive
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
@@ -84,9 +84,7 @@ def _softmax_divergence(teacher, student):
             f"Received: logits of shape {tuple(student.shape)}. "
             'Use LogitDistillation(activation="sigmoid"), or AdaptiveDistillation().'
         )
-    teacher = ops.log_softmax(teacher, axis=-1)
-    student = ops.log_softmax(student, axis=-1)
-    return ops.sum(ops.exp(teacher) * (teacher - student), axis=-1)
+    return categorical.divergence(teacher, student)
 
 
 def _sigmoid_divergence(teacher, student):

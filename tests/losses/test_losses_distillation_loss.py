@@ -15,6 +15,11 @@ ALL = {
     "sigmoid": losses.LogitDistillation(activation="sigmoid", temperature=2.0),
     "adaptive": losses.AdaptiveDistillation(),
     "adaptive_paper": losses.AdaptiveDistillation(form="paper", gamma=1.0),
+    "attention": losses.AttentionTransfer(),
+    "channel_wise": losses.ChannelWiseDivergence(temperature=2.0),
+    "dist": losses.DIST(),
+    "dist_sigmoid": losses.DIST(activation="sigmoid"),
+    "quality_focal": losses.QualityFocalDistillation(),
 }
 each_loss = pytest.mark.parametrize("loss", ALL.values(), ids=ALL.keys())
 
@@ -120,7 +125,6 @@ def test_works_compiled(loss, random):
     [
         ((2, 4, 3), (3, 4, 3), "same batch"),
         ((2, 4, 3), (2, 1, 3), "resize"),
-        ((2, 4, 5), (2, 4, 3), "Project the student to the teacher's 5 channels"),
         ((2, 4, 3), (2, 3), "3 and 2 axes"),
         ((1, 4, 3), (2, 4, 3), "same batch"),
     ],
@@ -130,6 +134,16 @@ def test_unequal_shapes_are_refused_by_name(loss, teacher, student, words):
         loss(np.zeros(teacher, "f4"), np.zeros(student, "f4"))
     for part in (type(loss).__name__, str(teacher), str(student)):
         assert part in str(error.value)
+
+
+@each_loss
+def test_unequal_channels_are_refused_where_they_matter(loss):
+    teacher, student = np.zeros((2, 4, 5), "f4"), np.zeros((2, 4, 3), "f4")
+    if loss.needs_equal_channels:
+        with pytest.raises(ValueError, match="Project the student to the teacher's 5 channels"):
+            loss(teacher, student)
+    else:
+        assert float(loss(teacher, student)) == 0.0
 
 
 @each_loss

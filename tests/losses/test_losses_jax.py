@@ -30,6 +30,10 @@ SCRIPT = """
         losses.LogitDistillation(activation="sigmoid"),
         losses.AdaptiveDistillation(),
         losses.AdaptiveDistillation(form="paper", gamma=0.5),
+        losses.AttentionTransfer(),
+        losses.ChannelWiseDivergence(),
+        losses.DIST(),
+        losses.QualityFocalDistillation(),
     ]
     schedule = schedules.LinearWarmUp(schedules.CosineDecay(3.0, steps=6), steps=4)
 

@@ -1,0 +1,150 @@
+"""Checks of what losses declare that they need beside the two tensors."""
+
+import math
+
+import numpy as np
+from keras import ops
+
+from keras_hkd.replicas import global_ratio
+
+
+def as_boxes(boxes, batch, name="boxes"):
+    """Boxes of each image as a float32 tensor without gradient.
+
+    Args:
+        boxes: (batch, n, 4) xyxy pixels, padded with -1.
+        batch: number of images, `None` where unknown.
+        name: of the argument.
+
+    Returns:
+        The boxes, and (batch, n) bool, True where there is one: padding and boxes without area are
+        none.
+
+    Raises:
+        ValueError: another shape.
+
+    Example:
+
+    >>> _, present = as_boxes([[[1, 1, 5, 9], [-1, -1, -1, -1]]], 1)
+    >>> bool(present[0, 0]), bool(present[0, 1])
+    (True, False)
+    """
+    boxes = ops.stop_gradient(ops.cast(ops.convert_to_tensor(boxes), "float32"))
+    shape = tuple(boxes.shape)
+    if len(shape) != 3 or shape[2] != 4 or (None not in (shape[0], batch) and shape[0] != batch):
+        raise ValueError(
+            f"`{name}` must be (batch, n, 4) in xyxy pixels, padded with -1, for a batch of "
+            f"{batch}. Received: {name} of shape {shape}."
+        )
+    return boxes, (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
+
+
+def as_image_size(image_size):
+    """Height and width in pixels of the images that maps were made from.
+
+    Args:
+        image_size: pair of positive numbers.
+
+    Returns:
+        `(height, width)` as floats.
+
+    Raises:
+        ValueError: anything else.
+
+    Example:
+
+    >>> as_image_size((480, 640))
+    (480.0, 640.0)
+    """
+    try:
+        height, width = (float(side) for side in image_size)
+    except (TypeError, ValueError):
+        height = width = math.nan
+    if not (0 < height < math.inf and 0 < width < math.inf):
+        raise ValueError(
+            f"`image_size` must be (height, width) in pixels, both positive. Received: {image_size}"
+        )
+    return height, width
+
+
+def as_labels(labels, num_classes, leading):
+    """Class indices of rows of logits, and which rows have one.
+
+    Args:
+        labels: integers with the shape of the rows; -1 for a row without a class.
+        num_classes: int.
+        leading: shape of the rows, `None` where unknown.
+
+    Returns:
+        int32 labels and a bool tensor, both of that shape.
+
+    Raises:
+        ValueError: another shape, or an index beyond the classes in an array whose values can be
+            read.
+
+    Example:
+
+    >>> _, known = as_labels([1, -1], 3, (2,))
+    >>> bool(known[0]), bool(known[1])
+    (True, False)
+    """
+    if isinstance(labels, (list, tuple, np.ndarray)) and np.max(labels, initial=-1) >= num_classes:
+        raise ValueError(
+            f"`labels` must be class indices below {num_classes}, or -1 for rows that have none. "
+            f"Received: {np.max(labels)}."
+        )
+    labels = ops.cast(ops.convert_to_tensor(labels), "int32")
+    check_shape("labels", labels, leading)
+    return labels, (labels >= 0) & (labels < num_classes)
+
+
+def check_shape(name, tensor, expected):
+    """Refuse an argument that would broadcast.
+
+    Args:
+        name: of the argument.
+        tensor: anything with a `shape`.
+        expected: shape, `None` for sizes that are unknown.
+
+    Raises:
+        ValueError: another number of axes, or another size.
+
+    Example:
+
+    >>> check_shape("labels", ops.zeros((2, 3)), (2, None))
+    """
+    shape = tuple(tensor.shape)
+    if len(shape) == len(expected) and all(
+        a == b or None in (a, b) for a, b in zip(shape, expected, strict=True)
+    ):
+        return
+    raise ValueError(f"`{name}` must have the shape {tuple(expected)}. Received: shape {shape}.")
+
+
+def mean_over(total, count, mask, rows):
+    """A sum over anchors, divided by a count or by the weight of the anchors.
+
+    Args:
+        total: scalar, the sum of this replica.
+        count: (...) booleans or numbers whose sum, at least 1, divides; `None` to divide by `mask`.
+        mask: weights on leading axes of `rows`, `None` for ones.
+        rows: tensor (...), one value for each anchor.
+
+    Returns:
+        This replica's share of the global ratio, a float32 scalar.
+
+    Example:
+
+    >>> float(mean_over(6.0, None, None, ops.zeros((1, 3))))
+    2.0
+    """
+    if count is not None:
+        count = ops.cast(ops.convert_to_tensor(count), "float32")
+        check_shape("positives", count, tuple(rows.shape))
+        return global_ratio(total, ops.sum(count), minimum=1.0)
+    weights = ops.ones_like(rows)
+    if mask is not None:
+        while mask.ndim < rows.ndim:
+            mask = mask[..., None]
+        weights = weights * mask
+    return global_ratio(total, ops.sum(weights))

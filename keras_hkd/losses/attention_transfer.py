@@ -1,0 +1,99 @@
+"""AttentionTransfer: where features are strong, whatever their channels mean (AT)."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_hkd.losses import positions
+from keras_hkd.losses.checks import in_range
+from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.replicas import weighted_mean
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class AttentionTransfer(DistillationLoss):
+    """The student shall look where the teacher looks: widths may differ, nothing is learned.
+
+    With the map of an image `A(F) = v / |v|`, v the vector over positions of `mean_c |F_c|^power`,
+
+        loss = mean( (A(S) - A(T))^2 )      over images and positions
+
+    It does not change when the features of an image are scaled. Attention over n positions sums to
+    1 in square, so the mean is small: the published weight of the term is 1000.
+
+    The call takes `teacher` and `student`, tensors (batch, ..., channels), and `mask`, weights on
+    their leading axes without the channels: masked positions are not there. Channels may differ in
+    number; so may height and width of (batch, height, width, channels), where the larger side is
+    average-pooled to the smaller one and only images can be masked.
+
+    Args:
+        power: at least 1.
+
+    Raises:
+        ValueError: `power` below 1; positions masked in maps of unequal size.
+
+    Example:
+
+    >>> features = keras.random.normal((2, 4, 4, 3), seed=0)
+    >>> bool(AttentionTransfer()(features, 5 * features) < 1e-12)
+    True
+
+    Reference:
+        Zagoruyko and Komodakis, "Paying More Attention to Attention", ICLR 2017,
+        https://arxiv.org/abs/1612.03928
+    """
+
+    min_rank = 3
+    masks_channels = False
+    needs_equal_channels = False
+
+    def __init__(self, *, power=2.0):
+        self.power = in_range("power", power, low=1.0)
+
+    def may_differ(self, axis, last):
+        return axis == last or (last == 3 and axis in (1, 2))
+
+    def compute(self, teacher, student, mask):
+        """Mean squared difference of the attention maps.
+
+        Args:
+            teacher: float32 tensor without gradient, (batch, ..., channels).
+            student: float32 tensor, (batch, ..., channels).
+            mask: float32 weights on leading axes, or `None`.
+
+        Returns:
+            A float32 scalar.
+        """
+        if tuple(teacher.shape[1:-1]) != tuple(student.shape[1:-1]) and student.ndim == 4:
+            teacher, student = _at_smaller_size(teacher, student)
+        weights = positions.flat_weights(mask, student)
+        difference = self._attention(student, weights) - self._attention(teacher, weights)
+        return weighted_mean(ops.square(difference), weights)
+
+    def get_config(self):
+        return {"power": self.power}
+
+    def _attention(self, features, weights):
+        strength = ops.mean(ops.power(ops.abs(positions.flatten(features)), self.power), axis=-1)
+        squares = ops.sum(weights * ops.square(strength), axis=1, keepdims=True)
+        varies = squares > 1e-24
+        return ops.where(varies, strength / ops.sqrt(ops.where(varies, squares, 1.0)), 0.0)
+
+
+def _at_smaller_size(*maps):
+    if any(None in tuple(features.shape[1:3]) for features in maps):
+        return maps
+    sizes = [min(features.shape[axis] for features in maps) for axis in (1, 2)]
+    return [_pool(_pool(features, 1, sizes[0]), 2, sizes[1]) for features in maps]
+
+
+def _pool(features, axis, size):
+    """Means of `size` bins along an axis; neighbours share a cell where they do not divide it."""
+    cells = features.shape[axis]
+    if cells == size:
+        return features
+    bins = np.zeros((size, cells), "float32")
+    for index in range(size):
+        start, stop = index * cells // size, -(-(index + 1) * cells // size)
+        bins[index, start:stop] = 1.0 / (stop - start)
+    return ops.moveaxis(ops.tensordot(ops.array(bins), features, axes=[[1], [axis]]), 0, axis)

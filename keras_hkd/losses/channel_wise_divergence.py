@@ -1,0 +1,72 @@
+"""ChannelWiseDivergence: where each channel is active, as a distribution over the map (CWD)."""
+
+import keras
+from keras import ops
+
+from keras_hkd.losses import positions
+from keras_hkd.losses.checks import positive
+from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.replicas import weighted_mean
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class ChannelWiseDivergence(DistillationLoss):
+    """The peaks of a channel matter, and most of a map is background: compare where it peaks.
+
+    With `q`, `p` the softmax over the positions of one channel of one image of `T / t` and `S / t`,
+
+        loss = t^2 / (N C) sum_n sum_c KL(q_nc || p_nc)
+
+    0, with zero gradient, where the maps are equal up to a constant for each channel; scaling a
+    channel changes it. Published weights of the term: 10 with five pyramid levels, 5 with four.
+
+    The call takes `teacher` and `student`, tensors (batch, ..., channels) of one shape, and `mask`,
+    weights on their leading axes without the channels: a position of weight 0 is not there, one of
+    weight 2 counts as two, and an image counts by the largest weight in it.
+
+    Args:
+        temperature: positive number t that divides the features of both.
+
+    Raises:
+        ValueError: the temperature is not positive.
+
+    Example:
+
+    >>> loss = ChannelWiseDivergence()
+    >>> teacher, student = ops.array([[[2.0], [0.0]]]), ops.zeros((1, 2, 1))
+    >>> round(float(loss(teacher, student)), 4)
+    0.3278
+
+    Reference:
+        Shu et al., "Channel-wise Knowledge Distillation for Dense Prediction", ICCV 2021,
+        https://arxiv.org/abs/2011.13256
+    """
+
+    min_rank = 3
+    masks_channels = False
+
+    def __init__(self, *, temperature=1.0):
+        self.temperature = positive("temperature", temperature)
+
+    def compute(self, teacher, student, mask):
+        """Mean over images and channels of the divergence over positions.
+
+        Args:
+            teacher: float32 tensor without gradient, (batch, ..., channels).
+            student: float32 tensor of the same shape.
+            mask: float32 weights on leading axes, or `None`.
+
+        Returns:
+            A float32 scalar.
+        """
+        weights = positions.flat_weights(mask, student)
+        teacher, student = (
+            positions.log_softmax(positions.flatten(features) / self.temperature, weights)
+            for features in (teacher, student)
+        )
+        divergence = ops.sum(ops.exp(teacher) * (teacher - student), axis=1)
+        loss = weighted_mean(divergence, positions.image_weights(weights))
+        return self.temperature**2 * loss
+
+    def get_config(self):
+        return {"temperature": self.temperature}

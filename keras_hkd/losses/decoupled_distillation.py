@@ -1,0 +1,106 @@
+"""DecoupledDistillation: the right class, and the wrong ones among themselves (DKD)."""
+
+import keras
+from keras import ops
+
+from keras_hkd.losses import bernoulli, categorical
+from keras_hkd.losses.arguments import as_labels
+from keras_hkd.losses.checks import in_range, positive
+from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.replicas import expand_to_rank, weighted_mean
+
+FAR = -1e9
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class DecoupledDistillation(DistillationLoss):
+    """A confident teacher hides what it knows of the wrong classes: give that a weight of its own.
+
+    With q the teacher's and p the student's softmax at temperature t, y the right class of a row,
+
+        TCKD = t^2 KL( (q_y, 1 - q_y) || (p_y, 1 - p_y) )
+        NCKD = t^2 KL( q without y, renormalised || p without y, renormalised )
+        loss = mean over rows of alpha TCKD + beta NCKD
+
+    Plain distillation is `TCKD + (1 - q_y) NCKD`. 0, with zero gradient, where the logits are equal
+    up to a constant for each row. With two classes there is one wrong class and NCKD is 0. One
+    class is refused: with a sigmoid all that DKD could say is TCKD, and that is
+    `LogitDistillation(activation="sigmoid")`.
+
+    The call takes `teacher` and `student`, logits (batch, ..., classes) of one shape, `labels`,
+    integers (batch, ...), -1 for rows that have no class and are left out, and `mask`, weights on
+    the leading axes without the classes.
+
+    Args:
+        temperature: positive number t.
+        alpha: at least 0, weight of the right class against the rest.
+        beta: at least 0, weight of the wrong classes. 8 for CIFAR; detectors' region heads took
+            alpha 1, beta 0.25 and temperature 1.
+
+    Raises:
+        ValueError: a number outside its range; a single class; labels that do not fit.
+        TypeError: no `labels`.
+
+    Example:
+
+    >>> loss = DecoupledDistillation(temperature=1.0, beta=0.0)
+    >>> value = loss(ops.array([[2.0, 0.0]]), ops.zeros((1, 2)), labels=[0])
+    >>> round(float(value), 4)  # all there is with two classes: the divergence itself
+    0.3278
+
+    Reference:
+        Zhao et al., "Decoupled Knowledge Distillation", CVPR 2022,
+        https://arxiv.org/abs/2203.08679
+    """
+
+    needs = ("labels",)
+    min_rank = 2
+    masks_channels = False
+
+    def __init__(self, *, temperature=4.0, alpha=1.0, beta=8.0):
+        self.temperature = positive("temperature", temperature)
+        self.alpha = in_range("alpha", alpha)
+        self.beta = in_range("beta", beta)
+
+    def compute(self, teacher, student, mask, labels):
+        """Mean over the rows that have a class.
+
+        Args:
+            teacher: float32 logits without gradient, (batch, ..., classes).
+            student: float32 logits of the same shape.
+            mask: float32 weights on leading axes, or `None`.
+            labels: integers (batch, ...), -1 for none.
+
+        Returns:
+            A float32 scalar.
+
+        Raises:
+            ValueError: one class, or labels that do not fit.
+        """
+        num_classes = student.shape[-1]
+        if num_classes < 2:
+            raise ValueError(
+                "DecoupledDistillation needs at least two classes. Received: logits of shape "
+                f"{tuple(student.shape)}. For one class use "
+                'LogitDistillation(activation="sigmoid") or AdaptiveDistillation().'
+            )
+        labels, known = as_labels(labels, num_classes, tuple(student.shape[:-1]))
+        right = ops.one_hot(labels, num_classes, dtype="float32") > 0
+        teacher, student = teacher / self.temperature, student / self.temperature
+        rows = self.alpha * bernoulli.divergence(_margin(teacher, right), _margin(student, right))
+        rows += self.beta * categorical.divergence(
+            ops.where(right, FAR, teacher), ops.where(right, FAR, student)
+        )
+        weights = ops.cast(known, "float32")
+        if mask is not None:
+            weights = weights * expand_to_rank(mask, weights.ndim)
+        return self.temperature**2 * weighted_mean(rows, weights)
+
+    def get_config(self):
+        return {"temperature": self.temperature, "alpha": self.alpha, "beta": self.beta}
+
+
+def _margin(logits, right):
+    """Logit of the right class against all others together."""
+    own = ops.sum(ops.where(right, logits, 0.0), axis=-1)
+    return own - ops.logsumexp(ops.where(right, FAR, logits), axis=-1)

@@ -1,0 +1,133 @@
+"""DIST: the order of classes within a row and of rows within a class, not their values."""
+
+import keras
+from keras import ops
+
+from keras_hkd.losses.checks import in_range, one_of, positive
+from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.replicas import expand_to_rank, sum_over_replicas, weighted_mean
+
+EPSILON = 1e-8
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class DIST(DistillationLoss):
+    """A strong teacher's probabilities are out of a small student's reach; its preferences are not.
+
+    With P, Q the student's and the teacher's probabilities (rows, classes) at temperature t and
+    r Pearson's correlation, `r(a, b) = <a', b'> / (|a'| |b'| + 1e-8)` of the centred vectors,
+
+        loss = t^2 [ beta (1 - mean over rows i of r(P_i, Q_i))
+                   + gamma (1 - mean over classes c of r(P_:c, Q_:c)) ]
+
+    0, with zero gradient, where the logits are equal, between 0 and 2 t^2 (beta + gamma). What is
+    constant has no correlation: r is 0 there, without gradient. Rows are everything before the last
+    axis: images, or all anchors of the batch. With one class, correlation within a row is
+    undefined: sigmoid keeps the second term alone (softmax over one class is refused).
+
+    The call takes `teacher` and `student`, logits (batch, ..., classes) of one shape, and `mask`,
+    weights on their leading axes without the classes. Under `tf.distribute` correlations over rows
+    are those of the whole batch.
+
+    Args:
+        beta: at least 0, weight of the relation between the classes of one row.
+        gamma: at least 0, weight of the relation between the rows of one class.
+        temperature: positive number t that divides the logits.
+        activation: "softmax", or "sigmoid" for one-stage detectors.
+
+    Raises:
+        ValueError: a number outside its range, or softmax over a single class.
+
+    Example:
+
+    >>> logits = keras.random.normal((5, 4), seed=0)
+    >>> bool(DIST()(logits, logits) < 1e-5)
+    True
+
+    Reference:
+        Huang et al., "Knowledge Distillation from A Stronger Teacher", NeurIPS 2022,
+        https://arxiv.org/abs/2205.10536
+    """
+
+    min_rank = 2
+    masks_channels = False
+
+    def __init__(self, *, beta=1.0, gamma=1.0, temperature=1.0, activation="softmax"):
+        self.beta = in_range("beta", beta)
+        self.gamma = in_range("gamma", gamma)
+        self.temperature = positive("temperature", temperature)
+        self.activation = one_of("activation", activation, ("softmax", "sigmoid"))
+
+    def compute(self, teacher, student, mask):
+        """Both relations, weighted.
+
+        Args:
+            teacher: float32 logits without gradient, (batch, ..., classes).
+            student: float32 logits of the same shape.
+            mask: float32 weights on leading axes, or `None`.
+
+        Returns:
+            A float32 scalar.
+
+        Raises:
+            ValueError: softmax over one class.
+        """
+        num_classes = student.shape[-1]
+        if num_classes == 1 and self.activation == "softmax":
+            raise ValueError(
+                "DIST with softmax over a single class compares constants. Received: logits of "
+                f'shape {tuple(student.shape)}. Use DIST(activation="sigmoid").'
+            )
+        weights = ops.ones_like(student[..., 0])
+        if mask is not None:
+            weights = weights * expand_to_rank(mask, weights.ndim)
+        weights = ops.reshape(weights, (-1,))
+        squash = ops.softmax if self.activation == "softmax" else ops.sigmoid
+        teacher, student = (
+            squash(ops.reshape(logits, (-1, num_classes)) / self.temperature)
+            for logits in (teacher, student)
+        )
+        loss = self.gamma * _between_rows(teacher, student, weights)
+        if num_classes > 1:
+            loss += self.beta * _between_classes(teacher, student, weights)
+        return self.temperature**2 * loss
+
+    def get_config(self):
+        return {
+            "beta": self.beta,
+            "gamma": self.gamma,
+            "temperature": self.temperature,
+            "activation": self.activation,
+        }
+
+
+def _between_classes(teacher, student, weights):
+    teacher, student = (x - ops.mean(x, axis=-1, keepdims=True) for x in (teacher, student))
+    correlation = _correlation(
+        ops.sum(teacher * student, axis=-1),
+        ops.sum(ops.square(teacher), axis=-1),
+        ops.sum(ops.square(student), axis=-1),
+    )
+    return weighted_mean(1.0 - correlation, weights)
+
+
+def _between_rows(teacher, student, weights):
+    weights = weights[:, None]
+    total = sum_over_replicas(ops.sum(weights))
+
+    def sums(*values):
+        stacked = ops.stack([ops.sum(weights * value, axis=0) for value in values])
+        return ops.unstack(sum_over_replicas(stacked), len(values))
+
+    means = [x / ops.where(total > 0, total, 1.0) for x in sums(teacher, student)]
+    teacher, student = teacher - means[0], student - means[1]
+    moments = sums(teacher * student, ops.square(teacher), ops.square(student))
+    return ops.where(total > 0, ops.mean(1.0 - _correlation(*moments)), 0.0)
+
+
+def _correlation(product, teacher_square, student_square):
+    # The slope of a root at 0 is infinite, and that of r at a constant 1 / EPSILON.
+    varies = (teacher_square > EPSILON**2) & (student_square > EPSILON**2)
+    norms = [ops.sqrt(ops.where(varies, x, 1.0)) for x in (teacher_square, student_square)]
+    value = ops.where(varies, product / (norms[0] * norms[1] + EPSILON), 0.0)
+    return ops.minimum(value, 1.0)  # rounding

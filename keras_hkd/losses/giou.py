@@ -1,0 +1,87 @@
+"""GIoU: decoded boxes compared by their generalised overlap."""
+
+import keras
+from keras import ops
+
+from keras_hkd.losses.arguments import check_shape, mean_over
+from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.replicas import expand_to_rank
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class GIoU(DistillationLoss):
+    """The student's boxes shall cover the teacher's, whichever way each network encodes them.
+
+    `loss = sum_i w_i (1 - GIoU(S_i, T_i)) / N`, with
+    `GIoU = IoU - (hull - union) / hull`, hull the smallest box around both: between 0 and 2.
+    w_i is the mask times the teacher's best class score where `teacher_scores` are given: boxes
+    that the teacher does not believe in teach nothing. N is the number of `positives` (at least 1)
+    where they are given, as published, and otherwise the sum of the weights. 0 where the boxes are
+    equal, which is a kink.
+
+    The call takes `teacher` and `student`, boxes (batch, ..., 4) xyxy in one unit (pixels);
+    `teacher_scores` and `positives`, optional, (batch, ...); and `mask`, weights on the leading
+    axes without the coordinates. Boxes without area have IoU 0.
+
+    Raises:
+        ValueError: the last axis is not 4: raw box outputs have to be decoded first.
+
+    Example:
+
+    >>> boxes = ops.array([[[0.0, 0.0, 2.0, 2.0]]])
+    >>> round(float(GIoU()(boxes, boxes + ops.array([1.0, 0.0, 1.0, 0.0]))), 4)  # 1 - 2 / 6
+    0.6667
+
+    Reference:
+        Rezatofighi et al., "Generalized Intersection over Union", CVPR 2019,
+        https://arxiv.org/abs/1902.09630; as a distillation term: https://arxiv.org/abs/2306.11369
+    """
+
+    uses = ("teacher_scores", "positives")
+    decoded_boxes = True
+    min_rank = 2
+    masks_channels = False
+
+    def compute(self, teacher, student, mask, teacher_scores=None, positives=None):
+        """Weighted sum of `1 - GIoU` over N.
+
+        Args:
+            teacher: float32 boxes without gradient, (batch, ..., 4) xyxy.
+            student: float32 boxes of the same shape.
+            mask: float32 weights on leading axes, or `None`.
+            teacher_scores: (batch, ...) in [0, 1], or `None`.
+            positives: booleans (batch, ...), or `None`.
+
+        Returns:
+            A float32 scalar.
+
+        Raises:
+            ValueError: these are no boxes, or an argument has another shape.
+        """
+        if student.shape[-1] != 4:
+            raise ValueError(
+                "GIoU compares decoded boxes (batch, ..., 4) in xyxy pixels. Received: tensors of "
+                f"shape {tuple(student.shape)}. Decode them first, or use "
+                "LocalizationDistillation for distributions over bins."
+            )
+        rows = 1.0 - _generalised_iou(teacher, student)
+        weights = ops.ones_like(rows)
+        if mask is not None:
+            weights = weights * expand_to_rank(mask, rows.ndim)
+        if teacher_scores is not None:
+            scores = ops.stop_gradient(ops.cast(ops.convert_to_tensor(teacher_scores), "float32"))
+            check_shape("teacher_scores", scores, tuple(rows.shape))
+            weights = weights * scores
+        return mean_over(ops.sum(rows * weights), positives, weights, rows)
+
+
+def _generalised_iou(a, b):
+    def area(top_left, bottom_right):
+        sides = ops.maximum(bottom_right - top_left, 0.0)
+        return sides[..., 0] * sides[..., 1]
+
+    overlap = area(ops.maximum(a[..., :2], b[..., :2]), ops.minimum(a[..., 2:], b[..., 2:]))
+    hull = area(ops.minimum(a[..., :2], b[..., :2]), ops.maximum(a[..., 2:], b[..., 2:]))
+    union = area(a[..., :2], a[..., 2:]) + area(b[..., :2], b[..., 2:]) - overlap
+    iou = ops.where(union > 0, overlap / ops.where(union > 0, union, 1.0), 0.0)
+    return iou - ops.where(hull > 0, (hull - union) / ops.where(hull > 0, hull, 1.0), 0.0)

@@ -1,0 +1,73 @@
+"""Losses with layers of their own: what they share."""
+
+import keras
+
+from keras_hkd.losses.distillation_loss import DistillationLoss
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class LearnableLoss(DistillationLoss):
+    """A loss that learns while the student does, and stays behind when the student leaves.
+
+    A subclass writes `make_layers(teacher_channels, student_channels)`. The layers exist once the
+    widths are known: after `build`, or after the first call. A hierarchy takes a `fresh` loss for
+    each place it reads, builds it and owns the layers, so that the Distiller trains and checkpoints
+    them. Called by hand, outside a hierarchy, the loss owns them: train `loss.trainable_variables`.
+
+    Attributes:
+        layers: dict of built Keras layers by name; empty before `build`.
+    """
+
+    def __init__(self):
+        self._layers = None
+
+    @property
+    def layers(self):
+        """The layers by name; empty before `build`."""
+        return dict(self._layers or {})
+
+    @property
+    def trainable_variables(self):
+        """Variables of all layers that an optimizer has to update."""
+        return [v for layer in self.layers.values() for v in layer.trainable_variables]
+
+    def make_layers(self, teacher_channels, student_channels):
+        """Create and build the layers; to be written by the subclass.
+
+        Args:
+            teacher_channels: width of the teacher's tensors.
+            student_channels: width of the student's, after whatever projection stands before.
+
+        Returns:
+            A dict of built Keras layers by name; float32, since losses are.
+
+        Raises:
+            NotImplementedError: in the base class.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement `make_layers(teacher_channels, "
+            "student_channels)`."
+        )
+
+    def build(self, teacher_channels, student_channels):
+        """Create the layers unless they exist.
+
+        Args:
+            teacher_channels: width of the teacher's tensors.
+            student_channels: width of the student's.
+        """
+        if self._layers is None:
+            self._layers = self.make_layers(teacher_channels, student_channels)
+
+    def fresh(self):
+        """Another loss of the same arguments with layers of its own.
+
+        Returns:
+            A loss of this class, not built.
+        """
+        return type(self).from_config(self.get_config())
+
+    def __call__(self, teacher, student, *, mask=None, **context):
+        """Compare two tensors; see `DistillationLoss`."""
+        self.build(tuple(teacher.shape)[-1], tuple(student.shape)[-1])
+        return super().__call__(teacher, student, mask=mask, **context)

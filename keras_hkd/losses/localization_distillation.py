@@ -1,0 +1,162 @@
+"""LocalizationDistillation: how sure the teacher is of each edge of a box (LD)."""
+
+import keras
+from keras import ops
+
+from keras_hkd.losses import categorical
+from keras_hkd.losses.arguments import check_shape
+from keras_hkd.losses.checks import in_range, positive
+from keras_hkd.losses.distillation_loss import DistillationLoss, blank
+from keras_hkd.replicas import expand_to_rank, weighted_mean
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class LocalizationDistillation(DistillationLoss):
+    """An edge hidden in a crowd has no sharp place: the teacher's doubt is knowledge too.
+
+    For heads that predict each edge of a box as a distribution over bins (GFL; YOLOV8, whose 64
+    numbers are 4 edges of 16 bins). With q, p the softmax of teacher and student at temperature t,
+    per anchor
+
+        row = t^2 / (4 bins) sum over edges KL(q || p)
+        loss = sum_i w_i row_i / sum w_i + valuable_weight sum_i v_i row_i / sum v_i
+
+    w is the main region: the mask, positive anchors, times `student_scores` where given. v is the
+    valuable localization region, see `valuable_region`: anchors near people that are not positive.
+    The mean over bins is that of the authors' code, whose weight for the term is 0.25. 0, with zero
+    gradient, where the logits are equal up to a constant for each edge.
+
+    The call takes `teacher` and `student`, logits (batch, anchors, 4, bins), or (batch, anchors,
+    4 * bins), of one shape; `student_scores` and `valuable`, optional, (batch, anchors); and
+    `mask`, weights (batch, anchors).
+
+    Args:
+        temperature: positive number t.
+        valuable_weight: at least 0.
+
+    Raises:
+        ValueError: a number outside its range, or no four distributions for each anchor.
+
+    Example:
+
+    >>> loss = LocalizationDistillation(temperature=1.0)
+    >>> teacher = ops.tile(ops.array([2.0, 0.0]), (1, 1, 4, 1))
+    >>> round(float(loss(teacher, ops.zeros((1, 1, 4, 2)))), 4)  # 0.3278 / 2 bins
+    0.1639
+
+    Reference:
+        Zheng et al., "Localization Distillation for Dense Object Detection", CVPR 2022,
+        https://arxiv.org/abs/2102.12252
+    """
+
+    uses = ("student_scores", "valuable")
+    min_rank = 3
+    masks_channels = False
+    reads_masked = True
+
+    def __init__(self, *, temperature=10.0, valuable_weight=1.0):
+        self.temperature = positive("temperature", temperature)
+        self.valuable_weight = in_range("valuable_weight", valuable_weight)
+
+    def compute(self, teacher, student, mask, student_scores=None, valuable=None):
+        """Weighted means over both regions.
+
+        Args:
+            teacher: float32 logits without gradient, (batch, anchors, 4, bins) or flat.
+            student: float32 logits of the same shape.
+            mask: float32 weights (batch, anchors), or `None`.
+            student_scores: (batch, anchors), or `None`.
+            valuable: float32 weights (batch, anchors), or `None`.
+
+        Returns:
+            A float32 scalar.
+
+        Raises:
+            ValueError: logits that are no distributions of four edges, or weights that do not fit.
+        """
+        anchors = tuple(student.shape[:2])
+        main = ops.ones_like(student[:, :, 0] if student.ndim == 3 else student[:, :, 0, 0])
+        main = main if mask is None else main * expand_to_rank(_of_anchors(mask, anchors), 2)
+        if student_scores is not None:
+            main = main * _weights("student_scores", student_scores, anchors)
+        read = main
+        if valuable is not None:
+            valuable = _weights("valuable", valuable, anchors)
+            read = main + valuable
+        teacher, student = (blank(_edges(x), read) for x in (teacher, student))
+        rows = categorical.divergence(teacher / self.temperature, student / self.temperature)
+        rows = ops.mean(rows, axis=-1) / student.shape[-1]
+        loss = weighted_mean(rows, main)
+        if valuable is not None:
+            loss += self.valuable_weight * weighted_mean(rows, valuable)
+        return self.temperature**2 * loss
+
+    def get_config(self):
+        return {"temperature": self.temperature, "valuable_weight": self.valuable_weight}
+
+
+def valuable_region(anchors, boxes, present, *, threshold=0.5, fraction=0.25):
+    """Anchors near a person, but not near enough to stand for it: LD's second region.
+
+    `fraction t <= DIoU < t`, `DIoU = IoU - (distance of centres / diagonal of the hull)^2`, with
+    the person of the largest DIoU.
+
+    Args:
+        anchors: (anchors, 4) xyxy pixels.
+        boxes: (batch, n, 4) xyxy pixels of the people.
+        present: (batch, n) bool.
+        threshold: t, from which an anchor counts as positive.
+        fraction: of the threshold, where the region begins.
+
+    Returns:
+        float32 weights (batch, anchors): the DIoU inside the region, 0 outside.
+
+    Example:
+
+    >>> anchors = ops.array([[0.0, 0.0, 4.0, 4.0], [9.0, 9.0, 13.0, 13.0]])
+    >>> weights = valuable_region(anchors, ops.array([[[0.0, 0.0, 2.0, 4.0]]]), [[True]])
+    >>> [round(float(weight), 4) for weight in weights[0]]  # 1 / 2 - 1 / 32
+    [0.4688, 0.0]
+    """
+    a, b = anchors[None, :, None, :], ops.cast(boxes, "float32")[:, None, :, :]
+    sides = ops.minimum(a[..., 2:], b[..., 2:]) - ops.maximum(a[..., :2], b[..., :2])
+    overlap = ops.prod(ops.maximum(sides, 0.0), axis=-1)
+    areas = [ops.prod(ops.maximum(x[..., 2:] - x[..., :2], 0.0), axis=-1) for x in (a, b)]
+    union = areas[0] + areas[1] - overlap
+    hull = ops.maximum(a[..., 2:], b[..., 2:]) - ops.minimum(a[..., :2], b[..., :2])
+    shift = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2.0
+    diagonal = ops.maximum(ops.sum(ops.square(hull), axis=-1), 1e-6)
+    diou = overlap / ops.maximum(union, 1e-6) - ops.sum(ops.square(shift), axis=-1) / diagonal
+    present = ops.convert_to_tensor(present)[:, None, :]
+    best = ops.max(ops.where(present, diou, -1.0), axis=-1, initial=-1.0)
+    inside = (best >= fraction * threshold) & (best < threshold)
+    return ops.stop_gradient(ops.where(inside, best, 0.0))
+
+
+def _of_anchors(mask, anchors):
+    if mask.ndim > 2:
+        raise ValueError(
+            f"LocalizationDistillation takes a mask of anchors {anchors}. "
+            f"Received: mask of shape {tuple(mask.shape)}."
+        )
+    return mask
+
+
+def _weights(name, weights, anchors):
+    weights = ops.stop_gradient(ops.cast(ops.convert_to_tensor(weights), "float32"))
+    check_shape(name, weights, anchors)
+    return weights
+
+
+def _edges(logits):
+    """Logits as (batch, anchors, 4, bins)."""
+    shape = tuple(logits.shape)
+    if len(shape) == 3 and shape[-1] % 4 == 0 and shape[-1] >= 8:
+        return ops.reshape(logits, (*ops.shape(logits)[:2], 4, shape[-1] // 4))
+    if len(shape) == 4 and shape[2] == 4 and shape[3] >= 2:
+        return logits
+    raise ValueError(
+        "LocalizationDistillation needs a distribution over at least two bins for each of the four "
+        "edges: logits (batch, anchors, 4, bins) or (batch, anchors, 4 * bins). Received: shape "
+        f"{shape}. A head that gives four numbers is compared with GIoU or FeatureImitation."
+    )

@@ -1,0 +1,87 @@
+"""Maps seen as lists of positions, with weights: what losses over space have in common.
+
+A mask acts as repetition: a position of weight 2 counts like two, one of weight 0 is not there.
+"""
+
+from keras import ops
+
+from keras_hkd.replicas import expand_to_rank
+
+
+def flatten(features):
+    """A map as a list of positions.
+
+    Args:
+        features: tensor (batch, ..., channels) of at least three axes.
+
+    Returns:
+        (batch, positions, channels).
+
+    Example:
+
+    >>> tuple(flatten(ops.zeros((2, 4, 5, 3))).shape)
+    (2, 20, 3)
+    """
+    shape = ops.shape(features)
+    positions = 1
+    for size in shape[1:-1]:
+        positions *= size
+    return ops.reshape(features, (shape[0], positions, shape[-1]))
+
+
+def flat_weights(mask, features):
+    """A mask on leading axes as weights of all positions.
+
+    Args:
+        mask: weights on the leading axes of `features`, without its channels; `None` for ones.
+        features: tensor (batch, ..., channels) of at least three axes.
+
+    Returns:
+        float32 (batch, positions).
+
+    Example:
+
+    >>> [float(x) for x in flat_weights(ops.array([0.0, 1.0]), ops.zeros((2, 2, 3)))[1]]
+    [1.0, 1.0]
+    """
+    ones = ops.ones_like(features[..., :1])
+    weights = ones if mask is None else ones * expand_to_rank(mask, features.ndim)
+    return flatten(weights)[..., 0]
+
+
+def log_softmax(logits, weights):
+    """Logarithm of the softmax over positions of which each counts by its weight.
+
+    Args:
+        logits: (batch, positions, channels).
+        weights: (batch, positions).
+
+    Returns:
+        (batch, positions, channels); far below any logarithm of a float32 where the weight is 0.
+
+    Example:
+
+    >>> values = log_softmax(ops.zeros((1, 3, 1)), ops.array([[1.0, 1.0, 0.0]]))
+    >>> round(float(ops.exp(values[0, 0, 0])), 4), float(ops.exp(values[0, 2, 0]))
+    (0.5, 0.0)
+    """
+    present = weights > 0
+    offsets = ops.where(present, ops.log(ops.where(present, weights, 1.0)), -1e30)
+    return ops.log_softmax(logits + offsets[..., None], axis=1)
+
+
+def image_weights(weights):
+    """How much each image counts: the largest weight of its positions.
+
+    Args:
+        weights: (batch, positions).
+
+    Returns:
+        (batch,).
+
+    Example:
+
+    >>> float(image_weights(ops.array([[0.0, 1.0]]))[0])
+    1.0
+    """
+    return ops.max(weights, axis=1, initial=0.0)

@@ -1,0 +1,81 @@
+"""QualityFocalDistillation: the teacher's scores as soft labels of a focal loss (QFL)."""
+
+import keras
+from keras import ops
+
+from keras_hkd.losses import bernoulli
+from keras_hkd.losses.arguments import check_shape
+from keras_hkd.losses.checks import in_range
+from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.replicas import expand_to_rank, global_ratio
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class QualityFocalDistillation(DistillationLoss):
+    """An anchor counts by how far the student's score is from the teacher's.
+
+    With q = sigmoid(teacher), p = sigmoid(student),
+
+        loss = sum |p - q|^beta BCE(p, q) / N
+
+    over anchors and classes of the whole batch. N is the number of `positives` where they are
+    given, as published; otherwise the sum over anchors of the teacher's best score; at least 1
+    either way. 0 where the logits are equal; its gradient is 0 there, a kink at beta 1. This is the
+    class loss of CrossKD, and on the student's own predictions the cheap baseline of that paper.
+
+    The call takes `teacher` and `student`, logits (batch, ..., classes) of one shape; `positives`,
+    optional, booleans (batch, ...) of the anchors that stand for objects; and `mask`, weights on
+    the leading axes, 0 for ignored anchors.
+
+    Args:
+        beta: at least 1, how sharply agreement is weighed down.
+
+    Raises:
+        ValueError: `beta` below 1, or positives of another shape.
+
+    Example:
+
+    >>> loss = QualityFocalDistillation()
+    >>> round(float(loss(ops.array([[50.0]]), ops.array([[0.0]]))), 4)  # 0.5 * log(2) / 1
+    0.3466
+
+    Reference:
+        Wang et al., "CrossKD: Cross-Head Knowledge Distillation for Object Detection", CVPR 2024,
+        https://arxiv.org/abs/2306.11369; Li et al., "Generalized Focal Loss", NeurIPS 2020.
+    """
+
+    uses = ("positives",)
+    min_rank = 2
+
+    def __init__(self, *, beta=1.0):
+        self.beta = in_range("beta", beta, low=1.0)
+
+    def compute(self, teacher, student, mask, positives=None):
+        """Sum of the weighted cross entropies over N.
+
+        Args:
+            teacher: float32 logits without gradient, (batch, ..., classes).
+            student: float32 logits of the same shape.
+            mask: float32 weights on leading axes, or `None`.
+            positives: booleans (batch, ...), or `None`.
+
+        Returns:
+            A float32 scalar.
+        """
+        scores = ops.sigmoid(teacher)
+        distance = ops.abs(ops.sigmoid(student) - scores)
+        # Without a power at beta 1, the slope of |x| at 0 is 0.
+        weight = distance if self.beta == 1 else ops.power(distance, self.beta)
+        terms = weight * bernoulli.cross_entropy(teacher, student)
+        if mask is not None:
+            weights = expand_to_rank(mask, student.ndim)
+            terms, scores = terms * weights, scores * weights
+        if positives is None:
+            count = ops.max(scores, axis=-1, initial=0.0)
+        else:
+            count = ops.cast(ops.convert_to_tensor(positives), "float32")
+            check_shape("positives", count, tuple(student.shape[:-1]))
+        return global_ratio(ops.sum(terms), ops.sum(count), minimum=1.0)
+
+    def get_config(self):
+        return {"beta": self.beta}

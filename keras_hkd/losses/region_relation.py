@@ -1,0 +1,86 @@
+"""RegionRelation: how regions of one image differ from each other (GID's relation term)."""
+
+import keras
+from keras import ops
+
+from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.replicas import weighted_mean
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class RegionRelation(DistillationLoss):
+    """What the teacher finds alike the student shall find alike: no width has to agree.
+
+    With `d_ij` the Euclidean distance between the features of regions i and j of one image, and
+    `m` the mean of these distances over the image's pairs,
+
+        loss = mean over images and pairs i != j of | d_ij^T / m^T - d_ij^S / m^S |
+
+    It does not change when all features are scaled, shifted or rotated. 0, with zero gradient,
+    where they are equal. An image with fewer than two regions says nothing, nor does one whose
+    regions are all alike. Published weight of the term: 40.
+
+    The call takes `teacher` and `student`, tensors (batch, regions, ..., channels), and `mask`,
+    weights (batch, regions) of which those above 0 are regions. Only channels may differ.
+
+    Example:
+
+    >>> regions = keras.random.normal((2, 5, 7, 7, 3), seed=0)
+    >>> bool(RegionRelation()(regions, 3 * regions + 1) < 1e-5)
+    True
+
+    Reference:
+        Dai et al., "General Instance Distillation for Object Detection", CVPR 2021,
+        https://arxiv.org/abs/2103.02340
+    """
+
+    min_rank = 3
+    masks_channels = False
+    needs_equal_channels = False
+
+    def compute(self, teacher, student, mask):
+        """Mean absolute difference of the normalised distances.
+
+        Args:
+            teacher: float32 tensor without gradient, (batch, regions, ..., channels).
+            student: float32 tensor, (batch, regions, ..., channels).
+            mask: float32 weights (batch, regions) or (batch,), or `None`.
+
+        Returns:
+            A float32 scalar.
+
+        Raises:
+            ValueError: a mask of more axes.
+        """
+        present = ops.ones_like(ops.reshape(student, (*ops.shape(student)[:2], -1))[..., 0])
+        if mask is not None:
+            if mask.ndim > 2:
+                raise ValueError(
+                    "RegionRelation compares whole regions: the mask must be (batch, regions). "
+                    f"Received: mask of shape {tuple(mask.shape)}."
+                )
+            mask = mask if mask.ndim == 2 else mask[:, None]
+            present = present * ops.cast(mask > 0, "float32")
+        pairs = present[:, :, None] * present[:, None, :]
+        pairs = pairs * (1.0 - ops.eye(ops.shape(pairs)[1], dtype="float32"))
+        teacher, student = _distances(teacher, present, pairs), _distances(student, present, pairs)
+        return weighted_mean(ops.abs(student - teacher), pairs)
+
+
+def _distances(features, present, pairs):
+    """Distances of all pairs of an image, over their mean: (batch, regions, regions)."""
+    shape = ops.shape(features)
+    vectors = ops.reshape(features, (shape[0], shape[1], -1))
+    # Distances do not change, and their squares lose fewer digits near the origin.
+    share = present / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1.0)
+    vectors = (vectors - ops.sum(vectors * share[..., None], axis=1, keepdims=True)) * present[
+        ..., None
+    ]
+    squares = ops.sum(ops.square(vectors), axis=-1)
+    products = ops.matmul(vectors, ops.transpose(vectors, (0, 2, 1)))
+    squares = squares[:, :, None] + squares[:, None, :] - 2.0 * products
+    apart = (squares > 1e-12) & (pairs > 0)
+    distances = ops.where(apart, ops.sqrt(ops.where(apart, squares, 1.0)), 0.0)
+    count = ops.maximum(ops.sum(pairs, axis=(1, 2), keepdims=True), 1.0)
+    mean = ops.sum(distances, axis=(1, 2), keepdims=True) / count
+    return distances / ops.where(mean > 0, mean, 1.0)

@@ -1,0 +1,73 @@
+"""TeacherBoundedRegression: boxes are pushed only as long as the teacher's are better."""
+
+import keras
+from keras import ops
+
+from keras_hkd.losses.arguments import check_shape
+from keras_hkd.losses.checks import in_range
+from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.replicas import weighted_mean
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class TeacherBoundedRegression(DistillationLoss):
+    """A teacher's box may be wrong in any direction: take it as a bound, not as a target.
+
+    With y the labelled box, per box `e_S = |S - y|^2`, `e_T = |T - y|^2` and
+
+        loss = mean over boxes of ( e_S if e_S + margin > e_T else 0 )
+
+    It comes on top of the student's own box loss. 0, with zero gradient, where the student is
+    better than the teacher by the margin, and at a copy for margin 0.
+
+    The call takes `teacher` and `student`, box outputs (batch, ..., 4) of one shape; `targets` of
+    that shape, what these outputs should have been; and `mask`, weights on the leading axes
+    without the coordinates, 0 where there is no target.
+
+    Args:
+        margin: at least 0, in the square of the outputs' unit.
+
+    Raises:
+        ValueError: a negative margin, or targets of another shape.
+        TypeError: no `targets`.
+
+    Example:
+
+    >>> loss, target = TeacherBoundedRegression(), ops.zeros((1, 1, 4))
+    >>> float(loss(target + 1, target + 2, targets=target))  # the teacher is better
+    16.0
+    >>> float(loss(target + 2, target + 1, targets=target))
+    0.0
+
+    Reference:
+        Chen et al., "Learning Efficient Object Detection Models with Knowledge Distillation",
+        NeurIPS 2017.
+    """
+
+    needs = ("targets",)
+    min_rank = 2
+    masks_channels = False
+
+    def __init__(self, *, margin=0.0):
+        self.margin = in_range("margin", margin)
+
+    def compute(self, teacher, student, mask, targets):
+        """Mean of the squared errors that the teacher undercuts.
+
+        Args:
+            teacher: float32 tensor without gradient, (batch, ..., 4).
+            student: float32 tensor of the same shape.
+            mask: float32 weights on leading axes, or `None`.
+            targets: tensor of the same shape.
+
+        Returns:
+            A float32 scalar.
+        """
+        targets = ops.stop_gradient(ops.cast(ops.convert_to_tensor(targets), "float32"))
+        check_shape("targets", targets, tuple(student.shape))
+        own = ops.sum(ops.square(student - targets), axis=-1)
+        bound = ops.sum(ops.square(teacher - targets), axis=-1)
+        return weighted_mean(ops.where(own + self.margin > bound, own, 0.0), mask)
+
+    def get_config(self):
+        return {"margin": self.margin}
