@@ -63,7 +63,9 @@ class NanoDet:
     def __init__(self, path):
         import onnxruntime
 
-        self.session = onnxruntime.InferenceSession(str(path))
+        quiet = onnxruntime.SessionOptions()
+        quiet.log_severity_level = 3  # the file lists its weights as inputs, a warning for each
+        self.session = onnxruntime.InferenceSession(str(path), quiet)
         self.cells, self.strides = _cells()
 
     def __call__(self, image):
