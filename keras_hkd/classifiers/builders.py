@@ -5,6 +5,7 @@ from functools import partial
 
 import keras
 
+from keras_hkd.classifiers.catalogue import CATALOGUE
 from keras_hkd.classifiers.classifier import Classifier
 from keras_hkd.learner import synchronize_batch_norm
 
@@ -50,28 +51,13 @@ def _with_head(images, features, num_classes):
     return keras.Model(images, keras.layers.Dense(num_classes, name="logits")(x), name="model")
 
 
-# name: (one line about it, model from number of classes and perhaps weights)
+# name: model from number of classes and perhaps weights
 TABLE = {
-    "cnn_micro": (
-        "smallest student, 0.03 M parameters, no pretrained backbone",
-        partial(_cnn, widths=(8, 12, 16, 24, 32)),
-    ),
-    "cnn_small": (
-        "compact student, 0.25 M parameters, no pretrained backbone",
-        partial(_cnn, widths=(16, 32, 48, 64, 96)),
-    ),
-    "cnn_large": (
-        "teacher for small images, 1.1 M parameters, no pretrained backbone",
-        partial(_cnn, widths=(32, 64, 96, 128, 208)),
-    ),
-    "mobilenet_v2_0.35": (
-        "compact student whose backbone a detector can take: MobileNetV2 0.35",
-        partial(_mobilenet_v2, alpha=0.35),
-    ),
-    "mobilenet_v2_1.0": (
-        "teacher on a CPU: MobileNetV2 1.0",
-        partial(_mobilenet_v2, alpha=1.0),
-    ),
+    "cnn_micro": partial(_cnn, widths=(8, 12, 16, 24, 32)),
+    "cnn_small": partial(_cnn, widths=(16, 32, 48, 64, 96)),
+    "cnn_large": partial(_cnn, widths=(32, 64, 96, 128, 208)),
+    "mobilenet_v2_0.35": partial(_mobilenet_v2, alpha=0.35),
+    "mobilenet_v2_1.0": partial(_mobilenet_v2, alpha=1.0),
 }
 
 
@@ -82,7 +68,7 @@ def names():
     >>> "cnn_micro" in names()
     True
     """
-    return {name: row[0] for name, row in TABLE.items()}
+    return dict(CATALOGUE)
 
 
 def build(
@@ -124,7 +110,7 @@ def build(
             f"No classifier is called {name!r}.{hint} Names: {', '.join(TABLE)}; "
             "a saved classifier is given by its .keras path."
         )
-    make = TABLE[name][1]
+    make = TABLE[name]
     if backbone_weights is not None and make.func is not _mobilenet_v2:
         raise ValueError(
             f"'{name}' has no MobileNetV2 backbone, so it takes no `backbone_weights`. "

@@ -1,4 +1,4 @@
-"""`keras-hkd distill`: a heavy detector, the teacher, trains a compact one, the student."""
+"""`keras-hkd distill`: a heavy model, the teacher, trains a compact one, the student."""
 
 import contextlib
 import dataclasses
@@ -10,13 +10,15 @@ import yaml
 
 from keras_hkd.cli import options, training_run
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
+from keras_hkd.cli.model_kinds import kind_of
 
 Teacher = Annotated[
     str | None,
     typer.Option(
         "--teacher",
         metavar="FILE_OR_NAME",
-        help="A trained detector, as .keras file. Of method mutual: the second student.",
+        help="A trained detector or classifier, as .keras file. Of method mutual: the second "
+        "student.",
         show_default=False,
     ),
 ]
@@ -25,7 +27,7 @@ Student = Annotated[
     typer.Option(
         "--student",
         metavar="FILE_OR_NAME",
-        help="The name of a compact detector, or a saved one (.keras) to go on from.",
+        help="The name of a compact detector or classifier, or a saved one (.keras) to go on from.",
     ),
 ]
 Method = Annotated[str, typer.Option("--method", help="How knowledge is transferred.")]
@@ -92,10 +94,12 @@ def command(
     json: options.Json = False,
     config: options.Config = None,
 ) -> None:
-    """Distil a heavy detector (the teacher) into a compact one (the student).
+    """Distil a heavy detector or classifier (the teacher) into a compact one (the student).
 
-    Writes student.keras (the bare student, without teacher), metrics.json, curves.png, gallery.png
-    and a checkpoint after every epoch to --out. A run that was killed goes on with --resume.
+    Writes student.keras (the bare student, without teacher), metrics.json, curves.png, for
+    detectors gallery.png, and a checkpoint after every epoch to --out. A run that was killed goes
+    on with --resume. Classifiers learn from a folder of images per class (--data PATH, or
+    PATH:train for PATH/train).
     """
     given = training_run.RunOptions(
         data=data,
@@ -127,16 +131,17 @@ def command(
         # Folders may move between sessions; what the images are is in the pseudo-labels' own file.
         names = [pathlib.PurePath(source).name for source in unlabelled]
         inputs.update(unlabelled=names, pseudo_label_score=pseudo_label_score)
+    kind = kind_of(student)
     run = training_run.run_folder(given, inputs)
-    results = training_run.finished_results(run, given)
+    results = training_run.finished_results(run, given, kind)
     if results is None:
         sources = _Sources(teacher, student, backbone_weights)
-        results = _distill(run, given, sources, unlabelled, pseudo_label_score, **how)
-    training_run.show(run, results, json)
+        results = _distill(run, kind, given, sources, unlabelled, pseudo_label_score, **how)
+    training_run.show(run, kind, results, json)
 
 
 class _Sources(NamedTuple):
-    """The detectors' names or files."""
+    """The models' names or files."""
 
     teacher: str | None
     student: str
@@ -200,24 +205,27 @@ def _check_inputs(method, teacher, unlabelled, pseudo_label_score) -> None:
         )
 
 
-def _distill(run, given, sources, unlabelled, score, method, method_options):
-    dataset, val = given.load_data()
-    settings = given.settings()
+def _distill(run, kind, given, sources, unlabelled, score, method, method_options):
+    dataset, val = given.load_data(kind)
+    settings = given.settings(kind)
     from keras_hkd import methods
     from keras_hkd.training import train_model, training_scope
 
     takes = methods.described(method)
     with training_scope(settings):
-        teacher, student = _make_pair(given, sources, dataset.class_names, settings.image_size)
+        class_names, size = dataset.class_names, settings.image_size
+        teacher, student = _make_pair(kind, given, sources, class_names, size)
         size = student.image_size
-        pair = (student,) if teacher is None else (teacher, student)
-        distiller = _distiller(methods.get(method), pair, method, method_options)
+        distiller, train_teacher = _distiller(method, teacher, student, method_options)
     if takes.teacher == "frozen" and not training_run.is_file(sources.teacher):
         training_run.remark(
             f"The teacher {sources.teacher!r} is given by name only: its weights are random and it "
             "knows nothing. Give the .keras file of a trained one."
         )
     settings = dataclasses.replace(settings, image_size=size)
+    if train_teacher is not None:
+        training_run.remark(f"First the teacher's branches are trained ({run.path / 'teacher'}).")
+        train_teacher(dataset, settings, run.path / "teacher", resume=given.resume)
     images = dataset
     if unlabelled:
         images = _label(run, given, teacher, dataset, unlabelled, score, size)
@@ -226,25 +234,25 @@ def _distill(run, given, sources, unlabelled, score, method, method_options):
     )
     run.save_model(distiller.student, "student.keras")
     other = distiller.teacher if teacher is None else teacher
-    detectors = {"peer" if takes.teacher == "peer" else "teacher": other}
-    if other is None:
-        detectors = {}
-    detectors["student"] = distiller.student
-    return training_run.conclude(run, detectors, history, settings, dataset, val)
+    models = {}
+    if other is not None:
+        models["peer" if takes.teacher == "peer" else "teacher"] = other.deployed
+    models["student"] = distiller.student
+    return training_run.conclude(run, kind, models, history, settings, dataset, val)
 
 
-def _make_pair(given, sources, class_names, size):
+def _make_pair(kind, given, sources, class_names, size):
     """The teacher, or None, and the student, at the size that they are to see."""
     teacher = None
     if sources.teacher is not None:
         # A seed of its own: a teacher equal to the student would have nothing to say.
-        teacher = training_run.make_detector(
-            sources.teacher, given, class_names, size, seed=given.seed + 1
+        teacher = training_run.make_model(
+            kind_of(sources.teacher), sources.teacher, given, class_names, size, seed=given.seed + 1
         )
         if given.image_size is None and training_run.is_file(sources.teacher):
             size = teacher.image_size
-    student = training_run.make_detector(
-        sources.student, given, class_names, size, backbone_weights=sources.backbone_weights
+    student = training_run.make_model(
+        kind, sources.student, given, class_names, size, backbone_weights=sources.backbone_weights
     )
     if given.image_size is not None:
         student.image_size = size
@@ -272,9 +280,14 @@ def _label(run, given, teacher, labelled, unlabelled, score, size):
     return dataset
 
 
-def _distiller(make, pair, method, method_options):
+def _distiller(method, teacher, student, method_options):
+    """The Distiller of a method, and what trains its teacher first, or None."""
+    from keras_hkd import methods
+
     try:
-        return make(*pair, **method_options)
+        teacher, train, options = methods.prepared(method, teacher, method_options)
+        pair = (student,) if teacher is None else (teacher, student)
+        return methods.get(method)(*pair, **options), train
     except (TypeError, ValueError) as error:
         if "keyword argument" not in str(error):  # as Python and Keras call them
             raise

@@ -1,4 +1,4 @@
-"""`keras-hkd evaluate`: measure a detector on labelled images."""
+"""`keras-hkd evaluate`: measure a detector or a classifier on labelled images."""
 
 import json as json_format
 import pathlib
@@ -11,10 +11,15 @@ from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import check_model_file, check_size_fits, load_model_file
+from keras_hkd.cli.model_kinds import kind_of
 
 ModelFile = Annotated[
     pathlib.Path,
-    typer.Argument(metavar="MODEL", help="A detector's .keras or .tflite.", show_default=False),
+    typer.Argument(
+        metavar="MODEL",
+        help="A detector's .keras or .tflite, or a classifier's .keras.",
+        show_default=False,
+    ),
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")]
 ProtocolName = Annotated[
@@ -47,34 +52,67 @@ def command(
     json: options.Json = False,
     config: options.Config = None,
 ) -> None:
-    """Measure a detector on labelled images.
+    """Measure a detector or a classifier on labelled images.
 
     COCO average precision (AP, AP50, AP75), recall (AR100) and the log-average miss rate MR2 by
     CityPersons' rule "reasonable", where everybody counts as wholly visible if the data does not
-    say. All are fractions in JSON.
+    say. Of a classifier, on a folder of images per class: accuracy, its mean over classes, and the
+    recall of each class. All are fractions in JSON.
     """
     size = parse_image_size(image_size)
-    dataset, detector = _load(model, data, format, on_bad_data)
+    kind, dataset, loaded = _load(model, data, format, on_bad_data)
+    if kind.name == "classifier":
+        _refuse_for_classifiers(protocol=protocol, save_detections=save_detections)
+        found = _measure_classifier(loaded, dataset, size, batch_size, cost)
+        _print(model.name, found, json)
+        return
+    detector = loaded
     check_size_fits(detector, size)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = _measure(detector, dataset, size, batch_size, protocol, cost, save_detections)
     _say_warnings(caught)
-    if json:
+    _print(model.name, found, json)
+
+
+def _print(name, found, as_json) -> None:
+    if as_json:
         print_json(found)
     else:
-        _print_table(model.name, found)
+        _print_table(name, found)
+
+
+def _refuse_for_classifiers(**options) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(
+                f"`--{name.replace('_', '-')}` is of detections, and a classifier makes none. "
+                f"Received: {value}"
+            )
+
+
+def _measure_classifier(classifier, dataset, size, batch_size, cost) -> dict:
+    from keras_hkd import evaluation
+
+    found = evaluation.evaluate_classifier(classifier, dataset, size, batch_size)
+    found["num_skipped"] = len(dataset.skipped)
+    if cost:
+        with messages().status("Measuring the cost"):
+            found.update(evaluation.measure_cost(classifier, size))
+    return found
 
 
 def _load(model, data, format, on_bad_data):
-    """The data first: reading it is quick, loading a detector takes seconds."""
+    """The data first: reading it is quick, loading a model takes seconds."""
     check_model_file(model)
-    from keras_hkd.data import load_dataset
-
-    dataset = load_dataset(data, format=format, on_bad_data=on_bad_data)
+    kind = kind_of(model)
+    dataset = kind.load_data(data, format=format, on_bad_data=on_bad_data)
     for record in dataset.skipped:
         messages().print("Skipped:", str(record), style="yellow", markup=False, soft_wrap=True)
-    return dataset, load_model_file(model)
+    if kind.name == "classifier":
+        with messages().status(f"Loading {model.name}"):
+            return kind, dataset, kind.load(model)
+    return kind, dataset, load_model_file(model)
 
 
 def _measure(detector, dataset, size, batch_size, protocol, cost, save_detections) -> dict:
@@ -116,8 +154,9 @@ def _print_table(name: str, found: dict) -> None:
     table.add_column("", justify="right")
     for key, value in found.items():
         if isinstance(value, dict):
-            for subset, miss_rate in value.items():
-                table.add_row(f"MR2 {key} {subset}", _shown("MR2", miss_rate))
+            of = "recall" if key == "recall" else f"MR2 {key}"
+            for part, fraction in value.items():
+                table.add_row(f"{of} {part}", _shown(of, fraction))
         elif key != "num_images" and not (key == "num_skipped" and not value):
             table.add_row(_LABELS.get(key, key), _shown(key, value))
     figures().print(table)

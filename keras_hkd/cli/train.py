@@ -1,4 +1,4 @@
-"""`keras-hkd train`: train a detector alone, or fine-tune a saved one."""
+"""`keras-hkd train`: train a detector or a classifier alone, or fine-tune a saved one."""
 
 import dataclasses
 from typing import Annotated
@@ -7,13 +7,16 @@ import typer
 
 from keras_hkd.cli import options, training_run
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
+from keras_hkd.cli.model_kinds import kind_of
 
 DetectorArgument = Annotated[
     str,
     typer.Option(
         "--detector",
+        "--classifier",
         metavar="FILE_OR_NAME",
-        help="A saved detector (.keras) to fine-tune, or the name of one to train from scratch.",
+        help="A saved detector or classifier (.keras) to fine-tune, or the name of one to train "
+        "from scratch.",
     ),
 ]
 
@@ -44,10 +47,11 @@ def command(
     json: options.Json = False,
     config: options.Config = None,
 ) -> None:
-    """Train a detector alone, or fine-tune a saved one.
+    """Train a detector or a classifier alone, or fine-tune a saved one.
 
-    Writes detector.keras, metrics.json, curves.png, gallery.png and a checkpoint after every epoch
-    to --out. A run that was killed goes on with --resume.
+    Writes detector.keras (with gallery.png) or classifier.keras, metrics.json, curves.png and a
+    checkpoint after every epoch to --out. A run that was killed goes on with --resume. Classifiers
+    learn from a folder of images per class (--data PATH, or PATH:train for PATH/train).
     """
     given = training_run.RunOptions(
         data=data,
@@ -72,20 +76,22 @@ def command(
         resume=resume,
         json=json,
     )
-    run = training_run.run_folder(given, {"command": "train", "detector": detector})
-    results = training_run.finished_results(run, given)
+    kind = kind_of(detector)
+    run = training_run.run_folder(given, {"command": "train", kind.name: detector})
+    results = training_run.finished_results(run, given, kind)
     if results is None:
-        results = _train(run, given, detector, backbone_weights)
-    training_run.show(run, results, json)
+        results = _train(run, kind, given, detector, backbone_weights)
+    training_run.show(run, kind, results, json)
 
 
-def _train(run, given, name_or_file, backbone_weights) -> dict:
-    dataset, val = given.load_data()
-    settings = given.settings()
+def _train(run, kind, given, name_or_file, backbone_weights) -> dict:
+    dataset, val = given.load_data(kind)
+    settings = given.settings(kind)
     from keras_hkd.training import train_model, training_scope
 
     with training_scope(settings):
-        detector = training_run.make_detector(
+        model = training_run.make_model(
+            kind,
             name_or_file,
             given,
             dataset.class_names,
@@ -93,16 +99,16 @@ def _train(run, given, name_or_file, backbone_weights) -> dict:
             backbone_weights=backbone_weights,
         )
     if given.image_size is None:
-        settings = dataclasses.replace(settings, image_size=detector.image_size)
-    detector.image_size = settings.image_size
+        settings = dataclasses.replace(settings, image_size=model.image_size)
+    model.image_size = settings.image_size
     history = train_model(
-        detector,
+        model,
         dataset,
         settings,
         run,
         validation=val,
         resume=given.resume,
-        title="detector",
+        title=kind.name,
     )
-    run.save_model(detector, "detector.keras")
-    return training_run.conclude(run, {"detector": detector}, history, settings, dataset, val)
+    run.save_model(model, f"{kind.name}.keras")
+    return training_run.conclude(run, kind, {kind.name: model}, history, settings, dataset, val)

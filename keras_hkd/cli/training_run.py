@@ -1,4 +1,4 @@
-"""What `train` and `distill` do alike: options, data, detectors by name or file, results."""
+"""What `train` and `distill` do alike: options, data, models by name or file, results."""
 
 import dataclasses
 import pathlib
@@ -54,13 +54,10 @@ BackboneWeights = Annotated[
     typer.Option(
         "--backbone-weights",
         metavar="FILE",
-        help="ImageNet weights for the MobileNetV2 backbone of a detector given by name.",
+        help="ImageNet weights for the MobileNetV2 backbone of a model given by name.",
         show_default=False,
     ),
 ]
-
-_SHOWN = ("parameters", "gflops", "AP", "AP50", "MR2", "latency_ms")
-DEFAULT_IMAGE_SIZE = (256, 256)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,8 +86,12 @@ class RunOptions:
     resume: bool
     json: bool
 
-    def settings(self):
-        """The `TrainingSettings` that these options ask for."""
+    def settings(self, kind):
+        """The `TrainingSettings` that these options ask for.
+
+        Args:
+            kind: `Detectors` or `Classifiers`, for the size of images where none is given.
+        """
         from keras_hkd.training import TrainingSettings
 
         validate_every = self.validate_every
@@ -104,7 +105,7 @@ class RunOptions:
             weight_decay=self.weight_decay,
             ema_momentum=self.ema_momentum or None,
             seed=self.seed,
-            image_size=self.image_size or DEFAULT_IMAGE_SIZE,
+            image_size=self.image_size or kind.default_image_size,
             augment=self.augment,
             deterministic=self.deterministic,
             mixed_precision=self.mixed_precision,
@@ -113,19 +114,18 @@ class RunOptions:
             validate_every=validate_every,
         )
 
-    def load_data(self):
-        """The training images, and those to measure on or None; what was skipped is reported."""
-        from keras_hkd.data import load_dataset
+    def load_data(self, kind):
+        """The training images, and those to measure on or None; what was skipped is reported.
 
-        datasets = []
-        for source in (self.data, self.val):
-            dataset = None
-            if source:
-                dataset = load_dataset(source, format=self.format, on_bad_data=self.on_bad_data)
-                for record in dataset.skipped:
-                    remark(f"Skipped: {record}")
-            datasets.append(dataset)
-        return datasets
+        Args:
+            kind: `Detectors` or `Classifiers`, which says what is read.
+        """
+        how = {"format": self.format, "on_bad_data": self.on_bad_data}
+        dataset = kind.load_data(self.data, **how)
+        val = kind.load_data(self.val, like=dataset, **how) if self.val else None
+        for record in [*dataset.skipped, *(() if val is None else val.skipped)]:
+            remark(f"Skipped: {record}")
+        return dataset, val
 
 
 def run_folder(options: RunOptions, inputs: dict):
@@ -133,7 +133,7 @@ def run_folder(options: RunOptions, inputs: dict):
 
     Args:
         options: for `out` and `resume`.
-        inputs: what is asked for beyond settings and data; detectors by name or file.
+        inputs: what is asked for beyond settings and data; models by name or file.
     """
     from keras_hkd.training import RunFolder
 
@@ -147,7 +147,7 @@ def run_folder(options: RunOptions, inputs: dict):
     return run
 
 
-def finished_results(run, options: RunOptions) -> dict | None:
+def finished_results(run, options: RunOptions, kind) -> dict | None:
     """The results of a run that ended before and is asked for again with `--resume`, or None.
 
     Raises:
@@ -158,8 +158,8 @@ def finished_results(run, options: RunOptions) -> dict | None:
     if not (options.resume and run.is_finished):
         return None
     recorded = run.read_json("run.json")["settings"]
-    asked = options.settings().decisive()
-    if options.image_size is None:  # what it came to depended on the detectors
+    asked = options.settings(kind).decisive()
+    if options.image_size is None:  # what it came to depended on the models
         asked["image_size"] = recorded["image_size"]
     require_same({"settings": recorded}, {"settings": asked}, run.path)
     remark(f"{run.path} holds this run, finished: nothing to do.")
@@ -167,7 +167,7 @@ def finished_results(run, options: RunOptions) -> dict | None:
 
 
 def is_file(name_or_file: str) -> bool:
-    """Whether a detector is given by its file and not by its name.
+    """Whether a model is given by its file and not by its name.
 
     Example:
         >>> is_file("runs/teacher.keras"), is_file("yolo_v8_micro")
@@ -177,7 +177,8 @@ def is_file(name_or_file: str) -> bool:
     return path.suffix == ".keras" or path.is_file()
 
 
-def make_detector(
+def make_model(
+    kind,
     name_or_file,
     options: RunOptions,
     class_names,
@@ -186,21 +187,22 @@ def make_detector(
     backbone_weights=None,
     seed=None,
 ):
-    """Load a saved detector, or build a named one with the run's seed.
+    """Load a saved detector or classifier, or build a named one with the run's seed.
 
     Args:
-        name_or_file: a `.keras` file, or one of `keras_hkd.detectors.names()`.
+        kind: `Detectors` or `Classifiers`.
+        name_or_file: a `.keras` file, or one of `names()` of `keras_hkd.detectors` or
+            `keras_hkd.classifiers`.
         options: for the seed and the strategy.
-        class_names: of the training images, for a named detector.
-        image_size: `(height, width)` in pixels for a named detector; a saved one has its own.
-        backbone_weights: for a named detector, or None.
-        seed: of a named detector; the run's by default.
+        class_names: of the training images, for a named model.
+        image_size: `(height, width)` in pixels for a named model; a saved one has its own.
+        backbone_weights: for a named model, or None.
+        seed: of a named model; the run's by default.
     """
-    from keras_hkd import detectors
     from keras_hkd.learner import synchronize_batch_norm
 
     if not is_file(name_or_file):
-        return detectors.build(
+        return kind.build(
             name_or_file,
             image_size=image_size,
             class_names=class_names,
@@ -210,20 +212,21 @@ def make_detector(
         )
     if backbone_weights is not None:
         raise ValueError(
-            f"`--backbone-weights` goes with a detector given by name; {name_or_file} has weights."
+            f"`--backbone-weights` goes with a model given by name; {name_or_file} has weights."
         )
-    detector = detectors.load_detector(name_or_file)
+    model = kind.load(name_or_file)
     if options.strategy is not None:
-        synchronize_batch_norm(detector)
-    return detector
+        synchronize_batch_norm(model)
+    return model
 
 
-def conclude(run, detectors, history, settings, dataset, val) -> dict:
-    """Measure, draw, and write `metrics.json`, `curves.png` and `gallery.png`.
+def conclude(run, kind, models, history, settings, dataset, val) -> dict:
+    """Measure, draw, and write `metrics.json`, `curves.png` and for detectors `gallery.png`.
 
     Args:
         run: the `RunFolder`.
-        detectors: name -> detector, in the order of the table.
+        kind: `Detectors` or `Classifiers`.
+        models: name -> model, in the order of the table.
         history: what `train_model` returned.
         settings: the run's `TrainingSettings`.
         dataset: the training images.
@@ -241,26 +244,18 @@ def conclude(run, detectors, history, settings, dataset, val) -> dict:
     results, found = {}, {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FewImagesWarning)
-        for name, detector in detectors.items():
-            results[name], found[name] = _measure(detector, measured_on, settings.image_size)
+        for name, model in models.items():
+            results[name], found[name] = kind.measure(model, measured_on, settings.image_size)
     for message in {str(w.message) for w in caught if issubclass(w.category, FewImagesWarning)}:
         remark(f"Warning: {message}")
     results["measured_on"] = "training images" if val is None else "val"
     results["num_images"] = len(measured_on)
-    last = list(detectors)[-1]
+    last = list(models)[-1]
     report.save_curves({last: history}, run.path / "curves.png", title=str(run.path.name))
-    report.save_dataset_gallery(measured_on, found, run.path / "gallery.png")
+    if kind.draws_gallery:
+        report.save_dataset_gallery(measured_on, found, run.path / "gallery.png")
     run.finish(results, training_seconds=sum(history["seconds"]))
     return run.read_json("metrics.json")
-
-
-def _measure(detector, dataset, image_size):
-    from keras_hkd import evaluation
-
-    results = evaluation.predict_dataset(detector, dataset, image_size)
-    scores = evaluation.score_predictions(dataset, results)
-    scores.pop("num_images")
-    return {**scores, **evaluation.measure_cost(detector, image_size)}, results
 
 
 def remark(text: str) -> None:
@@ -268,7 +263,7 @@ def remark(text: str) -> None:
     messages().print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
-def show(run, results: dict, as_json: bool) -> None:
+def show(run, kind, results: dict, as_json: bool) -> None:
     """Print the results: one JSON object, or a table and where the files are."""
     if as_json:
         print_json({**results, "out": str(run.path)})
@@ -277,5 +272,5 @@ def show(run, results: dict, as_json: bool) -> None:
 
     rows = {name: value for name, value in results.items() if isinstance(value, dict)}
     title = f"measured on {results['num_images']} images ({results['measured_on']})"
-    figures().print(report.rich_table(rows, _SHOWN, title))
+    figures().print(report.rich_table(rows, kind.shown, title))
     figures().print(f"Written to {run.path}", markup=False, highlight=False, soft_wrap=True)

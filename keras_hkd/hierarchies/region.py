@@ -42,6 +42,7 @@ class Region(Hierarchy):
     """
 
     default_name = "region"
+    learner_kinds = ("detector",)
 
     def __init__(
         self,

@@ -11,8 +11,13 @@ __getattr__, __dir__, __all__ = attach(
         "described": "registry",
         "get": "registry",
         "hkd": None,
+        "hsakd": None,
+        "hsakd_teacher": "hsakd",
+        "hssakd": None,
+        "kd": "logit_kd",
         "mean_teacher": "self_teaching",
         "mutual": "mutual_learning",
+        "prepared": "registry",
         "sad": "adl_sad",
     },
 )

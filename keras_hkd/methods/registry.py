@@ -15,17 +15,23 @@ class Method(NamedTuple):
         teacher: `"frozen"`, a trained model that stays as it is; `"peer"`, a second student that
             learns along; None for a method without.
         unlabelled: whether images without labels take part.
+        prepare: where the teacher needs a training of its own first, a function
+            `(teacher, **options)` of the module, options beginning with `teacher_`; see `prepared`.
     """
 
     module: str
     function: str
     teacher: str | None = "frozen"
     unlabelled: bool = False
+    prepare: str | None = None
 
 
 METHODS = {
     "adl": Method("keras_hkd.methods.adl_sad", "adl"),
     "hkd": Method("keras_hkd.methods.hkd", "hkd"),
+    "hsakd": Method("keras_hkd.methods.hsakd", "hsakd", prepare="prepared_teacher"),
+    "hssakd": Method("keras_hkd.methods.hssakd", "hssakd", teacher="peer"),
+    "kd": Method("keras_hkd.methods.logit_kd", "kd"),
     "mean_teacher": Method("keras_hkd.methods.self_teaching", "mean_teacher", teacher=None),
     "mutual": Method("keras_hkd.methods.mutual_learning", "mutual", teacher="peer"),
     "sad": Method("keras_hkd.methods.adl_sad", "sad", unlabelled=True),
@@ -63,3 +69,28 @@ def get(name):
     """
     method = described(name)
     return getattr(importlib.import_module(method.module), method.function)
+
+
+def prepared(name, teacher, options):
+    """The teacher that a method takes, made from one that it is given.
+
+    Args:
+        name: of the method.
+        teacher: a trained model, or None.
+        options: of the method, by name.
+
+    Returns:
+        The teacher; `train(dataset, settings, run_folder, resume=False)`, which has to be called
+        before the student learns, or None; and the options that are left for the method.
+
+    Example:
+    >>> prepared("hkd", None, {"top": 3})
+    (None, None, {'top': 3})
+    """
+    method = described(name)
+    if method.prepare is None or teacher is None:
+        return teacher, None, options
+    prepare = getattr(importlib.import_module(method.module), method.prepare)
+    own = {key: value for key, value in options.items() if key.startswith("teacher_")}
+    rest = {key: value for key, value in options.items() if key not in own}
+    return *prepare(teacher, **own), rest

@@ -1,0 +1,128 @@
+"""Detectors and classifiers: what `train`, `distill` and `evaluate` do otherwise with the two."""
+
+import json
+import pathlib
+import zipfile
+
+
+class Detectors:
+    """Finds people in images that are labelled with boxes."""
+
+    name = "detector"
+    default_image_size = (256, 256)
+    shown = ("parameters", "gflops", "AP", "AP50", "MR2", "latency_ms")
+    draws_gallery = True
+
+    def load_data(self, source, like=None, format=None, on_bad_data="raise"):
+        """The images of `--data` or `--val`; `like` are those that were loaded before."""
+        from keras_hkd.data import load_dataset
+
+        return load_dataset(source, format=format, on_bad_data=on_bad_data)
+
+    def build(self, name, **options):
+        """A named one with random weights."""
+        from keras_hkd import detectors
+
+        return detectors.build(name, **options)
+
+    def load(self, path):
+        """A saved one."""
+        from keras_hkd import detectors
+
+        return detectors.load_detector(path)
+
+    def measure(self, model, dataset, image_size):
+        """Scores, and the predictions that the gallery shows."""
+        from keras_hkd import evaluation
+
+        results = evaluation.predict_dataset(model, dataset, image_size)
+        scores = evaluation.score_predictions(dataset, results)
+        scores.pop("num_images")
+        return {**scores, **evaluation.measure_cost(model, image_size)}, results
+
+
+class Classifiers:
+    """Tells classes of whole images apart, in folders with one class each.
+
+    Args:
+        class_names: those of a saved classifier; None for the folders' own.
+    """
+
+    name = "classifier"
+    default_image_size = (64, 64)
+    shown = ("parameters", "gflops", "accuracy", "balanced_accuracy", "latency_ms")
+    draws_gallery = False
+
+    def __init__(self, class_names=None):
+        self.class_names = class_names
+
+    def load_data(self, source, like=None, format=None, on_bad_data="raise"):
+        """The images of `--data` or `--val`; `like` are those that were loaded before."""
+        if format is not None:
+            raise ValueError(
+                "`--format` is of boxes; a classifier's images lie in one folder per class. "
+                f"Received: --format {format}"
+            )
+        from keras_hkd.data import load_classification
+
+        names = self.class_names if like is None else like.class_names
+        return load_classification(source, class_names=names, on_bad_data=on_bad_data)
+
+    def build(self, name, **options):
+        """A named one with random weights."""
+        from keras_hkd import classifiers
+
+        return classifiers.build(name, **options)
+
+    def load(self, path):
+        """A saved one."""
+        from keras_hkd import classifiers
+
+        return classifiers.load_classifier(path)
+
+    def measure(self, model, dataset, image_size):
+        """Scores, and no predictions to show."""
+        from keras_hkd import evaluation
+
+        scores = evaluation.evaluate_classifier(model, dataset, image_size)
+        scores.pop("num_images")
+        return {**scores, **evaluation.measure_cost(model, image_size)}, None
+
+
+def kind_of(name_or_file) -> Detectors | Classifiers:
+    """The kind of a model that is given by its name or its file; nothing heavy is loaded for it.
+
+    Args:
+        name_or_file: a `.keras` or `.tflite` file, or a name. What is nothing of ours counts as a
+            detector, whose loading says what is wrong.
+
+    Example:
+        >>> kind_of("cnn_micro").name, kind_of("yolo_v8_micro").name
+        ('classifier', 'detector')
+    """
+    from keras_hkd.classifiers.catalogue import CATALOGUE
+
+    if str(name_or_file) in CATALOGUE:
+        return Classifiers()
+    path = pathlib.Path(name_or_file)
+    config = _saved_config(path) if path.is_file() else {}
+    if config.get("registered_name") == "keras_hkd>SelfSupervisedClassifier":
+        config = config["config"]["classifier"]  # a teacher with branches
+    if config.get("registered_name") == "keras_hkd>Classifier":
+        return Classifiers(config.get("config", {}).get("class_names"))
+    if config.get("class_name") in ("Functional", "Sequential") and _is_keras(config):
+        return Classifiers()
+    return Detectors()
+
+
+def _is_keras(config) -> bool:
+    return str(config.get("module")).partition(".")[0] == "keras"
+
+
+def _saved_config(path) -> dict:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError):
+        return {}
+    return config if isinstance(config, dict) else {}

@@ -1,0 +1,45 @@
+"""KD: the student gives each class the probability that the teacher gives it.
+
+Nothing is new here: it is the baseline that other methods are measured against.
+"""
+
+from keras_hkd.distillation.distiller import Distiller
+from keras_hkd.distillation.learners import as_learner
+from keras_hkd.methods.logit_term import logit_term
+
+
+def kd(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options):
+    """A Distiller with one term, the class logits.
+
+    `L = student_loss_weight * L_task + weight * L_logits`, for classifiers
+    `L_logits = t^2 KL(softmax(teacher / t) || softmax(student / t))`.
+
+    Args:
+        teacher: a trained classifier or detector, a functional model with logits among them.
+        student: one of the same kind, with the same classes (and anchors).
+        weight: a number or a schedule.
+        student_loss_weight: weight of the student's own loss.
+        **loss_options: of `LogitDistillation` for classifiers, such as `temperature`; of
+            `AdaptiveDistillation` for detectors.
+
+    Returns:
+        A `Distiller`, to be compiled and fitted.
+
+    Raises:
+        ValueError: models of different classes or kinds.
+
+    Example:
+    >>> from keras_hkd.classifiers import build
+    >>> kd(*(build(n, class_names="ab") for n in ("cnn_small", "cnn_micro"))).term_names
+    ('logits',)
+
+    Paper: Hinton et al., https://arxiv.org/abs/1503.02531.
+    """
+    student = as_learner(student)
+    return Distiller(
+        teacher,
+        student,
+        logit_term(student, **loss_options),
+        weight,
+        student_loss_weight=student_loss_weight,
+    )
