@@ -150,14 +150,14 @@ def moving_average(old, new, momentum):
     """
     value = ops.stop_gradient(ops.convert_to_tensor(new))
     if not keras.backend.is_float_dtype(old.dtype):
-        return ops.cast(value, old.dtype)
+        return ops.copy(ops.cast(value, old.dtype))
     share = ops.cast(momentum, old.dtype)
     return share * ops.convert_to_tensor(old) + (1.0 - share) * ops.cast(value, old.dtype)
 
 
 def _copy(learner):
-    """A second model of the same architecture and weights."""
+    """A second model of the same architecture and weights, in memory of its own."""
     copy = type(learner).from_config(learner.get_config())
     for variable, value in zip(copy.weights, learner.weights, strict=True):
-        variable.assign(value)
+        variable.assign(ops.copy(value))  # JAX would share the buffer, and a step frees it twice
     return copy
