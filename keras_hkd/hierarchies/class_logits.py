@@ -31,6 +31,7 @@ class ClassLogits(Hierarchy):
 
     default_name = "class_logits"
     learner_kinds = ("detector",)
+    gives = (*Hierarchy.gives, "labels", "positives")
 
     def __init__(self, loss, *, at="all", **kwargs):
         super().__init__(loss, **kwargs)
@@ -50,11 +51,26 @@ class ClassLogits(Hierarchy):
     def compute(self, step):
         assignment = step.assignment
         mask = assignment.positive if self.at == "positives" else ~assignment.ignored
-        return self.loss(
+        return self.compare(
+            "all",
+            step,
             step.teacher_outputs["class_logits"],
             step.student_outputs["class_logits"],
             mask=ops.cast(mask, "float32"),
         )
+
+    def given(self, step):
+        assignment = step.assignment
+
+        def labels():
+            classes = ops.cast(ops.argmax(assignment.target_scores, axis=-1), "int32")
+            return ops.where(assignment.positive, classes, -1)
+
+        return {
+            **super().given(step),
+            "labels": labels,
+            "positives": lambda: assignment.positive,
+        }
 
     def get_config(self):
         return {**super().get_config(), "at": self.at}

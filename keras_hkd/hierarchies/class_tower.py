@@ -55,7 +55,8 @@ class ClassTower(Hierarchy):
             ops.concatenate([_rows(outputs["class_tower"][level], 1) for level in levels], axis=1)
             for outputs in (step.teacher_outputs, step.student_outputs)
         )
-        return self.loss(teacher, self.project("all", student), mask=ops.cast(mask, "float32"))
+        student = self.project("all", student)
+        return self.compare("all", step, teacher, student, mask=ops.cast(mask, "float32"))
 
 
 def _rows(grid, num_trailing):

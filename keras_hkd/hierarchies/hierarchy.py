@@ -28,8 +28,11 @@ class Hierarchy(keras.layers.Layer):
                 f"{type(self).__name__} expects a loss that is called as loss(teacher, student), "
                 f"such as keras_hkd.losses.FeatureImitation(). Received: {loss!r}"
             )
+        _check_given(self, loss)
         self.loss = loss
         self.projections = {}
+        self.level_losses = {}
+        self.loss_layers = {}
 
     default_name = "hierarchy"
 
@@ -38,6 +41,9 @@ class Hierarchy(keras.layers.Layer):
 
     learner_kinds = ("detector", "classifier")
     """Kinds of models that are read here."""
+
+    gives = ("image_size", "training")
+    """What a loss may declare in its `needs` and `uses` and finds here."""
 
     @property
     def frozen_layers(self):
@@ -62,13 +68,42 @@ class Hierarchy(keras.layers.Layer):
         return features if layer is None else layer(features)
 
     def add_projection(self, key, teacher_channels, student_channels):
-        """Creates the projection of one level where the loss needs equal widths that differ."""
-        if not getattr(self.loss, "needs_equal_channels", True):
-            return
-        if teacher_channels != student_channels:
-            self.projections[key] = projection(
-                student_channels, teacher_channels, name=f"{self.name}_projection_{key.lower()}"
-            )
+        """Creates what one level learns: a projection, or the layers of a loss of its own.
+
+        A projection where the loss needs equal widths that differ; a fresh loss where losses learn.
+        """
+        if getattr(self.loss, "needs_equal_channels", True):
+            if teacher_channels != student_channels:
+                name = f"{self.name}_projection_{key.lower()}"
+                self.projections[key] = projection(student_channels, teacher_channels, name=name)
+            student_channels = teacher_channels
+        if hasattr(self.loss, "make_layers"):
+            self.level_losses[key] = self.loss.fresh()
+            self.level_losses[key].build(teacher_channels, student_channels)
+            for name, layer in self.level_losses[key].layers.items():
+                self.loss_layers[f"{key}_{name}"] = layer
+
+    def given(self, step):
+        """`{name: function}` of all that `gives` names, computed only where a loss asks."""
+        return {"image_size": lambda: step.image_size, "training": lambda: step.training}
+
+    def compare(self, key, step, teacher, student, mask=None):
+        """The loss of one level, with what it declares that it needs.
+
+        Args:
+            key: that `add_projection` was called with, if it was.
+            step: the `Step`.
+            teacher: the teacher's tensor.
+            student: the student's, projected.
+            mask: weights on the leading axes, or None.
+        """
+        loss = self.level_losses.get(key, self.loss)
+        asked = (*getattr(loss, "needs", ()), *getattr(loss, "uses", ()))
+        given = self.given(step)
+        context = {name: given[name]() for name in asked if name in given}
+        if mask is not None:
+            context["mask"] = mask
+        return loss(teacher, student, **context)
 
     def get_config(self):
         return {
@@ -82,6 +117,16 @@ class Hierarchy(keras.layers.Layer):
         if isinstance(config["loss"], dict):
             config["loss"] = keras.saving.deserialize_keras_object(config["loss"])
         return cls(**config)
+
+
+def _check_given(hierarchy, loss):
+    missing = [name for name in getattr(loss, "needs", ()) if name not in hierarchy.gives]
+    if missing:
+        raise ValueError(
+            f"{type(loss).__name__} needs {', '.join(missing)}, which {type(hierarchy).__name__} "
+            f"cannot give: it gives {', '.join(hierarchy.gives)}. Use the loss at another "
+            "hierarchy (docs/losses.md says where each belongs)."
+        )
 
 
 def common_levels(levels, teacher, student, hierarchy_name):

@@ -13,7 +13,8 @@ class Pyramid(Hierarchy):
     differ and the identity where they agree. The first of HKD's three taps.
 
     Args:
-        loss: how two maps `(batch, height, width, channels)` are compared.
+        loss: how two maps `(batch, height, width, channels)` are compared; it may need the
+            `boxes` of the labelled people, for instance `FocalGlobal` and `FineGrainedImitation`.
         levels: pyramid levels, such as `("P3", "P4")`; all common ones by default.
         level_weights: w_l, one number for each level; 1 by default. Pedestrians are small, so finer
             levels may deserve more.
@@ -32,6 +33,7 @@ class Pyramid(Hierarchy):
 
     default_name = "pyramid"
     learner_kinds = ("detector",)
+    gives = (*Hierarchy.gives, "boxes")
 
     def __init__(self, loss, *, levels=None, level_weights=None, **kwargs):
         super().__init__(loss, **kwargs)
@@ -60,8 +62,12 @@ class Pyramid(Hierarchy):
         total = 0.0
         for level, weight in zip(levels, weights, strict=True):
             student = self.project(level, step.student_outputs["pyramid"][level])
-            total += weight * self.loss(step.teacher_outputs["pyramid"][level], student)
+            teacher = step.teacher_outputs["pyramid"][level]
+            total += weight * self.compare(level, step, teacher, student)
         return total / len(levels)
+
+    def given(self, step):
+        return {**super().given(step), "boxes": lambda: step.labels["boxes"]}
 
     def get_config(self):
         return {

@@ -103,7 +103,7 @@ class Region(Hierarchy):
                 self.project(level, step.student_outputs["pyramid"][level]),
             )
             teacher, student = (roi_align(m, boxes, stride, self.output_size) for m in maps)
-            loss += share * self.loss(teacher, student, mask=here)
+            loss += share * self.compare(level, step, teacher, student, mask=here)
         return loss
 
     def level_of(self, boxes):
