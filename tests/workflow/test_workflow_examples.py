@@ -1,0 +1,45 @@
+"""Every example runs, from its own command line: `--smoke` does in a minute what it is about."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
+# Script -> rows of its metrics.json that only it has.
+SCRIPTS = {
+    "adl": {"student_adl"},
+    "mean_teacher": {"student_mean_teacher", "moving_average"},
+    "mutual": {"student_mutual", "peer"},
+    "sad": {"student_sad"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.own_process
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_smoke(name, tmp_path):
+    result = subprocess.run(
+        [sys.executable, str(EXAMPLES / f"{name}.py"), "--smoke", "--out", str(tmp_path / "out")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-4000:]
+    rows = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert SCRIPTS[name] <= set(rows)
+    assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_is_headed_by_its_command_time_and_figure(name):
+    text = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
+    assert f"    python examples/{name}.py" in text
+    assert re.search(r"^Time: .*\d", text, re.MULTILINE)
+    assert re.search(r"^Figure.*: ", text, re.MULTILINE)
