@@ -61,6 +61,46 @@ def sum_over_replicas(x):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, x)
 
 
+def gather_over_replicas(x):
+    """The rows of all replicas, one replica after the other: a batch as it was before the split.
+
+    Args:
+        x: tensor `(rows, ...)`, with as many rows on every replica. No gradient is promised.
+
+    Returns:
+        A tensor `(replicas * rows, ...)`, or `x` itself where there is only one replica.
+
+    Example:
+
+    >>> gather_over_replicas(ops.ones((2, 3))).shape[0]
+    2
+    """
+    context = _replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return x
+    return context.all_gather(ops.stop_gradient(x), axis=0)
+
+
+def replica_offset(x):
+    """Where this replica's rows begin in what `gather_over_replicas` gives: 0 on the first.
+
+    Args:
+        x: the tensor that is gathered.
+
+    Returns:
+        An int or a scalar int32 tensor.
+
+    Example:
+
+    >>> replica_offset(ops.ones((2, 3)))
+    0
+    """
+    context = _replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return 0
+    return ops.cast(context.replica_id_in_sync_group, "int32") * ops.shape(x)[0]
+
+
 def weighted_mean(values, weights=None):
     """Mean of the whole batch, as this replica's share of it.
 

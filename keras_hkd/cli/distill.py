@@ -216,6 +216,7 @@ def _distill(run, kind, given, sources, unlabelled, score, method, method_option
         class_names, size = dataset.class_names, settings.image_size
         teacher, student = _make_pair(kind, given, sources, class_names, size)
         size = student.image_size
+        method_options = {**_facts(run, dataset, settings, takes), **method_options}
         distiller, train_teacher = _distiller(method, teacher, student, method_options)
     if takes.teacher == "frozen" and not training_run.is_file(sources.teacher):
         training_run.remark(
@@ -257,6 +258,18 @@ def _make_pair(kind, given, sources, class_names, size):
     if given.image_size is not None:
         student.image_size = size
     return teacher, student
+
+
+def _facts(run, dataset, settings, takes):
+    """What the method asks to know of the run."""
+    from keras_hkd.data import steps_per_epoch
+
+    known = {
+        "num_steps": settings.epochs * steps_per_epoch(dataset, settings.batch_size),
+        "folder": run.path,
+        "seed": settings.seed,
+    }
+    return {name: known[name] for name in takes.facts}
 
 
 def _label(run, given, teacher, labelled, unlabelled, score, size):

@@ -11,6 +11,8 @@ __getattr__, __dir__, __all__ = attach(
         "Hierarchy": "hierarchy",
         "KerasLoss": "keras_loss",
         "Logits": "logits",
+        "NeighbourCells": "neighbour_cells",
+        "NeighbourClasses": "neighbour_classes",
         "Pyramid": "pyramid",
         "Region": "region",
         "Step": "step",

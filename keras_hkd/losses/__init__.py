@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = attach(
         "PearsonCorrelation": "pearson_correlation",
         "QualityFocalDistillation": "quality_focal_distillation",
         "RegionRelation": "region_relation",
+        "SoftLabelDivergence": "soft_label_divergence",
         "TeacherBoundedRegression": "teacher_bounded_regression",
     },
 )

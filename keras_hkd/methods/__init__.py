@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = attach(
         "kd": "logit_kd",
         "mean_teacher": "self_teaching",
         "mutual": "mutual_learning",
+        "osakd": None,
         "prepared": "registry",
         "sad": "adl_sad",
     },

@@ -17,6 +17,8 @@ class Method(NamedTuple):
         unlabelled: whether images without labels take part.
         prepare: where the teacher needs a training of its own first, a function
             `(teacher, **options)` of the module, options beginning with `teacher_`; see `prepared`.
+        facts: options of the function that a run gives unless its user does: `num_steps`, training
+            steps in all; `folder`, where the run keeps its files; `seed`.
     """
 
     module: str
@@ -24,6 +26,7 @@ class Method(NamedTuple):
     teacher: str | None = "frozen"
     unlabelled: bool = False
     prepare: str | None = None
+    facts: tuple[str, ...] = ()
 
 
 METHODS = {
@@ -34,6 +37,7 @@ METHODS = {
     "kd": Method("keras_hkd.methods.logit_kd", "kd"),
     "mean_teacher": Method("keras_hkd.methods.self_teaching", "mean_teacher", teacher=None),
     "mutual": Method("keras_hkd.methods.mutual_learning", "mutual", teacher="peer"),
+    "osakd": Method("keras_hkd.methods.osakd", "osakd", teacher=None, facts=("num_steps",)),
     "sad": Method("keras_hkd.methods.adl_sad", "sad", unlabelled=True),
 }
 

@@ -12,7 +12,8 @@ LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0], [0.0, 1.0, 0.0]], "float32
 
 
 def softmax(x):
-    return np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+    exponentials = np.exp(x - x.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
 
 
 def x_log(x, y):

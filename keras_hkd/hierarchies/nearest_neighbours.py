@@ -1,0 +1,78 @@
+"""Whose company a vector keeps: class frequencies among its nearest neighbours."""
+
+from keras import ops
+
+# Distances of more numbers than this are taken row by row, so that memory does not grow with both.
+_MOST_AT_ONCE = 2**25
+
+
+def neighbour_labels(vectors, references, classes, usable, num_classes, num_neighbours, most=None):
+    """Posterior of each vector's class by k nearest neighbours: `s_c = k_c / k`.
+
+    k-NN density estimation puts the ball of the k nearest references around a vector; with k_c of
+    them of class c, `p(y | c) P(c) / p(y) = k_c / k`, from which volume and counts cancel. Distance
+    is Euclidean. Of references at one distance those that stand first are nearer, so that the
+    result is a function of its arguments. Where fewer than k references can be used, all are.
+
+    Args:
+        vectors: float32 `(rows, width)`.
+        references: float32 `(references, width)`.
+        classes: `(references,)` whole numbers in [0, num_classes), anything where not usable.
+        usable: `(rows, references)` bool: which references may be whose neighbour.
+        num_classes: number of classes.
+        num_neighbours: k, an int or a scalar int32 tensor.
+        most: int, upper bound of a k that is a tensor.
+
+    Returns:
+        Soft labels float32 `(rows, num_classes)`, multiples of 1/k that sum to 1, and
+        `(rows,)` bool: rows that have a neighbour at all; others have zeros.
+
+    Example:
+
+    >>> points = ops.array([[0.0], [1.0], [2.0], [9.0]])
+    >>> others = ops.logical_not(ops.eye(4, dtype="bool"))
+    >>> labels, _ = neighbour_labels(points, points, ops.array([0, 0, 1, 1]), others, 2, 2)
+    >>> labels[0].numpy().tolist()
+    [0.5, 0.5]
+    """
+    count = references.shape[0]
+    most = num_neighbours if most is None else most
+    if count is not None:
+        most = min(most, count)
+    else:  # references enough for top_k, whatever the batch is
+        references = ops.pad(references, [[0, most], [0, 0]])
+        classes, usable = ops.pad(classes, [[0, most]]), ops.pad(usable, [[0, 0], [0, most]])
+    nearness = ops.where(usable, -squared_distances(vectors, references), -float("inf"))
+    _, places = ops.top_k(nearness, most)
+    available = ops.sum(ops.cast(usable, "int32"), axis=1)
+    taken = ops.minimum(available, ops.cast(num_neighbours, "int32"))
+    counts = ops.cast(ops.arange(most)[None] < taken[:, None], "float32")
+    of_class = ops.one_hot(ops.take(classes, places), num_classes, dtype="float32")
+    frequencies = ops.sum(of_class * counts[..., None], axis=1)
+    k = ops.cast(ops.maximum(taken, 1), "float32")
+    return frequencies / k[:, None], taken > 0
+
+
+def squared_distances(vectors, references):
+    """Squared Euclidean distances, by differences: equal vectors are at exactly 0.
+
+    Args:
+        vectors: float32 `(rows, width)`.
+        references: float32 `(references, width)`.
+
+    Returns:
+        float32 `(rows, references)`.
+
+    Example:
+
+    >>> squared_distances(ops.array([[3.0, 4.0]]), ops.zeros((1, 2))).numpy().tolist()
+    [[25.0]]
+    """
+
+    def from_one(vector):
+        return ops.sum(ops.square(vector - references), axis=-1)
+
+    rows, count, width = vectors.shape[0], references.shape[0], references.shape[1]
+    if (rows or 64) * (count or 64) * width > _MOST_AT_ONCE:
+        return ops.map(from_one, vectors)
+    return ops.sum(ops.square(vectors[:, None] - references[None]), axis=-1)
