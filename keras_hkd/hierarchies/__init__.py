@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = attach(
         "Boxes": "boxes",
         "ClassLogits": "class_logits",
         "ClassTower": "class_tower",
+        "CrossHead": "cross_head",
         "Hierarchy": "hierarchy",
         "KerasLoss": "keras_loss",
         "Logits": "logits",
@@ -15,6 +16,7 @@ __getattr__, __dir__, __all__ = attach(
         "NeighbourClasses": "neighbour_classes",
         "Pyramid": "pyramid",
         "Region": "region",
+        "Review": "review",
         "Step": "step",
     },
 )

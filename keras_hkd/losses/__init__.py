@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = attach(
         "FineGrainedImitation": "fine_grained_imitation",
         "FocalGlobal": "focal_global",
         "GIoU": "giou",
+        "HierarchicalContext": "hierarchical_context",
         "LearnableLoss": "learnable_loss",
         "LocalizationDistillation": "localization_distillation",
         "LogitDistillation": "logit_distillation",

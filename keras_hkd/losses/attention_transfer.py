@@ -1,12 +1,12 @@
 """AttentionTransfer: where features are strong, whatever their channels mean (AT)."""
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_hkd.losses import positions
 from keras_hkd.losses.checks import in_range
 from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.losses.pooling import adaptive_mean
 from keras_hkd.replicas import weighted_mean
 
 
@@ -83,17 +83,5 @@ class AttentionTransfer(DistillationLoss):
 def _at_smaller_size(*maps):
     if any(None in tuple(features.shape[1:3]) for features in maps):
         return maps
-    sizes = [min(features.shape[axis] for features in maps) for axis in (1, 2)]
-    return [_pool(_pool(features, 1, sizes[0]), 2, sizes[1]) for features in maps]
-
-
-def _pool(features, axis, size):
-    """Means of `size` bins along an axis; neighbours share a cell where they do not divide it."""
-    cells = features.shape[axis]
-    if cells == size:
-        return features
-    bins = np.zeros((size, cells), "float32")
-    for index in range(size):
-        start, stop = index * cells // size, -(-(index + 1) * cells // size)
-        bins[index, start:stop] = 1.0 / (stop - start)
-    return ops.moveaxis(ops.tensordot(ops.array(bins), features, axes=[[1], [axis]]), 0, axis)
+    size = [min(features.shape[axis] for features in maps) for axis in (1, 2)]
+    return [adaptive_mean(features, size) for features in maps]

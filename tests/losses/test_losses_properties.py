@@ -44,6 +44,7 @@ CASES = {
     "AttentionTransfer": Case(losses.AttentionTransfer(), MAP, width_free=True),
     "PearsonCorrelation": Case(losses.PearsonCorrelation(), MAP),
     "ChannelWiseDivergence": Case(losses.ChannelWiseDivergence(), MAP),
+    "HierarchicalContext": Case(losses.HierarchicalContext(sizes=(2, 1)), MAP),
     "FocalGlobal": Case(losses.FocalGlobal(), MAP),
     "FocalGlobal_plain": Case(losses.FocalGlobal(relation_weight=0.0), MAP),
     "MaskedGenerative": Case(

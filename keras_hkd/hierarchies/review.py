@@ -1,0 +1,164 @@
+"""Review hierarchy: the student's coarse levels help its fine ones (ReviewKD)."""
+
+import keras
+from keras import ops
+
+from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
+from keras_hkd.losses.hierarchical_context import HierarchicalContext
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class Review(Hierarchy):
+    """What a student knows at a coarse level reviews what the teacher knew at a finer one.
+
+    From the coarsest level to the finest, a `ReviewFusion` takes the student's map and what the
+    last one handed down, and gives a map of the teacher's width;
+
+    `L = sum_l loss(F_l^T, fused_l)`, the sum over levels as published, weight of the term 1.
+
+    Not 0 for a copy: the fusions have to learn. They are trained and checkpointed by the Distiller
+    and stay behind at export.
+
+    Args:
+        loss: how two maps are compared; `HierarchicalContext()` by default.
+        levels: pyramid levels, finest first; all common ones by default.
+        mid_channels: width inside the fusions; the published 256 is that of the teacher's pyramid,
+            so the teacher's width by default.
+        name: of the term.
+
+    Raises:
+        ValueError: when attached to a pair that lacks a level.
+
+    Example:
+    >>> Review().loss.sizes
+    (4, 2, 1)
+
+    Paper: https://arxiv.org/abs/2104.09044.
+    """
+
+    default_name = "review"
+    learner_kinds = ("detector",)
+    gives = (*Hierarchy.gives, "boxes")
+
+    def __init__(self, loss=None, *, levels=None, mid_channels=None, **kwargs):
+        super().__init__(HierarchicalContext() if loss is None else loss, **kwargs)
+        if mid_channels is not None and mid_channels < 1:
+            raise ValueError(f"`mid_channels` must be at least 1. Received: {mid_channels}")
+        self.levels = None if levels is None else tuple(levels)
+        self.mid_channels = mid_channels
+        self.fusions = {}
+
+    def check(self, teacher, student):
+        common_levels(self.levels, teacher, student, type(self).__name__)
+
+    def attach(self, teacher, student):
+        levels = common_levels(self.levels, teacher, student, type(self).__name__)
+        self.attached_levels = sorted(levels, key=lambda level: -int(level[1:]))
+        mid = self.mid_channels or teacher.channels(self.attached_levels[0])
+        for level in self.attached_levels:
+            self.fusions[level] = ReviewFusion(
+                mid, teacher.channels(level), dtype="float32", name=f"{self.name}_{level.lower()}"
+            )
+            coarser = None if level == self.attached_levels[0] else (None, None, None, mid)
+            self.fusions[level].build((None, None, None, student.channels(level)), coarser)
+        self.built = True
+
+    def compute(self, step):
+        total, coarser = 0.0, None
+        for level in self.attached_levels:
+            features = ops.cast(step.student_outputs["pyramid"][level], "float32")
+            fused, coarser = self.fusions[level](features, coarser, training=step.training)
+            total += self.compare(level, step, step.teacher_outputs["pyramid"][level], fused)
+        return total
+
+    def given(self, step):
+        return {**super().given(step), "boxes": lambda: step.labels["boxes"]}
+
+    def get_config(self):
+        return {**super().get_config(), "levels": self.levels, "mid_channels": self.mid_channels}
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class ReviewFusion(keras.layers.Layer):
+    """ReviewKD's attention-based fusion of one level with the coarser ones.
+
+    `x = norm(W1 F)`, and with something from coarser levels, `y` its nearest-neighbour enlargement,
+    `x <- a x + b y`, `(a, b) = sigmoid(W2 [x, y])` for each cell. Gives `norm(W3x3 x)` and hands on
+    `x`.
+
+    Args:
+        mid_channels: width inside.
+        channels: width of the result.
+        **kwargs: of `keras.layers.Layer`.
+
+    Example:
+    >>> fused, handed_on = ReviewFusion(4, 6)(keras.ops.ones((1, 8, 8, 3)))
+    >>> fused.shape[-1], handed_on.shape[-1]
+    (6, 4)
+    """
+
+    def __init__(self, mid_channels, channels, **kwargs):
+        super().__init__(**kwargs)
+        self.mid_channels = mid_channels
+        self.channels = channels
+
+    def build(self, input_shape, coarser_shape=None):
+        def convolution(filters, size, name, use_bias=False):
+            return keras.layers.Conv2D(
+                filters,
+                size,
+                padding="same",
+                use_bias=use_bias,
+                dtype=self.dtype_policy,
+                name=name,
+            )
+
+        def norm(name):
+            return keras.layers.BatchNormalization(
+                momentum=0.9, epsilon=1e-5, dtype=self.dtype_policy, name=name
+            )
+
+        inside = (None, None, None, self.mid_channels)
+        self.reduce, self.reduce_norm = convolution(self.mid_channels, 1, "reduce"), norm("norm_1")
+        self.expand, self.expand_norm = convolution(self.channels, 3, "expand"), norm("norm_2")
+        self.reduce.build(input_shape)
+        self.reduce_norm.build(inside)
+        self.expand.build(inside)
+        self.expand_norm.build((None, None, None, self.channels))
+        if coarser_shape is not None:
+            self.attention = convolution(2, 1, "attention", use_bias=True)
+            self.attention.build((None, None, None, 2 * self.mid_channels))
+        self.built = True
+
+    def call(self, features, coarser=None, training=False):
+        """Fuse one level.
+
+        Args:
+            features: `(batch, h, w, width of the student)`.
+            coarser: what the next coarser level handed on, or None.
+            training: whether batch statistics are used.
+
+        Returns:
+            `(batch, h, w, channels)` and `(batch, h, w, mid_channels)`.
+        """
+        x = self.reduce_norm(self.reduce(features), training=training)
+        if coarser is not None:
+            y = _enlarged(coarser, x.shape[1:3])
+            share = ops.sigmoid(self.attention(ops.concatenate([x, y], axis=-1)))
+            x = x * share[..., :1] + y * share[..., 1:]
+        return self.expand_norm(self.expand(x), training=training), x
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "mid_channels": self.mid_channels,
+            "channels": self.channels,
+        }
+
+
+def _enlarged(features, size):
+    """Nearest neighbour: cell i of n reads cell floor(i m / n) of m."""
+    for axis, cells in zip((1, 2), size, strict=True):
+        index = [i * features.shape[axis] // cells for i in range(cells)]
+        features = ops.take(features, ops.array(index, "int32"), axis=axis)
+    return features

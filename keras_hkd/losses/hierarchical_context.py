@@ -1,0 +1,86 @@
+"""HierarchicalContext: maps compared at several scales at once (ReviewKD's HCL)."""
+
+import keras
+from keras import ops
+
+from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.losses.pooling import adaptive_mean
+from keras_hkd.replicas import weighted_mean
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class HierarchicalContext(DistillationLoss):
+    """Details and the gist of a map are different knowledge: compare both.
+
+    With the mean squared difference of the maps, and of both maps average-pooled to s x s cells for
+    each size s smaller than the map's height,
+
+        loss = ( MSE + sum_k 2^-k MSE_(s_k) ) / ( 1 + sum_k 2^-k ),    k = 1, 2, ...
+
+    0, with zero gradient, at a copy.
+
+    The call takes `teacher` and `student`, maps (batch, h, w, channels) of one shape and of known
+    height and width, and `mask`, weights of images (batch,).
+
+    Args:
+        sizes: side in cells of the pooled maps, coarser and coarser.
+
+    Raises:
+        ValueError: a size below 1, or a mask of positions.
+
+    Example:
+
+    >>> loss = HierarchicalContext()
+    >>> float(loss(ops.zeros((1, 4, 4, 2)), ops.ones((1, 4, 4, 2))))
+    1.0
+
+    Reference:
+        Chen et al., "Distilling Knowledge via Knowledge Review", CVPR 2021,
+        https://arxiv.org/abs/2104.09044
+    """
+
+    min_rank = 4
+    masks_channels = False
+
+    def __init__(self, *, sizes=(4, 2, 1)):
+        self.sizes = tuple(int(size) for size in sizes)
+        if any(size < 1 for size in self.sizes):
+            raise ValueError(f"`sizes` must be whole numbers above 0. Received: {sizes}.")
+
+    def compute(self, teacher, student, mask):
+        """Weighted mean over scales of the mean squared differences.
+
+        Args:
+            teacher: float32 map without gradient, (batch, h, w, channels).
+            student: float32 map of the same shape.
+            mask: float32 weights (batch,), or `None`.
+
+        Returns:
+            A float32 scalar.
+
+        Raises:
+            ValueError: a mask of more axes, or a map of unknown size.
+        """
+        if mask is not None and mask.ndim > 1:
+            raise ValueError(
+                "HierarchicalContext pools whole maps, so a mask weighs images (batch,). "
+                f"Received: mask of shape {tuple(mask.shape)}."
+            )
+        height, width = student.shape[1:3]
+        if None in (height, width):
+            raise ValueError(
+                "HierarchicalContext needs maps of known height and width. "
+                f"Received: shape {tuple(student.shape)}. Fix the image size of the batches."
+            )
+        total, weights, weight = weighted_mean(ops.square(student - teacher), mask), 1.0, 1.0
+        for size in self.sizes:
+            if size >= height:
+                continue
+            weight /= 2.0
+            pooled = adaptive_mean(student - teacher, (size, min(size, width)))
+            total += weight * weighted_mean(ops.square(pooled), mask)
+            weights += weight
+        return total / weights
+
+    def get_config(self):
+        return {"sizes": self.sizes}

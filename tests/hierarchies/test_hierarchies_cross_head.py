@@ -1,0 +1,138 @@
+"""CrossHead on a real RetinaNet head: zero up to scale, gradients through the teacher."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_hkd.hierarchies import CrossHead
+from keras_hkd.hierarchies.step import Step
+from keras_hkd.losses import GIoU, QualityFocalDistillation
+
+SIZE = (64, 64)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    detectors = pytest.importorskip("keras_hkd.detectors")
+    teacher, student = (detectors.build("retinanet_micro", image_size=SIZE, seed=s) for s in (1, 2))
+    teacher.trainable = False
+    return teacher, student
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).uniform(0, 255, (2, *SIZE, 3)).astype("f4")
+
+
+@pytest.fixture
+def labels():
+    boxes = np.array([[[10, 10, 40, 60], [-1, -1, -1, -1]]] * 2, "f4")
+    return {"boxes": boxes, "classes": np.array([[0, -1]] * 2, "f4")}
+
+
+def step_of(teacher, student, images, labels):
+    outputs = student(images)
+    assignment = student.assign(outputs, labels, SIZE)
+    return Step(teacher, student, teacher(images), outputs, labels, assignment, SIZE)
+
+
+def attached(teacher, student, **options):
+    hierarchy = CrossHead(**options)
+    hierarchy.attach(teacher, student)
+    return hierarchy
+
+
+def cross_by_hand(step, name):
+    """The crossing level by level in NumPy, but for the teacher's own layers."""
+    heads = [getattr(detector.model, name) for detector in (step.teacher, step.student)]
+    found = []
+    for level in step.student.levels:
+        maps = []
+        for head, outputs in zip(heads, (step.teacher_outputs, step.student_outputs), strict=True):
+            x = outputs["pyramid"][level]
+            for layer in head.conv_layers[:-2]:
+                x = layer(x)
+            linear = type(head.conv_layers[-2]).from_config(
+                {**head.conv_layers[-2].get_config(), "activation": None, "name": "linear"}
+            )
+            linear.build(x.shape)
+            linear.set_weights(head.conv_layers[-2].get_weights())
+            maps.append(np.asarray(linear(x), "f8").reshape(-1, linear.filters))
+        wanted, x = maps
+        x = (x - x.mean(0)) / (x.std(0, ddof=1) + 1e-6) * wanted.std(0, ddof=1) + wanted.mean(0)
+        shape = outputs["pyramid"][level].shape
+        x = np.maximum(x, 0).reshape(*shape[:3], -1).astype("f4")
+        head = heads[0]
+        x = np.asarray(head.prediction_layer(head.conv_layers[-1](x)))
+        found.append(x.reshape(2, -1, 4 if name == "box_head" else 1))
+    return np.concatenate(found, axis=1)
+
+
+def test_value(pair, images, labels):
+    teacher, student = pair
+    step = step_of(teacher, student, images, labels)
+    assignment, outputs = step.assignment, step.teacher_outputs
+    classes = QualityFocalDistillation()(
+        outputs["class_logits"],
+        cross_by_hand(step, "classification_head"),
+        mask=~np.asarray(assignment.ignored),
+        positives=assignment.positive,
+    )
+    boxes = GIoU()(
+        teacher.decode_boxes(outputs["box_outputs"], SIZE),
+        teacher.decode_boxes(cross_by_hand(step, "box_head"), SIZE),
+        teacher_scores=1 / (1 + np.exp(-np.asarray(outputs["class_logits"])[..., 0])),
+        positives=assignment.positive,
+    )
+    value = float(attached(teacher, student).compute(step))
+    assert value == pytest.approx(float(classes) + float(boxes), rel=1e-3)
+    assert value > 0
+
+
+def test_scale_and_offset_of_the_students_channels_do_not_matter(pair, images, labels):
+    from keras_hkd.detectors import build
+
+    teacher, _ = pair
+    copy = build("retinanet_micro", image_size=SIZE, seed=3)
+    copy.set_weights(teacher.get_weights())
+    hierarchy = attached(teacher, copy)
+    step = step_of(teacher, copy, images, labels)
+    assert float(hierarchy.compute(step)) == pytest.approx(0.0, abs=1e-3)
+    layer = copy.model.classification_head.conv_layers[-2]
+    for variable in layer.trainable_variables[-2:] if hasattr(layer, "kernel") else ():
+        variable.assign(3 * variable)
+    assert float(hierarchy.compute(step)) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_gradient_passes_the_teacher_and_stays_out_of_it(pair, images, labels):
+    tf = pytest.importorskip("tensorflow")
+    teacher, student = pair
+    hierarchy = attached(teacher, student)
+    with tf.GradientTape() as tape:
+        tape.watch([v.value for v in teacher.variables])
+        value = hierarchy.compute(step_of(teacher, student, images, labels))
+    heads = [student.model.classification_head, student.model.box_head]
+    before = [v for head in heads for v in head.conv_layers[0].trainable_variables]
+    after = [v for head in heads for v in head.prediction_layer.trainable_variables]
+    slopes = tape.gradient(value, [v.value for v in (*before, *after)])
+    # A bias just before the standardisation would have none; the kernels of all but it have.
+    assert any(s is not None and np.abs(s.numpy()).max() > 0 for s in slopes[: len(before)])
+    assert all(
+        s is None for s in slopes[len(before) :]
+    )  # the student's own predictor is crossed out
+    assert hierarchy.variables == []  # the teacher's layers stay the teacher's
+
+
+def test_heads_without_a_shared_tower_are_refused(pair):
+    from keras_hkd.detectors import build
+
+    yolo = [build("yolo_v8_micro", image_size=SIZE, seed=seed) for seed in (1, 2)]
+    with pytest.raises(ValueError, match="at least two `conv_layers`.*without the crossing"):
+        attached(*yolo)
+
+
+def test_config_round_trip():
+    hierarchy = CrossHead(QualityFocalDistillation(beta=2.0), name="crossed")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(hierarchy))
+    assert again.name == "crossed" and again.loss.beta == 2.0
+    assert again.get_config() == hierarchy.get_config()
