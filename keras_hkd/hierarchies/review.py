@@ -60,6 +60,7 @@ class Review(Hierarchy):
                 mid, teacher.channels(level), dtype="float32", name=f"{self.name}_{level.lower()}"
             )
             coarser = None if level == self.attached_levels[0] else (None, None, None, mid)
+            self.add_projection(level, teacher.channels(level), teacher.channels(level))
             self.fusions[level].build((None, None, None, student.channels(level)), coarser)
         self.built = True
 
