@@ -29,7 +29,8 @@ def checked_detector(detector):
             "KERAS_BACKEND=tensorflow and load it again. Received: "
             f"KERAS_BACKEND={keras.backend.backend()}"
         )
-    return as_detector(getattr(detector, "student", detector))
+    detector = getattr(detector, "student", detector)
+    return as_detector(getattr(detector, "deployed", detector))
 
 
 def checked_image_size(image_size, detector) -> tuple[int, int]:

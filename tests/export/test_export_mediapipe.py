@@ -1,0 +1,163 @@
+"""MediaPipe Tasks opens our files and sees what we see."""
+
+import fcntl
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import keras_hkd
+from keras_hkd.boxes import pairwise_iou
+from keras_hkd.export import export_tflite
+from keras_hkd.export.tflite_metadata import ModelCard
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parents[1]
+STUDENT = ROOT / "benchmarks" / "weights" / "student_coco_person.keras"
+CARD = ModelCard("Demo teacher", "Finds drawn people.", "2", "The maintainers", "Apache-2.0")
+THRESHOLD = 0.2
+
+pytestmark = [pytest.mark.slow, pytest.mark.own_process]
+
+
+@pytest.fixture(scope="session")
+def mediapipe_python(request):
+    """Python of an environment with MediaPipe, built once and kept in pytest's cache."""
+    folder = pathlib.Path(request.config.cache.mkdir("mediapipe"))
+    python, stamp = folder / "venv" / "bin" / "python", folder / "installed.txt"
+    wanted = (HERE / "mediapipe_requirements.txt").read_text()
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one worker builds, the others wait
+        if not (stamp.exists() and stamp.read_text() == wanted and python.exists()):
+            subprocess.run([sys.executable, "-m", "venv", "--clear", folder / "venv"], check=True)
+            command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            command += ["--requirement", HERE / "mediapipe_requirements.txt"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+            if done.returncode:
+                pytest.skip(f"pip could not install MediaPipe: {done.stderr.strip()[-300:]}")
+            stamp.write_text(wanted)
+    done = subprocess.run([python, "-c", "import mediapipe"], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"MediaPipe does not import on this machine: {done.stderr.strip()[-300:]}")
+    return python
+
+
+@pytest.fixture(scope="session")
+def mediapipe_detects(mediapipe_python, tmp_path_factory):
+    """Function from a file and images to what MediaPipe finds, and reads of the file."""
+
+    def detect(path, images, score_threshold=THRESHOLD):
+        archive = tmp_path_factory.mktemp("images") / "images.npz"
+        np.savez(archive, *images)
+        command = [mediapipe_python, HERE / "mediapipe_client.py", path, archive]
+        done = subprocess.run(
+            [*map(str, command), str(score_threshold)], capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        found = json.loads(done.stdout.splitlines()[-1])
+        return found["detections"], found["metadata"]
+
+    return detect
+
+
+@pytest.fixture(scope="session")
+def scenes():
+    from keras_hkd.data.synthetic import synthetic_dataset
+
+    dataset = synthetic_dataset(20, (160, 160), seed=21)
+    return np.stack([dataset.load_image(i) for i in range(len(dataset))])
+
+
+@pytest.fixture(scope="session", params=[None, "int8"], ids=["float32", "int8"])
+def demo_file(request, tmp_path_factory, scenes):
+    """The demo's trained teacher as a file, float and int8."""
+    detector = keras_hkd.load_detector(ROOT / "examples" / "demo_teacher.keras")
+    path = tmp_path_factory.mktemp("demo") / f"{request.param}.tflite"
+    images = scenes if request.param == "int8" else None
+    return export_tflite(
+        detector, path, quantization=request.param, representative_images=images, card=CARD
+    ).path
+
+
+def found_again(ours, theirs, score_tolerance):
+    """For each of our detections whether MediaPipe has it: the place, the score, the name.
+
+    MediaPipe cuts corners and sizes down to whole pixels. Its kernels differ from LiteRT's by a
+    step of int8 here and there, which shifts a score by a hundredth or two.
+    """
+    again = []
+    for row, found in enumerate(theirs):
+        sure = ours["confidence"][row] > THRESHOLD + 2 * score_tolerance
+        rows = np.array([one[:5] for one in found], float).reshape(-1, 5)
+        rows[:, 2:4] += rows[:, :2]
+        overlaps = pairwise_iou(ours["boxes"][row][sure].astype(float), rows[:, :4])
+        scores = ours["confidence"][row][sure]
+        near = np.abs(scores[:, None] - rows[:, 4]) <= score_tolerance
+        again += ((overlaps > 0.7) & near).any(axis=1).tolist()
+        assert {one[5] for one in found} <= {"person"}
+    return again
+
+
+def assert_seen_alike(path, ours, theirs):
+    again = found_again(ours, theirs, 0.002 if "int8" not in path.name else 0.035)
+    assert len(again) >= 6
+    assert np.mean(again) >= (1.0 if "int8" not in path.name else 0.85)
+
+
+def test_drawn_scenes(demo_file, mediapipe_detects, scenes):
+    theirs, _ = mediapipe_detects(demo_file, scenes[:6])
+    ours = keras_hkd.TFLiteDetector(demo_file).predict(scenes[:6])
+    assert_seen_alike(demo_file, ours, theirs)
+
+
+def test_what_mediapipe_reads_of_the_file(demo_file, mediapipe_detects, scenes):
+    _, metadata = mediapipe_detects(demo_file, scenes[:1])
+    assert metadata == {
+        "card": ["Demo teacher", "2", "The maintainers", "Apache-2.0"],
+        "mean": [0.0],
+        "std": [1.0],
+        "color_space": 1,
+        "outputs": ["location", "category", "score", "number of detections"],
+        "box_order": [1, 0, 3, 2],
+        "threshold": pytest.approx(0.01),
+        "labels": ["labels.txt", 3],
+    }
+
+
+@pytest.mark.parametrize("quantization", [None, "int8"])
+def test_people_in_real_photographs(quantization, shared_dir, tmp_path, mediapipe_detects):
+    if not STUDENT.is_file():
+        pytest.skip(f"the trained student {STUDENT.relative_to(ROOT)} is not there")
+    from keras_hkd.data import load_dataset
+    from keras_hkd.data.letterbox import Letterbox
+
+    student = keras_hkd.load_detector(STUDENT)
+    size = student.image_size
+    source = shared_dir / "data" / "coco_person"
+    images = None
+    if quantization == "int8":
+        images = load_dataset(f"{source}:train").subset(64)
+    file = tmp_path / f"student_{quantization}.tflite"
+    export_tflite(student, file, quantization=quantization, representative_images=images)
+    photos, people = [], []
+    dataset = load_dataset(f"{source}:test")
+    for index, annotation in enumerate(dataset):
+        heights = annotation.boxes[:, 3] - annotation.boxes[:, 1]
+        large = (heights > 0.4 * annotation.height) & ~annotation.ignore
+        if large.any() and len(photos) < 20:
+            letterbox = Letterbox.fit((annotation.height, annotation.width), size)
+            photos.append(letterbox.resize(dataset.load_image(index)))
+            people.append(letterbox.apply(annotation.boxes[large]))
+    theirs, _ = mediapipe_detects(file, photos)
+    ours = keras_hkd.TFLiteDetector(file).predict(np.stack(photos))
+    hits = []
+    assert_seen_alike(file, ours, theirs)
+    for found, boxes in zip(theirs, people, strict=True):
+        seen = np.array([[x, y, x + w, y + h] for x, y, w, h, *_ in found], float).reshape(-1, 4)
+        overlaps = pairwise_iou(boxes, seen)
+        hits += (overlaps.max(axis=1, initial=0.0) > 0.5).tolist()
+    assert len(hits) >= 15
+    assert np.mean(hits) > 0.5
