@@ -7,10 +7,13 @@ __getattr__, __dir__, __all__ = attach(
     {
         "ClassAssignment": "classifier",
         "Classifier": "classifier",
+        "SelfSupervisedClassifier": "self_supervised",
         "as_classifier": "adaptation",
         "build": "builders",
+        "joint_labels": "rotations",
         "load_classifier": "adaptation",
         "names": "builders",
+        "rotate_four": "rotations",
         "save_backbone": "backbone_weights",
     },
 )

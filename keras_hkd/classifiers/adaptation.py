@@ -5,16 +5,17 @@ import pathlib
 import keras
 
 from keras_hkd.classifiers.classifier import Classifier
+from keras_hkd.learner import Learner
 
 
 def as_classifier(model, **options):
-    """A `Classifier` over a functional Keras model; a `Classifier` comes back as it is.
+    """A `Classifier` over a functional Keras model; one of ours comes back as it is.
 
     The layers are shared: training the result trains the model that was given.
 
     Args:
         model: a functional or built Sequential `keras.Model` that ends in the logits or the scores
-            of its classes, or a `Classifier`.
+            of its classes, or a `Classifier` or `SelfSupervisedClassifier`.
         **options: of the `Classifier`: `class_names`, `image_size`.
 
     Raises:
@@ -26,7 +27,9 @@ def as_classifier(model, **options):
     >>> as_classifier(model).class_names
     ('class_0', 'class_1', 'class_2', 'class_3')
     """
-    return model if isinstance(model, Classifier) else Classifier(model, **options)
+    if isinstance(model, Learner) and model.kind == "classifier":
+        return model
+    return Classifier(model, **options)
 
 
 def load_classifier(path):

@@ -1,0 +1,56 @@
+"""Four quarter turns of every image, and the labels that name class and turn at once."""
+
+from keras import ops
+
+NUM_ROTATIONS = 4
+
+
+def rotate_four(images):
+    """Every image turned by 0, 90, 180 and 270 degrees against the clock.
+
+    Args:
+        images: `(batch, side, side, channels)`.
+
+    Returns:
+        `(4 * batch, side, side, channels)`: the turns of an image stand together, upright first, so
+        that `[::4]` is the batch that was given.
+
+    Raises:
+        ValueError: images that are not square, which a quarter turn would give another shape.
+
+    Example:
+    >>> tuple(rotate_four(ops.zeros((2, 8, 8, 3))).shape)
+    (8, 8, 8, 3)
+    """
+    shape = tuple(images.shape)
+    if len(shape) != 4 or shape[1] != shape[2]:
+        raise ValueError(
+            "Quarter turns need square images (batch, side, side, channels): give a square "
+            f"`image_size`. Received: images of shape {shape}"
+        )
+    quarter = ops.transpose(images, (0, 2, 1, 3))  # mirrored at the diagonal
+    turned = [images, ops.flip(quarter, 1), ops.flip(images, (1, 2)), ops.flip(quarter, 2)]
+    return ops.reshape(ops.stack(turned, axis=1), (-1, *shape[1:]))
+
+
+def upright(rows):
+    """Of rows for all turns `(4 * batch, ...)` those of the upright images `(batch, ...)`."""
+    return rows[::NUM_ROTATIONS]
+
+
+def joint_labels(classes):
+    """The class and the turn of every rotated image as one number, `4 * class + turn`.
+
+    Args:
+        classes: `(batch,)` whole numbers, -1 where the class is not known.
+
+    Returns:
+        `(4 * batch,)` int32 in the order of `rotate_four`; -1 where the class is not known.
+
+    Example:
+    >>> joint_labels(ops.array([1, -1])).numpy().tolist()
+    [4, 5, 6, 7, -1, -1, -1, -1]
+    """
+    classes = ops.cast(classes, "int32")[:, None]
+    joint = NUM_ROTATIONS * classes + ops.arange(NUM_ROTATIONS, dtype="int32")[None]
+    return ops.reshape(ops.where(classes >= 0, joint, -1), (-1,))
