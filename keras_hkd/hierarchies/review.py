@@ -103,7 +103,7 @@ class ReviewFusion(keras.layers.Layer):
         self.mid_channels = mid_channels
         self.channels = channels
 
-    def build(self, input_shape, coarser_shape=None):
+    def build(self, features_shape, coarser_shape=None):
         def convolution(filters, size, name, use_bias=False):
             return keras.layers.Conv2D(
                 filters,
@@ -122,7 +122,7 @@ class ReviewFusion(keras.layers.Layer):
         inside = (None, None, None, self.mid_channels)
         self.reduce, self.reduce_norm = convolution(self.mid_channels, 1, "reduce"), norm("norm_1")
         self.expand, self.expand_norm = convolution(self.channels, 3, "expand"), norm("norm_2")
-        self.reduce.build(input_shape)
+        self.reduce.build(features_shape)
         self.reduce_norm.build(inside)
         self.expand.build(inside)
         self.expand_norm.build((None, None, None, self.channels))

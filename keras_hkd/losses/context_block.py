@@ -58,7 +58,7 @@ class ContextBlock(keras.layers.Layer):
             present = weights > 0
             scores += ops.where(present, ops.log(ops.where(present, weights, 1.0)), -1e30)
         height, width = ops.shape(features)[1:3]
-        shares = ops.softmax(ops.reshape(scores, (-1, height * width)), axis=-1)
+        shares = ops.exp(ops.log_softmax(ops.reshape(scores, (-1, height * width)), axis=-1))
         shares = ops.reshape(shares, (-1, height, width, 1))
         context = ops.sum(shares * features, axis=(1, 2), keepdims=True)
         return features + self.expand(ops.relu(self.norm(self.squeeze(context))))
