@@ -33,6 +33,7 @@ _SYNTHETIC_DEFAULTS = {
     "width": 256,
     "person_height_percent": 27,
     "crowd_percent": 30,
+    "things_percent": 100,
 }
 
 
@@ -57,7 +58,8 @@ def load_dataset(
             beside it, or the records' own); "synthetic:NAME?num_images=200&seed=1&height=256&
             width=256&person_height_percent=27&crowd_percent=30" for drawn scenes, each NAME and
             seed its own, the last two being the median adult's height in the image and the share
-            of scenes with a crowd; or a list of these, joined.
+            of scenes with a crowd ("things_percent=100" sets how cluttered they are); or a list of
+            these, joined.
         format: "citypersons", "coco", "voc", "pennfudan", "caltech" or "yolo"; None to look.
         class_names: the wanted classes; `ImageAnnotation.classes` indexes them.
         on_bad_data: "raise" at the first bad record, or "skip" to leave bad records out and list
@@ -224,7 +226,7 @@ def _class_index(records: Records, class_names: tuple[str, ...], path: Path) -> 
 
 
 def _synthetic(source: str, class_names: tuple[str, ...]) -> Dataset:
-    from keras_hkd.data.synthetic import synthetic_dataset
+    from keras_hkd.data.synthetic import MEAN_THINGS, synthetic_dataset
 
     if [canonical(name) for name in class_names] != ["person"]:
         raise ValueError(f"Drawn scenes hold the class person only, got class_names={class_names}.")
@@ -235,5 +237,6 @@ def _synthetic(source: str, class_names: tuple[str, ...]) -> Dataset:
         seed,
         person_height=options["person_height_percent"] / 100,
         crowd_chance=options["crowd_percent"] / 100,
+        mean_things=MEAN_THINGS * options["things_percent"] / 100,
     )
     return dataclasses.replace(dataset, class_names=class_names, source=source)

@@ -24,6 +24,9 @@ MEDIAN_PERSON_HEIGHT = 0.27
 CROWD_CHANCE = 0.3
 """Share of the scenes that hold a crowd."""
 
+MEAN_THINGS = 3.5
+"""Mean number of things in a scene that are no people: cars, trees, posts, statues."""
+
 _OVERSAMPLING = 2
 _MAX_KEPT_BYTES = 2**30
 
@@ -34,6 +37,7 @@ def draw_scene(
     image_id: int = 1,
     person_height: float = MEDIAN_PERSON_HEIGHT,
     crowd_chance: float = CROWD_CHANCE,
+    mean_things: float = MEAN_THINGS,
 ):
     """Draws one scene.
 
@@ -48,14 +52,15 @@ def draw_scene(
         person_height: median height of a single adult, as a fraction of the image's height. Crowds
             and things grow with it: a camera that stands nearer.
         crowd_chance: probability of a crowd in the scene.
+        mean_things: mean number of things that are no people; their number is Poisson's.
 
     Returns:
         uint8 `(height, width, 3)` RGB, and its `ImageAnnotation`. Ignored are crowds that nobody
         would label one by one, and people less than 15 % visible.
 
     Raises:
-        ValueError: the image is too small, `person_height` is outside (0, 1), or `crowd_chance` is
-            outside [0, 1].
+        ValueError: the image is too small, `person_height` is outside (0, 1), `crowd_chance` is
+            outside [0, 1], or `mean_things` is negative.
 
     Example:
         >>> image, annotation = draw_scene(7, (64, 96))
@@ -69,9 +74,12 @@ def draw_scene(
         raise ValueError(f"`person_height` must lie in (0, 1), got {person_height!r}.")
     if not 0 <= crowd_chance <= 1:
         raise ValueError(f"`crowd_chance` must lie in [0, 1], got {crowd_chance!r}.")
+    if not mean_things >= 0:
+        raise ValueError(f"`mean_things` must be at least 0, got {mean_things!r}.")
     rng = np.random.default_rng(seed)
     scene = _Scene(rng, (height, width))
-    actors = _cast(rng, width / height, person_height / MEDIAN_PERSON_HEIGHT, crowd_chance)
+    nearness = person_height / MEDIAN_PERSON_HEIGHT
+    actors = _cast(rng, width / height, nearness, crowd_chance, mean_things)
     for actor in sorted(actors, key=lambda actor: actor.depth):
         scene.place(actor)
     return _photograph(rng, scene.picture), scene.annotate(image_id)
@@ -87,6 +95,7 @@ class SyntheticDataset(Dataset):
         images: the pictures, or None where they are drawn anew each time.
         person_height: see `draw_scene`.
         crowd_chance: see `draw_scene`.
+        mean_things: see `draw_scene`.
     """
 
     seed: int = 0
@@ -94,6 +103,7 @@ class SyntheticDataset(Dataset):
     images: tuple[np.ndarray, ...] | None = None
     person_height: float = MEDIAN_PERSON_HEIGHT
     crowd_chance: float = CROWD_CHANCE
+    mean_things: float = MEAN_THINGS
 
     def load_image(self, index: int) -> np.ndarray:
         """Gives one picture: uint8 (height, width, 3) RGB.
@@ -104,7 +114,8 @@ class SyntheticDataset(Dataset):
         if self.images is not None:
             return self.images[index]
         seed = (self.seed, range(len(self))[index])
-        return draw_scene(seed, self.image_size, 1, self.person_height, self.crowd_chance)[0]
+        look = (self.person_height, self.crowd_chance, self.mean_things)
+        return draw_scene(seed, self.image_size, 1, *look)[0]
 
 
 def synthetic_dataset(
@@ -113,6 +124,7 @@ def synthetic_dataset(
     seed: int,
     person_height: float = MEDIAN_PERSON_HEIGHT,
     crowd_chance: float = CROWD_CHANCE,
+    mean_things: float = MEAN_THINGS,
 ) -> SyntheticDataset:
     """Draws a set of scenes; pictures up to 1 GiB together are kept in memory.
 
@@ -122,6 +134,7 @@ def synthetic_dataset(
         seed: whole number of at least 0. Sets of other seeds share no scene.
         person_height: see `draw_scene`.
         crowd_chance: see `draw_scene`.
+        mean_things: see `draw_scene`.
 
     Raises:
         ValueError: an argument is out of range.
@@ -138,13 +151,12 @@ def synthetic_dataset(
             f"num_images={num_images!r}, seed={seed!r}."
         )
     keep = num_images * height * width * 3 <= _MAX_KEPT_BYTES
+    look = (person_height, crowd_chance, mean_things)
     images, annotations = [], []
     with contextlib.ExitStack() as stack:
         advance = progress_steps(stack, num_images, "Drawing scenes")
         for index in range(num_images):
-            image, annotation = draw_scene(
-                (seed, index), (height, width), index + 1, person_height, crowd_chance
-            )
+            image, annotation = draw_scene((seed, index), (height, width), index + 1, *look)
             annotations.append(annotation)
             if keep:
                 images.append(image)
@@ -152,7 +164,7 @@ def synthetic_dataset(
     source = f"synthetic scenes of seed {seed}"
     fields = (tuple(annotations), ("person",), source, "synthetic", ())
     kept = tuple(images) if keep else None
-    return SyntheticDataset(*fields, seed, (height, width), kept, person_height, crowd_chance)
+    return SyntheticDataset(*fields, seed, (height, width), kept, *look)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,7 +260,11 @@ class _Scene:
 
 
 def _cast(
-    rng: np.random.Generator, aspect: float, nearness: float, crowd_chance: float
+    rng: np.random.Generator,
+    aspect: float,
+    nearness: float,
+    crowd_chance: float,
+    mean_things: float,
 ) -> list[_Actor]:
     """Draws who and what stands where: single people, groups, perhaps a crowd, and things."""
     actors: list[_Actor] = []
@@ -262,7 +278,7 @@ def _cast(
         actors.append(_Actor(x, height, height * rng.uniform(0.97, 1.03), True))
     if rng.random() < crowd_chance:
         actors += _crowd(rng, aspect, nearness)
-    for _ in range(rng.poisson(3.5)):
+    for _ in range(rng.poisson(mean_things)):
         height = min(_height(rng, nearness * 0.24), 0.6)
         actors.append(_Actor(rng.uniform(0, 1), height, height, False))
     return actors

@@ -116,7 +116,7 @@ def drawn(monkeypatch):
         return Dataset(images, ("person",), "drawn", "synthetic")
 
     module = types.ModuleType("keras_hkd.data.synthetic")
-    module.synthetic_dataset = synthetic_dataset
+    module.synthetic_dataset, module.MEAN_THINGS = synthetic_dataset, 3.5
     monkeypatch.setitem(sys.modules, "keras_hkd.data.synthetic", module)
     return calls
 
@@ -130,9 +130,10 @@ def test_synthetic_sources(drawn):
     load_dataset("synthetic:train?num_images=3&seed=2&height=64&width=96")
     load_dataset("synthetic:train")
     assert drawn[0][:2] == (3, (64, 96)) and drawn[4][:2] == (200, (256, 256))
-    assert drawn[0][2] == {"person_height": 0.27, "crowd_chance": 0.3}
-    load_dataset("synthetic:train?person_height_percent=40&crowd_percent=0")
-    assert drawn.pop()[2] == {"person_height": 0.4, "crowd_chance": 0.0}
+    assert drawn[0][2] == {"person_height": 0.27, "crowd_chance": 0.3, "mean_things": 3.5}
+    load_dataset("synthetic:train?person_height_percent=40&crowd_percent=0&things_percent=40")
+    nearer = {"person_height": 0.4, "crowd_chance": 0.0, "mean_things": 1.4}
+    assert drawn.pop()[2] == pytest.approx(nearer)
     seeds = [seed for *_, seed in drawn]
     assert seeds[0] == seeds[1] and len(set(seeds)) == 4
     assert all(0 <= seed < 2**31 for seed in seeds)

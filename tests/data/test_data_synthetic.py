@@ -193,7 +193,8 @@ def test_a_nearer_camera_and_no_crowds():
 
 
 @pytest.mark.parametrize(
-    "options", [{"person_height": 0.0}, {"person_height": 1.0}, {"crowd_chance": 1.1}]
+    "options",
+    [{"person_height": 0.0}, {"person_height": 1.0}, {"crowd_chance": 1.1}, {"mean_things": -1}],
 )
 def test_scenes_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
