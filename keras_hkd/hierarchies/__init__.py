@@ -6,8 +6,10 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Boxes": "boxes",
+        "Branches": "rotations",
         "ClassLogits": "class_logits",
         "ClassTower": "class_tower",
+        "CropRotations": "crop_rotations",
         "CrossHead": "cross_head",
         "Hierarchy": "hierarchy",
         "KerasLoss": "keras_loss",
@@ -17,6 +19,7 @@ __getattr__, __dir__, __all__ = attach(
         "Pyramid": "pyramid",
         "Region": "region",
         "Review": "review",
+        "RotatedLogits": "rotations",
         "Step": "step",
     },
 )

@@ -1,0 +1,107 @@
+"""What classifiers with branches say of images at four quarter turns: HSAKD's two terms."""
+
+import keras
+
+from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
+
+
+class _Rotated(Hierarchy):
+    """Shared by both terms: teacher and student see all turns, and know the same classes."""
+
+    learner_kinds = ("classifier",)
+
+    def check(self, teacher, student):
+        for role, model in (("teacher", teacher), ("student", student)):
+            if getattr(model, "branches", None) is None:
+                raise ValueError(
+                    f"{type(self).__name__} reads classifiers with auxiliary branches. Received: "
+                    f"a plain one as {role}, '{model.name}'. Make it a "
+                    "keras_hkd.classifiers.SelfSupervisedClassifier; keras_hkd.methods.hsakd does "
+                    "so for the student."
+                )
+        if teacher.class_names != student.class_names:
+            raise ValueError(
+                f"{type(self).__name__} needs teacher and student of the same classes in the same "
+                f"order. Received: teacher {teacher.class_names}, student {student.class_names}."
+            )
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class Branches(_Rotated):
+    """Compares the logits of class and rotation branch by branch, one to one.
+
+    `L_q = sum over stages l of loss(q_l^T, q_l^S)`, over all four turns of every image; with the
+    Kullback-Leibler divergence this is the strongest term of HSAKD.
+
+    Args:
+        loss: how logits `(4 * batch, 4 * classes)` are compared, such as
+            `keras_hkd.losses.LogitDistillation(temperature=3.0)`.
+        levels: stages to compare; by default those at which both have a branch.
+        name: of the term.
+
+    Raises:
+        ValueError: when attached to classifiers without branches, of different classes, or without
+            a common stage.
+
+    Example:
+    >>> from keras_hkd.losses import LogitDistillation
+    >>> Branches(LogitDistillation()).name
+    'branches'
+
+    Paper: https://arxiv.org/abs/2107.13715.
+    """
+
+    default_name = "branches"
+
+    def __init__(self, loss, *, levels=None, **kwargs):
+        super().__init__(loss, **kwargs)
+        self.levels = None if levels is None else tuple(levels)
+
+    def attach(self, teacher, student):
+        self.check(teacher, student)
+        self.attached_levels = common_levels(self.levels, teacher, student, type(self).__name__)
+        self.built = True
+
+    def compute(self, step):
+        teacher = step.teacher_outputs["branch_logits"]
+        student = step.student_outputs["branch_logits"]
+        return sum(
+            self.compare(level, step, teacher[level], student[level])
+            for level in self.attached_levels
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "levels": self.levels}
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class RotatedLogits(_Rotated):
+    """Compares the class logits of the classifiers themselves, over all four turns of every image.
+
+    `L_p = loss(p^T, p^S)`. Labels are of upright images only; the teacher has an opinion about the
+    turned ones too.
+
+    Args:
+        loss: how logits `(4 * batch, classes)` are compared.
+        name: of the term.
+
+    Raises:
+        ValueError: as `Branches`.
+
+    Example:
+    >>> from keras_hkd.losses import LogitDistillation
+    >>> RotatedLogits(LogitDistillation()).name
+    'rotated_logits'
+
+    Paper: https://arxiv.org/abs/2107.13715.
+    """
+
+    default_name = "rotated_logits"
+
+    def compute(self, step):
+        return self.compare(
+            "all",
+            step,
+            step.teacher_outputs["rotated_logits"],
+            step.student_outputs["rotated_logits"],
+        )
