@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo demo-teacher test lint doctest real benchmark-step install clean
+.PHONY: help demo demo-teacher test lint doctest real systems benchmark-step install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about ten minutes)"
@@ -19,6 +19,7 @@ help:
 	@echo "make lint            ruff, formatting, direction of imports"
 	@echo "make doctest         run the examples in the docstrings"
 	@echo "make real            the proof on photographs: hours, resumable, needs ../shared"
+	@echo "make systems         the six systems on photographs: hours, resumable, after make real"
 	@echo "make benchmark-step  time of a distillation step, as ratios"
 	@echo "make install         make $(VENV) and install the package in it"
 	@echo "make clean           remove $(VENV) and what builds leave behind"
@@ -54,6 +55,9 @@ doctest: $(INSTALLED)
 
 real: $(INSTALLED)
 	$(RUN) benchmarks/real_hkd.py
+
+systems: $(INSTALLED)
+	$(RUN) benchmarks/systems.py
 
 benchmark-step: $(INSTALLED)
 	$(RUN) benchmarks/step_time.py

@@ -1,0 +1,159 @@
+"""The six systems on photographs: `make systems`, about six hours on two cores, resumable.
+
+Every system is compared with the same student without it, same data and budget, three seeds:
+
+- detectors: a MobileNetV2 0.35 student on `coco_person` (train), alone and under HKD, ADL and SAD
+  (`coco_person_nc` with its labels set aside); the teacher is that of `real_hkd.py` which saw
+  `coco_person` alone. An epoch of SAD has twice the steps, so it gets half the epochs.
+- classifiers: a compact CNN on crops of objects that two public detectors agree on, and on crops of
+  people and background (`object_crops.py`), alone and under HSAKD, HSSAKD, LW-KD and OSAKD.
+- HSAKD as a backbone: MobileNetV2 0.35 distilled on the object crops, or trained on them alone,
+  then put into the detector, which is trained on `coco_person`.
+
+Every run is one `keras-hkd` command; see `proof_runs.py`. Figures: `results/systems.json` and
+`docs/systems.md`.
+"""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+
+from proof_runs import ROOT, SHARED, Runner, options, summary
+
+from keras_hkd.report import markdown_table
+from keras_hkd.training.atomic_write import replacing, write_json
+
+RESULTS = ROOT / "benchmarks" / "results"
+SEEDS = (0, 1, 2)
+DATA, WEIGHTS = SHARED / "data", SHARED / "weights"
+
+DETECTOR = "yolo_v8_mobilenet_v2_0.35"
+DETECTOR_WEIGHTS = WEIGHTS / "mobilenet_v2_0.35_96_notop.weights.h5"
+DETECTOR_BUDGET = {"image_size": 160, "batch_size": 16, "validate_every": 0}
+DETECTOR_EPOCHS = 24
+DETECTOR_SYSTEMS = {
+    "hkd": {"method_option": ("pyramid_weight=2", "region_weight=3", "logit_weight=30")},
+    "adl": {},
+    "sad": {"unlabelled": f"{DATA / 'coco_person_nc'}:train"},
+}
+
+CLASSIFIER, CLASSIFIER_TEACHER = "cnn_small", "mobilenet_v2_1.0"
+CLASSIFIER_TEACHER_WEIGHTS = WEIGHTS / "mobilenet_v2_1.0_224_notop.weights.h5"
+CLASSIFIER_BUDGET = {"image_size": 64, "batch_size": 32, "validate_every": 0, "epochs": 30}
+CLASSIFIER_SYSTEMS = ("hsakd", "hssakd", "lw_kd", "osakd")
+CROPS = ("objects", "person_background")
+
+BACKBONE = "mobilenet_v2_0.35"
+SHOWN = {"detectors": ("AP", "AP50", "MR2"), "classifiers": ("accuracy", "balanced_accuracy")}
+
+
+def main(runs):
+    """Runs what is not finished yet, and writes the table and the page."""
+    run = Runner(runs / "systems", RESULTS / "systems")
+    crops = runs / "crops"
+    program = [sys.executable, str(pathlib.Path(__file__).with_name("object_crops.py"))]
+    subprocess.run([*program, "--out", str(crops)], check=True)
+    for kind in CROPS:
+        classifiers(run, crops / kind, kind)
+    detectors(run, runs / "real" / "teacher_open" / "detector.keras")
+    backbones(run, crops / "objects")
+    write_results(run)
+
+
+def detectors(run, teacher):
+    """HKD, ADL and SAD against the detector alone."""
+    if not teacher.exists():
+        sys.exit(f"{teacher} is missing: run `make real` first, it trains the teacher.")
+    tests = {"coco_person": f"{DATA / 'coco_person'}:test"}
+    for seed in SEEDS:
+        run(f"detector_alone_{seed}", train_detector(seed, DETECTOR_WEIGHTS), tests)
+        for method, more in DETECTOR_SYSTEMS.items():
+            words = ["distill", *options(method=method, teacher=teacher, student=DETECTOR, **more)]
+            epochs = DETECTOR_EPOCHS // 2 if method == "sad" else DETECTOR_EPOCHS
+            words += detector_data(seed, DETECTOR_WEIGHTS, epochs)
+            run(f"detector_{method}_{seed}", words, tests)
+
+
+def train_detector(seed, weights):
+    """Words that train the detector alone from the weights of a backbone."""
+    words = ["train", *options(detector=DETECTOR)]
+    return [*words, *detector_data(seed, weights, DETECTOR_EPOCHS)]
+
+
+def detector_data(seed, weights, epochs):
+    """Words for the photographs and the budget."""
+    data = {"data": f"{DATA / 'coco_person'}:train", "val": f"{DATA / 'coco_person'}:val"}
+    more = {"backbone_weights": weights, "seed": seed, "epochs": epochs}
+    return options(**data, **more, **DETECTOR_BUDGET)
+
+
+def classifiers(run, crops, kind):
+    """HSAKD, HSSAKD, LW-KD and OSAKD against the classifier alone."""
+    tests = {"test": f"{crops}:test"}
+    words = ["train", *options(detector=CLASSIFIER_TEACHER, data=f"{crops}:train", seed=0)]
+    words += options(backbone_weights=CLASSIFIER_TEACHER_WEIGHTS, **CLASSIFIER_BUDGET)
+    teacher = run(f"{kind}_teacher", words, tests)
+    for seed in SEEDS:
+        common = options(data=f"{crops}:train", seed=seed, **CLASSIFIER_BUDGET)
+        words = ["train", *options(detector=CLASSIFIER), *common]
+        run(f"{kind}_alone_{seed}", words, tests)
+        for method in CLASSIFIER_SYSTEMS:
+            words = ["distill", *options(method=method, student=CLASSIFIER), *common]
+            words += options(teacher=teacher) if method == "hsakd" else []
+            words += options(teacher=CLASSIFIER) if method == "hssakd" else []
+            run(f"{kind}_{method}_{seed}", words, tests)
+
+
+def backbones(run, crops):
+    """The detector whose backbone HSAKD distilled, against one trained on the same crops alone."""
+    from keras_hkd.classifiers import load_classifier, save_backbone
+
+    teacher = run.runs / "objects_teacher" / "detector.keras"
+    crop_tests = {"test": f"{crops}:test"}
+    tests = {"coco_person": f"{DATA / 'coco_person'}:test"}
+    for seed in SEEDS:
+        common = options(data=f"{crops}:train", seed=seed, backbone_weights=DETECTOR_WEIGHTS)
+        common += options(**CLASSIFIER_BUDGET)
+        alone = ["train", *options(detector=BACKBONE), *common]
+        pair = options(method="hsakd", teacher=teacher, student=BACKBONE)
+        for name, words in (("alone", alone), ("hsakd", ["distill", *pair, *common])):
+            file = run(f"backbone_{name}_{seed}", words, crop_tests)
+            weights = file.with_name("backbone.weights.h5")
+            if file.exists() and not weights.exists():
+                save_backbone(load_classifier(file), weights)
+            run(f"detector_backbone_{name}_{seed}", train_detector(seed, weights), tests)
+
+
+def write_results(run):
+    """Gathers all runs: mean and standard deviation of each system, and its gain."""
+    found = run.results()
+    rows = {"detectors": {}, "classifiers": {}}
+    for name, result in found.items():
+        group = name.rpartition("_")[0] if name[-1].isdigit() else name
+        kind = "detectors" if name.startswith("detector") else "classifiers"
+        rows[kind].setdefault(group, []).extend(result["test"].values())
+    table = {
+        kind: {name: summary(scores) for name, scores in groups.items()}
+        for kind, groups in rows.items()
+    }
+    record = {"command": "make systems", "summary": table, "runs": found}
+    write_json(RESULTS / "systems.json", record)
+    page = ["# The six systems on photographs", "", "`make systems`; mean and standard deviation."]
+    for kind, groups in rows.items():
+        lines = {
+            name: {key: [score[key] for score in scores] for key in SHOWN[kind]}
+            for name, scores in groups.items()
+        }
+        page += ["", f"## {kind.capitalize()}", "", markdown_table(lines, SHOWN[kind])]
+    with replacing(ROOT / "docs" / "systems.md") as partial:
+        partial.write_text("\n".join(page) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs"))
+    given = parser.parse_args()
+    if not DATA.is_dir():
+        sys.exit(f"No data at {SHARED}: the photographs are not part of the project.")
+    main(given.runs.absolute())
