@@ -11,12 +11,14 @@ Two folders are written, each with `train/<class>/*.png` and `test/<class>/*.png
   person by more than a tenth of their area.
 
 A crop is the square around the box with a tenth of margin, shrunk to 96 px where it is larger;
-boxes under 20 px are left out. Crops of photographs of the test list of `coco_person` are test,
-all others train, so that no photograph is on both sides. `labels.json` records every crop.
+boxes under 20 px are left out. Test are the photographs of the test list of `coco_person` (so that
+a backbone learned here may go into a detector that is tested there) and a quarter of the others, by
+the hash of their name; no photograph is on both sides. `labels.json` records every crop.
 """
 
 import argparse
 import collections
+import hashlib
 import json
 import pathlib
 import shutil
@@ -32,12 +34,8 @@ from keras_hkd.data import load_dataset
 from keras_hkd.training.atomic_write import write_json
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SOURCES = {
-    "coco_person:train": "train",
-    "coco_person:val": "train",
-    "coco_person:test": "test",
-    "coco_person_nc:train": "train",
-}
+SOURCES = ("coco_person:train", "coco_person:val", "coco_person:test", "coco_person_nc:train")
+TEST_SHARE = 0.25
 SCORE, AGREEMENT = 0.3, 0.5
 MIN_SIDE_PX, MAX_SIDE_PX, MARGIN = 20, 96, 0.1
 MIN_CROPS, MIN_TEST_CROPS, MAX_CROPS = 60, 8, 300
@@ -54,10 +52,11 @@ def main(shared, out):
     found = {"objects": [], "person_background": []}
     rng = np.random.default_rng(0)
     shutil.rmtree(out, ignore_errors=True)
-    for source, split in SOURCES.items():
+    for source in SOURCES:
         dataset = load_dataset(f"{shared / 'data'}/{source}", check_images=False)
         for index in rich.progress.track(range(len(dataset)), description=source):
             annotation, image = dataset.annotations[index], dataset.load_image(index)
+            split = split_of(source, annotation.file_name)
             objects = agreed(first, second, image)
             pairs = people_and_background(annotation, rng)
             for kind, boxes in (("objects", objects), ("person_background", pairs)):
@@ -70,6 +69,12 @@ def main(shared, out):
     shutil.rmtree(out / "found")
     write_json(out / "labels.json", kept)
     print(json.dumps({kind: count(records) for kind, records in kept.items()}, indent=1))
+
+
+def split_of(source, file_name):
+    """`"train"` or `"test"` for a photograph."""
+    share = int(hashlib.sha1(file_name.encode()).hexdigest()[:8], 16) / 16**8
+    return "test" if source.endswith(":test") or share >= 1 - TEST_SHARE else "train"
 
 
 def agreed(first, second, image):
