@@ -144,6 +144,13 @@ class Classifier(Learner):
         scores = ops.sigmoid if self.activation == "sigmoid" else ops.softmax
         return {"scores": scores(outputs["logits"])}
 
+    def decoded(self, prediction, data):
+        """As in every `Learner`; scores need no size, so images of any sizes may follow others."""
+        if isinstance(prediction, tuple):
+            outputs, state = prediction
+            return self.predictions(outputs, None), state
+        return self.predictions(prediction, None)
+
     def get_config(self):
         return {
             "name": self.name,

@@ -66,6 +66,12 @@ def test_training_trains_the_model_that_was_given(raw, images):
     assert not np.array_equal(model.get_layer("head").kernel, before)
 
 
+def test_batches_of_any_sizes_may_follow_each_other(raw):
+    classifier = Classifier(raw(side=None))
+    for shape in ((2, 32, 32, 3), (3, 48, 32, 3), (1, 40, 64, 3)):
+        assert classifier.predict_on_batch(np.zeros(shape))["scores"].shape == (shape[0], 3)
+
+
 def test_labels_may_be_bare_numbers(raw):
     classifier = Classifier(raw())
     classes = np.array([0, 1])
