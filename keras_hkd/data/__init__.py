@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = attach(
         "classification_training_batches": "classification_batches",
         "draw_scene": "synthetic",
         "evaluation_batches": "pipeline",
+        "glyph_dataset": "glyph_classes",
         "load_classification": "classification",
         "load_dataset": "loading",
         "load_unlabelled": "unlabelled",

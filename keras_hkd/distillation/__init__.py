@@ -5,6 +5,7 @@ from keras_hkd._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "AdversarialDistiller": "adversarial",
         "Distiller": "distiller",
         "GradientShares": "gradient_share_callback",
         "MeanTeacher": "ema_teacher",

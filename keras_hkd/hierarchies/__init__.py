@@ -5,12 +5,15 @@ from keras_hkd._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "Adversarial": "adversarial",
         "Boxes": "boxes",
         "Branches": "rotations",
+        "ClassBank": "class_bank",
         "ClassLogits": "class_logits",
         "ClassTower": "class_tower",
         "CropRotations": "crop_rotations",
         "CrossHead": "cross_head",
+        "DrawnLogits": "drawn_logits",
         "Hierarchy": "hierarchy",
         "KerasLoss": "keras_loss",
         "Logits": "logits",

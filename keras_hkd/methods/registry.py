@@ -35,6 +35,7 @@ METHODS = {
     "hsakd": Method("keras_hkd.methods.hsakd", "hsakd", prepare="prepared_teacher"),
     "hssakd": Method("keras_hkd.methods.hssakd", "hssakd", teacher="peer"),
     "kd": Method("keras_hkd.methods.logit_kd", "kd"),
+    "lw_kd": Method("keras_hkd.methods.lw_kd", "lw_kd", teacher=None, facts=("folder", "seed")),
     "mean_teacher": Method("keras_hkd.methods.self_teaching", "mean_teacher", teacher=None),
     "mutual": Method("keras_hkd.methods.mutual_learning", "mutual", teacher="peer"),
     "osakd": Method("keras_hkd.methods.osakd", "osakd", teacher=None, facts=("num_steps",)),

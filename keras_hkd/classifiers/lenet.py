@@ -1,0 +1,55 @@
+"""LeNet-5: the smallest classifier here, for images of simple things."""
+
+import keras
+
+from keras_hkd.classifiers.classifier import Classifier
+
+
+def lenet(class_names, *, image_size=(32, 32), seed=None):
+    """Builds a classifier of LeNet-5's layers and widths, with ReLU and maxima for its sigmoids.
+
+    Always in float32. Its weights depend on the seed alone and no global generator is touched.
+
+    Args:
+        class_names: classes to tell apart, two or more.
+        image_size: `(height, width)` in pixels, both at least 16.
+        seed: of the initial weights; None for a random one.
+
+    Returns:
+        A `Classifier` of about 60,000 parameters at 32 x 32 pixels.
+
+    Raises:
+        ValueError: fewer than two classes, or images too small for two 5 x 5 convolutions.
+
+    Example:
+    >>> lenet([f"digit_{index}" for index in range(10)], seed=0).count_params()
+    62006
+
+    Paper: LeCun et al., Gradient-based learning applied to document recognition, 1998.
+    """
+    class_names = tuple(class_names)
+    if min(image_size) < 16:
+        raise ValueError(f"lenet needs images of 16 pixels and more. Received: {image_size}")
+
+    def weights(number):
+        own = None if seed is None else 8 * seed + number
+        return {
+            "kernel_initializer": keras.initializers.HeNormal(seed=own),
+            "dtype": "float32",
+        }
+
+    def convolution(width, number):
+        options = {"activation": "relu", "name": f"conv{number}", **weights(number)}
+        return keras.layers.Conv2D(width, 5, **options)
+
+    images = keras.Input((*image_size, 3), name="images")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="rescaling")(images)
+    for number, width in enumerate((6, 16)):
+        x = convolution(width, number)(x)
+        x = keras.layers.MaxPooling2D(2, dtype="float32", name=f"pool{number}")(x)
+    x = keras.layers.Flatten(dtype="float32", name="flatten")(x)
+    for number, width in enumerate((120, 84), start=2):
+        x = keras.layers.Dense(width, "relu", name=f"dense{number}", **weights(number))(x)
+    x = keras.layers.Dense(len(class_names), name="logits", **weights(4))(x)
+    model = keras.Model(images, x, name="model")
+    return Classifier(model, class_names=class_names, image_size=image_size, name="lenet")

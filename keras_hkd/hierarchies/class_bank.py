@@ -1,0 +1,75 @@
+"""Logits that a teacher once gave instances of each class, and a draw from them."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class ClassBank(keras.layers.Layer):
+    """For an image of class y, the teacher's logits for a random instance of class y.
+
+    The teacher never sees the image, so its instances may come from any dataset with as many
+    classes. Logits and the state of the draw are weights: they are checkpointed, and a resumed run
+    draws on as if nothing had happened.
+
+    Args:
+        logits: float `(classes, instances, classes)`: of each class the logits of its instances.
+        seed: of the draws.
+
+    Raises:
+        ValueError: logits of another shape, or with a class that has no instance.
+
+    Example:
+    >>> bank = ClassBank(np.eye(3)[:, None] * 5.0, seed=0)
+    >>> bank.draw(ops.array([2, 0])).numpy().tolist()
+    [[0.0, 0.0, 5.0], [5.0, 0.0, 0.0]]
+    """
+
+    def __init__(self, logits, seed=0, name="class_bank", **kwargs):
+        super().__init__(name=name, trainable=False, dtype="float32", **kwargs)
+        values = np.asarray(logits, "float32")
+        if values.ndim != 3 or values.shape[0] != values.shape[2] or not values.size:
+            raise ValueError(
+                "Expected logits of shape (classes, instances, classes) with one instance or more. "
+                f"Received: shape {values.shape}"
+            )
+        self.seed = int(seed)
+        self.logits = self.add_weight(
+            shape=values.shape, trainable=False, name="logits", initializer="zeros"
+        )
+        self.logits.assign(values)
+        self.generator = keras.random.SeedGenerator(self.seed)
+        self.built = True
+
+    @property
+    def num_classes(self):
+        """Number of classes."""
+        return self.logits.shape[0]
+
+    def draw(self, classes, training=False):
+        """Logits of one instance of each class that is asked for.
+
+        Args:
+            classes: int `(batch,)`; what stands for a class below 0 means nothing.
+            training: True for random instances, False for always the same ones.
+
+        Returns:
+            float32 `(batch, classes)`, without gradient.
+        """
+        rows = ops.shape(classes)[0]
+        instances = self.logits.shape[1]
+        places = ops.arange(rows, dtype="int32") % instances
+        if training:
+            chance = keras.random.uniform((rows,), seed=self.generator)
+            places = ops.minimum(ops.cast(chance * instances, "int32"), instances - 1)
+        flat = ops.maximum(ops.cast(classes, "int32"), 0) * instances + places
+        values = ops.reshape(ops.convert_to_tensor(self.logits), (-1, self.num_classes))
+        return ops.stop_gradient(ops.take(values, flat, axis=0))
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "logits": ops.convert_to_numpy(self.logits).tolist(),
+            "seed": self.seed,
+        }
