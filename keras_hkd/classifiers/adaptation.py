@@ -42,6 +42,8 @@ def load_classifier(path):
         FileNotFoundError: no such file.
         ValueError: the file holds no classifier, or is damaged.
     """
+    from keras_hkd.classifiers import self_supervised  # noqa: F401 (registers what may be in it)
+
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"No classifier at '{path}': expected a .keras file.")

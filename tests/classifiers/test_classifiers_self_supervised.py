@@ -1,5 +1,8 @@
 """A classifier with branches: who learns what, and what ships."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -138,6 +141,16 @@ def test_it_is_saved_with_its_branches(tmp_path, images):
     )
     for level, logits in learner(images)["branch_logits"].items():
         np.testing.assert_allclose(loaded(images)["branch_logits"][level], logits, rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.own_process
+def test_another_process_reads_it_too(tmp_path):
+    made("frozen").save(tmp_path / "teacher.keras")
+    script = "import sys, keras_hkd; print(type(keras_hkd.load_classifier(sys.argv[1])).__name__)"
+    words = [sys.executable, "-c", script, str(tmp_path / "teacher.keras")]
+    told = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert told.stdout.strip() == "SelfSupervisedClassifier", told.stderr
 
 
 @pytest.mark.parametrize(
