@@ -13,8 +13,12 @@ EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 # Script -> rows of its metrics.json that only it has.
 SCRIPTS = {
     "adl": {"student_adl"},
+    "hsakd": {"teacher", "student_alone", "student_kd", "student_hsakd"},
+    "hssakd": {"student_alone", "student_hssakd", "peer"},
+    "lw_kd": {"student_alone", "student_lw_kd"},
     "mean_teacher": {"student_mean_teacher", "moving_average"},
     "mutual": {"student_mutual", "peer"},
+    "osakd": {"student_alone", "student_osakd"},
     "sad": {"student_sad"},
 }
 
