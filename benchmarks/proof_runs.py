@@ -40,12 +40,12 @@ class Runner:
             Path of the trained model.
         """
         out = self.runs / name
-        file = out / ("detector.keras" if words[0] == "train" else "student.keras")
         record = self.records / f"{name}.json"
         if record.exists():
             print(f"{name}: finished, {record.relative_to(ROOT)}")
-            return file
+            return trained_model(out)
         keras_hkd(*words, "--out", str(out), "--resume")
+        file = trained_model(out)
         scores = {test: evaluate(file, source) for test, source in tests.items()}
         facts = json.loads((out / "run.json").read_text(encoding="utf-8"))
         versions = {k: v for k, v in facts["sessions"][-1].items() if k != "command"}
@@ -63,6 +63,13 @@ class Runner:
         """Name -> result of all finished runs."""
         files = sorted(self.records.glob("*.json"))
         return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
+
+
+def trained_model(folder):
+    """The model that a run left in its folder, under whichever name its command gives it."""
+    names = ("detector.keras", "classifier.keras", "student.keras")
+    found = [folder / name for name in names if (folder / name).exists()]
+    return found[0] if found else folder / names[-1]
 
 
 def evaluate(file, source):

@@ -91,12 +91,12 @@ def detector_data(seed, weights, epochs):
 def classifiers(run, crops, kind):
     """HSAKD, HSSAKD, LW-KD and OSAKD against the classifier alone."""
     tests = {"test": f"{crops}:test"}
-    words = ["train", *options(detector=CLASSIFIER_TEACHER, data=f"{crops}:train", seed=0)]
+    words = ["train", *options(classifier=CLASSIFIER_TEACHER, data=f"{crops}:train", seed=0)]
     words += options(backbone_weights=CLASSIFIER_TEACHER_WEIGHTS, **CLASSIFIER_BUDGET)
     teacher = run(f"{kind}_teacher", words, tests)
     for seed in SEEDS:
         common = options(data=f"{crops}:train", seed=seed, **CLASSIFIER_BUDGET)
-        words = ["train", *options(detector=CLASSIFIER), *common]
+        words = ["train", *options(classifier=CLASSIFIER), *common]
         run(f"{kind}_alone_{seed}", words, tests)
         for method in CLASSIFIER_SYSTEMS:
             words = ["distill", *options(method=method, student=CLASSIFIER), *common]
@@ -109,13 +109,13 @@ def backbones(run, crops):
     """The detector whose backbone HSAKD distilled, against one trained on the same crops alone."""
     from keras_hkd.classifiers import load_classifier, save_backbone
 
-    teacher = run.runs / "objects_teacher" / "detector.keras"
+    teacher = run.runs / "objects_teacher" / "classifier.keras"
     crop_tests = {"test": f"{crops}:test"}
     tests = {"coco_person": f"{DATA / 'coco_person'}:test"}
     for seed in SEEDS:
         common = options(data=f"{crops}:train", seed=seed, backbone_weights=DETECTOR_WEIGHTS)
         common += options(**CLASSIFIER_BUDGET)
-        alone = ["train", *options(detector=BACKBONE), *common]
+        alone = ["train", *options(classifier=BACKBONE), *common]
         pair = options(method="hsakd", teacher=teacher, student=BACKBONE)
         for name, words in (("alone", alone), ("hsakd", ["distill", *pair, *common])):
             file = run(f"backbone_{name}_{seed}", words, crop_tests)
