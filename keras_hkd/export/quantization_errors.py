@@ -44,12 +44,17 @@ def layer_errors(detector, representative_images, image_size=None) -> list[dict]
     with quiet_converter():
         converter = int8_converter(raw_heads(detector, size), images)
         converter.inference_input_type = converter.inference_output_type = tf.float32
-        debugger = tf.lite.experimental.QuantizationDebugger(
-            converter=converter,
-            debug_dataset=lambda: ([image[None]] for image in images[:NUM_COMPARED]),
-            debug_options=tf.lite.experimental.QuantizationDebugOptions(
+        compared = {
+            "debug_dataset": lambda: ([image[None]] for image in images[:NUM_COMPARED]),
+            "debug_options": tf.lite.experimental.QuantizationDebugOptions(
                 layer_direct_compare_metrics={"error": _relative_error}
             ),
+        }
+        maker = tf.lite.experimental.QuantizationDebugger(converter=converter, **compared)
+        # Only a debugger that is given a file keeps all tensors to read; one that is given a
+        # converter reads memory that other layers have used since.
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            quant_debug_model_content=maker.get_debug_quantized_model(), **compared
         )
         debugger.run()
     table = io.StringIO()

@@ -24,7 +24,11 @@ def terms():
 
 @pytest.fixture
 def peers(pair_of):
-    return pair_of("yolo_v8")
+    """Give the shared pair, of which another test may have frozen one as its teacher."""
+    pair = pair_of("yolo_v8")
+    for peer in pair:
+        peer.trainable = True
+    return pair
 
 
 def computed(distiller, batch, training=False):
