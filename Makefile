@@ -13,7 +13,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: help demo demo-teacher test lint doctest real systems benchmark-step install clean
 
 help:
-	@echo "make demo            distil on synthetic scenes, results in runs/demo (about ten minutes)"
+	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
 	@echo "make demo-teacher    rebuild the teacher that the demo loads"
 	@echo "make test            run the tests on $(WORKERS) workers (WORKERS=4 for more)"
 	@echo "make lint            ruff, formatting, direction of imports"

@@ -1,6 +1,6 @@
 """Distil a pedestrian detector on drawn street scenes, and measure what it gained.
 
-    make demo        (about ten minutes on two CPU cores, the installation aside)
+    make demo        (about eight minutes on two CPU cores, the installation aside)
 
 The scenes are a nearer and less cluttered street than the teacher was trained on (2.6 M
 parameters; `make demo-teacher` rebuilds it). It teaches a student of 0.29 M; the
