@@ -26,8 +26,8 @@ WEIGHTS = {
 BUDGET = {"image_size": 192, "batch_size": 16, "validate_every": 0}
 EPOCHS, OPEN_EPOCHS = 24, 40  # the open pair sees half the photographs: about as many steps
 # At the 0.5 / 30 / 30 of the re-implementation the region term alone was 80 % of the first gradient
-# (`keras_hkd.distillation.gradient_shares`); these leave a quarter to the region, as much or twice as
-# much to the class tower.
+# (`keras_hkd.distillation.gradient_shares`); these leave a quarter to the region, and as
+# much or twice as much to the class tower.
 HKD = ("pyramid_weight=2", "region_weight=3", "logit_weight=30")
 TESTS = ("coco_person", "pennfudan", "pets_s3mf1")
 SEEDS = (0, 1, 2)
