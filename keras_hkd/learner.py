@@ -1,6 +1,7 @@
 """What a Distiller asks of everything that it trains or learns from: detectors and classifiers."""
 
 import difflib
+import pathlib
 
 import keras
 
@@ -186,6 +187,29 @@ def check_batch(data):
             "weights: labels that do not count are marked -1. Give `fit(images, labels)`, or a "
             f"dataset of such pairs. Received: {received}"
         )
+
+
+def read_model(path, kind):
+    """The Keras model of a `.keras` file, not compiled.
+
+    Args:
+        path: the file.
+        kind: what is expected in it, for the messages.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is damaged, or none of Keras's.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"No {kind} at '{path}': expected a .keras file.")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (ValueError, KeyError, OSError, TypeError) as error:
+        raise ValueError(
+            f"'{path}' could not be read as a Keras model; is it a .keras file written by "
+            f"`{kind}.save`? {type(error).__name__}: {str(error)[:300]}"
+        ) from error
 
 
 def synchronize_batch_norm(model):

@@ -1,11 +1,7 @@
 """From a Keras model, or a file, to a Classifier."""
 
-import pathlib
-
-import keras
-
 from keras_hkd.classifiers.classifier import Classifier
-from keras_hkd.learner import Learner
+from keras_hkd.learner import Learner, read_model
 
 
 def as_classifier(model, **options):
@@ -44,16 +40,7 @@ def load_classifier(path):
     """
     from keras_hkd.classifiers import self_supervised  # noqa: F401 (registers what may be in it)
 
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"No classifier at '{path}': expected a .keras file.")
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except (ValueError, KeyError, OSError, TypeError) as error:
-        raise ValueError(
-            f"'{path}' could not be read as a Keras model; is it a .keras file written by "
-            f"`classifier.save`? {type(error).__name__}: {str(error)[:300]}"
-        ) from error
+    model = read_model(path, "classifier")
     try:
         return as_classifier(model)
     except (TypeError, ValueError) as error:

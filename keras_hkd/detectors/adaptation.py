@@ -1,13 +1,11 @@
 """From a library's model, or a file, to a Detector."""
 
-import pathlib
-
-import keras
 import keras_cv
 
 from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.retinanet import RetinaNet
 from keras_hkd.detectors.yolo_v8 import YOLOV8
+from keras_hkd.learner import read_model
 
 FAMILIES = {keras_cv.models.RetinaNet: RetinaNet, keras_cv.models.YOLOV8Detector: YOLOV8}
 
@@ -50,16 +48,7 @@ def load_detector(path):
         FileNotFoundError: no such file.
         ValueError: the file holds no detector, or is damaged.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"No detector at '{path}': expected a .keras file.")
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except (ValueError, KeyError, OSError, TypeError) as error:
-        raise ValueError(
-            f"'{path}' could not be read as a Keras model; is it a .keras file written by "
-            f"`detector.save`? {type(error).__name__}: {str(error)[:300]}"
-        ) from error
+    model = read_model(path, "detector")
     try:
         return as_detector(model)
     except TypeError as error:

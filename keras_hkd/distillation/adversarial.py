@@ -123,15 +123,6 @@ class AdversarialDistiller(Distiller):
         del config["teacher"]
         return config
 
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        deserialize = keras.saving.deserialize_keras_object
-        config["student"] = deserialize(config["student"])
-        for key in ("distillation_losses", "distillation_loss_weights"):
-            config[key] = [deserialize(value) for value in config[key]]
-        return cls(**config)
-
 
 def _the_one(hierarchies):
     found = [hierarchy for hierarchy in hierarchies if isinstance(hierarchy, Adversarial)]

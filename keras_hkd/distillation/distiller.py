@@ -1,9 +1,9 @@
 """The Distiller: a Keras model that trains a compact model under a heavy one."""
 
 import keras
-from keras import ops
 
 from keras_hkd.distillation import schedules
+from keras_hkd.distillation import teachers as frozen
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.teacher_hash import weights_hash
 from keras_hkd.hierarchies.hierarchy import Hierarchy
@@ -33,11 +33,20 @@ class Distiller(keras.Model):
             list, empty for the student's loss alone.
         distillation_loss_weights: a number or schedule for each of them; 1 by default.
         student_loss_weight: weight of the student's own loss.
+        teacher_image_size: `(height, width)` in pixels that the batch is resized to for the
+            teacher; None for the size of the batch. A list where several teachers differ.
+        teacher_weights: of several teachers, a number for each; equal shares of 1 by default.
+
+    A list of teachers is read by every hierarchy, weighted, each by projections of its own, or one
+    of them by number: `Pyramid(loss, teacher=1)`. Each runs forward once per step. A pair need not
+    have the same family, anchors or classes: `keras_hkd.hierarchies.possible(teacher, student)`
+    says what works and how.
 
     Attributes:
         learner: what is trained, with whatever auxiliary parts it has.
         student: the bare model that is distilled, `learner.deployed`.
-        teacher: the frozen teacher, or None.
+        teacher: the frozen teacher, the first of several, or None.
+        teachers: all of them.
 
     Raises:
         TypeError: something that is no detector, classifier or hierarchy.
@@ -65,21 +74,27 @@ class Distiller(keras.Model):
         distillation_losses,
         distillation_loss_weights=None,
         student_loss_weight=1.0,
+        teacher_image_size=None,
+        teacher_weights=None,
         name="distiller",
         **kwargs,
     ):
         super().__init__(name=name, **kwargs)
-        self.teacher = None if teacher is None else as_learner(teacher)
+        teachers = frozen.as_teachers(teacher)
+        self.teacher = teachers[0] if teachers else None
+        self.more_teachers = teachers[1:]
         self.learner = as_learner(student)
-        _check_apart(self.teacher, self.learner)
-        self.distillation_losses = _as_hierarchies(distillation_losses)
-        self.distillation_loss_weights = _as_schedules(
-            distillation_loss_weights, self.distillation_losses
-        )
+        frozen.check_apart(teachers, self.learner)
+        self.teacher_image_size, self.teacher_weights = teacher_image_size, teacher_weights
+        self._teacher_sizes = frozen.sizes_of(teacher_image_size, teachers)
+        hierarchies = _as_hierarchies(distillation_losses)
+        self.distillation_loss_weights = _as_schedules(distillation_loss_weights, hierarchies)
         self.student_loss_weight = float(student_loss_weight)
-        for hierarchy in self.distillation_losses:
-            _check_served(hierarchy, self.teacher, self.learner)
-            hierarchy.attach(self.teacher, self.learner)
+        weights = frozen.weights_of(teacher_weights, teachers)
+        self.distillation_losses = [
+            frozen.attach(hierarchy, teachers, self._teacher_sizes, weights, self.learner)
+            for hierarchy in hierarchies
+        ]
         self._freeze()
         self.term_names = _unique_names(self.distillation_losses)
         self.steps_taken = self.add_weight(
@@ -101,7 +116,13 @@ class Distiller(keras.Model):
 
     def __dir__(self):
         # Keras saves whatever `dir` shows, and the teacher must never be saved with the student.
-        return [name for name in super().__dir__() if name not in ("teacher", "layers")]
+        hidden = ("teacher", "more_teachers", "teachers", "layers")
+        return [name for name in super().__dir__() if name not in hidden]
+
+    @property
+    def teachers(self):
+        """The frozen teachers, in order; empty without one."""
+        return () if self.teacher is None else (self.teacher, *self.more_teachers)
 
     @property
     def student(self):
@@ -120,16 +141,21 @@ class Distiller(keras.Model):
 
     def _freeze(self):
         if getattr(self, "teacher", None) is not None:
-            self.teacher.trainable = False
+            for teacher in self.teachers:
+                teacher.trainable = False
         for hierarchy in getattr(self, "distillation_losses", ()):
             for layer in hierarchy.frozen_layers:
                 layer.trainable = False
 
     @property
     def teacher_hash(self):
-        """SHA-256 of the teacher's weights, None without one: a resumed run needs the same."""
+        """SHA-256 of the teacher's weights, a list of several, None without one.
+
+        A resumed run needs the same.
+        """
         if self._teacher_hash is None and self.teacher is not None:
-            self._teacher_hash = weights_hash(self.teacher)
+            hashes = [weights_hash(teacher) for teacher in self.teachers]
+            self._teacher_hash = hashes if self.more_teachers else hashes[0]
         return self._teacher_hash
 
     @property
@@ -199,27 +225,34 @@ class Distiller(keras.Model):
         labels = self.learner.check_labels(y)
         assignment = self.learner.assign(y_pred, labels, image_size)
         terms = self.learner.task_losses(y_pred, assignment, image_size)
-        step = Step(
-            self.teacher,
-            self.learner,
-            self._teach(x),
-            y_pred,
-            labels,
-            assignment,
-            image_size,
-            images=x,
-            training=training,
-        )
+        batch = (labels, assignment, image_size)
+        steps = self._steps(x, y_pred, *batch, training=training)
         for name, hierarchy in zip(self.term_names, self.distillation_losses, strict=True):
-            terms[f"{name}_loss"] = hierarchy.compute(step)
+            terms[f"{name}_loss"] = hierarchy.compute(steps[hierarchy.teacher or 0])
         return terms
 
-    def _teach(self, images):
-        """The teacher's outputs without gradient; None where nobody asks for them."""
-        if not any(hierarchy.needs_teacher for hierarchy in self.distillation_losses):
-            return None
-        outputs = self.teacher(images, training=False)
-        return keras.tree.map_structure(ops.stop_gradient, outputs)
+    def _steps(self, images, outputs, labels, assignment, image_size, training):
+        """What the step knows, for each teacher."""
+        steps = []
+        for number, teacher in enumerate(self.teachers or (None,)):
+            size = self._teacher_sizes[number] if teacher is not None else None
+            taught = self._teach(images, number) if self._reads(number) else None
+            batch = (labels, assignment, image_size, images, training, size)
+            steps.append(Step(teacher, self.learner, taught, outputs, *batch))
+        for step in steps:
+            step.of_teachers = tuple(steps)
+        return steps
+
+    def _reads(self, number):
+        return any(
+            hierarchy.needs_teacher and hierarchy.teacher in (None, number)
+            for hierarchy in self.distillation_losses
+        )
+
+    def _teach(self, images, number=0):
+        """A teacher's outputs without gradient."""
+        size = self._teacher_sizes[number]
+        return frozen.teach(self.teachers[number], self.learner, images, size)
 
     def term_weights(self):
         """Weights of the terms at the present step, in the order of `compute_terms`."""
@@ -264,47 +297,31 @@ class Distiller(keras.Model):
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
-            "teacher": serialize(self.teacher),
+            "teacher": _serialized(self.teachers),
             "student": serialize(self.learner),
             "distillation_losses": [serialize(loss) for loss in self.distillation_losses],
             "distillation_loss_weights": [serialize(w) for w in self.distillation_loss_weights],
             "student_loss_weight": self.student_loss_weight,
+            "teacher_image_size": self.teacher_image_size,
+            "teacher_weights": self.teacher_weights,
         }
 
     @classmethod
     def from_config(cls, config):
         config = dict(config)
         deserialize = keras.saving.deserialize_keras_object
-        for key in ("teacher", "student"):
-            config[key] = deserialize(config[key])
+        for key in {"teacher", "student"} & set(config):  # not every subclass takes a teacher
+            several = isinstance(config[key], (list, tuple))
+            made = [deserialize(model) for model in (config[key] if several else [config[key]])]
+            config[key] = made if several else made[0]
         for key in ("distillation_losses", "distillation_loss_weights"):
             config[key] = [deserialize(value) for value in config[key]]
         return cls(**config)
 
 
-def _check_apart(teacher, student):
-    if teacher is None:
-        return
-    shared = {id(v) for v in teacher.variables} & {id(v) for v in student.variables}
-    if shared:
-        raise ValueError(
-            f"Teacher and student share {len(shared)} variables, so the teacher would change with "
-            "the student. Build them separately; a copy of a saved detector is had with "
-            "keras_hkd.load_detector(path) or keras_hkd.load_classifier(path)."
-        )
-
-
-def _check_served(hierarchy, teacher, student):
-    """Raises a ValueError unless a hierarchy has its teacher and reads this kind of model."""
-    name = type(hierarchy).__name__
-    if hierarchy.needs_teacher and teacher is None:
-        raise ValueError(f"{name} needs a teacher. Received: teacher=None")
-    for role, model in (("teacher", teacher), ("student", student)):
-        if model is not None and model.kind not in hierarchy.learner_kinds:
-            raise ValueError(
-                f"{name} reads {' and '.join(f'{kind}s' for kind in hierarchy.learner_kinds)} "
-                f"only. Received: a {model.kind} as {role}, '{model.name}'."
-            )
+def _serialized(teachers):
+    serialized = [keras.saving.serialize_keras_object(teacher) for teacher in teachers]
+    return serialized if len(serialized) > 1 else (serialized or [None])[0]
 
 
 def _as_hierarchies(losses):

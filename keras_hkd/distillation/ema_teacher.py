@@ -123,15 +123,6 @@ class MeanTeacher(Distiller):
         del config["teacher"]
         return config
 
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        deserialize = keras.saving.deserialize_keras_object
-        config["student"] = deserialize(config["student"])
-        for key in ("distillation_losses", "distillation_loss_weights"):
-            config[key] = [deserialize(value) for value in config[key]]
-        return cls(**config)
-
 
 def moving_average(old, new, momentum):
     """`momentum * old + (1 - momentum) * new`, without gradient; exact at 0 and 1.
