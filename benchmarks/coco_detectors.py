@@ -9,6 +9,7 @@ from keras import ops
 from PIL import Image
 
 from keras_hkd.boxes.suppression import non_max_suppression
+from keras_hkd.data.letterbox import Letterbox
 
 SIDE = 416
 STRIDES = (8, 16, 32)
@@ -38,19 +39,15 @@ class YoloxNano:
         self.cells, self.strides = _cells()
 
     def __call__(self, image):
-        height, width = image.shape[:2]
-        scale = SIDE / max(height, width)
-        size = (round(width * scale), round(height * scale))
-        canvas = np.full((SIDE, SIDE, 3), 114, np.uint8)
-        canvas[: size[1], : size[0]] = np.asarray(Image.fromarray(image).resize(size))
-        pixels = canvas[:, :, ::-1].astype(np.float32).transpose(2, 0, 1)[None]
+        letterbox = Letterbox.fit(image.shape[:2], (SIDE, SIDE))
+        pixels = letterbox.resize(image)[:, :, ::-1].astype(np.float32).transpose(2, 0, 1)[None]
         self.interpreter.set_tensor(self.interpreter.get_input_details()[0]["index"], pixels)
         self.interpreter.invoke()
         rows = self.interpreter.get_tensor(self.interpreter.get_output_details()[0]["index"])[0]
         centres = (rows[:, :2] + self.cells) * self.strides
         sides = np.exp(rows[:, 2:4]) * self.strides
-        boxes = np.concatenate([centres - sides / 2, centres + sides / 2], axis=1) / scale
-        return boxes, rows[:, 4:5] * rows[:, 5:]
+        boxes = np.concatenate([centres - sides / 2, centres + sides / 2], axis=1)
+        return letterbox.invert(boxes), rows[:, 4:5] * rows[:, 5:]
 
 
 class NanoDet:

@@ -23,10 +23,11 @@ class Runner:
     Args:
         runs: folder for the runs themselves, outside version control.
         records: folder for their result files.
+        only: names of the runs to do; None means all.
     """
 
-    def __init__(self, runs, records):
-        self.runs, self.records = pathlib.Path(runs), pathlib.Path(records)
+    def __init__(self, runs, records, only=None):
+        self.runs, self.records, self.only = pathlib.Path(runs), pathlib.Path(records), only
 
     def __call__(self, name, words, tests):
         """Trains one model unless it is finished, and measures it.
@@ -43,6 +44,8 @@ class Runner:
         record = self.records / f"{name}.json"
         if record.exists():
             print(f"{name}: finished, {record.relative_to(ROOT)}")
+            return trained_model(out)
+        if self.only and name not in self.only:
             return trained_model(out)
         keras_hkd(*words, "--out", str(out), "--resume")
         file = trained_model(out)

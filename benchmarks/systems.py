@@ -22,7 +22,7 @@ import sys
 from proof_runs import ROOT, SHARED, Runner, options, summary
 
 from keras_hkd.report import markdown_table
-from keras_hkd.training.atomic_write import replacing, write_json
+from keras_hkd.training.atomic_write import write_json, write_text
 
 RESULTS = ROOT / "benchmarks" / "results"
 SEEDS = (0, 1, 2)
@@ -146,8 +146,7 @@ def write_results(run):
             for name, scores in groups.items()
         }
         page += ["", f"## {kind.capitalize()}", "", markdown_table(lines, SHOWN[kind])]
-    with replacing(ROOT / "docs" / "systems.md") as partial:
-        partial.write_text("\n".join(page) + "\n", encoding="utf-8")
+    write_text(ROOT / "docs" / "systems.md", "\n".join(page) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 """What the classifier examples share: a student alone and a taught one, same images, same steps."""
 
-import argparse
-import pathlib
 import shutil
 
 import rich
-import tensorflow as tf
+from arguments import arguments as arguments_of
 
 from keras_hkd.classifiers import build
 from keras_hkd.data import load_classification
@@ -17,20 +15,9 @@ NUM_CLASSES = 8
 
 
 def arguments(docstring, *, images=160, epochs=30):
-    """The options that the scripts have; `--smoke` makes everything tiny, to see that it runs."""
-    parser = argparse.ArgumentParser(description=docstring.splitlines()[0])
-    parser.add_argument("--out", type=pathlib.Path, help="runs/<name of the script> by default")
-    parser.add_argument("--images", type=int, default=images, help="drawn training images")
-    parser.add_argument("--test-images", type=int, default=400, help="drawn images to measure on")
-    parser.add_argument("--epochs", type=int, default=epochs)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--smoke", action="store_true", help="a minute's work that learns nothing")
-    given = parser.parse_args()
-    given.out = given.out or pathlib.Path("runs") / pathlib.Path(parser.prog).stem
-    if given.smoke:
-        given.images, given.test_images, given.epochs = NUM_CLASSES, NUM_CLASSES, 1
-        tf.config.run_functions_eagerly(True)  # tracing takes longer than these few steps
-    return given
+    """The options of a classifier example."""
+    sizes = {"images": images, "test_images": 400, "smoke_images": (NUM_CLASSES, NUM_CLASSES)}
+    return arguments_of(docstring, epochs=epochs, **sizes)
 
 
 class ClassifierComparison:

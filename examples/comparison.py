@@ -1,12 +1,11 @@
 """What the detector examples share: a student alone and a taught one, same images, same steps."""
 
-import argparse
 import dataclasses
 import pathlib
 import shutil
 
 import rich
-import tensorflow as tf
+from arguments import arguments as arguments_of
 
 from keras_hkd.data import load_dataset
 from keras_hkd.detectors import build, load_detector
@@ -18,20 +17,9 @@ TEACHER = pathlib.Path(__file__).with_name("demo_teacher.keras")
 
 
 def arguments(docstring, *, images, epochs):
-    """The options that the scripts have; `--smoke` makes everything tiny, to see that it runs."""
-    parser = argparse.ArgumentParser(description=docstring.splitlines()[0])
-    parser.add_argument("--out", type=pathlib.Path, help="runs/<name of the script> by default")
-    parser.add_argument("--images", type=int, default=images, help="labelled training scenes")
-    parser.add_argument("--test-images", type=int, default=150, help="scenes to measure on")
-    parser.add_argument("--epochs", type=int, default=epochs)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--smoke", action="store_true", help="a minute's work that learns nothing")
-    given = parser.parse_args()
-    given.out = given.out or pathlib.Path("runs") / pathlib.Path(parser.prog).stem
-    if given.smoke:
-        given.images, given.test_images, given.epochs = 4, 2, 1
-        tf.config.run_functions_eagerly(True)  # tracing takes longer than these few steps
-    return given
+    """The options of a detector example."""
+    sizes = {"images": images, "test_images": 150, "smoke_images": (4, 2)}
+    return arguments_of(docstring, epochs=epochs, **sizes)
 
 
 class Comparison:
