@@ -90,6 +90,10 @@ class Detector(Learner):
         """`(batch, anchors, 4)` xyxy pixels from raw box outputs."""
         raise NotImplementedError(f"{type(self).__name__} must implement `decode_boxes`.")
 
+    def box_outputs_for(self, boxes, image_size):
+        """Raw box outputs that decode to one target box `(batch, anchors, 4)` for each anchor."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `box_outputs_for`.")
+
     def match(self, outputs, labels, image_size):
         """The `Assignment` of anchors to labelled people, ignore regions left aside."""
         raise NotImplementedError(f"{type(self).__name__} must implement `match`.")

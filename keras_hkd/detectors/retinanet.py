@@ -78,6 +78,13 @@ class RetinaNet(Detector):
             name="network",
         )
 
+    @property
+    def anchor_layout(self):
+        """Sizes, shapes and strides of the anchors: equal where anchors line up."""
+        layout = _anchor_config(self.model.anchor_generator)
+        del layout["bounding_box_format"]
+        return layout
+
     def anchors(self, image_size):
         """`(anchors, 4)` xyxy pixels."""
         generator = self.model.anchor_generator
@@ -126,6 +133,9 @@ class RetinaNet(Detector):
             axis=-1,
         )
         return deltas / ops.array(BOX_VARIANCE, "float32")
+
+    def box_outputs_for(self, boxes, image_size):
+        return self.encode_boxes(boxes, image_size)
 
     def match(self, outputs, labels, image_size):
         people = ops.cast(labels["boxes"], "float32")

@@ -9,6 +9,7 @@ from keras_hkd.detectors.detector import Assignment, Detector
 from keras_hkd.replicas import global_ratio
 
 NUM_BINS = 16
+LEAST_WEIGHT = 1e-5  # of a bin, where a box is encoded
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -94,6 +95,15 @@ class YOLOV8(Detector):
         sides = sides * self.anchor_strides(image_size)
         points = self.anchor_points(image_size)
         return ops.concatenate([points - sides[..., :2], points + sides[..., 2:]], axis=-1)
+
+    def box_outputs_for(self, boxes, image_size):
+        points, strides = self.anchor_points(image_size), self.anchor_strides(image_size)
+        sides = ops.concatenate([points - boxes[..., :2], boxes[..., 2:] - points], axis=-1)
+        sides = ops.clip(sides / strides, 0.0, NUM_BINS - 1.0)
+        # The two bins beside each side share it, so that the expectation is the side.
+        away = ops.abs(sides[..., None] - ops.arange(NUM_BINS, dtype="float32"))
+        logits = ops.log(ops.maximum(1.0 - away, LEAST_WEIGHT))
+        return ops.reshape(logits, (*ops.shape(boxes)[:2], 4 * NUM_BINS))
 
     def match(self, outputs, labels, image_size):
         boxes, scores = self.decode(outputs, image_size)

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = attach(
         "CropRotations": "crop_rotations",
         "CrossHead": "cross_head",
         "DrawnLogits": "drawn_logits",
+        "EveryTeacher": "every_teacher",
         "Hierarchy": "hierarchy",
         "KerasLoss": "keras_loss",
         "Logits": "logits",
@@ -24,5 +25,7 @@ __getattr__, __dir__, __all__ = attach(
         "Review": "review",
         "RotatedLogits": "rotations",
         "Step": "step",
+        "match_detections": "box_matching",
+        "possible": "possibilities",
     },
 )

@@ -3,7 +3,9 @@
 import keras
 from keras import ops
 
-from keras_hkd.hierarchies.hierarchy import Hierarchy, check_same_anchors
+from keras_hkd.hierarchies.alignment import shared_classes
+from keras_hkd.hierarchies.class_logits import dense_way
+from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.localization_distillation import valuable_region
 
 
@@ -16,14 +18,19 @@ class Boxes(Hierarchy):
     anchors, 4, 16)`, for which there is `LocalizationDistillation`. Decoded, both give boxes in
     xyxy pixels, which `GIoU` compares.
 
+    Of a teacher with other anchors, of another family or at another image size, the detections are
+    matched to the student's anchors, see `keras_hkd.hierarchies.match_detections`, and encoded as
+    the student encodes boxes: as deltas, or as distributions of two bins, which have lost the
+    teacher's doubt. Positive anchors count where it found something.
+
     Args:
         loss: how box outputs are compared; called with `mask (batch, anchors)`.
         decoded: whether boxes in pixels are compared; None for what the loss is made for.
         name: of the term.
 
     Raises:
-        ValueError: when attached to detectors whose anchors do not line up, or whose box outputs
-            have no targets for a loss that needs them.
+        ValueError: when attached to detectors whose box outputs have no targets for a loss that
+            needs them, or to a teacher that does not know the student's classes.
 
     Example:
     >>> from keras_hkd.losses import GIoU
@@ -48,28 +55,40 @@ class Boxes(Hierarchy):
         return getattr(self.loss, "decoded_boxes", False) if self.decoded is None else self.decoded
 
     def check(self, teacher, student):
-        check_same_anchors(teacher, student, type(self).__name__)
+        if dense_way(teacher, student, True) != "direct":
+            shared_classes(teacher, student, type(self).__name__)
         needs = getattr(self.loss, "needs", ())
         if "targets" in needs and not self.compares_decoded and not _encodes(student):
             raise ValueError(
                 f"{type(self.loss).__name__} needs targets of the raw box outputs, which a "
                 f"{type(student).__name__} does not have. Compare pixels: decoded=True."
             )
+        if getattr(self.loss, "compares_bins", False) and _encodes(student):
+            raise ValueError(
+                f"{type(self.loss).__name__} compares distributions over bins, which YOLOV8 "
+                f"predicts for each edge of a box. Received: a {type(student).__name__} as "
+                "student, which predicts numbers. Use GIoU()."
+            )
+
+    def way(self, teacher, student, same_size=True):
+        return dense_way(teacher, student, same_size)
 
     def compute(self, step):
-        mask = ops.cast(step.assignment.positive, "float32")
-        teacher, student = (
-            self._values(detector, outputs["box_outputs"], step.image_size)
-            for detector, outputs in (
-                (step.teacher, step.teacher_outputs),
-                (step.student, step.student_outputs),
-            )
-        )
-        return self.compare("all", step, teacher, student, mask=mask)
+        mask = step.assignment.positive
+        if step.lines_up:
+            teacher = self._values(step.teacher, step.teacher_outputs["box_outputs"], step)
+        else:
+            mask = mask & step.matched.found
+            teacher = step.matched.boxes
+            if not self.compares_decoded:
+                found = step.student.box_outputs_for(teacher, step.image_size)
+                teacher = step.student.box_values(found)
+        student = self._values(step.student, step.student_outputs["box_outputs"], step)
+        return self.compare("all", step, teacher, student, mask=ops.cast(mask, "float32"))
 
-    def _values(self, detector, outputs, image_size):
+    def _values(self, detector, outputs, step):
         if self.compares_decoded:
-            return detector.decode_boxes(outputs, image_size)
+            return detector.decode_boxes(outputs, step.image_size)
         return detector.box_values(outputs)
 
     def given(self, step):
@@ -80,17 +99,24 @@ class Boxes(Hierarchy):
                 return assignment.target_boxes
             return step.student.encode_boxes(assignment.target_boxes, step.image_size)
 
+        def teacher_scores():
+            if step.lines_up:
+                return _best_scores(step.teacher_outputs)
+            return step.matched.scores
+
         def valuable():
             people, present = step.labels["boxes"], step.labels["classes"] >= 0
             weights = valuable_region(_anchors(step.student, step.image_size), people, present)
-            return ops.where(assignment.positive, 0.0, weights)
+            weights = ops.where(assignment.positive, 0.0, weights)
+            # Where the teacher has found nobody it has nothing to say about edges.
+            return weights if step.lines_up else ops.where(step.matched.found, weights, 0.0)
 
         return {
             **super().given(step),
             "targets": targets,
             "positives": lambda: assignment.positive,
             "student_scores": lambda: _best_scores(step.student_outputs),
-            "teacher_scores": lambda: _best_scores(step.teacher_outputs),
+            "teacher_scores": teacher_scores,
             "valuable": valuable,
         }
 

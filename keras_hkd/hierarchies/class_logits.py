@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_hkd.hierarchies.hierarchy import Hierarchy, check_same_anchors
+from keras_hkd.hierarchies.alignment import misalignment, shared_classes
+from keras_hkd.hierarchies.hierarchy import Hierarchy
 
 PLACES = ("all", "positives")
 
@@ -11,6 +12,10 @@ PLACES = ("all", "positives")
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class ClassLogits(Hierarchy):
     """Compares class logits anchor by anchor.
+
+    Of a teacher with other anchors, of another family or at another image size, the detections are
+    matched to the student's anchors; see `keras_hkd.hierarchies.match_detections`. What it did not
+    detect is background there, and at positives only anchors count where it found something.
 
     Args:
         loss: how logits `(batch, anchors, classes)` are compared; called with
@@ -21,7 +26,7 @@ class ClassLogits(Hierarchy):
         name: of the term.
 
     Raises:
-        ValueError: unknown `at`; or, when attached, predictions that do not line up.
+        ValueError: unknown `at`; or, when attached, a teacher without the student's classes.
 
     Example:
     >>> from keras_hkd.losses import AdaptiveDistillation
@@ -40,24 +45,22 @@ class ClassLogits(Hierarchy):
         self.at = at
 
     def check(self, teacher, student):
-        check_same_anchors(teacher, student, type(self).__name__)
-        if teacher.class_names != student.class_names:
-            raise ValueError(
-                "ClassLogits needs teacher and student of the same classes. Received: teacher "
-                f"{teacher.class_names}, student {student.class_names}. Wrap the teacher with the "
-                "student's classes: as_detector(model, class_names=..., class_indices=...)."
-            )
+        shared_classes(teacher, student, type(self).__name__)
+
+    def way(self, teacher, student, same_size=True):
+        return dense_way(teacher, student, same_size)
 
     def compute(self, step):
         assignment = step.assignment
         mask = assignment.positive if self.at == "positives" else ~assignment.ignored
-        return self.compare(
-            "all",
-            step,
-            step.teacher_outputs["class_logits"],
-            step.student_outputs["class_logits"],
-            mask=ops.cast(mask, "float32"),
-        )
+        if step.lines_up:
+            logits = step.teacher_outputs["class_logits"]
+        else:
+            matched = step.matched
+            logits = matched.logits
+            mask = mask & (matched.found if self.at == "positives" else ~matched.ignored)
+        student = step.student_outputs["class_logits"]
+        return self.compare("all", step, logits, student, mask=ops.cast(mask, "float32"))
 
     def given(self, step):
         assignment = step.assignment
@@ -74,3 +77,10 @@ class ClassLogits(Hierarchy):
 
     def get_config(self):
         return {**super().get_config(), "at": self.at}
+
+
+def dense_way(teacher, student, same_size):
+    """How dense predictions of a pair are compared, in words."""
+    if same_size and misalignment(teacher, student) is None:
+        return "direct"
+    return "matched through decoded boxes"

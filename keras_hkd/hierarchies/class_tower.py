@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_hkd.hierarchies.hierarchy import Hierarchy, check_same_anchors
+from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -15,14 +15,17 @@ class ClassTower(Hierarchy):
     "logit" tap as the authors' code has it: the vector before the predictors, not the scores.
     Averaged over all cells it would be swamped by background.
 
+    Cells are those of the levels that both have; a teacher's map of another size is resized to the
+    student's cells.
+
     Args:
         loss: how vectors `(batch, cells, channels)` are compared; called with
             `mask (batch, cells)`.
         name: of the term.
 
     Raises:
-        ValueError: when attached to detectors of different families, or to one whose class head
-            hides its last map.
+        ValueError: when attached to detectors without a common level, or to one whose class head
+            hides its last map, or has maps of several widths.
 
     Paper: https://arxiv.org/abs/1909.09325 (the logit tap).
     """
@@ -31,32 +34,49 @@ class ClassTower(Hierarchy):
     learner_kinds = ("detector",)
 
     def check(self, teacher, student):
-        check_same_anchors(teacher, student, type(self).__name__)
         for role, detector in (("teacher", teacher), ("student", student)):
-            if set(detector.network.output["class_tower"]) != set(detector.levels):
+            towers = _towers(detector)
+            if not detector.levels or set(towers) != set(detector.levels):
                 raise ValueError(
                     f"ClassTower cannot read the {role}'s class head: it has no `conv_layers` and "
                     "`prediction_layer`. Give it those attributes, or use ClassLogits."
                 )
+            widths = sorted({tower.shape[-1] for tower in towers.values()})
+            if len(widths) > 1:
+                raise ValueError(
+                    "ClassTower shares one projection over all levels, so class towers must be of "
+                    f"one width. Received: a {role} with {widths}."
+                )
+        common_levels(None, teacher, student, type(self).__name__)
+
+    def way(self, teacher, student, same_size=True):
+        return "direct" if same_size else "teacher's maps resized"
 
     def attach(self, teacher, student):
         self.check(teacher, student)
-        widths = [
-            detector.network.output["class_tower"][detector.levels[0]].shape[-1]
-            for detector in (teacher, student)
-        ]
-        self.add_projection("all", *widths)
+        self.attached_levels = common_levels(None, teacher, student, type(self).__name__)
+        level = self.attached_levels[0]
+        self.add_projection("all", *(_towers(d)[level].shape[-1] for d in (teacher, student)))
         self.built = True
 
     def compute(self, step):
-        levels = step.student.levels
+        levels = self.attached_levels
         mask = ops.concatenate([_rows(step.positive_cells[level], 0) for level in levels], axis=1)
-        teacher, student = (
-            ops.concatenate([_rows(outputs["class_tower"][level], 1) for level in levels], axis=1)
-            for outputs in (step.teacher_outputs, step.student_outputs)
-        )
+        taught, learnt = [], []
+        for level in levels:
+            student = step.student_outputs["class_tower"][level]
+            teacher = step.teacher_map(step.teacher_outputs["class_tower"][level], student)
+            taught.append(_rows(teacher, 1))
+            learnt.append(_rows(student, 1))
+        teacher, student = (ops.concatenate(rows, axis=1) for rows in (taught, learnt))
         student = self.project("all", student)
         return self.compare("all", step, teacher, student, mask=ops.cast(mask, "float32"))
+
+
+def _towers(detector):
+    """`{level: map}` that the class predictor reads; empty for a model without a class head."""
+    network = getattr(detector, "network", None)
+    return {} if network is None else network.output.get("class_tower", {})
 
 
 def _rows(grid, num_trailing):

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_hkd.hierarchies.hierarchy import Hierarchy, check_same_anchors
+from keras_hkd.hierarchies.alignment import check_same_anchors
+from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.hierarchies.projection import projection
 from keras_hkd.losses.giou import GIoU
 from keras_hkd.losses.quality_focal_distillation import QualityFocalDistillation
@@ -43,6 +44,7 @@ class CrossHead(Hierarchy):
 
     default_name = "cross_head"
     learner_kinds = ("detector",)
+    needs_same_grid = True
     gives = (*Hierarchy.gives, "positives", "teacher_scores")
 
     def __init__(self, class_loss=None, *, box_loss=None, **kwargs):
@@ -59,7 +61,7 @@ class CrossHead(Hierarchy):
             )
         for role, detector in (("teacher", teacher), ("student", student)):
             for name in HEADS.values():
-                layers = getattr(getattr(detector.model, name, None), "conv_layers", ())
+                layers = getattr(getattr(_model(detector), name, None), "conv_layers", ())
                 if len(layers) < 2:
                     raise ValueError(
                         f"CrossHead needs a {name} with at least two `conv_layers` that all levels "
@@ -118,9 +120,10 @@ class CrossHead(Hierarchy):
 
     def get_config(self):
         config = super().get_config()
+        class_loss = config.pop("loss")
         return {
-            "name": config["name"],
-            "class_loss": config["loss"],
+            **config,
+            "class_loss": class_loss,
             "box_loss": keras.saving.serialize_keras_object(self.box_loss),
         }
 
@@ -131,6 +134,10 @@ class CrossHead(Hierarchy):
             if isinstance(config[key], dict):
                 config[key] = keras.saving.deserialize_keras_object(config[key])
         return cls(**config)
+
+
+def _model(detector):
+    return getattr(detector, "model", None)
 
 
 def _before_last(head, features):

@@ -19,10 +19,13 @@ class Hierarchy(keras.layers.Layer):
     Args:
         loss: a `keras_hkd.losses` object, or any `loss(teacher, student, *, mask=None)`.
         name: under which the term is logged, as `<name>_loss`.
+        teacher: number of the teacher that is read, where the Distiller has several; None for all
+            of them, weighted.
     """
 
-    def __init__(self, loss, *, name=None, **kwargs):
+    def __init__(self, loss, *, name=None, teacher=None, **kwargs):
         super().__init__(name=name or self.default_name, **kwargs)
+        self.teacher = teacher
         if not callable(loss):
             raise TypeError(
                 f"{type(self).__name__} expects a loss that is called as loss(teacher, student), "
@@ -42,6 +45,9 @@ class Hierarchy(keras.layers.Layer):
     learner_kinds = ("detector", "classifier")
     """Kinds of models that are read here."""
 
+    needs_same_grid = False
+    """True where teacher and student must see the images at one size."""
+
     gives = ("image_size", "training")
     """What a loss may declare in its `needs` and `uses` and finds here."""
 
@@ -52,6 +58,16 @@ class Hierarchy(keras.layers.Layer):
 
     def check(self, teacher, student):
         """Raises a ValueError that says why this pair cannot be compared here, if so."""
+
+    def way(self, teacher, student, same_size=True):
+        """How this pair is read here, in words; the pair has passed `check`.
+
+        Args:
+            teacher: a `Learner`.
+            student: a `Learner`.
+            same_size: whether both see the images at one size.
+        """
+        return "direct"
 
     def attach(self, teacher, student):
         """Checks the pair and builds what it needs; called once by the Distiller."""
@@ -106,9 +122,11 @@ class Hierarchy(keras.layers.Layer):
         return loss(teacher, student, **context)
 
     def get_config(self):
+        one = {} if self.teacher is None else {"teacher": self.teacher}
         return {
             "name": self.name,
             "loss": keras.saving.serialize_keras_object(self.loss),
+            **one,
         }
 
     @classmethod
@@ -144,21 +162,3 @@ def common_levels(levels, teacher, student, hierarchy_name):
             f"{teacher.levels}, the student {student.levels}. Pass levels={tuple(shared)}."
         )
     return wanted
-
-
-def check_same_anchors(teacher, student, hierarchy_name):
-    """Raises a ValueError unless the dense predictions of both line up anchor by anchor."""
-    if type(teacher) is not type(student):
-        raise ValueError(
-            f"{hierarchy_name} compares dense predictions anchor by anchor, so teacher and student "
-            f"must be of one family. Received: teacher {type(teacher).__name__}, student "
-            f"{type(student).__name__}. Across families use Pyramid and Region."
-        )
-    for attribute in ("levels", "anchors_per_cell"):
-        ours, theirs = getattr(student, attribute), getattr(teacher, attribute)
-        if ours != theirs:
-            raise ValueError(
-                f"{hierarchy_name} compares dense predictions anchor by anchor, so `{attribute}` "
-                f"must be equal. Received: teacher {theirs}, student {ours}. Build the student "
-                "with the teacher's anchors, or use Pyramid and Region."
-            )

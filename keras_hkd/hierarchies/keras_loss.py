@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_hkd.hierarchies.alignment import check_same_anchors
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 
 
@@ -29,7 +30,14 @@ class KerasLoss(Hierarchy):
         super().__init__(loss.compute_loss, name=name, **kwargs)
         self.keras_loss = loss
 
+    def check(self, teacher, student):
+        read = [getattr(self.keras_loss, f"{r}_layer_name", None) for r in ("teacher", "student")]
+        if None in read and getattr(student, "kind", "detector") == "detector":
+            name = f"KerasLoss({type(self.keras_loss).__name__})"
+            check_same_anchors(teacher, student, name)
+
     def attach(self, teacher, student):
+        self.check(teacher, student)
         for role, detector in (("teacher", teacher), ("student", student)):
             layer_name = getattr(self.keras_loss, f"{role}_layer_name", None)
             if layer_name is not None:
@@ -54,4 +62,6 @@ class KerasLoss(Hierarchy):
         return outputs["logits"] if "logits" in outputs else outputs["class_logits"]
 
     def get_config(self):
-        return {"name": self.name, "loss": keras.saving.serialize_keras_object(self.keras_loss)}
+        loss = keras.saving.serialize_keras_object(self.keras_loss)
+        one = {} if self.teacher is None else {"teacher": self.teacher}
+        return {"name": self.name, "loss": loss, **one}

@@ -10,7 +10,8 @@ class Pyramid(Hierarchy):
     """Compares the pyramid maps of teacher and student.
 
     `L = 1 / |levels| * sum_l w_l * loss(F_l^T, phi_l(F_l^S))`, phi_l a 1x1 convolution where widths
-    differ and the identity where they agree. The first of HKD's three taps.
+    differ and the identity where they agree. The first of HKD's three taps. A teacher's map of
+    another size, of a teacher that sees larger images, is resized to the student's.
 
     Args:
         loss: how two maps `(batch, height, width, channels)` are compared; it may need the
@@ -50,6 +51,9 @@ class Pyramid(Hierarchy):
     def check(self, teacher, student):
         common_levels(self.levels, teacher, student, type(self).__name__)
 
+    def way(self, teacher, student, same_size=True):
+        return "direct" if same_size else "teacher's maps resized"
+
     def attach(self, teacher, student):
         self.attached_levels = common_levels(self.levels, teacher, student, type(self).__name__)
         for level in self.attached_levels:
@@ -62,7 +66,7 @@ class Pyramid(Hierarchy):
         total = 0.0
         for level, weight in zip(levels, weights, strict=True):
             student = self.project(level, step.student_outputs["pyramid"][level])
-            teacher = step.teacher_outputs["pyramid"][level]
+            teacher = step.teacher_map(step.teacher_outputs["pyramid"][level], student)
             total += weight * self.compare(level, step, teacher, student)
         return total / len(levels)
 

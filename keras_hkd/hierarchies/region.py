@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 from keras_hkd.hierarchies.roi_align import roi_align
+from keras_hkd.hierarchies.shared_view import view_scale
 from keras_hkd.replicas import sum_over_replicas
 
 
@@ -80,6 +81,9 @@ class Region(Hierarchy):
     def check(self, teacher, student):
         self._levels(teacher, student)
 
+    def way(self, teacher, student, same_size=True):
+        return "direct" if same_size else "boxes scaled to the teacher's images"
+
     def attach(self, teacher, student):
         self.attached_levels = self._levels(teacher, student)
         for level in self.attached_levels:
@@ -95,14 +99,14 @@ class Region(Hierarchy):
         for level in self.attached_levels:
             here = ops.cast(valid & (chosen == int(level[1:])), "float32")
             share = sum_over_replicas(ops.sum(here)) / total
-            stride = step.student.stride(level)
-            maps = (
-                step.teacher_outputs["pyramid"][level],
-                # psi is linear and bins are weighted means, so it may come before them: the map
-                # has far fewer cells than all regions together.
-                self.project(level, step.student_outputs["pyramid"][level]),
-            )
-            teacher, student = (roi_align(m, boxes, stride, self.output_size) for m in maps)
+            # psi is linear and bins are weighted means, so it may come before them: the map has far
+            # fewer cells than all regions together.
+            student = self.project(level, step.student_outputs["pyramid"][level])
+            student = roi_align(student, boxes, step.student.stride(level), self.output_size)
+            scale = view_scale(step.image_size, step.teacher_image_size)
+            teacher = step.teacher_outputs["pyramid"][level]
+            stride = step.teacher.stride(level) / scale
+            teacher = roi_align(teacher, boxes, stride, self.output_size)
             loss += share * self.compare(level, step, teacher, student, mask=here)
         return loss
 

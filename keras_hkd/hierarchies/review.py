@@ -51,6 +51,9 @@ class Review(Hierarchy):
     def check(self, teacher, student):
         common_levels(self.levels, teacher, student, type(self).__name__)
 
+    def way(self, teacher, student, same_size=True):
+        return "direct" if same_size else "teacher's maps resized"
+
     def attach(self, teacher, student):
         levels = common_levels(self.levels, teacher, student, type(self).__name__)
         self.attached_levels = sorted(levels, key=lambda level: -int(level[1:]))
@@ -69,7 +72,8 @@ class Review(Hierarchy):
         for level in self.attached_levels:
             features = ops.cast(step.student_outputs["pyramid"][level], "float32")
             fused, coarser = self.fusions[level](features, coarser, training=step.training)
-            total += self.compare(level, step, step.teacher_outputs["pyramid"][level], fused)
+            wanted = step.teacher_map(step.teacher_outputs["pyramid"][level], features)
+            total += self.compare(level, step, wanted, fused)
         return total
 
     def given(self, step):

@@ -5,6 +5,12 @@ from functools import cached_property
 from keras import ops
 
 from keras_hkd.boxes.clipping import clip
+from keras_hkd.hierarchies.alignment import misalignment
+from keras_hkd.hierarchies.box_matching import match_detections
+from keras_hkd.hierarchies.shared_view import content_map, view_scale
+
+# Of a teacher whose anchors are not the student's, so many detections that score more than this.
+MATCHED_DETECTIONS, MATCHED_SCORE = 64, 0.05
 
 
 class Step:
@@ -13,7 +19,10 @@ class Step:
     Args:
         teacher: the teaching `Detector` or `Classifier`, or None.
         student: the learning one, with its auxiliary parts if it has any.
-        teacher_outputs: what `teacher(images)` gave, without gradient; None if no hierarchy asks.
+        teacher_outputs: what `teacher(images)` gave, without gradient, of its classes those of the
+            student; None if no hierarchy asks. A teacher that is only known by what it detected
+            gives `{"detections": {"boxes", "classes", "confidence"}}`, padded with -1, best first,
+            boxes in pixels of the images.
         student_outputs: what `student(images)` gave.
         labels: of a detector a dict of `boxes (batch, n, 4)` xyxy pixels and `classes (batch, n)`,
             padded with -1; of a classifier a dict of `classes (batch,)`.
@@ -21,6 +30,7 @@ class Step:
         image_size: `(height, width)` in pixels.
         images: `(batch, height, width, 3)` RGB in [0, 255].
         training: False in `evaluate`, where no queue, statistic or other state may change.
+        teacher_image_size: `(height, width)` that the teacher saw the images at; None for theirs.
     """
 
     def __init__(
@@ -34,6 +44,7 @@ class Step:
         image_size,
         images=None,
         training=False,
+        teacher_image_size=None,
     ):
         self.teacher = teacher
         self.student = student
@@ -44,7 +55,27 @@ class Step:
         self.image_size = image_size
         self.images = images
         self.training = training
+        self.teacher_image_size = image_size if teacher_image_size is None else teacher_image_size
+        self.of_teachers = (self,)
         self._detections = {}
+
+    @cached_property
+    def lines_up(self):
+        """Whether anchor i of the teacher is anchor i of the student."""
+        same_size = tuple(self.teacher_image_size) == tuple(self.image_size)
+        dense = "class_logits" in self.teacher_outputs
+        return same_size and dense and misalignment(self.teacher, self.student) is None
+
+    @cached_property
+    def matched(self):
+        """What the teacher detected at each anchor of the student; see `match_detections`."""
+        found = self.detections(MATCHED_DETECTIONS, MATCHED_SCORE)
+        return match_detections(self.student, self.student_outputs, found, self.image_size)
+
+    def teacher_map(self, features, student_features):
+        """A map of the teacher on the cells of the student's; itself where these are the same."""
+        shape = tuple(student_features.shape[1:3])
+        return content_map(features, self.image_size, self.teacher_image_size, shape)
 
     def regions(self, num_detections, score_threshold):
         """The region set that both networks are read at: labelled people, then the teacher's best.
@@ -60,7 +91,7 @@ class Step:
         boxes = ops.cast(self.labels["boxes"], "float32")
         valid = self.labels["classes"] >= 0
         if num_detections:
-            found = self._teacher_detections(num_detections, score_threshold)
+            found = self.detections(num_detections, score_threshold)
             boxes = ops.concatenate([boxes, found["boxes"]], axis=1)
             valid = ops.concatenate([valid, found["classes"] >= 0], axis=1)
         boxes = clip(boxes, self.image_size, xp=ops)
@@ -81,14 +112,48 @@ class Step:
             start = stop
         return cells
 
-    def _teacher_detections(self, num_detections, score_threshold):
+    def detections(self, num_detections, score_threshold):
+        """The teacher's best detections of each image, after non-maximum suppression.
+
+        Args:
+            num_detections: how many at most.
+            score_threshold: those that score at most this are none.
+
+        Returns:
+            dict of `boxes (batch, n, 4)` xyxy pixels of the student's images, `classes (batch, n)`
+            and `confidence (batch, n)`, padded with -1.
+        """
         key = (num_detections, score_threshold)
         if key not in self._detections:
-            self._detections[key] = self.teacher.detections(
-                self.teacher_outputs,
-                self.image_size,
-                max_detections=num_detections,
-                score_threshold=score_threshold,
-                num_candidates=4 * num_detections,
-            )
+            self._detections[key] = self._detect(num_detections, score_threshold)
         return self._detections[key]
+
+    def _detect(self, num_detections, score_threshold):
+        if "detections" in self.teacher_outputs:
+            return _best(self.teacher_outputs["detections"], num_detections, score_threshold)
+        found = self.teacher.detections(
+            self.teacher_outputs,
+            self.teacher_image_size,
+            max_detections=num_detections,
+            score_threshold=score_threshold,
+            num_candidates=4 * num_detections,
+        )
+        if tuple(self.teacher_image_size) == tuple(self.image_size):
+            return found
+        there = ops.expand_dims(found["classes"] >= 0, axis=-1)
+        boxes = found["boxes"] / view_scale(self.image_size, self.teacher_image_size)
+        return {**found, "boxes": ops.where(there, boxes, -1.0)}
+
+
+def _best(detections, num_detections, score_threshold):
+    """The first so many of given detections, and of these those that score enough."""
+    boxes, classes, confidence = (
+        ops.convert_to_tensor(detections[key])[:, :num_detections]
+        for key in ("boxes", "classes", "confidence")
+    )
+    there = (classes >= 0) & (confidence > score_threshold)
+    return {
+        "boxes": ops.where(there[..., None], ops.cast(boxes, "float32"), -1.0),
+        "classes": ops.where(there, ops.cast(classes, "int32"), -1),
+        "confidence": ops.where(there, ops.cast(confidence, "float32"), -1.0),
+    }

@@ -41,13 +41,13 @@ def checkpoint_variables(model) -> list:
 
     Args:
         model: a Keras model. Its own `checkpoint_variables` win; otherwise all its variables but
-            those of its `teacher`, if it has one.
+            those of its `teachers`, or its `teacher`, if it has any.
     """
     own = getattr(model, "checkpoint_variables", None)
     if own is not None:
         return list(own() if callable(own) else own)
-    teacher = getattr(model, "teacher", None)
-    hidden = set() if teacher is None else {id(variable) for variable in teacher.variables}
+    teachers = getattr(model, "teachers", (getattr(model, "teacher", None),))
+    hidden = {id(v) for teacher in teachers if teacher is not None for v in teacher.variables}
     return [variable for variable in model.variables if id(variable) not in hidden]
 
 

@@ -60,7 +60,11 @@ def _terms(model):
     terms = [*model.distillation_losses, *model.distillation_loss_weights]
     text = json.dumps([keras.saving.serialize_keras_object(term) for term in terms])
     terms = json.loads(re.sub(r'_\d+"', '"', text))
-    return {"terms": terms, "student_loss_weight": getattr(model, "student_loss_weight", None)}
+    found = {"terms": terms, "student_loss_weight": getattr(model, "student_loss_weight", None)}
+    for name in ("teacher_image_size", "teacher_weights"):
+        if getattr(model, name, None) is not None:
+            found[name] = json.loads(json.dumps(getattr(model, name)))
+    return found
 
 
 def _differences(saved, current, prefix) -> Iterator[str]:

@@ -94,25 +94,38 @@ def test_nobody_gives_zero_and_a_copy_gives_zero(family, step_of, kind):
     assert float(hierarchy.compute(step)) == 0.0
 
 
-@pytest.mark.parametrize("kind", DENSE)
-def test_other_families_are_refused_with_a_way_out(family, other_family, kind):
-    with pytest.raises(ValueError, match="one family.*Across families use Pyramid and Region"):
-        attached(kind, other_family(), family())
+@pytest.mark.parametrize("kind", (ClassLogits, Boxes))
+def test_predictions_that_do_not_line_up_are_matched(family, other_family, kind):
+    hierarchy = kind(FeatureImitation())
+    many = family()
+    many.anchors_per_cell = 9
+    for teacher in (other_family(), many, family(levels=("P3", "P4"))):
+        hierarchy.attach(teacher, family())
+        assert hierarchy.way(teacher, family()) == "matched through decoded boxes"
+    assert hierarchy.way(family(), family()) == "direct"
+    assert hierarchy.way(family(), family(), same_size=False) == "matched through decoded boxes"
 
 
-@pytest.mark.parametrize("kind", DENSE)
-def test_other_anchors_are_refused(family, kind):
-    student = family()
-    student.anchors_per_cell = 9
-    with pytest.raises(ValueError, match="`anchors_per_cell`.*Received: teacher 1, student 9"):
-        attached(kind, family(), student)
-    with pytest.raises(ValueError, match="`levels`"):
-        attached(kind, family(), family(levels=("P3", "P4")))
+def test_class_towers_of_other_families_and_anchors_are_read_cell_by_cell(family, other_family):
+    teacher, student = other_family(levels=("P2", "P3", "P4")), family()
+    teacher.anchors_per_cell = 9
+    hierarchy = attached(ClassTower, teacher, student)
+    assert hierarchy.attached_levels == ["P3", "P4"]
+    with pytest.raises(ValueError, match="cannot read levels"):
+        attached(ClassTower, family(levels=("P6",)), student)
 
 
-def test_other_classes_are_refused(family):
-    with pytest.raises(ValueError, match="same classes.*as_detector"):
-        attached(ClassLogits, family(class_names=("person", "car")), family())
+def test_class_towers_of_several_widths_are_refused(family):
+    teacher = family()
+    teacher.network.output["class_tower"]["P4"] = np.empty((1, 1, 1, 7))
+    with pytest.raises(ValueError, match=r"one width. Received: a teacher with \[4, 7\]"):
+        attached(ClassTower, teacher, family())
+
+
+def test_of_a_teacher_of_more_classes_those_of_the_student_count(family):
+    attached(ClassLogits, family(class_names=("car", "person")), family())
+    with pytest.raises(ValueError, match="has no 'person'.*as_detector"):
+        attached(ClassLogits, family(class_names=("car", "dog")), family())
 
 
 @pytest.mark.parametrize("role", ["teacher", "student"])

@@ -1,0 +1,130 @@
+"""The frozen teachers of a Distiller: one, several or none, each with its size and its weight."""
+
+from keras import ops, tree
+
+from keras_hkd.distillation.learners import as_learner
+from keras_hkd.hierarchies.alignment import narrowed, shared_classes
+from keras_hkd.hierarchies.every_teacher import EveryTeacher
+from keras_hkd.hierarchies.possibilities import possible, refusal
+from keras_hkd.hierarchies.shared_view import resize_view
+
+
+def as_teachers(teacher):
+    """A list of learners from what a user calls `teacher`: a model, several, or None."""
+    if teacher is None:
+        return []
+    several = teacher if isinstance(teacher, (list, tuple)) else [teacher]
+    return [as_learner(model) for model in several]
+
+
+def check_apart(teachers, student):
+    """Raises a ValueError where a teacher would change with the student."""
+    own = {id(variable) for variable in student.variables}
+    for teacher in teachers:
+        shared = own & {id(variable) for variable in teacher.variables}
+        if shared:
+            raise ValueError(
+                f"Teacher and student share {len(shared)} variables, so the teacher would change "
+                "with the student. Build them separately; a copy of a saved detector is had with "
+                "keras_hkd.load_detector(path) or keras_hkd.load_classifier(path)."
+            )
+
+
+def sizes_of(teacher_image_size, teachers):
+    """`(height, width)` or None for each teacher, from one for all or a list."""
+    sizes = teacher_image_size
+    if sizes is None or not isinstance(sizes[0], (list, tuple, type(None))):
+        sizes = [sizes] * len(teachers)
+    if len(sizes) != len(teachers) or any(size is not None and len(size) != 2 for size in sizes):
+        raise ValueError(
+            "`teacher_image_size` must be (height, width) in pixels, or a list with one for each "
+            f"of the {len(teachers)} teachers. Received: teacher_image_size={teacher_image_size}"
+        )
+    return [None if size is None else tuple(int(side) for side in size) for size in sizes]
+
+
+def weights_of(teacher_weights, teachers):
+    """A number for each teacher; equal shares of 1 by default."""
+    if teacher_weights is None:
+        return [1.0 / len(teachers) for _ in teachers]
+    if len(teacher_weights) != len(teachers) or min(teacher_weights) < 0:
+        raise ValueError(
+            f"`teacher_weights` must be {len(teachers)} numbers of at least 0, one for each "
+            f"teacher. Received: teacher_weights={teacher_weights}"
+        )
+    return [float(weight) for weight in teacher_weights]
+
+
+def attach(hierarchy, teachers, sizes, weights, student):
+    """Attaches a hierarchy to the teacher that it reads, or to all of several.
+
+    Args:
+        hierarchy: a `Hierarchy`, not yet attached.
+        teachers: list of learners.
+        sizes: of each teacher, or None.
+        weights: of each teacher.
+        student: a `Learner`.
+
+    Returns:
+        The hierarchy, inside an `EveryTeacher` where it reads several.
+
+    Raises:
+        ValueError: a pair that it cannot compare, with what the pair allows; a teacher that is not
+            there.
+    """
+    number = hierarchy.teacher
+    if number is not None and not (isinstance(number, int) and 0 <= number < len(teachers)):
+        raise ValueError(
+            f"{type(hierarchy).__name__}(teacher=...) must be the number of one of the "
+            f"{len(teachers)} teachers, from 0 on. Received: teacher={number!r}"
+        )
+    every = isinstance(hierarchy, EveryTeacher)
+    reads = hierarchy.hierarchy if every else hierarchy
+    if number is None and reads.needs_teacher and len(teachers) > 1:
+        numbers = range(len(teachers))
+        hierarchy = hierarchy if every else EveryTeacher(hierarchy)
+    else:
+        numbers = [number or 0]
+    for one in numbers:
+        _check_served(reads, one, teachers, sizes, student)
+    if isinstance(hierarchy, EveryTeacher):
+        hierarchy.attach_to(teachers, weights, student)
+    else:
+        hierarchy.attach(teachers[numbers[0]] if teachers else None, student)
+    return hierarchy
+
+
+def _check_served(hierarchy, number, teachers, sizes, student):
+    teacher, size = (teachers[number], sizes[number]) if teachers else (None, None)
+    same_size = size is None or size == tuple(student.image_size)
+    reason = refusal(hierarchy, teacher, student, same_size)
+    if reason is None:
+        return
+    if len(teachers) > 1:
+        reason = (
+            f"Teacher {number}: {reason} Another teacher is read with "
+            f"{type(hierarchy).__name__}(..., teacher=NUMBER)."
+        )
+    if teacher is not None:
+        reason += f"\nWhat this pair allows:\n{possible(teacher, student, teacher_image_size=size)}"
+    raise ValueError(reason)
+
+
+def teach(teacher, student, images, size=None):
+    """A teacher's outputs for a batch, without gradient, of its classes those of the student.
+
+    Args:
+        teacher: a `Learner`.
+        student: a `Learner`.
+        images: `(batch, height, width, 3)`.
+        size: `(height, width)` that the teacher is to see them at; None for theirs.
+
+    Returns:
+        What `teacher(images)` gives.
+    """
+    outputs = teacher(images if size is None else resize_view(images, size), training=False)
+    try:
+        outputs = narrowed(outputs, shared_classes(teacher, student))
+    except ValueError:
+        pass  # hierarchies that compare classes have refused the pair; others need none
+    return tree.map_structure(ops.stop_gradient, outputs)

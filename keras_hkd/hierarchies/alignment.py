@@ -1,0 +1,83 @@
+"""Whether two detectors' dense predictions line up, and which classes they have in common."""
+
+from keras import ops
+
+
+def misalignment(teacher, student):
+    """Why anchor i of the teacher is not anchor i of the student, or None where it is.
+
+    Args:
+        teacher: a `Detector`.
+        student: a `Detector`.
+    """
+    if type(teacher) is not type(student):
+        return (
+            "teacher and student must be of one family. Received: teacher "
+            f"{type(teacher).__name__}, student {type(student).__name__}"
+        )
+    for attribute in ("levels", "anchors_per_cell", "anchor_layout"):
+        ours, theirs = getattr(student, attribute, None), getattr(teacher, attribute, None)
+        if ours != theirs:
+            return f"`{attribute}` must be equal. Received: teacher {theirs}, student {ours}"
+    return None
+
+
+def check_same_anchors(teacher, student, hierarchy_name):
+    """Raises a ValueError unless the dense predictions of both line up anchor by anchor."""
+    reason = misalignment(teacher, student)
+    if reason is not None:
+        raise ValueError(
+            f"{hierarchy_name} compares dense predictions anchor by anchor, so {reason}. Build the "
+            "student with the teacher's anchors, or use ClassLogits and Boxes, which match other "
+            "anchors through decoded boxes."
+        )
+
+
+def shared_classes(teacher, student, hierarchy_name="This hierarchy"):
+    """Which of the teacher's classes are the student's, by name and in the student's order.
+
+    Args:
+        teacher: anything with `class_names`.
+        student: anything with `class_names`.
+        hierarchy_name: for the message.
+
+    Returns:
+        A tuple of indices into the teacher's classes; None where both have the same classes.
+
+    Raises:
+        ValueError: the teacher lacks one.
+    """
+    if teacher.class_names == student.class_names:
+        return None
+    missing = [name for name in student.class_names if name not in teacher.class_names]
+    if missing:
+        names = teacher.class_names
+        shown = names if len(names) <= 8 else (*names[:8], f"... {len(names)} in all")
+        raise ValueError(
+            f"{hierarchy_name} needs a teacher that knows the student's classes, and it has no "
+            f"{', '.join(map(repr, missing))}. Received: teacher {shown}, student "
+            f"{student.class_names}. Name the classes of a raw model: as_detector(model, "
+            "class_names=..., class_indices=...)."
+        )
+    return tuple(teacher.class_names.index(name) for name in student.class_names)
+
+
+def narrowed(outputs, indices):
+    """A teacher's outputs with the student's classes alone.
+
+    Args:
+        outputs: dict that may hold `class_logits (batch, anchors, classes)` or `detections`.
+        indices: what `shared_classes` gave; None leaves the outputs as they are.
+    """
+    if indices is None:
+        return outputs
+    outputs = dict(outputs)
+    if "class_logits" in outputs:
+        chosen = ops.array(indices, "int32")
+        outputs["class_logits"] = ops.take(outputs["class_logits"], chosen, axis=-1)
+    if "detections" in outputs:
+        found = outputs["detections"]
+        classes = ops.cast(found["classes"], "int32")
+        renamed = [ops.where(classes == index, place + 1, 0) for place, index in enumerate(indices)]
+        outputs["detections"] = {**found, "classes": sum(renamed) - 1}
+    return outputs

@@ -1,0 +1,85 @@
+"""A hierarchy that is read from each of several teachers."""
+
+import keras
+
+from keras_hkd.hierarchies.hierarchy import Hierarchy
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class EveryTeacher(Hierarchy):
+    """One term under several teachers, each read by a copy of the hierarchy.
+
+    `L = sum_k v_k L_k`, v_k the weight of teacher k. The copies have projections of their own, so
+    that teachers may be of different widths. A Distiller of several teachers wraps every hierarchy
+    in it that does not name one teacher.
+
+    Args:
+        hierarchy: what is read from each.
+        weights: v_k, one number for each teacher; None for the Distiller's `teacher_weights`.
+        name: of the term; that of the hierarchy by default.
+
+    Raises:
+        ValueError: when attached, a teacher that the hierarchy cannot read.
+
+    Example:
+    >>> from keras_hkd.hierarchies import Pyramid
+    >>> from keras_hkd.losses import PearsonCorrelation
+    >>> EveryTeacher(Pyramid(PearsonCorrelation()), weights=(0.7, 0.3)).name
+    'pyramid'
+
+    Paper: You et al., Learning from Multiple Teacher Networks, KDD 2017 (for classifiers).
+    """
+
+    def __init__(self, hierarchy, *, weights=None, name=None, **kwargs):
+        super().__init__(hierarchy.loss, name=name or hierarchy.name, **kwargs)
+        self.hierarchy = hierarchy
+        self.weights_of_teachers = None if weights is None else tuple(map(float, weights))
+        self.of_teacher = []
+        self.learner_kinds = hierarchy.learner_kinds
+        self.needs_same_grid = hierarchy.needs_same_grid
+
+    @property
+    def frozen_layers(self):
+        return tuple(layer for one in self.of_teacher for layer in one.frozen_layers)
+
+    def attach_to(self, teachers, weights, student):
+        """Makes a copy for each teacher; what `attach` is to other hierarchies.
+
+        Args:
+            teachers: the teachers, in order.
+            weights: their weights, unless the hierarchy has some of its own.
+            student: a `Learner`.
+        """
+        self.weights_of_teachers = self.weights_of_teachers or tuple(weights)
+        if len(self.weights_of_teachers) != len(teachers):
+            raise ValueError(
+                f"Expected a weight for each of {len(teachers)} teachers. "
+                f"Received: weights={self.weights_of_teachers}"
+            )
+        make, config = type(self.hierarchy).from_config, self.hierarchy.get_config()
+        self.of_teacher = [self.hierarchy, *(make(config) for _ in teachers[1:])]
+        for number, (one, teacher) in enumerate(zip(self.of_teacher, teachers, strict=True)):
+            one.attach(teacher, student)
+            self.projections.update({f"{number}_{key}": v for key, v in one.projections.items()})
+        self.built = True
+
+    def compute(self, step):
+        return sum(
+            weight * one.compute(own)
+            for weight, one, own in zip(
+                self.weights_of_teachers, self.of_teacher, step.of_teachers, strict=True
+            )
+        )
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "hierarchy": keras.saving.serialize_keras_object(self.hierarchy),
+            "weights": self.weights_of_teachers,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["hierarchy"] = keras.saving.deserialize_keras_object(config["hierarchy"])
+        return cls(**config)

@@ -1,0 +1,128 @@
+"""What a pair of models allows: every hierarchy, how it reads the pair, or why it cannot."""
+
+import functools
+import importlib
+from collections import namedtuple
+
+Possibility = namedtuple("Possibility", "works how")
+Possibility.__doc__ = """Whether a hierarchy can read a pair.
+
+Attributes:
+    works: bool.
+    how: how the pair is read, or why it cannot be.
+"""
+
+# label: (hierarchy, its loss)
+SAMPLES = {
+    "Pyramid": ("pyramid.Pyramid", "feature_imitation.FeatureImitation"),
+    "Region": ("region.Region", "feature_imitation.FeatureImitation"),
+    "Review": ("review.Review", None),
+    "ClassTower": ("class_tower.ClassTower", "feature_imitation.FeatureImitation"),
+    "ClassLogits": ("class_logits.ClassLogits", "adaptive_distillation.AdaptiveDistillation"),
+    "Boxes(GIoU)": ("boxes.Boxes", "giou.GIoU"),
+    "Boxes(LocalizationDistillation)": (
+        "boxes.Boxes",
+        "localization_distillation.LocalizationDistillation",
+    ),
+    "Boxes(TeacherBoundedRegression)": (
+        "boxes.Boxes",
+        "teacher_bounded_regression.TeacherBoundedRegression",
+    ),
+    "CrossHead": ("cross_head.CrossHead", None),
+    "NeighbourCells": ("neighbour_cells.NeighbourCells", None),
+    "Logits": ("logits.Logits", "logit_distillation.LogitDistillation"),
+    "Branches": ("rotations.Branches", "logit_distillation.LogitDistillation"),
+    "RotatedLogits": ("rotations.RotatedLogits", "logit_distillation.LogitDistillation"),
+    "NeighbourClasses": ("neighbour_classes.NeighbourClasses", None),
+}
+
+
+class Possibilities(dict):
+    """`{hierarchy: Possibility}` of a pair, which prints as a table."""
+
+    def __str__(self):
+        width = max(map(len, self), default=0)
+        return "\n".join(
+            f"{name:<{width}}  {'yes' if row.works else 'no '}  {row.how}"
+            for name, row in self.items()
+        )
+
+
+def possible(teacher, student, *, teacher_image_size=None):
+    """What can be distilled between two models, hierarchy by hierarchy.
+
+    Args:
+        teacher: a `Detector` or `Classifier`, or None.
+        student: one of these.
+        teacher_image_size: `(height, width)` that the teacher is to see the images at; None for
+            that of the student.
+
+    Returns:
+        dict from a hierarchy's name to a `Possibility`; `print` shows it as a table.
+
+    Raises:
+        TypeError: a model that is none of these.
+
+    Example:
+    >>> from keras_hkd.detectors import build
+    >>> table = possible(build("retinanet_micro"), build("yolo_v8_micro"))
+    >>> table["ClassLogits"]
+    Possibility(works=True, how='matched through decoded boxes')
+    >>> table["CrossHead"].works
+    False
+    """
+    for role, model in (("teacher", teacher), ("student", student)):
+        if not (model is None and role == "teacher") and not hasattr(model, "kind"):
+            raise TypeError(
+                f"Expected a keras_hkd Detector or Classifier as {role}; wrap a library's model "
+                "with keras_hkd.as_detector(model) or keras_hkd.as_classifier(model). "
+                f"Received: {type(model).__name__}"
+            )
+    same_size = teacher_image_size is None or tuple(teacher_image_size) == tuple(student.image_size)
+    rows = Possibilities()
+    for name, sample in SAMPLES.items():
+        hierarchy = _sample(*sample)
+        if student.kind not in hierarchy.learner_kinds:
+            continue
+        reason = refusal(hierarchy, teacher, student, same_size)
+        how = hierarchy.way(teacher, student, same_size) if reason is None else reason
+        rows[name] = Possibility(reason is None, how)
+    return rows
+
+
+def refusal(hierarchy, teacher, student, same_size=True):
+    """Why a hierarchy cannot read a pair, or None where it can.
+
+    Args:
+        hierarchy: a `Hierarchy`.
+        teacher: a `Learner`, or None.
+        student: a `Learner`.
+        same_size: whether both see the images at one size.
+    """
+    name = type(hierarchy).__name__
+    if hierarchy.needs_teacher and teacher is None:
+        return f"{name} needs a teacher. Received: teacher=None"
+    for role, model in (("teacher", teacher), ("student", student)):
+        if model is not None and model.kind not in hierarchy.learner_kinds:
+            return (
+                f"{name} reads {' and '.join(f'{kind}s' for kind in hierarchy.learner_kinds)} "
+                f"only. Received: a {model.kind} as {role}, '{model.name}'."
+            )
+    try:
+        hierarchy.check(teacher, student)
+    except ValueError as error:
+        return str(error)
+    if hierarchy.needs_same_grid and not same_size:
+        return f"{name} needs teacher and student to see the images at one size."
+    return None
+
+
+@functools.cache
+def _sample(hierarchy, loss):
+    make = _load("hierarchies", hierarchy)
+    return make() if loss is None else make(_load("losses", loss)())
+
+
+def _load(package, path):
+    module, _, name = path.partition(".")
+    return getattr(importlib.import_module(f"keras_hkd.{package}.{module}"), name)

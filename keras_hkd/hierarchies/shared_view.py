@@ -1,0 +1,85 @@
+"""One view of a batch for two models of different sizes: images on, boxes and maps back."""
+
+from keras import ops
+
+PADDING_GREY = 114.0
+
+
+def view_scale(image_size, view_size):
+    """Pixels of the view per pixel of the batch: the largest scale at which all of it fits.
+
+    Args:
+        image_size: `(height, width)` of the batch.
+        view_size: `(height, width)` of the view.
+
+    Example:
+    >>> view_scale((192, 192), (320, 384))
+    1.6666666666666667
+    """
+    return min(view_size[0] / image_size[0], view_size[1] / image_size[1])
+
+
+def resize_view(images, view_size):
+    """The same images at another size, letterboxed as data is: content top left, grey behind.
+
+    Args:
+        images: `(batch, height, width, 3)`.
+        view_size: `(height, width)`; the images themselves come back where it is theirs.
+
+    Returns:
+        `(batch, *view_size, 3)`.
+    """
+    image_size = tuple(images.shape[1:3])
+    if image_size == tuple(view_size):
+        return images
+    content = content_size(image_size, view_size)
+    images = _resized(ops.cast(images, "float32"), content)
+    right, below = view_size[1] - content[1], view_size[0] - content[0]
+    if right or below:
+        padding = ((0, 0), (0, below), (0, right), (0, 0))
+        images = ops.pad(images, padding, constant_values=PADDING_GREY)
+    return images
+
+
+def content_size(image_size, view_size):
+    """`(height, width)` of the part of a view that shows the batch's images.
+
+    Example:
+    >>> content_size((192, 256), (320, 320))
+    (240, 320)
+    """
+    scale = view_scale(image_size, view_size)
+    return tuple(
+        min(round(side * scale), limit) for side, limit in zip(image_size, view_size, strict=True)
+    )
+
+
+def content_map(features, image_size, view_size, shape):
+    """A map made from a view, on the cells of a map made from the batch.
+
+    Cells that show padding are left out; the rest is resized, averaging where it shrinks.
+
+    Args:
+        features: `(batch, h, w, channels)`, made from the view.
+        image_size: `(height, width)` of the batch.
+        view_size: `(height, width)` of the view.
+        shape: `(h, w)` wanted; the map itself comes back where that is its own.
+
+    Returns:
+        `(batch, *shape, channels)`.
+    """
+    content = content_size(image_size, view_size)
+    rows, columns = (
+        max(1, round(cells * part / whole))
+        for cells, part, whole in zip(features.shape[1:3], content, view_size, strict=True)
+    )
+    features = features[:, :rows, :columns]
+    if (rows, columns) == tuple(shape):
+        return features
+    return _resized(features, shape)
+
+
+def _resized(images, size):
+    return ops.image.resize(
+        images, size, interpolation="bilinear", antialias=True, data_format="channels_last"
+    )
