@@ -21,6 +21,7 @@ COMMANDS = {
     "detect": "Find people in images: pictures with boxes, and COCO results JSON.",
     "export": "Write a detector as TFLite, ONNX or SavedModel, checked against Keras.",
     "compare": "Compare two detectors: AP, MR-2, boxes, scores, size, latency.",
+    "benchmark": "Time detectors on this machine: Keras and TFLite, in every precision.",
     "score": "Score a detections file against a ground-truth file; needs no model.",
 }
 
@@ -84,7 +85,7 @@ def make_app() -> typer.Typer:
 
     Example:
         >>> [command.name for command in make_app().registered_commands]
-        ['train', 'distill', 'evaluate', 'detect', 'export', 'compare', 'score']
+        ['train', 'distill', 'evaluate', 'detect', 'export', 'compare', 'benchmark', 'score']
     """
     app = typer.Typer(
         cls=LazyCommands,

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_hkd.boxes import convert, pairwise_iou
 from keras_hkd.evaluation.detector_scores import score_predictions
-from keras_hkd.evaluation.model_cost import measure_latency_ms
+from keras_hkd.evaluation.latency import measure_latency_ms
 from keras_hkd.evaluation.prediction import predict_dataset
 
 MATCH_IOU = 0.5

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import statistics
-import time
 
 import keras
-import numpy as np
 
+from keras_hkd.evaluation.latency import measure_latency_ms
 from keras_hkd.evaluation.prediction import input_size
 
 
@@ -95,31 +93,3 @@ def _quiet(logger):
         yield
     finally:
         logger.setLevel(level)
-
-
-def measure_latency_ms(model, image_size=None, repeats=20, warm_up=3) -> float:
-    """Median time of one compiled prediction of one image, images in, detections out.
-
-    Args:
-        model: anything with `predict_on_batch(images)`.
-        image_size: `(height, width)` in pixels; the model's own if None.
-        repeats: timed predictions.
-        warm_up: predictions before these, which compile and fill caches.
-
-    Returns:
-        Milliseconds.
-
-    Raises:
-        ValueError: no image size, or `repeats` below 1.
-    """
-    if repeats < 1:
-        raise ValueError(f"`repeats` must be 1 or more. Received: {repeats}")
-    height, width = input_size(model, image_size)
-    image = np.random.default_rng(0).uniform(0, 255, (1, height, width, 3)).astype(np.float32)
-    times_ms = []
-    for step in range(warm_up + repeats):
-        start = time.perf_counter()
-        model.predict_on_batch(image)
-        if step >= warm_up:
-            times_ms.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times_ms)

@@ -31,6 +31,24 @@ class TFLiteRunner:
         self.inputs = self.interpreter.get_input_details()
         self.outputs = self.interpreter.get_output_details()
 
+    def example_inputs(self, seed=0) -> list[np.ndarray]:
+        """Random inputs, to time a model or to see that it runs: pixels where it takes an image.
+
+        Args:
+            seed: of the random numbers.
+
+        Raises:
+            ValueError: an input has no fixed shape.
+        """
+        rng = np.random.default_rng(seed)
+        for details in self.inputs:
+            if any(side < 1 for side in details.get("shape_signature", details["shape"])):
+                raise ValueError(
+                    f"Input '{details['name']}' of the TFLite model must have a fixed shape. "
+                    f"Received: {tuple(details['shape_signature'])}"
+                )
+        return [rng.uniform(0, 255, details["shape"]) for details in self.inputs]
+
     def run(self, *arrays) -> list[np.ndarray]:
         """Outputs as float32, in the model's order.
 

@@ -5,7 +5,6 @@ from keras_hkd.evaluation.model_cost import (
     count_gflops,
     count_parameters,
     measure_cost,
-    measure_latency_ms,
 )
 
 needs_tensorflow = pytest.mark.skipif(
@@ -48,21 +47,6 @@ def test_only_what_detection_needs_is_counted():
     outputs = {"class_logits": needed, "box_outputs": needed, "class_tower": extra}
     model = keras.Model(inputs, outputs)
     assert count_gflops(model, (32, 48)) == count_gflops(convolution(), (32, 48))
-
-
-def test_latency_is_the_median_after_the_warm_up():
-    class Slow:
-        image_size = (8, 8)
-        calls = []
-
-        def predict_on_batch(self, images):
-            self.calls.append(images.shape)
-
-    model = Slow()
-    assert 0 <= measure_latency_ms(model, repeats=5, warm_up=2) < 1000
-    assert model.calls == [(1, 8, 8, 3)] * 7
-    with pytest.raises(ValueError, match="repeats"):
-        measure_latency_ms(model, repeats=0)
 
 
 def test_all_at_once():

@@ -1,0 +1,100 @@
+"""How long models take, side by side in one run: medians, 90th percentiles and ratios."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from keras_hkd.evaluation.prediction import input_size
+from keras_hkd.evaluation.progress import image_progress
+
+
+@dataclasses.dataclass(frozen=True)
+class Latencies:
+    """Times of several calls, taken in turn, round by round.
+
+    Attributes:
+        times_ms: name -> milliseconds `(rounds,)`; entry r of all names is of the same round.
+
+    Example:
+        >>> times = {"old": np.array([4.0, 8.0, 6.0]), "new": np.array([2.0, 4.0, 2.0])}
+        >>> latencies = Latencies(times)
+        >>> latencies.median_ms("new"), latencies.speed_up("new", "old")
+        (2.0, 2.0)
+    """
+
+    times_ms: Mapping[str, np.ndarray]
+
+    def median_ms(self, name: str) -> float:
+        """Median time of a call."""
+        return float(np.median(self.times_ms[name]))
+
+    def p90_ms(self, name: str) -> float:
+        """Time that nine of ten calls stay under."""
+        return float(np.percentile(self.times_ms[name], 90))
+
+    def speed_up(self, name: str, reference: str) -> float:
+        """How many times as fast a call is as another: the median of the rounds' ratios.
+
+        A machine that slows down slows both calls of a round, so a ratio holds where times drift.
+        """
+        return float(np.median(self.times_ms[reference] / self.times_ms[name]))
+
+
+def measure_latencies(
+    calls: Mapping[str, Callable[[], object]], rounds=50, warm_up=5, progress=True
+) -> Latencies:
+    """Time calls in turn: each once a round, so that all see the same state of the machine.
+
+    Args:
+        calls: name -> function without arguments.
+        rounds: timed rounds.
+        warm_up: rounds before these, which compile and fill caches.
+        progress: whether to show a progress bar.
+
+    Raises:
+        ValueError: `rounds` below 1, `warm_up` below 0, or nothing to call.
+    """
+    if rounds < 1 or warm_up < 0:
+        raise ValueError(
+            "`rounds` must be 1 or more and `warm_up` 0 or more. Received: "
+            f"rounds={rounds}, warm_up={warm_up}"
+        )
+    if not calls:
+        raise ValueError("`calls` is empty: there is nothing to time.")
+    times_ms = {name: np.zeros(rounds) for name in calls}
+    with image_progress("Timing", (warm_up + rounds) * len(calls), progress) as advance:
+        for step in range(-warm_up, rounds):
+            for name, call in calls.items():
+                start = time.perf_counter()
+                call()
+                if step >= 0:
+                    times_ms[name][step] = 1000 * (time.perf_counter() - start)
+                advance(1)
+    return Latencies(times_ms)
+
+
+def measure_latency_ms(model, image_size=None, repeats=20, warm_up=3) -> float:
+    """Median time of one compiled prediction of one image, images in, detections out.
+
+    Args:
+        model: anything with `predict_on_batch(images)`.
+        image_size: `(height, width)` in pixels; the model's own if None.
+        repeats: timed predictions.
+        warm_up: predictions before these, which compile and fill caches.
+
+    Returns:
+        Milliseconds.
+
+    Raises:
+        ValueError: no image size, or `repeats` below 1.
+    """
+    if repeats < 1:
+        raise ValueError(f"`repeats` must be 1 or more. Received: {repeats}")
+    height, width = input_size(model, image_size)
+    image = np.random.default_rng(0).uniform(0, 255, (1, height, width, 3)).astype(np.float32)
+    calls = {"model": lambda: model.predict_on_batch(image)}
+    return measure_latencies(calls, repeats, warm_up, progress=False).median_ms("model")

@@ -1,0 +1,60 @@
+import json
+
+import pytest
+
+from keras_hkd import evaluation
+from keras_hkd.cli import benchmark
+from keras_hkd.cli.main import main
+
+ROW = {"median_ms": 2.0, "p90_ms": 2.5, "speed_up": 1.0, "size_bytes": 1000}
+
+
+def run(capsys, *arguments):
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    streams = capsys.readouterr()
+    return stop.value.code, streams.out, streams.err
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the command asks to be measured; a `.keras` file counts as exported."""
+    calls = {}
+
+    def measured(models, **options):
+        calls.update(models=models, **options)
+        return [{"model": name, "threads": 1, **ROW} for name in models]
+
+    def exported(path, folder, size, nms):
+        return {f"{path.name} as int8": folder / "int8.tflite", path.name: path}
+
+    monkeypatch.setattr(evaluation, "benchmark_models", measured, raising=False)
+    monkeypatch.setattr(benchmark, "_exported", exported)
+    return calls
+
+
+def test_one_json_object(capsys, tmp_path, asked):
+    for name in ("a.keras", "b.tflite"):
+        (tmp_path / name).touch()
+    options = ("--threads", 4, "--threads", 4, "--rounds", 7, "--no-nms", "--no-memory", "--json")
+    code, out, _ = run(capsys, "benchmark", tmp_path / "a.keras", tmp_path / "b.tflite", *options)
+    said = json.loads(out)
+    assert code == 0
+    names = ["a.keras as int8", "a.keras", "b.tflite"]
+    assert [row["model"] for row in said["models"]] == names == list(asked["models"])
+    assert said["rounds"] == 7 and "keras" in said["versions"]
+    assert (asked["threads"], asked["nms"], asked["memory"]) == ((4,), False, False)
+
+
+def test_a_table(capsys, tmp_path, asked):
+    (tmp_path / "b.tflite").touch()
+    code, out, _ = run(capsys, "benchmark", tmp_path / "b.tflite")
+    assert code == 0
+    assert "2.50" in out and "b.tflite" in out
+    assert (asked["threads"], asked["nms"], asked["memory"]) == ((1, 2), True, True)
+
+
+def test_a_file_that_is_not_there(capsys, tmp_path):
+    code, out, err = run(capsys, "benchmark", tmp_path / "b.tflite", "--json")
+    assert (code, out) == (2, "")
+    assert "there is no such file" in err
