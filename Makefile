@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo demo-teacher test lint doctest real systems benchmark-step install clean
+.PHONY: help demo demo-teacher test lint doctest real systems benchmark-step benchmark-mobile install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
@@ -21,6 +21,7 @@ help:
 	@echo "make real            the proof on photographs: hours, resumable, needs ../shared"
 	@echo "make systems         the six systems on photographs: hours, resumable, after make real"
 	@echo "make benchmark-step  time of a distillation step, as ratios"
+	@echo "make benchmark-mobile our student beside public detectors: AP, size, latency"
 	@echo "make install         make $(VENV) and install the package in it"
 	@echo "make clean           remove $(VENV) and what builds leave behind"
 
@@ -61,6 +62,9 @@ systems: $(INSTALLED)
 
 benchmark-step: $(INSTALLED)
 	$(RUN) benchmarks/step_time.py
+
+benchmark-mobile: $(INSTALLED)
+	$(RUN) benchmarks/mobile.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

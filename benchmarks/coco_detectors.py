@@ -1,7 +1,8 @@
-"""Two small COCO detectors that others trained, as teachers of labels: YOLOX-Nano and NanoDet-m.
+"""Small COCO detectors that others trained: YOLOX-Nano, NanoDet-m and SSD MobileNet v1.
 
-Each is a function from a picture to `(boxes, scores)` over 80 classes. They are files of
-`shared/weights` (see its README for origin and licence) and no part of the package.
+Each is a function from a picture to `(boxes, scores)`, people being class 0; `invoke` runs the bare
+network once more on what it saw last, to be timed. They are files of `shared/weights` (see its
+README for origin and licence) and no part of the package.
 """
 
 import numpy as np
@@ -29,13 +30,12 @@ class YoloxNano:
 
     Args:
         path: `yolox_nano_float16.tflite`.
+        num_threads: of the interpreter.
     """
 
-    def __init__(self, path):
-        from ai_edge_litert.interpreter import Interpreter
-
-        self.interpreter = Interpreter(str(path))
-        self.interpreter.allocate_tensors()
+    def __init__(self, path, num_threads=None):
+        self.interpreter = _interpreter(path, num_threads)
+        self.invoke = self.interpreter.invoke
         self.cells, self.strides = _cells()
 
     def __call__(self, image):
@@ -55,22 +55,26 @@ class NanoDet:
 
     Args:
         path: `nanodet_m.onnx`; needs onnxruntime (`pip install keras_hkd[onnx]`).
+        num_threads: of the session.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, num_threads=None):
         import onnxruntime
 
-        quiet = onnxruntime.SessionOptions()
-        quiet.log_severity_level = 3  # the file lists its weights as inputs, a warning for each
-        self.session = onnxruntime.InferenceSession(str(path), quiet)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # the file lists its weights as inputs, a warning for each
+        options.intra_op_num_threads = num_threads or 0
+        self.session = onnxruntime.InferenceSession(str(path), options)
+        self.input = {self.session.get_inputs()[0].name: np.zeros((1, 3, SIDE, SIDE), np.float32)}
         self.cells, self.strides = _cells()
 
     def __call__(self, image):
         height, width = image.shape[:2]
         pixels = np.asarray(Image.fromarray(image).resize((SIDE, SIDE)), np.float32)[:, :, ::-1]
         pixels = (pixels - (103.53, 116.28, 123.675)) / (57.375, 57.12, 58.395)
-        name = self.session.get_inputs()[0].name
-        found = self.session.run(None, {name: pixels.astype(np.float32).transpose(2, 0, 1)[None]})
+        (name,) = self.input
+        self.input = {name: pixels.astype(np.float32).transpose(2, 0, 1)[None]}
+        found = self.invoke()
         found = [array.reshape(-1, array.shape[-1]) for array in found]
         scores = [array for array in found if array.shape[1] == len(CLASS_NAMES)]
         edges = [array for array in found if array.shape[1] == 32]
@@ -82,6 +86,45 @@ class NanoDet:
         centres = (self.cells + 0.5) * self.strides
         boxes = np.concatenate([centres - distances[:, :2], centres + distances[:, 2:]], axis=1)
         return boxes * np.tile((width / SIDE, height / SIDE), 2), scores
+
+    def invoke(self):
+        """The network alone."""
+        return self.session.run(None, self.input)
+
+
+class SsdMobileNet:
+    """SSD MobileNet v1 in 8 bit: `detector(image) -> boxes (10, 4) xyxy pixels, scores (10, 91)`.
+
+    Its file suppresses by itself and gives ten boxes.
+
+    Args:
+        path: `ssd_mobilenet_v1_coco_quant.tflite`.
+        num_threads: of the interpreter.
+    """
+
+    def __init__(self, path, num_threads=None):
+        self.interpreter = _interpreter(path, num_threads)
+        self.invoke = self.interpreter.invoke
+
+    def __call__(self, image):
+        details = self.interpreter.get_input_details()[0]
+        height, width = details["shape"][1:3]
+        pixels = np.asarray(Image.fromarray(image).resize((width, height)))
+        self.interpreter.set_tensor(details["index"], pixels[None])
+        self.invoke()
+        indices = [one["index"] for one in self.interpreter.get_output_details()]
+        boxes, classes, confidence, _ = (self.interpreter.get_tensor(index)[0] for index in indices)
+        scores = np.zeros((len(boxes), 91), np.float32)
+        scores[np.arange(len(boxes)), classes.astype(int)] = confidence
+        return boxes[:, [1, 0, 3, 2]] * np.tile(image.shape[1::-1], 2), scores
+
+
+def _interpreter(path, num_threads):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=num_threads)
+    interpreter.allocate_tensors()
+    return interpreter
 
 
 def detect(detector, image, score_threshold, iou_threshold=0.6, max_detections=100):

@@ -1,0 +1,155 @@
+"""Our compact detector beside those of others, on this machine: `make benchmark-mobile`.
+
+Average precision of people on the test lists, size, and latency with one and two threads, the
+latencies all taken in turn in one run. The others are COCO detectors of `../shared/weights`; they
+learned from 118,000 photographs, ours from 519. What is timed is the file itself on one prepared
+image: the SSD's and ours decode and suppress, YOLOX-Nano and NanoDet-m leave that to their user.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+import tempfile
+
+import rich.progress
+from coco_detectors import NanoDet, SsdMobileNet, YoloxNano, detect
+from matplotlib.figure import Figure
+from proof_runs import ROOT, SHARED
+
+from keras_hkd.data import load_dataset
+from keras_hkd.data.letterbox import Letterbox
+from keras_hkd.evaluation import measure_latencies, predict_dataset, score_predictions
+from keras_hkd.export import TFLiteDetector, export_tflite
+from keras_hkd.export.tflite_runner import TFLiteRunner
+from keras_hkd.training.atomic_write import replacing, write_json
+from keras_hkd.training.run_folder import versions
+
+RESULTS = ROOT / "benchmarks" / "results" / "mobile.json"
+PLOT = ROOT / "docs" / "mobile.png"
+STUDENT = ROOT / "benchmarks" / "weights" / "student_coco_person.keras"
+TESTS = ("coco_person", "pennfudan", "pets_s3mf1")
+THREADS = (1, 2)
+OTHERS = {
+    "YOLOX-Nano, float16, 416 px": (YoloxNano, "yolox_nano_float16.tflite"),
+    "NanoDet-m, float32, 416 px": (NanoDet, "nanodet_m.onnx"),
+    "SSD MobileNet v1, int8, 300 px": (SsdMobileNet, "ssd_mobilenet_v1_coco_quant.tflite"),
+}
+
+
+class Foreign:
+    """A detector of others: scored through `detect`, timed through `invoke`."""
+
+    def __init__(self, kind, file):
+        self.kind, self.path = kind, file
+
+    def predictions(self, dataset):
+        """People found in every image, as COCO results."""
+        detector, results = self.kind(self.path), []
+        for index in rich.progress.track(range(len(dataset)), description=self.path.name):
+            annotation = dataset.annotations[index]
+            boxes, classes, scores = detect(detector, dataset.load_image(index), 0.01)
+            for box, score in zip(boxes[classes == 0], scores[classes == 0], strict=True):
+                left, top, right, bottom = (float(side) for side in box)
+                bbox = [left, top, right - left, bottom - top]
+                one = {"image_id": annotation.image_id, "category_id": 1}
+                results.append({**one, "bbox": bbox, "score": float(score)})
+        return results
+
+    def call(self, image, num_threads):
+        """The network on one photograph, as a function to time."""
+        detector = self.kind(self.path, num_threads)
+        detector(image)
+        return detector.invoke
+
+
+class Ours:
+    """A TFLite file of this package."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def predictions(self, dataset):
+        """People found in every image, as COCO results."""
+        return predict_dataset(TFLiteDetector(self.path), dataset)
+
+    def call(self, image, num_threads):
+        """The file on one photograph, as a function to time."""
+        size = TFLiteDetector(self.path).image_size
+        runner = TFLiteRunner(self.path.read_bytes(), num_threads)
+        runner.run(Letterbox.fit(image.shape[:2], size).resize(image))
+        return runner.interpreter.invoke
+
+
+def main(students, rounds):
+    """Measures everything, and writes the figures and the plot."""
+    datasets = {name: load_dataset(f"{SHARED / 'data' / name}:test") for name in TESTS}
+    photo = datasets["coco_person"].load_image(0)
+    with tempfile.TemporaryDirectory() as folder:
+        detectors = {
+            name: Foreign(kind, SHARED / "weights" / file) for name, (kind, file) in OTHERS.items()
+        }
+        detectors |= our_files(students, pathlib.Path(folder))
+        calls = {
+            f"{name} / {threads}": detector.call(photo, threads)
+            for name, detector in detectors.items()
+            for threads in THREADS
+        }
+        latencies = measure_latencies(calls, rounds)
+        rows = {}
+        for name, detector in detectors.items():
+            times = {f"ms_{n}": latencies.median_ms(f"{name} / {n}") for n in THREADS}
+            p90 = {f"p90_ms_{n}": latencies.p90_ms(f"{name} / {n}") for n in THREADS}
+            row = {"size_bytes": detector.path.stat().st_size, **times, **p90, "test": {}}
+            for test, dataset in datasets.items():
+                scores = score_predictions(dataset, detector.predictions(dataset))
+                row["test"][test] = {key: scores[key] for key in ("AP", "AP50", "MR2")}
+            rows[name] = row
+    record = {"command": "make benchmark-mobile", "rounds": rounds, "versions": versions()}
+    write_json(RESULTS, {**record, "detectors": rows})
+    plot(rows)
+    print(json.dumps(rows, indent=1))
+
+
+def our_files(students, folder):
+    """Float and int8 files of our students; int8 is calibrated on training photographs."""
+    from keras_hkd.detectors import load_detector
+
+    train = load_dataset(f"{SHARED / 'data' / 'coco_person'}:train")
+    files = {}
+    for student in students:
+        detector = load_detector(student)
+        for precision in (None, "int8"):
+            path = folder / f"{student.stem}_{precision}.tflite"
+            images = train if precision else None
+            export_tflite(detector, path, quantization=precision, representative_images=images)
+            side = detector.image_size[0]
+            files[f"{student.stem}, {precision or 'float32'}, {side} px"] = Ours(path)
+    return files
+
+
+def plot(rows):
+    """AP on coco_person over latency with one thread; the area of a point is the file's size."""
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name, row in rows.items():
+        size = row["size_bytes"] / 1e6
+        point = (row["ms_1"], row["test"]["coco_person"]["AP"])
+        axes.scatter(*point, s=60 * size, alpha=0.7)
+        label = f"{name}, {size:.1f} MB"
+        axes.annotate(label, point, textcoords="offset points", xytext=(6, 6), fontsize=8)
+    axes.set(xlabel="latency, one thread (ms)", ylabel="AP of people on coco_person (test)")
+    axes.set(xlim=(0, None), ylim=(0, None))
+    axes.grid(alpha=0.3)
+    with replacing(PLOT) as partial:
+        figure.savefig(partial, format="png", dpi=120)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--student", type=pathlib.Path, nargs="+", default=[STUDENT])
+    parser.add_argument("--rounds", type=int, default=50)
+    given = parser.parse_args()
+    if not (SHARED / "data").is_dir():
+        sys.exit(f"No data at {SHARED}: the photographs are not part of the project.")
+    main(given.student, given.rounds)
