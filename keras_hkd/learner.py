@@ -1,7 +1,10 @@
 """What a Distiller asks of everything that it trains or learns from: detectors and classifiers."""
 
 import difflib
+import importlib
+import json
 import pathlib
+import zipfile
 
 import keras
 
@@ -204,12 +207,24 @@ def read_model(path, kind):
     if not path.is_file():
         raise FileNotFoundError(f"No {kind} at '{path}': expected a .keras file.")
     try:
+        _import_home(path)
         return keras.saving.load_model(path, compile=False)
     except (ValueError, KeyError, OSError, TypeError) as error:
         raise ValueError(
             f"'{path}' could not be read as a Keras model; is it a .keras file written by "
             f"`{kind}.save`? {type(error).__name__}: {str(error)[:300]}"
         ) from error
+
+
+def _import_home(path):
+    """Imports the module of ours that a saved model comes from, so that Keras knows its class."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            home = str(json.loads(archive.read("config.json")).get("module"))
+    except (zipfile.BadZipFile, KeyError, ValueError, AttributeError):
+        return  # no model of Keras, which says so itself
+    if home.partition(".")[0] == __name__.partition(".")[0]:
+        importlib.import_module(home)
 
 
 def synchronize_batch_norm(model):

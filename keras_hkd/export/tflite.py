@@ -128,6 +128,7 @@ def export_tflite(
     check_quantization(quantization)
     with replacing_file(path, ".tflite") as partial:
         heads = raw_heads(detector, size)
+        _check_ranges(detector, heads, quantization)
         images = None
         if representative_images is not None:
             images = representative_array(representative_images, size)
@@ -137,7 +138,8 @@ def export_tflite(
                 "in [0, 255], a dataset or a folder, about 100 images of the kind that the "
                 "detector will see. Received: None"
             )
-        network = convert(heads, quantization, images if quantization == "int8" else None)
+        ranges = None if has_own_ranges(heads) else images  # what training found is kept
+        network = convert(heads, quantization, ranges if quantization == "int8" else None)
         sample = sample_images(size) if images is None else images[:4]
         errors = _check_network(detector, network, sample, quantization)
         grid = grid_of(detector, size)
@@ -201,6 +203,16 @@ def replacing_file(path, suffix) -> Iterator[pathlib.Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _check_ranges(detector, heads, quantization):
+    """A detector that was trained to round is worth its size in int8 only."""
+    if has_own_ranges(heads) and quantization != "int8":
+        raise ValueError(
+            f"Detector '{detector.name}' is quantised: it was trained for int8. Export it with "
+            'quantization="int8", or export the float student. '
+            f"Received: quantization={quantization!r}"
+        )
 
 
 def _check_network(detector, network, images, quantization):

@@ -1,0 +1,133 @@
+"""Rounding as int8 does it, in float: tfmot's quantizers as layers of Keras 3."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+from tensorflow_model_optimization.python.core.quantization.keras.quant_ops import (
+    LastValueQuantize,
+    MovingAvgQuantize,
+)
+
+SIGMOID_RANGE = (0.0, 255.0 / 256.0)
+"""What TFLite's integer sigmoid gives: 256 steps of 1/256 from 0."""
+
+
+def rounded_weights(weights, training=False):
+    """Weights rounded to 255 integers, symmetric, with one scale for each slice of the last axis.
+
+    `scale = max|w| / 127`; gradients pass as if nothing were rounded. The range is that of the
+    weights themselves, not of the last training step, so that weights which are averaged, pruned
+    or loaded are rounded in their own range.
+
+    Args:
+        weights: `(..., channels)` float32 tensor.
+        training: whether gradients are wanted. Without them the same is computed by operations
+            that the converter folds into constants.
+
+    Example:
+    >>> rounded_weights(ops.array([[1.27], [0.004]])).numpy().round(3).tolist()
+    [[1.27], [0.0]]
+    """
+    axes = list(range(len(weights.shape) - 1))
+    limits = ops.stop_gradient(ops.maximum(ops.max(ops.abs(weights), axis=axes), 1e-6))
+    if not training:
+        scales = limits / 127.0
+        return ops.round(weights / scales) * scales
+    return LastValueQuantize(
+        weights,
+        -limits,
+        limits,
+        per_channel=True,
+        is_training=False,  # the last value is this one, so nothing is to be remembered
+        symmetric=True,
+        narrow_range=True,
+    )
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class ActivationRange(keras.layers.Layer):
+    """Rounds a tensor to 256 steps of a range that follows the training batches.
+
+    In training the range moves as `range += (1 - d) * (range of batch - range)`, with
+    `d = min(decay, n / (n + 1))` after n batches, so that the first sets it; in inference it stands.
+
+    Args:
+        decay: weight of the past, below 1.
+
+    Example:
+    >>> layer = ActivationRange()
+    >>> layer(ops.array([0.0, 2.55]), training=True).shape
+    TensorShape([2])
+    >>> layer(ops.array([0.0149, 99.0])).numpy().round(3).tolist()
+    [0.01, 2.55]
+    """
+
+    def __init__(self, decay=0.99, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        if not 0.0 <= decay < 1.0:
+            raise ValueError(f"`decay` must be in [0, 1). Received: decay={decay}")
+        self.decay = float(decay)
+
+    def build(self, input_shape):
+        self.minimum, self.maximum, self.num_batches = (
+            self.add_weight(
+                shape=(), initializer="zeros", trainable=False, name=name, aggregation=aggregation
+            )
+            for name, aggregation in (
+                ("minimum", "mean"),
+                ("maximum", "mean"),
+                ("num_batches", "only_first_replica"),
+            )
+        )
+        self.built = True
+
+    def call(self, inputs, training=False):
+        training = bool(training) and self.trainable
+        if training:
+            count = tf.convert_to_tensor(self.num_batches.value)
+            decay = ops.minimum(self.decay, count / (count + 1.0))
+            self.num_batches.assign_add(1.0)
+        else:
+            decay = self.decay
+        return MovingAvgQuantize(
+            inputs,
+            self.minimum.value,
+            self.maximum.value,
+            ema_decay=decay,
+            is_training=training,
+        )
+
+    def compute_output_spec(self, inputs, training=False):
+        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "decay": self.decay}
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class FixedRange(keras.layers.Layer):
+    """Rounds a tensor to 256 steps of a range known beforehand.
+
+    Args:
+        minimum: least value, 0 or below.
+        maximum: largest value, 0 or above.
+
+    Example:
+    >>> FixedRange(0.0, 255.0)(ops.array([-3.0, 100.4])).numpy().tolist()
+    [0.0, 100.0]
+    """
+
+    def __init__(self, minimum, maximum, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.minimum = float(minimum)
+        self.maximum = float(maximum)
+
+    def call(self, inputs):
+        limits = (ops.convert_to_tensor(value) for value in (self.minimum, self.maximum))
+        return MovingAvgQuantize(inputs, *limits, is_training=False)
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "minimum": self.minimum, "maximum": self.maximum}

@@ -1,0 +1,160 @@
+"""A network as one flat list of calls: models and composite layers inside it are taken apart."""
+
+from collections import Counter, namedtuple
+
+import keras
+
+from keras_hkd.classifiers.network import BeforeActivation
+
+Call = namedtuple("Call", "operation arguments inputs outputs")
+Call.__doc__ = """One call of a layer or operation in a network.
+
+Attributes:
+    operation: the layer or `keras.ops` operation.
+    arguments: Keras's record of the call; `fill_in({id(tensor): value})` gives args and kwargs.
+    inputs: symbolic tensors that it reads.
+    outputs: symbolic tensors that it makes.
+"""
+# Layers with layers inside that count as one.
+_WHOLE = (keras.layers.SeparableConv2D, BeforeActivation)
+_MOST_NESTED = 8
+
+
+class UnsupportedLayerError(ValueError):
+    """A network has a layer that cannot be compressed; the message names it and its type."""
+
+
+class FlatGraph:
+    """The calls of a network in the order of computation.
+
+    The layers are the network's own and are not changed.
+
+    Args:
+        network: a functional model; layers that call other layers are opened.
+
+    Attributes:
+        network: the flat functional model, with the inputs' shapes and outputs of the first.
+        calls: list of `Call`.
+
+    Raises:
+        UnsupportedLayerError: a layer that calls others in a way that cannot be traced.
+
+    Example:
+    >>> images = keras.Input((8, 8, 3))
+    >>> inner = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 1)])
+    >>> graph = FlatGraph(keras.Model(images, keras.layers.ReLU()(inner(images))))
+    >>> [type(call.operation).__name__ for call in graph.calls]
+    ['Conv2D', 'ReLU']
+    """
+
+    def __init__(self, network):
+        for _ in range(_MOST_NESTED):
+            if not any(_is_graph(one) or _is_composite(one) for one in network.operations):
+                break
+            network = _opened(network)
+        self.network = network
+        self.calls = _calls(network)
+        self._consumers = {}
+        for call in self.calls:
+            for tensor in call.inputs:
+                self._consumers.setdefault(id(tensor), []).append(call)
+        self._output_ids = {id(tensor) for tensor in keras.tree.flatten(network.output)}
+        self._num_calls = Counter(id(call.operation) for call in self.calls)
+
+    def consumers(self, tensor):
+        """The calls that read a tensor."""
+        return self._consumers.get(id(tensor), [])
+
+    def is_output(self, tensor):
+        """Whether a tensor is an output of the network."""
+        return id(tensor) in self._output_ids
+
+    def only_consumer(self, tensor):
+        """The one call that reads a tensor; None if it is an output or read by several."""
+        consumers = self.consumers(tensor)
+        return consumers[0] if len(consumers) == 1 and not self.is_output(tensor) else None
+
+    def num_calls(self, operation):
+        """How often a layer is called."""
+        return self._num_calls[id(operation)]
+
+    def outputs(self, values):
+        """The network's structure of outputs, with other tensors in it.
+
+        Args:
+            values: `{id(tensor): tensor}`.
+        """
+        return keras.tree.map_structure(lambda tensor: values[id(tensor)], self.network.output)
+
+
+class LayerNames:
+    """Names for the layers of a new network, each given once.
+
+    Example:
+    >>> names = LayerNames()
+    >>> names("conv"), names("conv"), names("conv")
+    ('conv', 'conv_2', 'conv_3')
+    """
+
+    def __init__(self):
+        self._taken = Counter()
+
+    def __call__(self, name):
+        self._taken[name] += 1
+        return name if self._taken[name] == 1 else f"{name}_{self._taken[name]}"
+
+
+def unsupported(operation, what):
+    """The error for a layer that cannot be `what`."""
+    return UnsupportedLayerError(
+        f"Layer '{operation.name}' of type {type(operation).__name__} cannot be {what}. Replace it "
+        "by layers that can (see docs/compression.md), or leave this model as it is."
+    )
+
+
+def _is_graph(operation):
+    return hasattr(operation, "_run_through_graph") or (
+        isinstance(operation, keras.Sequential) and operation.built
+    )
+
+
+def _is_composite(operation):
+    return bool(getattr(operation, "_layers", None)) and not isinstance(operation, _WHOLE)
+
+
+def _opened(network):
+    """The network with models opened, and composite layers by one step."""
+
+    def call(operation, *args, **kwargs):
+        if _is_graph(operation):
+            return run(operation, *args)
+        if _is_composite(operation):
+            return _call_open(operation, args, kwargs)
+        return operation(*args, **kwargs)
+
+    def run(model, inputs):
+        model = getattr(model, "_functional", model)  # of a Sequential
+        return model._run_through_graph(inputs, lambda operation: operation, call_fn=call)
+
+    images = [keras.Input(x.shape[1:], dtype=x.dtype, name=x.name) for x in network.inputs]
+    return keras.Model(images[0] if len(images) == 1 else images, run(network, images))
+
+
+def _call_open(layer, args, kwargs):
+    kwargs = {key: value for key, value in kwargs.items() if key != "training"}
+    try:
+        return layer.call(*args, **kwargs)
+    except Exception as error:
+        raise UnsupportedLayerError(
+            f"Layer '{layer.name}' of type {type(layer).__name__} calls other layers in a way that "
+            f"cannot be traced: {type(error).__name__}: {str(error)[:300]}"
+        ) from error
+
+
+def _calls(network):
+    calls = []
+    for depth in sorted(network._nodes_by_depth, reverse=True):
+        for node in network._nodes_by_depth[depth]:
+            if node.operation and not node.is_input:
+                calls.append(Call(node.operation, node.arguments, node.input_tensors, node.outputs))
+    return calls

@@ -1,0 +1,111 @@
+"""Quantisation-aware training: a detector that rounds in training as its int8 file will."""
+
+import keras
+import numpy as np
+
+from keras_hkd.compression.compressed import Compressed, checked_learner, rewritten
+from keras_hkd.compression.fake_quantization import ActivationRange
+from keras_hkd.compression.quantized_graph import quantized_network
+from keras_hkd.export.representative import representative_array, sample_images
+
+CALIBRATION_BATCH = 8
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class Quantization:
+    """The rewrite of a network that `quantize` makes.
+
+    Args:
+        range_decay: how slowly the ranges of activations follow the training batches.
+    """
+
+    def __init__(self, range_decay=0.99):
+        self.range_decay = range_decay
+
+    def __call__(self, network):
+        return quantized_network(network, self.range_decay)
+
+    def get_config(self):
+        return {"range_decay": self.range_decay}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def quantize(student, representative_images=None, *, range_decay=0.99):
+    """A clone of a detector or classifier that trains with the rounding of its int8 file.
+
+    Weights are rounded to int8 with a scale for each channel, activations to int8 in ranges that
+    follow the training batches; gradients pass through. BatchNorm is folded, with its statistics
+    as they are, so give it a trained student. The clone is a `Detector` (or `Classifier`) like any
+    other: train it alone, or in a `Distiller` under a float teacher, such as the student itself;
+    `export_tflite(clone, path, quantization="int8")` then uses the ranges that it has learned.
+
+    Args:
+        student: a `Detector`, a `Classifier`, a raw KerasCV detector, or a Distiller, whose
+            student is taken. It is left as it is.
+        representative_images: what the ranges start from: an array (n, height, width, 3) in
+            [0, 255], a dataset or a folder; drawn scenes by default. With about 100 of the kind
+            that the detector will see, the clone is a quantised detector before any training.
+        range_decay: weight of the past when a training batch moves a range, in [0, 1).
+
+    Returns:
+        The clone, of the same family.
+
+    Raises:
+        TypeError: neither detector nor classifier.
+        UnsupportedLayerError: a layer that cannot be quantised; names it and its type.
+        ValueError: it is quantised already, or `range_decay` is out of range.
+
+    Example:
+    >>> import keras_hkd
+    >>> student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
+    >>> clone = keras_hkd.quantize(student)
+    >>> clone.loss_names, clone.image_size
+    (('class_loss', 'box_loss'), (64, 64))
+
+    Paper: Jacob et al., https://arxiv.org/abs/1712.05877.
+    """
+    student = checked_learner(student)
+    if is_quantized(student):
+        raise ValueError(f"'{student.name}' is quantised already: train it on as it is.")
+    size = student.image_size
+    if representative_images is None:
+        images = sample_images(size, CALIBRATION_BATCH)
+    else:
+        images = representative_array(representative_images, size)
+    quantized = rewritten(student, Quantization(range_decay))
+    calibrate(quantized, images)
+    return quantized
+
+
+def calibrate(quantized, images):
+    """Sets the ranges of all activations anew: the mean over batches of their least and largest.
+
+    Args:
+        quantized: what `quantize` gave.
+        images: `(n, height, width, 3)` in [0, 255].
+    """
+    ranges = [layer for layer in quantized._flatten_layers() if isinstance(layer, ActivationRange)]
+    decays = [layer.decay for layer in ranges]
+    for layer in ranges:
+        layer.decay = 0.999  # every batch of the calibration counts alike
+        layer.num_batches.assign(0.0)
+    for start in range(0, len(images), CALIBRATION_BATCH):
+        batch = np.asarray(images[start : start + CALIBRATION_BATCH], "float32")
+        quantized.network(batch, training=True)
+    for layer, decay in zip(ranges, decays, strict=True):
+        layer.decay = decay
+        layer.num_batches.assign(1.0)  # the training images soon weigh more
+
+
+def is_quantized(model):
+    """Whether a model is what `quantize` made.
+
+    Args:
+        model: anything.
+    """
+    return isinstance(model, Compressed) and any(
+        isinstance(rewrite, Quantization) for rewrite in model.rewrites
+    )

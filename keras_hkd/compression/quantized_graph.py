@@ -1,0 +1,339 @@
+"""From a float network to its quantisation-aware clone, layer by layer."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+from keras.src.ops import core as core_ops
+from keras.src.ops import nn as nn_ops
+from keras.src.ops import numpy as numpy_ops
+
+from keras_hkd.classifiers.network import BeforeActivation
+from keras_hkd.compression.fake_quantization import SIGMOID_RANGE, ActivationRange, FixedRange
+from keras_hkd.compression.flat_graph import FlatGraph, LayerNames, unsupported
+from keras_hkd.compression.quantized_layers import (
+    QuantizedConv2D,
+    QuantizedDense,
+    QuantizedDepthwiseConv2D,
+    norm_values,
+)
+
+PIXELS = (0.0, 255.0)
+# They move values and make none, so that what comes out has the range of what goes in.
+_MOVING = (
+    layers.MaxPooling2D,
+    layers.AveragePooling2D,
+    layers.GlobalMaxPooling2D,
+    layers.UpSampling2D,
+    layers.ZeroPadding2D,
+    layers.Cropping2D,
+    layers.Reshape,
+    layers.Flatten,
+    layers.Permute,
+    layers.Dropout,
+    layers.SpatialDropout2D,
+    layers.Identity,
+    core_ops.Cast,
+    numpy_ops.Repeat,
+    numpy_ops.Reshape,
+    numpy_ops.Split,
+    numpy_ops.GetItem,
+)
+_COMBINING = (
+    layers.Add,
+    layers.Subtract,
+    layers.Multiply,
+    layers.Maximum,
+    layers.GlobalAveragePooling2D,
+    numpy_ops.Add,
+    numpy_ops.Subtract,
+    numpy_ops.Multiply,
+    numpy_ops.Maximum,
+    numpy_ops.Mean,
+)
+_JOINING = (layers.Concatenate, numpy_ops.Concatenate)
+_ACTIVATION_OPERATIONS = {
+    nn_ops.Relu: "relu",
+    nn_ops.Relu6: "relu6",
+    nn_ops.Silu: "silu",
+    nn_ops.Sigmoid: "sigmoid",
+    nn_ops.HardSilu: "hard_silu",
+    nn_ops.HardSigmoid: "hard_sigmoid",
+}
+_FUSED = ("relu", "relu6")  # TFLite computes them inside the layer before
+_ACTIVATIONS = ("linear", *_FUSED, "silu", "swish", "sigmoid", "hard_silu", "hard_sigmoid")
+
+
+def quantized_network(network, range_decay):
+    """The network with int8 rounding of weights and activations, on layers of its own.
+
+    BatchNorm behind a convolution is folded into it, elsewhere it becomes a 1x1 depthwise
+    convolution, as does the rescaling of pixels. Tensors that a concatenation joins share its
+    range, and what relu clips has its range after it: so TFLite computes them too.
+
+    Args:
+        network: a functional float model on images in [0, 255].
+        range_decay: see `ActivationRange`.
+
+    Returns:
+        A functional model with the same structure of outputs.
+
+    Raises:
+        UnsupportedLayerError: names the first layer that cannot be quantised.
+    """
+    return _Rewriting(FlatGraph(network), range_decay).run()
+
+
+class _Rewriting:
+    def __init__(self, graph, range_decay):
+        self.graph = graph
+        self.range_decay = range_decay
+        self.names = LayerNames()
+        self.values = {}
+        self.made = {}  # id of a float layer -> its quantised layer, for layers that are shared
+        self.folded = set()  # ids of the BatchNorm layers that went into the layer before
+
+    def run(self):
+        (images,) = self.graph.network.inputs
+        self.images = images
+        new = keras.Input(images.shape[1:], name=self.names("images"))
+        self.values[id(images)] = FixedRange(*PIXELS, name=self.names("images_range"))(new)
+        for call in self.graph.calls:
+            if id(call.operation) not in self.folded:
+                self._rewrite(call)
+        return keras.Model(new, self.graph.outputs(self.values), name="network")
+
+    def _rewrite(self, call):
+        operation = call.operation
+        for types, method in (
+            (layers.SeparableConv2D, self._separable),
+            (layers.DepthwiseConv2D, self._depthwise),
+            (layers.Conv2DTranspose, self._refuse),
+            (layers.Conv2D, self._convolution),
+            ((layers.Dense, BeforeActivation), self._dense),
+            (layers.BatchNormalization, self._norm),
+            (layers.Rescaling, self._rescaling),
+            ((layers.Activation, layers.ReLU, *_ACTIVATION_OPERATIONS), self._activation_call),
+            (_JOINING + _COMBINING, self._combination),
+            (_MOVING, self._move),
+        ):
+            if isinstance(operation, types):
+                return method(call)
+        return self._refuse(call)
+
+    def _refuse(self, call):
+        raise unsupported(call.operation, "quantised")
+
+    # Layers with weights.
+
+    def _convolution(self, call):
+        layer = call.operation
+        if layer.groups != 1 or layer.data_format != "channels_last" or layer.padding == "causal":
+            self._refuse(call)
+        self._linear(call, QuantizedConv2D, layer.kernel, layer.bias, _geometry(layer))
+
+    def _depthwise(self, call):
+        layer = call.operation
+        if layer.data_format != "channels_last":
+            self._refuse(call)
+        self._linear(call, QuantizedDepthwiseConv2D, layer.kernel, layer.bias, _geometry(layer))
+
+    def _dense(self, call):
+        layer = call.operation
+        dense = layer.dense if isinstance(layer, BeforeActivation) else layer
+        activation = "linear" if dense is not layer else _name(layer.activation)
+        self._linear(call, QuantizedDense, dense.kernel, dense.bias, {}, activation)
+
+    def _separable(self, call):
+        layer = call.operation
+        if layer.data_format != "channels_last":
+            self._refuse(call)
+        depthwise = self._layer((id(layer), "depthwise"), lambda: _linear_layer(
+            QuantizedDepthwiseConv2D, layer.depthwise_kernel, None, None, _geometry(layer),
+            self.names(f"{layer.name}_depthwise"),
+        ))  # fmt: skip
+        x = self._range(depthwise(self._input(call)), f"{layer.name}_depthwise")
+        self._linear(call, QuantizedConv2D, layer.pointwise_kernel, layer.bias, {}, inputs=x)
+
+    def _linear(self, call, kind, kernel, bias, geometry, activation=None, inputs=None):
+        layer, output = call.operation, call.outputs[0]
+        if activation is None:
+            activation = _name(layer.activation)
+        norm = self._norm_behind(call) if activation == "linear" else None
+        made = self._layer(
+            id(layer),
+            lambda: _linear_layer(kind, kernel, bias, norm, geometry, self.names(layer.name)),
+        )
+        x = made(self._input(call) if inputs is None else inputs)
+        if norm is not None:
+            self.folded.add(id(norm))
+            output = self.graph.only_consumer(output).outputs[0]
+        if activation not in ("linear", *_FUSED):
+            x = self._range(x, f"{layer.name}_before")
+        self._settle(output, self._activated(x, activation, layer), layer.name)
+
+    def _norm_behind(self, call):
+        following = self.graph.only_consumer(call.outputs[0])
+        if following is None or not _is_foldable(following.operation):
+            return None
+        once = max(self.graph.num_calls(one.operation) for one in (call, following)) == 1
+        return following.operation if once else None
+
+    def _norm(self, call):
+        norm = call.operation
+        if norm.axis not in (-1, len(call.inputs[0].shape) - 1) or len(call.inputs[0].shape) != 4:
+            self._refuse(call)
+        gamma, inverse_std, shift = norm_values(norm, call.inputs[0].shape[-1])
+        made = self._layer(id(norm), lambda: self._scaling(norm.name, gamma * inverse_std, shift))
+        self._settle(call.outputs[0], made(self._input(call)), norm.name)
+
+    def _rescaling(self, call):
+        layer, channels = call.operation, call.inputs[0].shape[-1]
+        scale, offset = (
+            np.broadcast_to(np.asarray(value, "float32"), (channels,))
+            for value in (layer.scale, layer.offset)
+        )
+        made = self._layer(id(layer), lambda: self._scaling(layer.name, scale, offset, False))
+        x = made(self._input(call))
+        if call.inputs[0] is self.images:
+            ends = np.stack([offset, scale * PIXELS[1] + offset])
+            limits = min(0.0, float(ends.min())), max(0.0, float(ends.max()))
+            self.values[id(call.outputs[0])] = FixedRange(
+                *limits, name=self.names(f"{layer.name}_range")
+            )(x)
+        else:
+            self._settle(call.outputs[0], x, layer.name)
+
+    def _scaling(self, name, scale, shift, trainable=True):
+        layer = QuantizedDepthwiseConv2D(
+            (1, 1, len(scale), 1), len(scale), name=self.names(name), trainable=trainable
+        )
+        layer.build((None, None, None, len(scale)))
+        layer.assign_values(ops.reshape(scale, layer.kernel_shape), shift)
+        return layer
+
+    def _layer(self, key, make):
+        if key not in self.made:
+            self.made[key] = make()
+        return self.made[key]
+
+    # Layers without weights.
+
+    def _activation_call(self, call):
+        operation = call.operation
+        name = _ACTIVATION_OPERATIONS.get(type(operation))
+        if isinstance(operation, layers.Activation):
+            name = _name(operation.activation)
+        if isinstance(operation, layers.ReLU):
+            name = _relu_name(operation)
+        if name not in _ACTIVATIONS:
+            self._refuse(call)
+        x = self._input(call)
+        if name == "linear":
+            self.values[id(call.outputs[0])] = x
+        else:
+            self._settle(call.outputs[0], self._activated(x, name, operation), operation.name)
+
+    def _activated(self, x, activation, layer):
+        """Apply an activation, with a range for each of the operations that TFLite makes of it."""
+        if activation not in _ACTIVATIONS:
+            raise unsupported(layer, f"quantised with its activation {activation!r}")
+        if activation in _FUSED:
+            return getattr(ops, activation)(x)
+        if activation in ("sigmoid", "silu", "swish"):
+            name = self.names(f"{layer.name}_sigmoid")
+            gate = FixedRange(*SIGMOID_RANGE, name=name)(ops.sigmoid(x))
+            return gate if activation == "sigmoid" else ops.multiply(x, gate)
+        if activation in ("hard_sigmoid", "hard_silu"):
+            gate = self._range(ops.relu6(ops.add(x, 3.0)), f"{layer.name}_gate")
+            gate = self._range(ops.multiply(gate, 1 / 6), f"{layer.name}_sigmoid")
+            return gate if activation == "hard_sigmoid" else ops.multiply(x, gate)
+        return x
+
+    def _combination(self, call):
+        self._settle(call.outputs[0], self._called(call), call.operation.name)
+
+    def _move(self, call):
+        if isinstance(call.operation, layers.UpSampling2D):
+            if call.operation.interpolation != "nearest":
+                self._refuse(call)
+        outputs = keras.tree.flatten(self._called(call))
+        for tensor, value in zip(call.outputs, outputs, strict=True):
+            self.values[id(tensor)] = value
+
+    def _called(self, call):
+        operation = call.operation
+        if isinstance(operation, layers.Layer):
+            config = {**operation.get_config(), "name": self.names(operation.name)}
+            operation = type(operation).from_config({**config, "dtype": "float32"})
+        args, kwargs = call.arguments.fill_in(self.values)
+        return operation(*args, **kwargs)
+
+    # Ranges.
+
+    def _input(self, call):
+        return self.values[id(call.inputs[0])]
+
+    def _settle(self, tensor, value, name):
+        """Give a new tensor its range, unless a following layer gives it one."""
+        if not (self._is_clipped(tensor) or self._is_joined(tensor)):
+            value = self._range(value, name)
+        self.values[id(tensor)] = value
+
+    def _range(self, value, name):
+        return ActivationRange(self.range_decay, name=self.names(f"{name}_range"))(value)
+
+    def _is_clipped(self, tensor):
+        following = self.graph.only_consumer(tensor)
+        if following is None:
+            return False
+        operation = following.operation
+        if isinstance(operation, layers.Activation):
+            return _name(operation.activation) in _FUSED
+        if isinstance(operation, layers.ReLU):
+            return _relu_name(operation) in _FUSED
+        return _ACTIVATION_OPERATIONS.get(type(operation)) in _FUSED
+
+    def _is_joined(self, tensor):
+        consumers = self.graph.consumers(tensor)
+        if not consumers or self.graph.is_output(tensor):
+            return False
+        return all(
+            isinstance(call.operation, _JOINING)
+            or (
+                isinstance(call.operation, _MOVING)
+                and all(self._is_joined(output) for output in call.outputs)
+            )
+            for call in consumers
+        )
+
+
+def _linear_layer(kind, kernel, bias, norm, geometry, name):
+    num_outputs = kernel.shape[-1]
+    if kind is QuantizedDepthwiseConv2D:
+        num_outputs *= kernel.shape[-2]
+    layer = kind(kernel.shape, num_outputs, norm is not None, name=name, **geometry)
+    layer.build(None)
+    layer.assign_values(kernel, bias, norm)
+    return layer
+
+
+def _geometry(layer):
+    return {
+        "strides": layer.strides,
+        "padding": layer.padding,
+        "dilation_rate": layer.dilation_rate,
+    }
+
+
+def _is_foldable(operation):
+    return isinstance(operation, layers.BatchNormalization) and operation.axis in (-1, 3)
+
+
+def _name(activation):
+    return getattr(activation, "__name__", type(activation).__name__)
+
+
+def _relu_name(layer):
+    if layer.negative_slope or layer.threshold:
+        return None
+    return {None: "relu", 6.0: "relu6", 6: "relu6"}.get(layer.max_value)
