@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_hkd.data.augmentation import draw_numbers
 from keras_hkd.data.semi_supervised import SemiSupervisedDataset
+from keras_hkd.data.stored_views import StoredViews
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +23,14 @@ class Stream:
         batch_size: images per batch.
         seed: the run's seed.
         number: which of a run's streams it is; streams of other numbers are independent.
+        views: views that come again and again; None for views drawn anew in every pass.
     """
 
     num_images: int
     batch_size: int
     seed: int
     number: int = 0
+    views: StoredViews | None = None
 
     @property
     def batches_per_pass(self) -> int:
@@ -63,7 +66,11 @@ class Stream:
             key = tf.random.experimental.stateless_fold_in(key, self.number)
         order = tf.random.experimental.stateless_shuffle(tf.range(self.num_images), key)
         order = order[: self.batches_per_pass * self.batch_size]
-        draws = draw_numbers(self.seed, number, self.num_images, stream=self.number)
+        if self.views is None:
+            draws = draw_numbers(self.seed, number, self.num_images, stream=self.number)
+        else:
+            view = self.views.view_of(number)
+            draws = draw_numbers(self.views.seed, view, self.num_images)
         return order, tf.gather(draws, order)
 
 
@@ -75,15 +82,16 @@ class EpochPlan:
             come in turn from one pass over its labelled images and from all its images.
         batch_size: images per batch, at most the number of (labelled) images.
         seed: the run's seed.
+        views: see `Stream`; of a `Dataset` only.
     """
 
-    def __init__(self, dataset, batch_size: int, seed: int):
+    def __init__(self, dataset, batch_size: int, seed: int, views: StoredViews | None = None):
         self.batch_size = batch_size
         sets = [dataset]
         if isinstance(dataset, SemiSupervisedDataset):
             sets = [dataset.labelled, dataset.images]
         self.streams = [
-            Stream(len(one), batch_size, seed, number) for number, one in enumerate(sets)
+            Stream(len(one), batch_size, seed, number, views) for number, one in enumerate(sets)
         ]
 
     def epoch(self, epoch):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import operator
 
+import numpy as np
 import tensorflow as tf
 
 from keras_hkd.data.annotations import Dataset
-from keras_hkd.data.augmentation import NO_AUGMENTATION, Augmentation
+from keras_hkd.data.augmentation import NO_AUGMENTATION, Augmentation, draw_numbers
 from keras_hkd.data.epoch_plan import EpochPlan
 from keras_hkd.data.image_cache import Canvases, decode_all
 from keras_hkd.data.label_table import LabelTable, letterbox_scales
 from keras_hkd.data.letterbox import check_size
 from keras_hkd.data.semi_supervised import SemiSupervisedDataset
+from keras_hkd.data.stored_views import StoredViews
 from keras_hkd.data.views import ViewMaker, fit_top_left
 
 CACHE_OVERSIZE = 1.5
@@ -57,6 +59,7 @@ def training_batches(
     augmentation: Augmentation | None = Augmentation(),  # noqa: B008 (frozen)
     cache: bool = True,
     ignore_regions: bool = False,
+    stored=None,
 ) -> tf.data.Dataset:
     """Streams shuffled, augmented batches without end, the same for the same seed.
 
@@ -76,6 +79,8 @@ def training_batches(
         cache: decode all images once into memory; False reads the files in every epoch.
         ignore_regions: also give `ignore_boxes`: ignore regions, and the people partly in view
             that are not labels (cut off, too small, or above `max_boxes`).
+        stored: what a teacher said about these images beforehand, a `keras_hkd.TeacherCache`,
+            which labels then hold as `teacher`; its `training_batches` checks that they fit.
 
     Returns:
         A `tf.data.Dataset` of `(images, labels)`: images float32 `(batch_size, height, width, 3)`
@@ -92,28 +97,96 @@ def training_batches(
     steps_per_epoch(dataset, batch_size)  # refuses a batch size that does not fit
     _check_whole(seed, "seed", lowest=0)
     _check_whole(first_epoch, "first_epoch", lowest=0)
-    plan_epoch = EpochPlan(dataset, batch_size, seed).epoch
+    views = None if stored is None else stored.views
+    plan_epoch = EpochPlan(dataset, batch_size, seed, views).epoch
     if isinstance(dataset, SemiSupervisedDataset):
         dataset = dataset.images
     labels = _collect_labels(dataset, frame_size, max_boxes)
-    canvases = Canvases.plan(dataset, tuple(int(CACHE_OVERSIZE * s) for s in frame_size))
-    make = ViewMaker(augmentation or NO_AUGMENTATION, frame_size, labels, canvases, ignore_regions)
-
     plan = tf.data.Dataset.counter(first_epoch).flat_map(
         lambda epoch: tf.data.Dataset.from_tensor_slices(plan_epoch(epoch))
     )
+    batches = _views(
+        dataset, plan, frame_size, batch_size, labels, augmentation, cache, ignore_regions
+    )
+    if stored is not None:
+        taught = _stored_batches(stored, plan_epoch, first_epoch, batch_size)
+        batches = tf.data.Dataset.zip(batches, taught).map(
+            lambda batch, teacher: (batch[0], {**batch[1], "teacher": teacher})
+        )
+    return batches.prefetch(2)
+
+
+def stored_view_batches(
+    dataset: Dataset,
+    rows,
+    *,
+    image_size: tuple[int, int],
+    batch_size: int,
+    views: StoredViews | None = None,
+    augmentation: Augmentation | None = None,
+    cache: bool = True,
+) -> tf.data.Dataset:
+    """Gives the very images that training will see, for a teacher to look at beforehand.
+
+    Row r is view r // n of image r % n, of n images.
+
+    Args:
+        dataset: the images.
+        rows: numbers of the rows wanted.
+        image_size: `(height, width)` of the batches in pixels.
+        batch_size: images per batch; the last batch is filled up with its last row.
+        views: which views there are; None for one, where nothing is drawn at random.
+        augmentation: how views vary; None for letterboxing alone.
+        cache: decode all images once into memory.
+
+    Returns:
+        A finite `tf.data.Dataset` of float32 `(batch_size, height, width, 3)` RGB in [0, 255].
+
+    Raises:
+        ValueError: an argument is out of range, or `cache=False` with images that have no file.
+        BadDataError: an image cannot be read.
+    """
+    frame_size = check_size(image_size, "image_size")
+    _check_whole(batch_size, "batch_size", lowest=1)
+    views = views or StoredViews(1)
+    rows = np.asarray(rows, np.int64)
+    rows = np.pad(rows, (0, -len(rows) % batch_size), mode="edge")
+    draws = tf.stack([draw_numbers(views.seed, v, len(dataset)) for v in range(views.count)])
+    indices = (rows % len(dataset)).astype(np.int32)
+    drawn = tf.gather_nd(draws, np.stack([rows // len(dataset), indices], axis=1))
+    plan = tf.data.Dataset.from_tensor_slices((indices, drawn))
+    labels = _collect_labels(dataset, frame_size, None)
+    batches = _views(dataset, plan, frame_size, batch_size, labels, augmentation, cache, False)
+    return batches.map(lambda images, labels: images).prefetch(2)
+
+
+def _views(dataset, plan, frame_size, batch_size, labels, augmentation, cache, ignore_regions):
+    """Batches of images and labels from a plan of image numbers and drawn numbers."""
+    canvases = Canvases.plan(dataset, tuple(int(CACHE_OVERSIZE * s) for s in frame_size))
+    make = ViewMaker(augmentation or NO_AUGMENTATION, frame_size, labels, canvases, ignore_regions)
     if cache:
         with tf.device("CPU:0"):
             pixels = tuple(map(tf.constant, decode_all(dataset, canvases, half_size=True)))
         plan = plan.batch(batch_size, drop_remainder=True)
-        batches = _parallel(plan, lambda indices, draws: make.from_cache(*pixels, indices, draws))
-    else:
-        _require_files(dataset)
-        read = _canvas_reader(dataset, canvases)
-        plan = _parallel(plan, lambda index, draws: (index, draws, read(index)))
-        plan = plan.batch(batch_size, drop_remainder=True)
-        batches = plan.map(lambda indices, draws, pixels: make.from_batch(pixels, indices, draws))
-    return batches.prefetch(2)
+        return _parallel(plan, lambda indices, draws: make.from_cache(*pixels, indices, draws))
+    _require_files(dataset)
+    read = _canvas_reader(dataset, canvases)
+    plan = _parallel(plan, lambda index, draws: (index, draws, read(index)))
+    plan = plan.batch(batch_size, drop_remainder=True)
+    return plan.map(lambda indices, draws, pixels: make.from_batch(pixels, indices, draws))
+
+
+def _stored_batches(stored, plan_epoch, first_epoch, batch_size: int):
+    """What is stored for the images of `training_batches`, batch by batch."""
+
+    def numbered(epoch):
+        indices, draws = plan_epoch(epoch)
+        return tf.data.Dataset.from_tensor_slices(
+            (indices, draws, tf.fill(tf.shape(indices), epoch))
+        )
+
+    plan = tf.data.Dataset.counter(first_epoch).flat_map(numbered)
+    return _parallel(plan.batch(batch_size, drop_remainder=True), stored.read)
 
 
 def evaluation_batches(

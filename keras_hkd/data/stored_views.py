@@ -1,0 +1,40 @@
+"""Views of images that were looked at beforehand: which of them an epoch shows."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredViews:
+    """A fixed number of views of every image; epoch e shows view e mod `count`.
+
+    The views come from a seed of their own, so that runs of several seeds, which differ in the
+    order of the images, share them.
+
+    Args:
+        count: views of each image.
+        seed: whole number of at least 0 that they are drawn from.
+
+    Raises:
+        ValueError: there is no view, or the seed is no such number.
+
+    Example:
+        >>> StoredViews(count=4, seed=0).view_of(9)
+        1
+    """
+
+    count: int
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, lowest in (("count", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+                raise ValueError(
+                    f"`{name}` must be a whole number of at least {lowest}. Received: {value!r}"
+                )
+
+    def view_of(self, epoch):
+        """Number of the view that an epoch shows, of plain numbers and of tensors."""
+        return epoch % self.count
