@@ -9,9 +9,11 @@ __getattr__, __dir__, __all__ = attach(
     {
         "Distiller": "distillation",
         "TFLiteDetector": "export",
+        "TeacherCache": "caching",
         "as_classifier": "classifiers",
         "as_detector": "detectors",
         "boxes": None,
+        "caching": None,
         "classifiers": None,
         "compression": None,
         "data": None,

@@ -5,7 +5,6 @@ import keras
 from keras_hkd.distillation import schedules
 from keras_hkd.distillation import teachers as frozen
 from keras_hkd.distillation.learners import as_learner
-from keras_hkd.distillation.teacher_hash import weights_hash
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.hierarchies.keras_loss import KerasLoss
 from keras_hkd.hierarchies.step import Step
@@ -28,6 +27,7 @@ class Distiller(keras.Model):
     Args:
         teacher: a `Detector`, a `Classifier`, a KerasCV detector, or a functional model that ends
             in logits. It is frozen: `trainable` becomes False. None where no hierarchy needs one.
+            A `TeacherCache` in its place is read from the batches and not run.
         student: one of these, trained in place.
         distillation_losses: hierarchies, or `keras.distillation.DistillationLoss` objects; one or a
             list, empty for the student's loss alone.
@@ -85,6 +85,7 @@ class Distiller(keras.Model):
         self.more_teachers = teachers[1:]
         self.learner = as_learner(student)
         frozen.check_apart(teachers, self.learner)
+        frozen.the_store(teachers)  # refuses several
         self.teacher_image_size, self.teacher_weights = teacher_image_size, teacher_weights
         self._teacher_sizes = frozen.sizes_of(teacher_image_size, teachers)
         hierarchies = _as_hierarchies(distillation_losses)
@@ -116,7 +117,7 @@ class Distiller(keras.Model):
 
     def __dir__(self):
         # Keras saves whatever `dir` shows, and the teacher must never be saved with the student.
-        hidden = ("teacher", "more_teachers", "teachers", "layers")
+        hidden = ("teacher", "more_teachers", "teachers", "teacher_cache", "layers")
         return [name for name in super().__dir__() if name not in hidden]
 
     @property
@@ -154,9 +155,14 @@ class Distiller(keras.Model):
         A resumed run needs the same.
         """
         if self._teacher_hash is None and self.teacher is not None:
-            hashes = [weights_hash(teacher) for teacher in self.teachers]
+            hashes = [frozen.hash_of(teacher) for teacher in self.teachers]
             self._teacher_hash = hashes if self.more_teachers else hashes[0]
         return self._teacher_hash
+
+    @property
+    def teacher_cache(self):
+        """The `TeacherCache` that is read in a teacher's place, or None."""
+        return frozen.the_store(self.teachers)
 
     @property
     def projections(self):
@@ -236,7 +242,7 @@ class Distiller(keras.Model):
         steps = []
         for number, teacher in enumerate(self.teachers or (None,)):
             size = self._teacher_sizes[number] if teacher is not None else None
-            taught = self._teach(images, number) if self._reads(number) else None
+            taught = self._teach(images, labels, number) if self._reads(number) else None
             batch = (labels, assignment, image_size, images, training, size)
             steps.append(Step(teacher, self.learner, taught, outputs, *batch))
         for step in steps:
@@ -249,10 +255,10 @@ class Distiller(keras.Model):
             for hierarchy in self.distillation_losses
         )
 
-    def _teach(self, images, number=0):
+    def _teach(self, images, labels, number=0):
         """A teacher's outputs without gradient."""
         size = self._teacher_sizes[number]
-        return frozen.teach(self.teachers[number], self.learner, images, size)
+        return frozen.teach(self.teachers[number], self.learner, images, labels, size)
 
     def term_weights(self):
         """Weights of the terms at the present step, in the order of `compute_terms`."""
@@ -320,7 +326,8 @@ class Distiller(keras.Model):
 
 
 def _serialized(teachers):
-    serialized = [keras.saving.serialize_keras_object(teacher) for teacher in teachers]
+    stored = [frozen.stored_by(teacher) or teacher for teacher in teachers]
+    serialized = [keras.saving.serialize_keras_object(teacher) for teacher in stored]
     return serialized if len(serialized) > 1 else (serialized or [None])[0]
 
 

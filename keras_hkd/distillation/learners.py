@@ -1,5 +1,6 @@
 """From what a user hands to a Distiller to a Learner: a detector or a classifier."""
 
+from keras_hkd.distillation.stored_teacher import StoredTeacher
 from keras_hkd.learner import Learner
 
 
@@ -8,12 +9,14 @@ def as_learner(model):
 
     Args:
         model: a `Learner`, a KerasCV detector, or a functional `keras.Model` that ends in the
-            logits of its classes.
+            logits of its classes; or a `TeacherCache`, which gives what stands for its teacher.
 
     Raises:
         TypeError: anything else.
         ValueError: a model of which no classifier can be made; says why.
     """
+    if isinstance(model, StoredTeacher):
+        return model.teacher
     if isinstance(model, Learner):
         return model
     libraries = {base.__module__.partition(".")[0] for base in type(model).__mro__}

@@ -3,6 +3,7 @@
 from keras import ops, tree
 
 from keras_hkd.distillation.learners import as_learner
+from keras_hkd.distillation.teacher_hash import weights_hash
 from keras_hkd.hierarchies.alignment import narrowed, shared_classes
 from keras_hkd.hierarchies.every_teacher import EveryTeacher
 from keras_hkd.hierarchies.possibilities import possible, refusal
@@ -40,7 +41,11 @@ def sizes_of(teacher_image_size, teachers):
             "`teacher_image_size` must be (height, width) in pixels, or a list with one for each "
             f"of the {len(teachers)} teachers. Received: teacher_image_size={teacher_image_size}"
         )
-    return [None if size is None else tuple(int(side) for side in size) for size in sizes]
+    sizes = [None if size is None else tuple(int(side) for side in size) for size in sizes]
+    return [
+        size if stored_by(teacher) is None else stored_by(teacher).size_seen(size)
+        for size, teacher in zip(sizes, teachers, strict=True)
+    ]
 
 
 def weights_of(teacher_weights, teachers):
@@ -91,6 +96,9 @@ def attach(hierarchy, teachers, sizes, weights, student):
         hierarchy.attach_to(teachers, weights, student)
     else:
         hierarchy.attach(teachers[numbers[0]] if teachers else None, student)
+    for one in numbers if reads.needs_teacher else ():
+        if stored_by(teachers[one]) is not None:
+            stored_by(teachers[one]).check([reads])
     return hierarchy
 
 
@@ -110,19 +118,59 @@ def _check_served(hierarchy, number, teachers, sizes, student):
     raise ValueError(reason)
 
 
-def teach(teacher, student, images, size=None):
+def stored_by(teacher):
+    """The `StoredTeacher` that a teacher stands for, or None for one that runs."""
+    return getattr(teacher, "stored", None)
+
+
+def the_store(teachers):
+    """The one `StoredTeacher` of several teachers, or None.
+
+    Raises:
+        ValueError: several are stored, and batches carry the outputs of one.
+    """
+    stores = [stored_by(teacher) for teacher in teachers if stored_by(teacher) is not None]
+    if len(stores) > 1:
+        raise ValueError(
+            "Batches carry the outputs of one stored teacher: give one cache, and the other "
+            f"teachers as models. Received: {len(stores)} caches."
+        )
+    return stores[0] if stores else None
+
+
+def hash_of(teacher):
+    """SHA-256 of a teacher's weights, of a stored one as it was when it was stored."""
+    stored = stored_by(teacher)
+    return weights_hash(teacher) if stored is None else stored.teacher_hash
+
+
+def _outputs(teacher, images, labels, size):
+    stored = stored_by(teacher)
+    if stored is None:
+        return teacher(images if size is None else resize_view(images, size), training=False)
+    if "teacher" not in labels:
+        raise ValueError(
+            "The teacher is a cache, so batches must carry what it says: take them from "
+            "`cache.training_batches(dataset, ...)`, or train with keras_hkd.training.train_model. "
+            f"Received: labels with {sorted(labels)}."
+        )
+    return stored.outputs(labels["teacher"])
+
+
+def teach(teacher, student, images, labels, size=None):
     """A teacher's outputs for a batch, without gradient, of its classes those of the student.
 
     Args:
         teacher: a `Learner`.
         student: a `Learner`.
         images: `(batch, height, width, 3)`.
+        labels: of the batch, which hold what a stored teacher says.
         size: `(height, width)` that the teacher is to see them at; None for theirs.
 
     Returns:
         What `teacher(images)` gives.
     """
-    outputs = teacher(images if size is None else resize_view(images, size), training=False)
+    outputs = _outputs(teacher, images, labels, size)
     try:
         outputs = narrowed(outputs, shared_classes(teacher, student))
     except ValueError:

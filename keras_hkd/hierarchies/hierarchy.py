@@ -153,6 +153,11 @@ def common_levels(levels, teacher, student, hierarchy_name):
     Raises:
         ValueError: a level that one of the two lacks.
     """
+    if not teacher.levels:
+        raise ValueError(
+            f"{hierarchy_name} reads feature maps, and all that is known of the teacher "
+            f"'{teacher.name}' is what it detected. Use ClassLogits and Boxes."
+        )
     shared = [level for level in teacher.levels if level in student.levels]
     wanted = shared if levels is None else list(levels)
     missing = [level for level in wanted if level not in shared]

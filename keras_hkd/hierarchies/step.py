@@ -152,6 +152,9 @@ def _best(detections, num_detections, score_threshold):
         for key in ("boxes", "classes", "confidence")
     )
     there = (classes >= 0) & (confidence > score_threshold)
+    if "ranks" in detections:  # of a longer list: as many candidates as a live teacher would have
+        ranks = ops.convert_to_tensor(detections["ranks"])[:, :num_detections]
+        there = there & (ranks < 4 * num_detections)
     return {
         "boxes": ops.where(there[..., None], ops.cast(boxes, "float32"), -1.0),
         "classes": ops.where(there, ops.cast(classes, "int32"), -1),

@@ -10,13 +10,14 @@ from keras_hkd.data.classification_batches import CLASSIFICATION_AUGMENTATION
 from keras_hkd.evaluation.classifier_scores import check_same_classes
 
 
-def run_batches(dataset, settings, first_epoch):
+def run_batches(dataset, settings, first_epoch, teacher_cache=None):
     """Batches without end from an epoch on, as a function of the settings' seed.
 
     Args:
         dataset: a `Dataset` of boxes, or a `ClassificationDataset`.
         settings: `TrainingSettings`.
         first_epoch: epoch to begin with.
+        teacher_cache: a `TeacherCache` whose outputs the labels are to carry, or None.
     """
     shared = {
         "image_size": settings.image_size,
@@ -28,8 +29,28 @@ def run_batches(dataset, settings, first_epoch):
     if isinstance(dataset, ClassificationDataset):
         augmentation = CLASSIFICATION_AUGMENTATION if settings.augment else None
         return classification_training_batches(dataset, augmentation=augmentation, **shared)
-    augmentation = Augmentation() if settings.augment else None
-    return training_batches(dataset, augmentation=augmentation, ignore_regions=True, **shared)
+    augmentation = _augmentation(settings)
+    batches = training_batches if teacher_cache is None else teacher_cache.training_batches
+    return batches(dataset, augmentation=augmentation, ignore_regions=True, **shared)
+
+
+def _augmentation(settings):
+    return Augmentation() if settings.augment else None
+
+
+def check_cache(teacher_cache, dataset, settings) -> None:
+    """Refuse a teacher cache that was not built for these images and settings.
+
+    Args:
+        teacher_cache: a `TeacherCache`, or None.
+        dataset: the training images.
+        settings: `TrainingSettings`.
+
+    Raises:
+        CacheError: with what differs.
+    """
+    if teacher_cache is not None:
+        teacher_cache.require_pipeline(dataset, settings.image_size, _augmentation(settings))
 
 
 def check_fits(model, dataset) -> None:

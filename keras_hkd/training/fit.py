@@ -6,7 +6,7 @@ from pathlib import Path
 
 from keras_hkd.data import Dataset, steps_per_epoch
 from keras_hkd.learner import compiles_by_default
-from keras_hkd.training.batches import check_fits, run_batches
+from keras_hkd.training.batches import check_cache, check_fits, run_batches
 from keras_hkd.training.checkpoint import Checkpoint
 from keras_hkd.training.history import HistoryFile
 from keras_hkd.training.identity import run_identity
@@ -55,6 +55,7 @@ def train_model(
         RunFolderError: if the folder holds a run and `resume` is False.
         DifferentRunError: if it holds a run with other settings, data, teacher or student.
         ValueError: if the images are not of the kind or the classes that the model learns.
+        CacheError: if the teacher is a cache that was built for other images or settings.
         DivergedError: if the loss becomes NaN or infinite.
     """
     if settings.deterministic:
@@ -63,6 +64,8 @@ def train_model(
     for images in (dataset, validation):
         if images is not None:
             check_fits(model, images)
+    cache = getattr(model, "teacher_cache", None)
+    check_cache(cache, dataset, settings)
     num_steps = steps_per_epoch(dataset, settings.batch_size)
     identity = run_identity(model, dataset, settings)
     folder.begin(identity, resume)
@@ -86,7 +89,7 @@ def train_model(
     )
     with contextlib.closing(progress):
         model.fit(
-            run_batches(dataset, settings, first_epoch),
+            run_batches(dataset, settings, first_epoch, cache),
             epochs=settings.epochs,
             initial_epoch=first_epoch,
             steps_per_epoch=num_steps,

@@ -43,11 +43,13 @@ def run_identity(model, dataset, settings) -> dict[str, object]:
         dataset: the training images; their content hash counts.
         settings: `TrainingSettings`, of which the decisive ones count.
     """
+    cache = getattr(model, "teacher_cache", None)
     return {
         "settings": settings.decisive(),
         "data_hash": dataset.content_hash,
         "teacher_hash": getattr(model, "teacher_hash", None),
         "distillation": _terms(model),
+        **({} if cache is None else {"teacher_cache": cache.identity}),
     }
 
 

@@ -1,0 +1,100 @@
+"""Which of a teacher's outputs a cache must hold for the hierarchies that are to read it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+DETECTIONS, PREDICTIONS = "detections", ("class_logits", "box_outputs")
+MAPS = ("pyramid", "class_tower")
+NAMES = (DETECTIONS, *PREDICTIONS, *MAPS)
+
+# What hierarchies read, unless they say so themselves in an attribute `reads`.
+READS = {
+    "Boxes": PREDICTIONS,
+    "ClassLogits": ("class_logits",),
+    "ClassTower": ("class_tower",),
+    "KerasLoss": ("class_logits",),
+    "Pyramid": ("pyramid",),
+    "Region": ("pyramid",),
+    "Review": ("pyramid",),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What is stored for each view; detections always are, since they take next to nothing.
+
+    Args:
+        outputs: some of `"class_logits"`, `"box_outputs"`, `"pyramid"`, `"class_tower"`.
+        levels: pyramid levels of `pyramid`; None for all.
+
+    Raises:
+        ValueError: a name that is none of these.
+
+    Example:
+        >>> from keras_hkd.hierarchies import Pyramid
+        >>> from keras_hkd.losses import FeatureImitation
+        >>> Contents.of([Pyramid(FeatureImitation(), levels=("P3", "P4"))])
+        Contents(outputs=('pyramid',), levels=('P3', 'P4'))
+    """
+
+    outputs: tuple[str, ...] = PREDICTIONS
+    levels: tuple[str, ...] | None = None
+
+    def __post_init__(self):
+        unknown = set(self.outputs) - set(NAMES)
+        if unknown:
+            raise ValueError(
+                f"What is stored must be some of {', '.join(NAMES)}. Received: {sorted(unknown)}"
+            )
+        ordered = tuple(name for name in NAMES if name in self.outputs and name != DETECTIONS)
+        object.__setattr__(self, "outputs", ordered)
+
+    @classmethod
+    def of(cls, hierarchies) -> Contents:
+        """What hierarchies read.
+
+        Args:
+            hierarchies: the `distillation_losses` of a Distiller.
+
+        Raises:
+            ValueError: one runs the teacher itself.
+        """
+        outputs, levels = set(), set()
+        for hierarchy in _plain(hierarchies):
+            read = reads(hierarchy)
+            outputs.update(read)
+            if "pyramid" in read:
+                levels.add(getattr(hierarchy, "levels", None))
+        levels = None if None in levels else {level for some in levels for level in some}
+        return cls(tuple(outputs), tuple(sorted(levels)) if levels else None)
+
+
+def reads(hierarchy) -> tuple[str, ...]:
+    """Names of the teacher's outputs that a hierarchy reads beside detections.
+
+    Args:
+        hierarchy: a `Hierarchy`.
+
+    Raises:
+        ValueError: it runs layers of the teacher, which no cache holds.
+    """
+    if not hierarchy.needs_teacher:
+        return ()
+    name = type(hierarchy).__name__
+    read = getattr(hierarchy, "reads", READS.get(name))
+    if getattr(getattr(hierarchy, "keras_loss", None), "teacher_layer_name", None):
+        read = None
+    if read is None:
+        raise ValueError(
+            f"{name} reads layers of the teacher itself, which a cache does not hold: train it "
+            f"with the teacher. A cache serves {', '.join(sorted(READS))}, and hierarchies of your "
+            "own with an attribute `reads`, a tuple of names of outputs."
+        )
+    return tuple(read)
+
+
+def _plain(hierarchies):
+    if not isinstance(hierarchies, (list, tuple)):
+        hierarchies = [hierarchies]
+    return [getattr(hierarchy, "hierarchy", hierarchy) for hierarchy in hierarchies]

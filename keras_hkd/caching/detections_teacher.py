@@ -1,0 +1,51 @@
+"""A teacher that is only known by what it detected."""
+
+from __future__ import annotations
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class DetectionsTeacher:
+    """Stands in a Distiller for a teacher of which there are boxes and scores, and nothing else.
+
+    Hierarchies that compare predictions match its detections with the student's anchors; those
+    that read features refuse it.
+
+    Args:
+        class_names: names of its classes.
+        image_size: `(height, width)` in pixels of the images that its boxes lie in.
+        name: for messages.
+
+    Example:
+        >>> DetectionsTeacher(("person",), (256, 256)).levels
+        ()
+    """
+
+    kind = "detector"
+    levels = ()
+    variables = weights = ()
+    trainable = False
+
+    def __init__(self, class_names, image_size, name="detections"):
+        self.class_names = tuple(class_names)
+        self.image_size = tuple(image_size)
+        self.name = name
+
+    @property
+    def num_classes(self):
+        """Number of classes."""
+        return len(self.class_names)
+
+    def get_config(self):
+        """The arguments that make it again."""
+        return {
+            "class_names": self.class_names,
+            "image_size": self.image_size,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`."""
+        return cls(**config)

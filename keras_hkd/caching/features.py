@@ -1,0 +1,103 @@
+"""Feature maps made smaller before they are stored, and as large again when they are read."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from keras import ops
+
+_MAX_CELLS = 20_000
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureStore:
+    """How maps are stored: pooled over cells, projected onto few channels, or whole.
+
+    Pooled maps hold means over `pooling` x `pooling` cells; read again, each cell has the mean of
+    its block. Projected maps hold `channels` numbers per cell, the principal components of the
+    teacher's own features at that level; read again, the other components have their mean.
+    Hierarchies see maps of the teacher's shape either way.
+
+    Args:
+        pooling: side of the blocks in cells; 1 for none.
+        channels: components kept; None for all channels.
+
+    Raises:
+        ValueError: a number below 1.
+    """
+
+    pooling: int = 1
+    channels: int | None = None
+
+    def __post_init__(self):
+        for name in ("pooling", "channels"):
+            value = getattr(self, name)
+            if value is not None and (int(value) != value or value < 1):
+                raise ValueError(f"`feature_{name}` must be a whole number of at least 1: {value}")
+
+    def projects(self, width: int) -> bool:
+        """Whether maps of so many channels are projected."""
+        return self.channels is not None and self.channels < width
+
+    def stored_shape(self, shape) -> tuple[int, int, int]:
+        """Shape in which a map `(height, width, channels)` is stored."""
+        height, width, channels = shape
+        cells = -(-height // self.pooling), -(-width // self.pooling)
+        return (*cells, self.channels if self.projects(channels) else channels)
+
+    def compress(self, features, basis):
+        """A map as it is stored, in `keras.ops`.
+
+        Args:
+            features: `(b, height, width, channels)`.
+            basis: `(mean (channels,), components (channels, kept))`, or None.
+        """
+        features = ops.cast(features, "float32")
+        if basis is not None:
+            features = ops.matmul(features - basis[0], basis[1])
+        if self.pooling > 1:
+            side = self.pooling
+            features = ops.average_pool(
+                features, side, side, padding="same", data_format="channels_last"
+            )
+        return features
+
+    def restore(self, stored, basis, shape):
+        """A stored map at the shape of the teacher's.
+
+        Args:
+            stored: `(b, *stored_shape)`.
+            basis: see `compress`.
+            shape: `(height, width, channels)` of the teacher's map.
+        """
+        features = ops.cast(stored, "float32")
+        if basis is not None:
+            features = ops.matmul(features, ops.transpose(basis[1])) + basis[0]
+        if self.pooling > 1:
+            features = ops.repeat(ops.repeat(features, self.pooling, axis=1), self.pooling, axis=2)
+            features = features[:, : shape[0], : shape[1]]
+        return features
+
+
+def principal_components(maps: np.ndarray, kept: int) -> tuple[np.ndarray, np.ndarray]:
+    """The directions in which features vary most.
+
+    Args:
+        maps: `(images, height, width, channels)`.
+        kept: number of directions.
+
+    Returns:
+        float32 mean `(channels,)` and components `(channels, kept)`, orthonormal columns.
+
+    Example:
+        >>> maps = np.array([[[[1.0, 1.0], [3.0, 3.0]]]])
+        >>> mean, components = principal_components(maps, 1)
+        >>> mean.tolist(), np.abs(components).round(3).tolist()
+        ([2.0, 2.0], [[0.707], [0.707]])
+    """
+    cells = np.asarray(maps, np.float64).reshape(-1, maps.shape[-1])
+    cells = cells[:: max(1, len(cells) // _MAX_CELLS)]
+    mean = cells.mean(axis=0)
+    _, vectors = np.linalg.eigh((cells - mean).T @ (cells - mean))
+    return mean.astype(np.float32), vectors[:, ::-1][:, :kept].astype(np.float32)

@@ -1,0 +1,155 @@
+"""How the outputs for one view of one image lie in a row of two-byte numbers.
+
+A half has eleven bits: near -7, where a trained detector's background logits lie, its step is
+0.004. What is stored is therefore the distance from the mean of the image's own values, brought to
+the range where halves are neither too large nor too small; mean and scale stand before them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+HALF, WHOLE = "float16", "uint16"
+_HEADER = 4  # numbers before halves: mean and scale as float32
+_TOP_EXPONENT = 14
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One tensor of a row.
+
+    Args:
+        name: such as `class_logits` or `pyramid/P3`.
+        shape: for one image.
+        dtype: `"float16"` or `"uint16"`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = HALF
+
+    def __post_init__(self):
+        object.__setattr__(self, "shape", tuple(int(side) for side in self.shape))
+        if self.dtype not in (HALF, WHOLE):
+            raise ValueError(f"`dtype` must be {HALF!r} or {WHOLE!r}. Received: {self.dtype!r}")
+
+    @property
+    def length(self) -> int:
+        """Two-byte numbers that it takes."""
+        return math.prod(self.shape) + (_HEADER if self.dtype == HALF else 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class RowFormat:
+    """The fields of a row, one behind the other.
+
+    Args:
+        fields: in their order.
+
+    Example:
+        >>> rows = RowFormat((Field("a", (2,)), Field("b", (1, 1), "uint16")))
+        >>> packed = rows.pack({"a": np.array([[0.5, -2.0]]), "b": np.array([[[7]]])})
+        >>> rows.row_bytes, packed.shape
+        (14, (1, 7))
+        >>> found = rows.unpack(tf.constant(packed))
+        >>> found["b"].numpy().tolist(), restored(found["a"]).numpy().tolist()
+        ([[[7]]], [[0.5, -2.0]])
+    """
+
+    fields: tuple[Field, ...]
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return 2 * sum(field.length for field in self.fields)
+
+    def pack(self, values: dict) -> np.ndarray:
+        """Rows of a batch.
+
+        Args:
+            values: name -> array `(b, *shape)`.
+
+        Returns:
+            little-endian uint16 `(b, row length)`.
+
+        Raises:
+            ValueError: a shape that is not the field's, or a value that is no number.
+        """
+        columns = []
+        for field in self.fields:
+            value = np.asarray(values[field.name])
+            if value.shape[1:] != field.shape:
+                raise ValueError(
+                    f"{field.name} must be of shape {field.shape} for each image. "
+                    f"Received: {value.shape[1:]}"
+                )
+            value = value.reshape(len(value), -1)
+            if field.dtype == HALF:
+                if not np.isfinite(value).all():
+                    raise ValueError(f"The teacher's {field.name} is not finite somewhere.")
+                value = _as_halves(value)
+            columns.append(value.astype("<u2"))
+        return np.concatenate(columns, axis=1)
+
+    def unpack(self, rows) -> dict:
+        """The tensors of rows, in the graph.
+
+        Args:
+            rows: uint16 `(b, row length)`.
+
+        Returns:
+            name -> uint16 `(b, *shape)`, or a dict that `restored` takes.
+        """
+        values, start = {}, 0
+        for field in self.fields:
+            value = rows[:, start : start + field.length]
+            start += field.length
+            if field.dtype == HALF:
+                header = tf.reshape(value[:, :_HEADER], (-1, 2, 2))
+                halves = tf.bitcast(value[:, _HEADER:], tf.float16)
+                values[field.name] = {
+                    "halves": tf.reshape(halves, (-1, *field.shape)),
+                    "mean_and_scale": tf.bitcast(header, tf.float32),
+                }
+            else:
+                values[field.name] = tf.reshape(value, (-1, *field.shape))
+        return values
+
+    def to_json(self) -> list:
+        """Plain values."""
+        return [[field.name, list(field.shape), field.dtype] for field in self.fields]
+
+    @classmethod
+    def from_json(cls, values) -> RowFormat:
+        """The format that `to_json` described."""
+        return cls(tuple(Field(name, shape, dtype) for name, shape, dtype in values))
+
+
+def restored(value):
+    """float32 values of a field of halves, in `keras.ops`.
+
+    Args:
+        value: dict of `halves (b, ...)` and `mean_and_scale (b, 2)`.
+    """
+    halves = ops.cast(value["halves"], "float32")
+    shape = (-1, *[1] * (len(halves.shape) - 1))
+    mean, scale = (ops.reshape(value["mean_and_scale"][:, i], shape) for i in (0, 1))
+    return halves * scale + mean
+
+
+def _as_halves(values: np.ndarray) -> np.ndarray:
+    """uint16 `(b, 4 + n)`: mean and scale, then `(values - mean) / scale` as halves."""
+    values = values.astype(np.float64)
+    mean = values.mean(axis=1, keepdims=True).astype("<f4")
+    centred = values - mean
+    largest = np.abs(centred).max(axis=1, keepdims=True)
+    exponent = np.where(largest > 0, np.frexp(largest)[1] - _TOP_EXPONENT, 0)
+    scale = np.ldexp(1.0, exponent).astype("<f4")
+    header = np.concatenate([mean, scale], axis=1).view("<u2")
+    halves = (centred / scale).astype("<f2").view("<u2")
+    return np.concatenate([header, halves], axis=1)

@@ -1,0 +1,146 @@
+"""Rows of bytes in files with checksums: written whole or not at all, read in the graph."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_hkd.training import atomic_write
+
+SHARD_BYTES = 64 * 2**20
+MOST_SHARDS = 64
+_DIGEST_BYTES = 32
+
+
+def rows_per_shard(num_rows: int, row_bytes: int) -> int:
+    """Rows of a shard of about 64 MiB; more where there would be more than 64 shards.
+
+    Args:
+        num_rows: of all.
+        row_bytes: of one.
+
+    Example:
+        >>> rows_per_shard(1000, 2**20), rows_per_shard(100, 2**10)
+        (64, 100)
+    """
+    return min(num_rows, max(1, SHARD_BYTES // row_bytes, -(-num_rows // MOST_SHARDS)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Shards:
+    """The files of one cache. A shard is its rows and, behind them, their SHA-256.
+
+    The checksum covers the cache's key and the shard's number too, so that a file of another cache
+    or another place is as bad as a damaged one.
+
+    Args:
+        folder: where they are.
+        key_digest: of the cache's key.
+        num_rows: of all shards together.
+        row_bytes: of one row, even.
+        shard_rows: rows of each shard but the last.
+    """
+
+    folder: Path
+    key_digest: str
+    num_rows: int
+    row_bytes: int
+    shard_rows: int
+
+    @property
+    def count(self) -> int:
+        """Number of shards."""
+        return -(-self.num_rows // self.shard_rows)
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all files."""
+        return self.num_rows * self.row_bytes + self.count * _DIGEST_BYTES
+
+    def path(self, number: int) -> Path:
+        """File of a shard."""
+        return self.folder / f"shard-{number:05d}.bin"
+
+    def rows_of(self, number: int) -> range:
+        """The rows that a shard holds."""
+        start = number * self.shard_rows
+        return range(start, min(start + self.shard_rows, self.num_rows))
+
+    def write(self, number: int, rows: np.ndarray) -> None:
+        """Write a shard under a temporary name and rename it.
+
+        Args:
+            number: which.
+            rows: little-endian uint16 `(rows of the shard, row length)`.
+        """
+        content = np.ascontiguousarray(rows, "<u2").tobytes()
+        if len(content) != len(self.rows_of(number)) * self.row_bytes:
+            raise ValueError(
+                f"Shard {number} has {len(self.rows_of(number))} rows of {self.row_bytes} bytes. "
+                f"Received: {len(content)} bytes."
+            )
+        with atomic_write.replacing(self.path(number)) as partial, open(partial, "wb") as file:
+            file.write(content)
+            file.write(self._digest(number, content))
+
+    def is_whole(self, number: int) -> bool:
+        """Whether a shard is there and says what was written."""
+        path = self.path(number)
+        num_bytes = len(self.rows_of(number)) * self.row_bytes
+        try:
+            if path.stat().st_size != num_bytes + _DIGEST_BYTES:
+                return False
+            with open(path, "rb") as file:
+                content = file.read(num_bytes)
+                return file.read() == self._digest(number, content)
+        except FileNotFoundError:
+            return False
+
+    def missing(self) -> list[int]:
+        """Numbers of the shards that are not there, or are damaged."""
+        return [number for number in range(self.count) if not self.is_whole(number)]
+
+    def gather(self, rows):
+        """Rows by number, in the graph: copied out of files that are mapped into memory.
+
+        Args:
+            rows: int64 `(b,)`.
+
+        Returns:
+            uint16 `(b, row length)`.
+        """
+        parts = [self._mapped(number) for number in range(self.count)]
+        if len(parts) == 1:
+            return tf.gather(parts[0](), rows)
+        places = tf.range(tf.shape(rows)[0])
+        shard_of = tf.cast(rows // self.shard_rows, tf.int32)
+        within = tf.dynamic_partition(rows % self.shard_rows, shard_of, self.count)
+        places = tf.dynamic_partition(places, shard_of, self.count)
+        found = [
+            tf.cond(tf.size(r) > 0, lambda p=p, r=r: tf.gather(p(), r), lambda: self._no_rows())
+            for p, r in zip(parts, within, strict=True)
+        ]
+        return tf.dynamic_stitch(places, found)
+
+    def _no_rows(self):
+        return tf.zeros((0, self.row_bytes // 2), tf.uint16)
+
+    def _mapped(self, number):
+        shape = (len(self.rows_of(number)), self.row_bytes // 2)
+
+        def read():
+            with tf.device("CPU:0"):
+                return tf.raw_ops.ImmutableConst(
+                    dtype=tf.uint16, shape=shape, memory_region_name=str(self.path(number))
+                )
+
+        return read
+
+    def _digest(self, number, content) -> bytes:
+        digest = hashlib.sha256(f"{self.key_digest} {number}".encode())
+        digest.update(content)
+        return digest.digest()

@@ -1,0 +1,33 @@
+"""What a Distiller asks of a teacher whose outputs were computed beforehand."""
+
+
+class StoredTeacher:
+    """A teacher that is read from a store instead of being run; `keras_hkd.TeacherCache` is one.
+
+    Attributes:
+        teacher: what stands for it where hierarchies ask for levels, widths and how predictions
+            are decoded. Its attribute `stored` is this object.
+        teacher_hash: SHA-256 of the real teacher's weights, or of its detections.
+        teacher_image_size: `(height, width)` that the teacher saw, or None for that of the batches.
+    """
+
+    teacher = None
+    teacher_hash = None
+    teacher_image_size = None
+
+    def size_seen(self, asked=None):
+        """`teacher_image_size`; a ValueError where another one is asked for."""
+        if asked is not None and asked != self.teacher_image_size:
+            raise ValueError(
+                f"The stored teacher saw images at {self.teacher_image_size or 'their own size'}. "
+                f"Received: teacher_image_size={asked}"
+            )
+        return self.teacher_image_size
+
+    def outputs(self, rows):
+        """The teacher's outputs for a batch, from what the batch's labels hold as `teacher`."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `outputs`.")
+
+    def check(self, hierarchies):
+        """Raises a ValueError for a hierarchy that reads what is not stored."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `check`.")
