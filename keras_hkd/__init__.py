@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = attach(
         "losses": None,
         "methods": None,
         "metrics": None,
+        "prune_channels": "compression",
         "quantize": "compression",
         "report": None,
         "training": None,

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "UnsupportedLayerError": "flat_graph",
+        "prune_channels": "channel_pruning",
         "quantize": "quantization",
     },
 )

@@ -49,7 +49,7 @@ class ActivationRange(keras.layers.Layer):
     """Rounds a tensor to 256 steps of a range that follows the training batches.
 
     In training the range moves as `range += (1 - d) * (range of batch - range)`, with
-    `d = min(decay, n / (n + 1))` after n batches, so that the first sets it; in inference it stands.
+    `d = min(decay, n / (n + 1))` after n batches: the first sets it. In inference it stands.
 
     Args:
         decay: weight of the past, below 1.

@@ -104,6 +104,23 @@ class LayerNames:
         return name if self._taken[name] == 1 else f"{name}_{self._taken[name]}"
 
 
+def call_again(call, values, names, **config):
+    """What a call without weights gives for other tensors; a layer is copied, an operation not.
+
+    Args:
+        call: of a `FlatGraph`.
+        values: `{id(tensor): tensor}`, the new tensors for those of the graph.
+        names: `LayerNames` of the new network.
+        **config: what the copy of a layer is to have otherwise.
+    """
+    operation = call.operation
+    if isinstance(operation, keras.layers.Layer):
+        name = names(operation.name)
+        operation = type(operation).from_config({**operation.get_config(), "name": name, **config})
+    args, kwargs = call.arguments.fill_in(values)
+    return operation(*args, **kwargs)
+
+
 def unsupported(operation, what):
     """The error for a layer that cannot be `what`."""
     return UnsupportedLayerError(

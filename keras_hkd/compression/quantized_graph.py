@@ -9,7 +9,7 @@ from keras.src.ops import numpy as numpy_ops
 
 from keras_hkd.classifiers.network import BeforeActivation
 from keras_hkd.compression.fake_quantization import SIGMOID_RANGE, ActivationRange, FixedRange
-from keras_hkd.compression.flat_graph import FlatGraph, LayerNames, unsupported
+from keras_hkd.compression.flat_graph import FlatGraph, LayerNames, call_again, unsupported
 from keras_hkd.compression.quantized_layers import (
     QuantizedConv2D,
     QuantizedDense,
@@ -261,12 +261,7 @@ class _Rewriting:
             self.values[id(tensor)] = value
 
     def _called(self, call):
-        operation = call.operation
-        if isinstance(operation, layers.Layer):
-            config = {**operation.get_config(), "name": self.names(operation.name)}
-            operation = type(operation).from_config({**config, "dtype": "float32"})
-        args, kwargs = call.arguments.fill_in(self.values)
-        return operation(*args, **kwargs)
+        return call_again(call, self.values, self.names, dtype="float32")
 
     # Ranges.
 
@@ -336,4 +331,4 @@ def _name(activation):
 def _relu_name(layer):
     if layer.negative_slope or layer.threshold:
         return None
-    return {None: "relu", 6.0: "relu6", 6: "relu6"}.get(layer.max_value)
+    return {None: "relu", 6.0: "relu6"}.get(layer.max_value)

@@ -1,0 +1,150 @@
+"""Structured pruning: the channels that matter least are removed, and a smaller model comes out."""
+
+import math
+
+import numpy as np
+from keras import layers, ops
+
+from keras_hkd.compression.channel_groups import ChannelGroups
+from keras_hkd.compression.channel_removal import ChannelRemoval
+from keras_hkd.compression.compressed import checked_learner, rewritten
+from keras_hkd.compression.quantization import is_quantized
+
+
+def prune_channels(student, amount, *, multiple_of=1, min_channels=4):
+    """A smaller copy of a detector or classifier: the least channels of every layer are removed.
+
+    Channels that an addition adds are removed together, and so are those that a depthwise
+    convolution and BatchNorm hand on. A group's worth is
+
+    `mean over convolutions that make it of |w| / mean |w| * product over depthwise of |w| / mean
+    |w|`, |w| being the norm of a channel's filter, times the scale of the BatchNorm behind it.
+
+    Channels that are zero leave nothing behind: without them the model computes what it did before.
+    Others are missed, so train the copy on, best in a `Distiller` with the whole student as
+    teacher. Predictions keep their shape; pyramid maps become narrower.
+
+    Args:
+        student: a `Detector`, a `Classifier`, a raw KerasCV detector, or a Distiller, whose
+            student is taken. It is left as it is.
+        amount: share of the channels to remove from every set of layers that belong together, in
+            (0, 1).
+        multiple_of: channels are kept in multiples of this, where there are as many; 8 suits
+            phones.
+        min_channels: least that are kept of such a set.
+
+    Returns:
+        The copy, of the same family.
+
+    Raises:
+        TypeError: neither detector nor classifier.
+        UnsupportedLayerError: a layer that cannot be cut; names it and its type.
+        ValueError: a number out of range, or a quantised model.
+
+    Example:
+    >>> import keras_hkd
+    >>> student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
+    >>> smaller = keras_hkd.prune_channels(student, 0.5)
+    >>> smaller.count_params() < 0.4 * student.count_params()
+    True
+
+    Paper: Li et al., https://arxiv.org/abs/1608.08710.
+    """
+    if not 0.0 < amount < 1.0:
+        raise ValueError(f"`amount` must be between 0 and 1. Received: amount={amount}")
+    if multiple_of < 1 or min_channels < 1:
+        raise ValueError(
+            "`multiple_of` and `min_channels` must be 1 or more. Received: "
+            f"multiple_of={multiple_of}, min_channels={min_channels}"
+        )
+    student = checked_learner(student)
+    if is_quantized(student):
+        raise ValueError(
+            f"'{student.name}' is quantised: prune the float student first, then quantise the copy."
+        )
+    groups = ChannelGroups(student.network)
+    removed = least_groups(groups, amount, multiple_of, min_channels)
+    return rewritten(student, ChannelRemoval(sorted(removed)))
+
+
+def least_groups(groups, amount, multiple_of=1, min_channels=4):
+    """The groups of channels to remove; see `prune_channels`.
+
+    Args:
+        groups: `ChannelGroups`.
+        amount: share to remove.
+        multiple_of: of what is kept.
+        min_channels: least that is kept.
+
+    Returns:
+        set of numbers of groups.
+    """
+    worth = group_worth(groups)
+    removed = set()
+    for members in _sets_of_groups(groups):
+        free = sorted((group for group in members if group not in groups.fixed), key=worth.get)
+        keep = math.ceil(len(members) * (1.0 - amount) / multiple_of) * multiple_of
+        keep = max(keep, min_channels)
+        removed.update(free[: max(0, len(members) - keep)])
+    return removed - _last_ones(groups, removed, worth)
+
+
+def group_worth(groups):
+    """`{group: worth}`; see `prune_channels`.
+
+    Args:
+        groups: `ChannelGroups`.
+    """
+    made, handed_on, seen = {}, {}, set()
+    for call in groups.graph.calls:
+        layer = call.operation
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        if isinstance(layer, layers.DepthwiseConv2D):
+            norms = _norms(layer.kernel, groups.graph, call)
+            for group, norm in zip(groups.of(call.outputs[0]), norms, strict=True):
+                handed_on[group] = handed_on.get(group, 1.0) * norm
+        elif hasattr(layer, "kernel") or hasattr(layer, "pointwise_kernel"):
+            kernel = getattr(layer, "pointwise_kernel", None)
+            norms = _norms(layer.kernel if kernel is None else kernel, groups.graph, call)
+            for group, norm in zip(groups.of(call.outputs[0]), norms, strict=True):
+                made.setdefault(group, []).append(norm)
+    return {
+        group: float(np.mean(norms)) * handed_on.get(group, 1.0) for group, norms in made.items()
+    }
+
+
+def _norms(kernel, graph, call):
+    """The norm of each output channel's filter as a share of their mean, BatchNorm's scale in."""
+    kernel = ops.convert_to_numpy(kernel)
+    rows = kernel.reshape(-1, call.outputs[0].shape[-1])
+    norms = np.sqrt(np.sum(rows.astype("float64") ** 2, axis=0))
+    following = graph.only_consumer(call.outputs[0])
+    norm = None if following is None else following.operation
+    if isinstance(norm, layers.BatchNormalization):
+        scale = 1.0 if norm.gamma is None else np.abs(ops.convert_to_numpy(norm.gamma))
+        norms = norms * scale / np.sqrt(ops.convert_to_numpy(norm.moving_variance) + norm.epsilon)
+    return norms / max(float(norms.mean()), 1e-12)
+
+
+def _sets_of_groups(groups):
+    """Groups that layers have in common, directly or through others: each set is cut alike."""
+    sets = []
+    for call in groups.makers():
+        members = set(groups.made_by(call.operation).tolist())
+        joined = [one for one in sets if one & members]
+        sets = [one for one in sets if not one & members]
+        sets.append(members.union(*joined))
+    return sets
+
+
+def _last_ones(groups, removed, worth):
+    """Groups that must stay lest a tensor be left without any channel."""
+    saved = set()
+    for call in groups.graph.calls:
+        for tensor in call.outputs:
+            present = set(groups.of(tensor).tolist())
+            if present and present <= removed - saved:
+                saved.add(max(present, key=lambda group: worth.get(group, 0.0)))
+    return saved
