@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Distiller": "distillation",
+        "MagnitudePruning": "compression",
         "TFLiteDetector": "export",
         "TeacherCache": "caching",
         "as_classifier": "classifiers",

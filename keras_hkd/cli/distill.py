@@ -88,6 +88,7 @@ def command(
     deterministic: options.Deterministic = False,
     mixed_precision: training_run.MixedPrecision = False,
     jit_compile: training_run.JitCompile = False,
+    quantize: training_run.Quantize = False,
     strategy: options.Strategy = None,
     format: options.Format = None,
     on_bad_data: options.OnBadData = "raise",
@@ -123,6 +124,7 @@ def command(
         strategy=strategy,
         resume=resume,
         json=json,
+        quantize=quantize,
     )
     how = {"method": method, "method_options": parse_method_options(method_option or [])}
     _check_inputs(method, teacher, unlabelled, pseudo_label_score)
@@ -215,6 +217,7 @@ def _distill(run, kind, given, sources, unlabelled, score, method, method_option
     with training_scope(settings):
         class_names, size = dataset.class_names, settings.image_size
         teacher, student = _make_pair(kind, given, sources, class_names, size)
+        student = training_run.quantized(student, sources.student, given, dataset)
         size = student.image_size
         method_options = {**_facts(run, dataset, settings, takes), **method_options}
         distiller, train_teacher = _distiller(method, teacher, student, method_options)

@@ -108,7 +108,7 @@ def kind_of(name_or_file) -> Detectors | Classifiers:
     config = _saved_config(path) if path.is_file() else {}
     if config.get("registered_name") == "keras_hkd>SelfSupervisedClassifier":
         config = config["config"]["classifier"]  # a teacher with branches
-    if config.get("registered_name") == "keras_hkd>Classifier":
+    if config.get("registered_name") in ("keras_hkd>Classifier", "keras_hkd>CompressedClassifier"):
         return Classifiers(config.get("config", {}).get("class_names"))
     if config.get("class_name") in ("Functional", "Sequential") and _is_keras(config):
         return Classifiers()

@@ -41,6 +41,7 @@ def command(
     deterministic: options.Deterministic = False,
     mixed_precision: training_run.MixedPrecision = False,
     jit_compile: training_run.JitCompile = False,
+    quantize: training_run.Quantize = False,
     strategy: options.Strategy = None,
     format: options.Format = None,
     on_bad_data: options.OnBadData = "raise",
@@ -75,6 +76,7 @@ def command(
         strategy=strategy,
         resume=resume,
         json=json,
+        quantize=quantize,
     )
     kind = kind_of(detector)
     run = training_run.run_folder(given, {"command": "train", kind.name: detector})
@@ -98,6 +100,7 @@ def _train(run, kind, given, name_or_file, backbone_weights) -> dict:
             settings.image_size,
             backbone_weights=backbone_weights,
         )
+        model = training_run.quantized(model, name_or_file, given, dataset)
     if given.image_size is None:
         settings = dataclasses.replace(settings, image_size=model.image_size)
     model.image_size = settings.image_size

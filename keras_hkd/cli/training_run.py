@@ -49,6 +49,14 @@ JitCompile = Annotated[bool, typer.Option("--jit-compile", help="Compile the ste
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with the run in --out, if it holds one.")
 ]
+Quantize = Annotated[
+    bool,
+    typer.Option(
+        "--quantize",
+        help="Fine-tune a trained model (.keras) with the rounding of its int8 file, which "
+        "`keras-hkd export --quantization int8` writes from it.",
+    ),
+]
 BackboneWeights = Annotated[
     pathlib.Path | None,
     typer.Option(
@@ -85,6 +93,7 @@ class RunOptions:
     strategy: str | None
     resume: bool
     json: bool
+    quantize: bool = False
 
     def settings(self, kind):
         """The `TrainingSettings` that these options ask for.
@@ -137,6 +146,8 @@ def run_folder(options: RunOptions, inputs: dict):
     """
     from keras_hkd.training import RunFolder
 
+    if options.quantize:
+        inputs = {**inputs, "quantize": True}
     # Of a file only the name counts: the folder may have moved since the run began.
     inputs = {
         key: pathlib.Path(value).name if isinstance(value, str) and is_file(value) else value
@@ -218,6 +229,30 @@ def make_model(
     if options.strategy is not None:
         synchronize_batch_norm(model)
     return model
+
+
+def quantized(model, name_or_file, options: RunOptions, dataset):
+    """The model that `--quantize` trains: a clone that rounds; without it the model itself.
+
+    Args:
+        model: what `make_model` gave.
+        name_or_file: what it was made of.
+        options: for `quantize`.
+        dataset: the training images, from which the ranges start.
+
+    Raises:
+        ValueError: `--quantize` for a model given by name, whose weights are random.
+    """
+    if not options.quantize:
+        return model
+    if not is_file(name_or_file):
+        raise ValueError(
+            "`--quantize` fine-tunes a trained model: give its .keras file. "
+            f"Received: {name_or_file}"
+        )
+    from keras_hkd.compression import is_quantized, quantize
+
+    return model if is_quantized(model) else quantize(model, dataset)
 
 
 def conclude(run, kind, models, history, settings, dataset, val) -> dict:

@@ -5,7 +5,12 @@ from keras_hkd._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "ConstantSparsity": "sparsity_schedules",
+        "MagnitudePruning": "magnitude_pruning",
+        "PolynomialDecay": "sparsity_schedules",
         "UnsupportedLayerError": "flat_graph",
+        "is_quantized": "quantization",
+        "kernel_sparsity": "magnitude_pruning",
         "prune_channels": "channel_pruning",
         "quantize": "quantization",
     },
