@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo demo-teacher test lint doctest real systems benchmark-step benchmark-mobile install clean
+.PHONY: help demo demo-teacher test lint doctest real systems benchmark-step benchmark-cache losses benchmark-mobile install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
@@ -22,6 +22,8 @@ help:
 	@echo "make systems         the six systems on photographs: hours, resumable, after make real"
 	@echo "make benchmark-step  time of a distillation step, as ratios"
 	@echo "make benchmark-mobile our student beside public detectors: AP, size, latency"
+	@echo "make benchmark-cache time and disk of a stored teacher, as ratios"
+	@echo "make losses          all losses on one pair: hours, resumable, after make real"
 	@echo "make install         make $(VENV) and install the package in it"
 	@echo "make clean           remove $(VENV) and what builds leave behind"
 
@@ -65,6 +67,12 @@ benchmark-step: $(INSTALLED)
 
 benchmark-mobile: $(INSTALLED)
 	$(RUN) benchmarks/mobile.py
+
+benchmark-cache: $(INSTALLED)
+	$(RUN) benchmarks/cache_time.py
+
+losses: $(INSTALLED)
+	$(RUN) benchmarks/losses.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
