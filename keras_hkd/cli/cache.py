@@ -1,0 +1,153 @@
+"""`keras-hkd cache`: what a teacher says about the training images, computed once."""
+
+import pathlib
+from typing import Annotated, Literal
+
+import typer
+
+from keras_hkd.cli import distill, options, training_run
+from keras_hkd.cli.console import figures, print_json
+from keras_hkd.cli.image_size import ImageSize, parse_image_size
+
+Teacher = Annotated[
+    pathlib.Path | None,
+    typer.Option("--teacher", metavar="FILE", help="A trained detector (.keras).", exists=True),
+]
+Detections = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        "--detections",
+        metavar="FILE",
+        help="Instead of a teacher: what any program detected in the images, as COCO results.",
+        exists=True,
+    ),
+]
+Mode = Annotated[
+    Literal["exact", "replay"],
+    typer.Option(
+        "--mode",
+        help="exact: what the teacher says about the very images that training shows. replay: its "
+        "boxes and scores in the images as they are, moved as these are augmented.",
+    ),
+]
+Views = Annotated[
+    int,
+    typer.Option(
+        "--views", min=0, help="Stored views per image, in turn; 0 for training with --no-augment."
+    ),
+]
+Store = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--store",
+        metavar="NAME",
+        help="What is stored beside detections: class_logits, box_outputs, pyramid, class_tower; "
+        "by default what --method reads. May be repeated.",
+        show_default=False,
+    ),
+]
+Pooling = Annotated[
+    int, typer.Option("--feature-pooling", min=1, help="Store means over so many cells squared.")
+]
+Channels = Annotated[
+    int | None,
+    typer.Option(
+        "--feature-channels", min=1, help="Store so many principal components of the maps."
+    ),
+]
+
+
+def command(
+    data: options.Data,
+    out: options.Out,
+    teacher: Teacher = None,
+    detections: Detections = None,
+    mode: Mode = "exact",
+    views: Views = 0,
+    method: distill.Method = "hkd",
+    method_option: distill.MethodOption = None,
+    store: Store = None,
+    feature_pooling: Pooling = 1,
+    feature_channels: Channels = None,
+    image_size: ImageSize = None,
+    batch_size: training_run.BatchSize = 16,
+    seed: options.Seed = 0,
+    format: options.Format = None,
+    on_bad_data: options.OnBadData = "raise",
+    json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """Run a teacher over the training images once and store what it says.
+
+    `keras-hkd distill --teacher-cache DIR` then trains without running it. Called again, it
+    computes what is missing or damaged; a folder that holds another cache is refused.
+    """
+    size = parse_image_size(image_size)
+    if (teacher is None) == (detections is None):
+        raise ValueError("Give --teacher, or --detections in its place.")
+    from keras_hkd.caching import TeacherCache
+    from keras_hkd.data import load_dataset
+
+    dataset = load_dataset(data, format=format, on_bad_data=on_bad_data)
+    for record in dataset.skipped:
+        training_run.remark(f"Skipped: {record}")
+    if detections is not None:
+        if size is None:
+            raise ValueError("--detections needs --image-size, the size of the training.")
+        cache = TeacherCache.from_detections(detections, dataset, out, image_size=size)
+    else:
+        given = {"mode": mode, "views": views, "seed": seed, "batch_size": batch_size}
+        given |= {"feature_pooling": feature_pooling, "feature_channels": feature_channels}
+        chosen = distill.parse_method_options(method_option or [])
+        what = _what(teacher, mode, store, method, chosen)
+        cache = TeacherCache.build(
+            what.pop("teacher"), dataset, out, image_size=size, **given, **what
+        )
+    _report(cache, json)
+
+
+def _what(file, mode, store, method, method_options) -> dict:
+    """The teacher, and what of it is to be stored."""
+    from keras_hkd.detectors import load_detector
+
+    teacher = load_detector(file)
+    if mode == "replay" or store:
+        return {"teacher": teacher, "outputs": tuple(store or ())}
+    # A copy stands for a student: which outputs a method reads does not depend on who learns.
+    student = load_detector(file)
+    distiller, _ = distill.make_distiller(method, teacher, student, method_options)
+    return {"teacher": teacher, "hierarchies": distiller.distillation_losses}
+
+
+def _report(cache, json: bool) -> None:
+    facts = {
+        "out": str(cache.folder),
+        "mode": cache.mode,
+        "views": 0 if cache.views is None else cache.views.count,
+        "num_images": cache.num_images,
+        "num_bytes": cache.num_bytes,
+        "num_shards": cache.shards.count,
+        "stored": [field.name for field in cache.row_format.fields],
+        "teacher_hash": cache.teacher_hash,
+        "report": cache.report,
+    }
+    if json:
+        print_json(facts)
+        return
+    import rich.table
+
+    table = rich.table.Table(show_header=False)
+    table.add_row("images", f"{cache.num_images}, {facts['views'] or 1} view(s) each")
+    table.add_row("stored", ", ".join(facts["stored"]))
+    table.add_row("on disk", f"{cache.num_bytes / 1e6:.1f} MB in {cache.shards.count} file(s)")
+    for name, value in _differences(cache.report):
+        table.add_row(name, "none to compare" if value is None else f"{value:.4g}")
+    figures().print(table)
+    figures().print(f"Written to {cache.folder}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _differences(report):
+    for name, value in report.get("exact", {}).items():
+        yield f"difference to live: {name}", value
+    for name, value in report.get("replay", {}).items():
+        yield f"replayed against live: {name}", value
