@@ -22,6 +22,16 @@ Teacher = Annotated[
         show_default=False,
     ),
 ]
+TeacherCache = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        "--teacher-cache",
+        metavar="DIR",
+        help="In place of --teacher: what it said about these images, as `keras-hkd cache` stored "
+        "it. The teacher is not run.",
+        show_default=False,
+    ),
+]
 Student = Annotated[
     str,
     typer.Option(
@@ -69,6 +79,7 @@ def command(
     out: options.Out,
     epochs: training_run.Epochs,
     teacher: Teacher = None,
+    teacher_cache: TeacherCache = None,
     val: options.Val = None,
     method: Method = "hkd",
     method_option: MethodOption = None,
@@ -127,7 +138,7 @@ def command(
         quantize=quantize,
     )
     how = {"method": method, "method_options": parse_method_options(method_option or [])}
-    _check_inputs(method, teacher, unlabelled, pseudo_label_score)
+    _check_inputs(method, teacher, unlabelled, pseudo_label_score, teacher_cache)
     inputs = {"command": "distill", "student": student, **how}
     if unlabelled:
         # Folders may move between sessions; what the images are is in the pseudo-labels' own file.
@@ -137,7 +148,7 @@ def command(
     run = training_run.run_folder(given, inputs)
     results = training_run.finished_results(run, given, kind)
     if results is None:
-        sources = _Sources(teacher, student, backbone_weights)
+        sources = _Sources(teacher, student, backbone_weights, teacher_cache)
         results = _distill(run, kind, given, sources, unlabelled, pseudo_label_score, **how)
     training_run.show(run, kind, results, json)
 
@@ -148,6 +159,7 @@ class _Sources(NamedTuple):
     teacher: str | None
     student: str
     backbone_weights: pathlib.Path | None
+    teacher_cache: pathlib.Path | None = None
 
 
 def parse_method_options(texts: list[str]) -> dict[str, object]:
@@ -181,12 +193,14 @@ def _value(name, text):
         raise ValueError(f"`--method-option` {name}: {text!r} is no YAML value.") from error
 
 
-def _check_inputs(method, teacher, unlabelled, pseudo_label_score) -> None:
+def _check_inputs(method, teacher, unlabelled, pseudo_label_score, teacher_cache=None) -> None:
     """Refuse, before anything is loaded, what the method has no use for or cannot do without."""
     from keras_hkd.methods.registry import METHODS, described
 
     takes = described(method)
-    if teacher is None and takes.teacher:
+    if teacher_cache is not None:
+        _check_cache_fits(method, takes, teacher)
+    elif teacher is None and takes.teacher:
         raise ValueError(f"The method {method!r} needs --teacher.")
     if teacher is not None and not takes.teacher:
         raise ValueError(
@@ -207,6 +221,17 @@ def _check_inputs(method, teacher, unlabelled, pseudo_label_score) -> None:
         )
 
 
+def _check_cache_fits(method, takes, teacher) -> None:
+    """Refuse a cache where the teacher itself is needed, or is given too."""
+    if teacher is not None:
+        raise ValueError("--teacher-cache takes the place of --teacher: give one of them.")
+    if takes.teacher != "frozen" or takes.prepare or takes.unlabelled:
+        raise ValueError(
+            f"The method {method!r} runs its teacher itself, or has none, so that a stored one is "
+            "of no use. Methods that read a cache: adl, hkd, kd."
+        )
+
+
 def _distill(run, kind, given, sources, unlabelled, score, method, method_options):
     dataset, val = given.load_data(kind)
     settings = given.settings(kind)
@@ -220,8 +245,9 @@ def _distill(run, kind, given, sources, unlabelled, score, method, method_option
         student = training_run.quantized(student, sources.student, given, dataset)
         size = student.image_size
         method_options = {**_facts(run, dataset, settings, takes), **method_options}
-        distiller, train_teacher = _distiller(method, teacher, student, method_options)
-    if takes.teacher == "frozen" and not training_run.is_file(sources.teacher):
+        distiller, train_teacher = make_distiller(method, teacher, student, method_options)
+    stored = sources.teacher_cache is not None
+    if takes.teacher == "frozen" and not stored and not training_run.is_file(sources.teacher):
         training_run.remark(
             f"The teacher {sources.teacher!r} is given by name only: its weights are random and it "
             "knows nothing. Give the .keras file of a trained one."
@@ -237,7 +263,7 @@ def _distill(run, kind, given, sources, unlabelled, score, method, method_option
         distiller, images, settings, run, validation=val, resume=given.resume, title="student"
     )
     run.save_model(distiller.student, "student.keras")
-    other = distiller.teacher if teacher is None else teacher
+    other = None if stored else distiller.teacher if teacher is None else teacher
     models = {}
     if other is not None:
         models["peer" if takes.teacher == "peer" else "teacher"] = other.deployed
@@ -248,6 +274,11 @@ def _distill(run, kind, given, sources, unlabelled, score, method, method_option
 def _make_pair(kind, given, sources, class_names, size):
     """The teacher, or None, and the student, at the size that they are to see."""
     teacher = None
+    if sources.teacher_cache is not None:
+        from keras_hkd.caching import TeacherCache
+
+        teacher = TeacherCache.load(sources.teacher_cache)
+        size = teacher.image_size if given.image_size is None else size
     if sources.teacher is not None:
         # A seed of its own: a teacher equal to the student would have nothing to say.
         teacher = training_run.make_model(
@@ -296,7 +327,7 @@ def _label(run, given, teacher, labelled, unlabelled, score, size):
     return dataset
 
 
-def _distiller(method, teacher, student, method_options):
+def make_distiller(method, teacher, student, method_options):
     """The Distiller of a method, and what trains its teacher first, or None."""
     from keras_hkd import methods
 

@@ -16,6 +16,7 @@ from keras_hkd.cli import exit_codes
 
 COMMANDS = {
     "train": "Train a detector alone, or fine-tune a saved one.",
+    "cache": "Store what a teacher says about images, for training without it.",
     "distill": "Distil a heavy detector (the teacher) into a compact one (the student).",
     "evaluate": "Measure a detector on labelled images.",
     "detect": "Find people in images: pictures with boxes, and COCO results JSON.",
@@ -85,7 +86,7 @@ def make_app() -> typer.Typer:
 
     Example:
         >>> [command.name for command in make_app().registered_commands]
-        ['train', 'distill', 'evaluate', 'detect', 'export', 'compare', 'benchmark', 'score']
+        ['train', 'cache', 'distill', 'evaluate', 'detect', 'export', 'compare', 'benchmark', 'score']
     """
     app = typer.Typer(
         cls=LazyCommands,
