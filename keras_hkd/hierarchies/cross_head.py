@@ -3,14 +3,15 @@
 import keras
 from keras import ops
 
-from keras_hkd.hierarchies.alignment import check_same_anchors
+from keras_hkd.hierarchies.alignment import check_same_anchors, shared_classes
 from keras_hkd.hierarchies.hierarchy import Hierarchy
+from keras_hkd.hierarchies.open_heads import open_head
 from keras_hkd.hierarchies.projection import projection
 from keras_hkd.losses.giou import GIoU
 from keras_hkd.losses.quality_focal_distillation import QualityFocalDistillation
 from keras_hkd.replicas import sum_over_replicas
 
-HEADS = {"class": "classification_head", "box": "box_head"}
+HEADS = ("class", "box")
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -19,14 +20,16 @@ class CrossHead(Hierarchy):
 
     The student's features before the last convolution of its tower are, before their ReLU, brought
     to the mean and deviation of the teacher's channels (over images and cells of a level) and sent
-    through the teacher's frozen last convolution and predictor. With these cross predictions
+    through the teacher's frozen last convolution and predictor. (A RetinaNet's tower is shared by
+    all levels; of YOLOV8's heads, one for each level, the second convolution is the last.) With
+    these cross predictions
 
     `L = class_loss(logits^T, cross logits) + box_loss(boxes^T, cross boxes)`
 
     the first over all anchors that are not ignored, the second weighted by the teacher's best
     score, both over the number of positive anchors; published weight 1. Gradients pass through the
     teacher's layers into the student and change none of them. A 1x1 convolution bridges widths. 0
-    for a copy, which is a kink.
+    for a copy, which is a kink; for YOLOV8, whose student normalises by the batch, not in training.
 
     Args:
         class_loss: how logits `(batch, anchors, classes)` are compared; given `positives`.
@@ -36,8 +39,8 @@ class CrossHead(Hierarchy):
         name: of the term.
 
     Raises:
-        ValueError: when attached to detectors whose anchors or classes do not line up, or whose
-            heads are no towers shared by all levels: RetinaNet has these, YOLOV8 has not.
+        ValueError: when attached to detectors whose anchors do not line up, to a teacher without
+            the student's classes, or to heads that cannot be cut before their last convolution.
 
     Paper: https://arxiv.org/abs/2306.11369.
     """
@@ -54,40 +57,46 @@ class CrossHead(Hierarchy):
 
     def check(self, teacher, student):
         check_same_anchors(teacher, student, type(self).__name__)
-        if teacher.class_names != student.class_names:
-            raise ValueError(
-                "CrossHead needs teacher and student of the same classes. Received: teacher "
-                f"{teacher.class_names}, student {student.class_names}."
-            )
+        shared_classes(teacher, student, type(self).__name__)
         for role, detector in (("teacher", teacher), ("student", student)):
-            for name in HEADS.values():
-                layers = getattr(getattr(_model(detector), name, None), "conv_layers", ())
-                if len(layers) < 2:
+            for key in HEADS:
+                if open_head(detector, key) is None:
                     raise ValueError(
-                        f"CrossHead needs a {name} with at least two `conv_layers` that all levels "
-                        f"share, as RetinaNet has. The {role}, a {type(detector).__name__}, has "
-                        f"{len(layers)}. Use ClassLogits(QualityFocalDistillation()) and "
-                        "Boxes(GIoU()) for the same losses without the crossing."
+                        f"CrossHead needs a {key} head of at least two `conv_layers` with their "
+                        "activations inside, as RetinaNet has it, or the layers of YOLOV8. The "
+                        f"{role}, a {type(detector).__name__}, has neither. Use "
+                        "ClassLogits(QualityFocalDistillation()) and Boxes(GIoU()) for the same "
+                        "losses without the crossing."
                     )
 
     def attach(self, teacher, student):
         self.check(teacher, student)
-        for key, name in HEADS.items():
-            widths = [
-                getattr(detector.model, name).conv_layers[-2].filters
-                for detector in (teacher, student)
-            ]
-            if widths[0] != widths[1]:
-                self.projections[key] = projection(
-                    widths[1], widths[0], name=f"{self.name}_projection_{key}"
-                )
+        self.heads = {
+            key: tuple(open_head(detector, key) for detector in (teacher, student)) for key in HEADS
+        }
+        for key, (wanted, found) in self.heads.items():
+            for head in (wanted, found):
+                head.watch()
+            for level in ("",) if wanted.shared else student.levels:
+                if wanted.width != found.width:
+                    name = f"{self.name}_projection_{key}{level.lower()}"
+                    self.projections[key + level] = projection(found.width, wanted.width, name=name)
+        self.chosen = shared_classes(teacher, student)
         self.built = True
 
     def compute(self, step):
+        if not step.lines_up:
+            raise ValueError(
+                "CrossHead needs teacher and student to see the images at one size. Received: "
+                f"{step.teacher_image_size} and {step.image_size}. Set teacher_image_size=None."
+            )
         logits = self._cross(step, "class", step.teacher.model.num_classes)
         logits = ops.take(logits, ops.array(step.teacher.class_indices, "int32"), axis=-1)
-        boxes = step.teacher.decode_boxes(self._cross(step, "box", 4), step.image_size)
+        if self.chosen is not None:
+            logits = ops.take(logits, ops.array(self.chosen, "int32"), axis=-1)
         outputs = step.teacher_outputs
+        num_values = outputs["box_outputs"].shape[-1]
+        boxes = step.teacher.decode_boxes(self._cross(step, "box", num_values), step.image_size)
         counted = ops.cast(ops.logical_not(step.assignment.ignored), "float32")
         class_term = self.compare("class", step, outputs["class_logits"], logits, mask=counted)
         wanted = step.teacher.decode_boxes(outputs["box_outputs"], step.image_size)
@@ -95,16 +104,13 @@ class CrossHead(Hierarchy):
 
     def _cross(self, step, key, num_values):
         """Cross predictions `(batch, anchors, num_values)` of all levels."""
-        teacher, student = (
-            getattr(detector.model, HEADS[key]) for detector in (step.teacher, step.student)
-        )
+        teacher, student = self.heads[key]
         predictions = []
         for level in step.student.levels:
-            wanted = _before_last(teacher, step.teacher_outputs["pyramid"][level])
-            found = _before_last(student, step.student_outputs["pyramid"][level])
-            found = _rescaled(self.project(key, found), ops.stop_gradient(wanted))
-            last = teacher.conv_layers[-2].activation(ops.cast(found, wanted.dtype))
-            cross = teacher.prediction_layer(teacher.conv_layers[-1](last))
+            wanted = ops.stop_gradient(teacher.before(step.teacher_outputs, level))
+            found = student.before(step.student_outputs, level)
+            found = self.project(key if teacher.shared else key + level, found)
+            cross = teacher.after(ops.cast(_rescaled(found, wanted), wanted.dtype), level)
             cells = cross.shape[1] * cross.shape[2] * cross.shape[3] // num_values
             predictions.append(ops.reshape(ops.cast(cross, "float32"), (-1, cells, num_values)))
         return ops.concatenate(predictions, axis=1)
@@ -134,22 +140,6 @@ class CrossHead(Hierarchy):
             if isinstance(config[key], dict):
                 config[key] = keras.saving.deserialize_keras_object(config[key])
         return cls(**config)
-
-
-def _model(detector):
-    return getattr(detector, "model", None)
-
-
-def _before_last(head, features):
-    """The tower's features after its last convolution but one, before their activation."""
-    for layer in head.conv_layers[:-2]:
-        features = layer(features)
-    layer = head.conv_layers[-2]
-    activation, layer.activation = layer.activation, keras.activations.linear
-    try:
-        return layer(features)
-    finally:
-        layer.activation = activation
 
 
 def _rescaled(student, teacher, epsilon=1e-6):

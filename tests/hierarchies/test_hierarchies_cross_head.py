@@ -123,12 +123,87 @@ def test_gradient_passes_the_teacher_and_stays_out_of_it(pair, images, labels):
     assert hierarchy.variables == []  # the teacher's layers stay the teacher's
 
 
-def test_heads_without_a_shared_tower_are_refused(pair):
+@pytest.fixture(scope="module")
+def yolos():
+    detectors = pytest.importorskip("keras_hkd.detectors")
+    teacher, student = (detectors.build("yolo_v8_micro", image_size=SIZE, seed=s) for s in (1, 2))
+    teacher.trainable = False
+    return teacher, student
+
+
+def test_heads_of_each_level_are_crossed_by_their_own_layers(yolos, images, labels):
+    teacher, student = yolos
+    hierarchy = attached(teacher, student)
+    step = step_of(teacher, student, images, labels)
+    found = np.asarray(hierarchy._cross(step, "class", 1))
+    start = 0
+    for number, level in enumerate(student.levels, start=1):
+        name = f"yolo_v8_head_{number}_class"
+        wanted, x = (
+            np.asarray(outputs["taps"][f"{name}_1_bn"], "f8")
+            for outputs in (step.teacher_outputs, step.student_outputs)
+        )
+        flat, target = (values.reshape(-1, values.shape[-1]) for values in (x, wanted))
+        deviation = flat.std(0, ddof=1)
+        flat = (flat - flat.mean(0)) / np.where(deviation > 1e-6, deviation + 1e-6, 1.0)
+        flat = flat * target.std(0, ddof=1) + target.mean(0)
+        hidden = flat.reshape(x.shape).astype("f4")
+        hidden = hidden / (1 + np.exp(-hidden))
+        for layer in ("_2_pad", "_2_conv", "_2_bn", "_2", "_3_conv"):
+            hidden = teacher.model.get_layer(name + layer)(hidden)
+        cells = x.shape[1] * x.shape[2]
+        hidden = np.asarray(hidden).reshape(2, cells, 1)
+        np.testing.assert_allclose(
+            found[:, start : start + cells], hidden, atol=2e-3, err_msg=level
+        )
+        start += cells
+    assert float(hierarchy.compute(step)) > 0
+
+
+def test_yolo_v8_is_trained_through_the_teacher_and_a_copy_costs_nothing(yolos, images, labels):
+    tf = pytest.importorskip("tensorflow")
     from keras_hkd.detectors import build
 
-    yolo = [build("yolo_v8_micro", image_size=SIZE, seed=seed) for seed in (1, 2)]
-    with pytest.raises(ValueError, match="at least two `conv_layers`.*without the crossing"):
-        attached(*yolo)
+    teacher, student = yolos
+    hierarchy = attached(teacher, student)
+    before = teacher.get_weights()
+    with tf.GradientTape() as tape:
+        outputs = student(images, training=True)
+        assignment = student.assign(outputs, labels, SIZE)
+        step = Step(teacher, student, teacher(images), outputs, labels, assignment, SIZE)
+        value = hierarchy.compute(step)
+    names = [f"yolo_v8_head_{n}_{key}_1_conv" for n in (1, 2, 3) for key in ("class", "box")]
+    kernels = [student.model.get_layer(name).kernel.value for name in names]
+    slopes = tape.gradient(value, kernels)
+    assert all(np.isfinite(s).all() and np.abs(s).max() > 0 for s in map(np.asarray, slopes))
+    for old, new in zip(before, teacher.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    copy = build("yolo_v8_micro", image_size=SIZE, seed=3)
+    copy.set_weights(before)
+    hierarchy = attached(teacher, copy)
+    assert float(hierarchy.compute(step_of(teacher, copy, images, labels))) < 0.02
+
+
+def test_heads_that_cannot_be_cut_and_other_sizes_are_refused(pair, images, labels):
+    from keras_hkd.detectors.prediction_head import PredictionHead
+
+    teacher, student = pair
+    hierarchy = attached(teacher, student)
+    outputs, seen = student(images), teacher(images)
+    assignment = student.assign(outputs, labels, SIZE)
+    options = {"teacher_image_size": (96, 96)}
+    step = Step(teacher, student, seen, outputs, labels, assignment, SIZE, **options)
+    with pytest.raises(ValueError, match="at one size"):
+        hierarchy.compute(step)
+    head = student.model.classification_head
+    student.model.classification_head = PredictionHead(9, 8, 1)
+    try:
+        with pytest.raises(
+            ValueError, match="at least two `conv_layers`(.|\n)*without the crossing"
+        ):
+            attached(teacher, student)
+    finally:
+        student.model.classification_head = head
 
 
 def test_config_round_trip():
