@@ -11,6 +11,7 @@ from keras_hkd.detectors.yolo_v8 import YOLOV8
 from keras_hkd.learner import Learner
 
 
+@keras.saving.register_keras_serializable(package="keras_hkd")
 class Compressed:
     """What makes a family of learners one with a rewritten network; goes before it as a base.
 

@@ -6,6 +6,7 @@ from keras import ops
 from keras_hkd.compression.fake_quantization import rounded_weights
 
 
+@keras.saving.register_keras_serializable(package="keras_hkd")
 class QuantizedLayer(keras.layers.Layer):
     """A linear layer: `y = x * rounded(kernel * gamma * inverse_std) + bias`.
 

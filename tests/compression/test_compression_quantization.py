@@ -1,0 +1,90 @@
+import keras
+import numpy as np
+import pytest
+
+import keras_hkd
+from keras_hkd.compression import is_quantized
+from keras_hkd.compression.fake_quantization import ActivationRange
+from keras_hkd.export.raw_heads import keras_heads
+
+
+def ranges(detector):
+    layers = detector._flatten_layers()
+    return [float(one.maximum.value) for one in layers if isinstance(one, ActivationRange)]
+
+
+def test_it_is_a_detector_of_the_same_family(student, quantized, batch):
+    images, _ = batch
+    assert isinstance(quantized, type(student)) and is_quantized(quantized)
+    assert quantized.loss_names == student.loss_names
+    assert (quantized.image_size, quantized.levels) == (student.image_size, student.levels)
+    expected, received = keras_heads(student, images), keras_heads(quantized, images)
+    for name, values in expected.items():
+        assert received[name].shape == values.shape
+        assert np.abs(received[name] - values).max() < 0.1
+
+
+def test_the_float_weights_are_neither_trained_nor_saved(student, quantized):
+    assert not {id(v) for v in student.variables} & {id(v) for v in quantized.variables}
+    kernels = [v for v in quantized.trainable_variables if v.path.endswith("kernel")]
+    floats = [v for v in student.trainable_variables if v.path.endswith("kernel")]
+    assert len(kernels) == len(floats) + 1  # the rescaling of pixels, which does not train
+    assert not any("moving" in v.path for v in quantized.variables)
+
+
+@pytest.mark.slow
+def test_distillation_trains_weights_and_ranges_and_leaves_the_teacher(student, batch, tmp_path):
+    clone = keras_hkd.quantize(student)
+    distiller = keras_hkd.Distiller(
+        teacher=student,
+        student=clone,
+        distillation_losses=keras_hkd.hierarchies.ClassLogits(keras_hkd.losses.LogitDistillation()),
+    )
+    distiller.compile(optimizer=keras.optimizers.SGD(1e-4), run_eagerly=True)
+    before, teacher, old = ranges(clone), student.get_weights(), clone.get_weights()
+    losses = distiller.train_on_batch(*batch, return_dict=True)
+    assert np.isfinite(losses["loss"])
+    assert ranges(clone) != before
+    for was, weight in zip(old, clone.weights, strict=True):
+        if weight.trainable and weight.path.endswith("kernel"):
+            assert not np.array_equal(was, np.array(weight)), weight.path
+    for was, now in zip(teacher, student.get_weights(), strict=True):
+        np.testing.assert_array_equal(was, now)
+    distiller.save_weights(tmp_path / "run.weights.h5")
+    expected = clone.get_weights()
+    distiller.train_on_batch(*batch)
+    distiller.load_weights(tmp_path / "run.weights.h5")
+    for was, now in zip(expected, clone.get_weights(), strict=True):
+        np.testing.assert_array_equal(was, now)
+
+
+@pytest.mark.slow
+def test_a_saved_one_is_read_back_and_exported_with_its_own_ranges(quantized, batch, tmp_path):
+    images, _ = batch
+    quantized.save(tmp_path / "quantized.keras")
+    loaded = keras_hkd.load_detector(tmp_path / "quantized.keras")
+    assert is_quantized(loaded)
+    expected = keras_heads(quantized, images)
+    for name, values in keras_heads(loaded, images).items():
+        np.testing.assert_array_equal(values, expected[name])
+    # Black images would ruin the ranges if they were taken for representative ones.
+    report = keras_hkd.export_tflite(
+        loaded,
+        tmp_path / "quantized.tflite",
+        quantization="int8",
+        representative_images=np.full((2, 64, 64, 3), 2, "uint8"),
+        nms=False,
+    )
+    assert max(report.head_errors.values()) < 0.1
+    with pytest.raises(ValueError, match='quantization="int8"'):
+        keras_hkd.export_tflite(loaded, tmp_path / "half.tflite", quantization="float16")
+
+
+def test_refuses_what_is_quantised_already(quantized):
+    with pytest.raises(ValueError, match="quantised already"):
+        keras_hkd.quantize(quantized)
+
+
+def test_refuses_what_is_no_learner():
+    with pytest.raises(TypeError, match="Expected"):
+        keras_hkd.quantize(keras.layers.Dense(3))
