@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo demo-teacher test lint doctest real systems benchmark-step benchmark-cache losses benchmark-mobile install clean
+.PHONY: help demo demo-teacher test lint doctest real systems benchmark-step benchmark-cache losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
@@ -24,6 +24,7 @@ help:
 	@echo "make benchmark-mobile our student beside public detectors: AP, size, latency"
 	@echo "make benchmark-cache time and disk of a stored teacher, as ratios"
 	@echo "make losses          all losses on one pair: hours, resumable, after make real"
+	@echo "make compression     int8 with and without training for it: hours, resumable, after make real"
 	@echo "make install         make $(VENV) and install the package in it"
 	@echo "make clean           remove $(VENV) and what builds leave behind"
 
@@ -73,6 +74,9 @@ benchmark-cache: $(INSTALLED)
 
 losses: $(INSTALLED)
 	$(RUN) benchmarks/losses.py
+
+compression: $(INSTALLED)
+	$(RUN) benchmarks/compression.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
