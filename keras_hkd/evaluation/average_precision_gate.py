@@ -86,13 +86,17 @@ class AveragePrecisionGate:
         return float(metrics.coco_average_precision(truth, found)["AP"])
 
     def _message(self, file):
-        found = self.results
+        from keras_hkd.compression import is_quantized
+
+        found, trained = self.results, is_quantized(self.detector)
+        advice = "train longer" if trained else "train quantisation-aware (`keras_hkd.quantize`)"
         message = (
             f"AP falls from {found['AP_keras']:.4f} to {found['AP_file']:.4f} on "
             f"{len(self.dataset)} images, by more than {self.max_drop:g}. Nothing was written; "
-            "force it to write the file all the same, or train quantisation-aware."
+            f"force it to write the file all the same, or {advice}."
         )
-        if file.quantization == "int8" and self.representative_images is not None:
+        calibrated = file.quantization == "int8" and not trained
+        if calibrated and self.representative_images is not None:
             from keras_hkd.export.quantization_errors import describe, layer_errors
 
             rows = layer_errors(self.detector, self.representative_images, file.image_size)

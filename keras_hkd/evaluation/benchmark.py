@@ -100,14 +100,15 @@ def export_precisions(detector, folder, image_size=None, nms=True, representativ
             serve for times, not for accuracy.
 
     Returns:
-        dict "float32", "float16", "int8" -> path.
+        dict "float32", "float16", "int8" -> path; "int8" alone of a quantised detector.
     """
+    from keras_hkd.compression import is_quantized
     from keras_hkd.export import export_tflite
     from keras_hkd.export.representative import sample_images
 
     size = input_size(detector, image_size)
     files = {}
-    for precision in TFLITE_PRECISIONS:
+    for precision in ("int8",) if is_quantized(detector) else TFLITE_PRECISIONS:
         images = None
         if precision == "int8":
             images = sample_images(size, 32) if representative is None else representative
