@@ -1,5 +1,6 @@
 """What a Distiller asks of everything that it trains or learns from: detectors and classifiers."""
 
+import contextlib
 import difflib
 import importlib
 import json
@@ -11,7 +12,44 @@ import keras
 from keras_hkd.replicas import num_replicas
 
 
-class Learner(keras.Model):
+class PredictsAnySize(keras.Model):
+    """A model that predicts at one image size after another in the same process.
+
+    TensorFlow's function of Keras forgets height and width once it has seen two sizes, and anchors
+    follow from them; so each size has a function of its own.
+    """
+
+    def predict(self, x, *args, **kwargs):
+        """As `keras.Model.predict`, for images of any size."""
+        with self._function_of(x):
+            return super().predict(x, *args, **kwargs)
+
+    def predict_on_batch(self, x):
+        """As `keras.Model.predict_on_batch`, for images of any size."""
+        with self._function_of(x):
+            return super().predict_on_batch(x)
+
+    @contextlib.contextmanager
+    def _function_of(self, x):
+        functions = self.__dict__.setdefault("_functions_by_size", {})
+        if self.predict_function is None:  # not traced yet, or compiled anew
+            functions.clear()
+        size = _size_of(x)
+        self.predict_function = functions.get(size)
+        try:
+            yield
+        finally:
+            functions[size] = self.predict_function
+
+
+def _size_of(x):
+    """Height and width of images or of a dataset of them, None where nothing says."""
+    if hasattr(x, "element_spec"):
+        x = keras.tree.flatten(x.element_spec)[0]
+    return tuple(getattr(x, "shape", ()) or ())[1:3]
+
+
+class Learner(PredictsAnySize):
     """A model that knows its own loss: the role that a teacher or a student plays.
 
     A subclass has `image_size`, `class_names` and, as `self.network`, a functional model from
@@ -22,6 +60,9 @@ class Learner(keras.Model):
 
     kind = "learner"
     """`"detector"` or `"classifier"`: what hierarchies that serve one of them go by."""
+
+    learns = True
+    """False for a model that can only teach."""
 
     loss_names = ()
     """Names of the losses that `task_losses` gives, in order."""

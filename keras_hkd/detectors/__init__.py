@@ -9,6 +9,8 @@ __getattr__, __dir__, __all__ = attach(
         "Backbone": "backbones",
         "Detector": "detector",
         "FeaturePyramid": "feature_pyramid",
+        "HubDFine": "hub_d_fine",
+        "HubRetinaNet": "hub_retinanet",
         "PredictionHead": "prediction_head",
         "RetinaNet": "retinanet",
         "YOLOV8": "yolo_v8",

@@ -1,5 +1,7 @@
 """From a library's model, or a file, to a Detector."""
 
+import inspect
+
 import keras_cv
 
 from keras_hkd.detectors.detector import Detector
@@ -11,45 +13,113 @@ FAMILIES = {keras_cv.models.RetinaNet: RetinaNet, keras_cv.models.YOLOV8Detector
 
 
 def as_detector(model, **options):
-    """A `Detector` over a KerasCV detector; a `Detector` comes back as it is.
+    """A `Detector` over a library's detector; a `Detector` comes back as it is.
 
     The layers are shared: training the result trains the model that was given.
 
     Args:
-        model: `keras_cv.models.RetinaNet`, `keras_cv.models.YOLOV8Detector` or a `Detector`.
+        model: `keras_cv.models.RetinaNet`, `keras_cv.models.YOLOV8Detector`, a `keras_hub`
+            `RetinaNetObjectDetector` or `DFineObjectDetector`, or a `Detector`.
         **options: of the `Detector`: `image_size`, `class_names`, `class_indices`, ... Without
             them every class of the model is kept, under the names `class_0`, `class_1`, ..., or
-            `person` where there is one class.
+            `person` where there is one class; a RetinaNet keeps the thresholds of its own label
+            encoder. Of a `Detector`, `class_names` chooses classes by name, or with
+            `class_indices` by number, and names them.
 
     Raises:
         TypeError: anything else.
+        ValueError: classes that the model does not have.
     """
     if isinstance(model, Detector):
-        return model
+        return _narrowed(model, **options) if options else model
+    family = _family(model)
+    if family is None:
+        raise TypeError(
+            "Expected a keras_cv RetinaNet or YOLOV8Detector, a keras_hub RetinaNetObjectDetector "
+            "or DFineObjectDetector, or a keras_hkd Detector. "
+            f"Received: {type(model).__name__}. Other detectors need an adapter: subclass "
+            "keras_hkd.detectors.Detector."
+        )
+    num_classes = model.num_classes
+    if "class_names" not in options and num_classes > 1:
+        chosen = options.get("class_indices")
+        indices = range(num_classes) if chosen is None else chosen
+        options["class_names"] = tuple(f"class_{i}" for i in indices)
+    return family(model, **{**_own_options(model), **options})
+
+
+def _family(model):
+    """The adapter of a library's detector, or None."""
     for library_class, family in FAMILIES.items():
         if isinstance(model, library_class):
-            if "class_names" not in options and model.num_classes > 1:
-                options["class_names"] = tuple(f"class_{i}" for i in range(model.num_classes))
-            return family(model, **options)
-    raise TypeError(
-        "Expected a keras_cv RetinaNet, a keras_cv YOLOV8Detector or a keras_hkd Detector. "
-        f"Received: {type(model).__name__}. Other detectors need an adapter: subclass "
-        "keras_hkd.detectors.Detector."
-    )
+            return family
+    if any(base.__module__.partition(".")[0] == "keras_hub" for base in type(model).__mro__):
+        from keras_hkd.detectors import hub  # only where keras_hub is installed
+
+        return hub.family(model)
+    return None
 
 
-def load_detector(path):
-    """Loads a detector saved as `.keras`, by this package or by KerasCV.
+def _own_options(model):
+    """What a raw model says of itself."""
+    encoder = getattr(model, "label_encoder", None)
+    names = {"positive_iou": "positive_threshold", "negative_iou": "negative_threshold"}
+    return {
+        ours: float(getattr(encoder, theirs))
+        for ours, theirs in names.items()
+        if hasattr(encoder, theirs)
+    }
+
+
+def _narrowed(detector, class_names=None, class_indices=None, **unknown):
+    """The same detector reporting some of its classes alone."""
+    if unknown:
+        raise TypeError(
+            f"The model is a {type(detector).__name__} already, whose classes alone can be chosen: "
+            f"class_names=..., class_indices=... Received: {sorted(unknown)}"
+        )
+    if class_indices is None:
+        missing = [name for name in class_names if name not in detector.class_names]
+        if missing:
+            raise ValueError(
+                f"The detector knows the classes {detector.class_names}, not {missing}. Choose "
+                "them by number: class_indices=..."
+            )
+        class_indices = [detector.class_names.index(name) for name in class_names]
+    known = range(detector.num_classes)
+    if any(index not in known for index in class_indices):
+        raise ValueError(
+            f"The detector has {detector.num_classes} classes, so `class_indices` must lie in "
+            f"[0, {detector.num_classes - 1}]. Received: class_indices={tuple(class_indices)}"
+        )
+    if class_names is None:
+        class_names = [detector.class_names[index] for index in class_indices]
+    config = {
+        name: getattr(detector, name)
+        for base in type(detector).__mro__
+        if issubclass(base, Detector)
+        for name in inspect.signature(base.__init__).parameters
+        if name not in ("self", "model", "kwargs") and hasattr(detector, name)
+    }
+    config["class_names"] = tuple(class_names)
+    config["class_indices"] = tuple(detector.class_indices[index] for index in class_indices)
+    return type(detector)(detector.model, name=detector.name, **config)
+
+
+def load_detector(path, **options):
+    """Loads a detector saved as `.keras`, by this package or by its library.
 
     Args:
         path: the file.
+        **options: of `as_detector`, such as the class of a COCO detector that is the person:
+            `class_names=("person",), class_indices=(0,)`.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file holds no detector, or is damaged.
+        ValueError: the file holds no detector, or is damaged; classes that it does not have.
     """
     model = read_model(path, "detector")
     try:
-        return as_detector(model)
+        return as_detector(model, **options)
     except TypeError as error:
         raise ValueError(f"'{path}' holds no detector. {error}") from error

@@ -48,7 +48,7 @@ class RetinaNet(Detector):
                 f"negative_iou={negative_iou}, positive_iou={positive_iou}"
             )
         super().__init__(model, **kwargs)
-        for generator in model.anchor_generator.anchor_generators.values():
+        for generator in getattr(model.anchor_generator, "anchor_generators", {}).values():
             generator.dtype = "float32"  # under `mixed_float16` anchors would be rounded to pixels
         self.positive_iou = float(positive_iou)
         self.negative_iou = float(negative_iou)

@@ -8,12 +8,17 @@ from keras_hkd.distillation.learners import as_learner
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.hierarchies.keras_loss import KerasLoss
 from keras_hkd.hierarchies.step import Step
-from keras_hkd.learner import check_batch, compiles_by_default, static_image_size
+from keras_hkd.learner import (
+    PredictsAnySize,
+    check_batch,
+    compiles_by_default,
+    static_image_size,
+)
 from keras_hkd.replicas import num_replicas
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
-class Distiller(keras.Model):
+class Distiller(PredictsAnySize):
     """Trains a student on its own loss and on what a frozen teacher knows.
 
     `L = student_loss_weight * L_task + sum_i w_i(step) * L_i`

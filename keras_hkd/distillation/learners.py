@@ -20,7 +20,7 @@ def as_learner(model):
     if isinstance(model, Learner):
         return model
     libraries = {base.__module__.partition(".")[0] for base in type(model).__mro__}
-    if "keras_cv" in libraries:
+    if libraries & {"keras_cv", "keras_hub"}:
         from keras_hkd.detectors.adaptation import as_detector
 
         return as_detector(model)

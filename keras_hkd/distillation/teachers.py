@@ -20,6 +20,11 @@ def as_teachers(teacher):
 
 def check_apart(teachers, student):
     """Raises a ValueError where a teacher would change with the student."""
+    if not getattr(student, "learns", True):
+        raise ValueError(
+            f"The student, a {type(student).__name__}, cannot be trained here: it can teach and "
+            "detect. Give another model as student."
+        )
     own = {id(variable) for variable in student.variables}
     for teacher in teachers:
         shared = own & {id(variable) for variable in teacher.variables}
