@@ -141,7 +141,7 @@ def build(cls, teacher, dataset, folder: Path, recipe: Recipe):
         "map_shapes": _map_shapes(teacher, contents, recipe),
         "report": None if saved is None else saved.get("report"),
     }
-    standing = teacher if recipe.mode == EXACT else _detections_alone(teacher, recipe.image_size)
+    standing = teacher if contents.outputs else _detections_alone(teacher, recipe.image_size)
     begin(folder, facts, bases, standing)
     cache = cls(*manifest.read(folder))
     missing = cache.shards.missing()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -10,6 +10,7 @@ from keras_hkd.caching.row_format import Field, RowFormat, restored
 VALUES = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
 
 
+@settings(max_examples=20)
 @given(arrays.arrays(np.float32, (3, 5), elements=VALUES))
 def test_halves_are_right_to_a_2048th_of_the_largest_distance_from_the_mean(values):
     form = RowFormat((Field("a", (5,)),))

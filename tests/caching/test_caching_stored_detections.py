@@ -1,6 +1,6 @@
 import numpy as np
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_hkd.caching.row_format import RowFormat
@@ -60,6 +60,7 @@ def test_what_leaves_the_frame_is_no_detection():
     assert there["boxes"][0, 1].numpy().tolist() == [-1] * 4
 
 
+@settings(max_examples=20)
 @given(st.lists(st.floats(0, 0.99), min_size=11, max_size=11))
 def test_replayed_boxes_lie_in_the_frame_best_first(draws):
     there = moved(Augmentation(), draws)

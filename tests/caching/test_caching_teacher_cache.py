@@ -1,0 +1,182 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from keras_hkd import Distiller, TeacherCache
+from keras_hkd.caching import CacheError
+from keras_hkd.caching.shards import Shards
+from keras_hkd.data import Augmentation, synthetic_dataset
+from keras_hkd.hierarchies import ClassLogits, Pyramid
+from keras_hkd.losses import AdaptiveDistillation, FeatureImitation
+
+
+@pytest.fixture
+def copy(cache, tmp_path):
+    """A copy of the cache that a test may damage."""
+    return shutil.copytree(cache.folder, tmp_path / "copy")
+
+
+def batch_of(cache, images, epoch, **options):
+    batches = cache.training_batches(images, batch_size=4, seed=7, first_epoch=epoch, **options)
+    return next(iter(batches))
+
+
+def test_every_term_equals_that_of_the_live_teacher(cache, pair, images, losses):
+    teacher, student = pair
+    cached, live = Distiller(cache, student, losses()), Distiller(teacher, student, losses())
+    for one, other in zip(cached.projections, live.projections, strict=True):
+        one.set_weights(other.get_weights())
+    for epoch in (0, 3):
+        pixels, labels = batch_of(cache, images, epoch)
+        outputs = student(pixels)
+        found = cached.compute_terms(pixels, labels, outputs)
+        wanted = live.compute_terms(pixels, labels, outputs)
+        assert list(found) == list(wanted)
+        for name, value in wanted.items():
+            assert float(found[name]) == pytest.approx(float(value), rel=1e-3, abs=1e-6), name
+    assert cached.teacher_hash == live.teacher_hash
+    assert cached.term_names == live.term_names
+    assert cache.report["exact"] and max(cache.report["exact"].values()) < 1e-3
+
+
+def test_epochs_show_the_stored_views_in_turn_whatever_the_order(cache, images):
+    def sums(epoch):
+        batches = cache.training_batches(images, batch_size=6, seed=7, first_epoch=epoch)
+        pixels, labels = next(iter(batches))
+        logits = labels["teacher"]["class_logits"]["mean_and_scale"]
+        assert logits.shape == (6, 2, 1) or logits.shape == (6, 2)
+        return sorted(np.asarray(pixels).mean(axis=(1, 2, 3)).tolist())
+
+    first, second, third = sums(0), sums(1), sums(2)
+    np.testing.assert_allclose(first, third, rtol=1e-5)
+    assert not np.allclose(first, second, rtol=1e-3)
+
+
+def test_another_teacher_or_pipeline_is_refused(cache, pair, images, recipe):
+    with pytest.raises(CacheError, match="another teacher"):
+        TeacherCache.build(pair[1], images, cache.folder, **recipe)
+    for change in ({"views": 3}, {"image_size": (96, 64)}, {"seed": 1}):
+        with pytest.raises(CacheError, match="another pipeline"):
+            TeacherCache.build(pair[0], images, cache.folder, **{**recipe, **change})
+    others = synthetic_dataset(6, image_size=(80, 96), seed=2)
+    with pytest.raises(CacheError, match="images and their labels"):
+        cache.training_batches(others, batch_size=4, seed=0)
+    with pytest.raises(CacheError, match="size of the images"):
+        cache.training_batches(images, batch_size=4, seed=0, image_size=(96, 96))
+    with pytest.raises(CacheError, match="without augmentation"):
+        cache.training_batches(images, batch_size=4, seed=0, augmentation=None)
+    with pytest.raises(CacheError, match="the augmentation was"):
+        batch_of(cache, images, 0, augmentation=Augmentation(flip=False))
+
+
+def test_a_damaged_shard_is_refused_and_computed_again(cache, pair, images, recipe, copy):
+    path = sorted(copy.glob("shard-*"))[1]
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CacheError, match="1 of 3 shards are missing or damaged.*00001"):
+        TeacherCache.load(copy)
+    written = []
+    with pytest.MonkeyPatch.context() as patch:
+        write = Shards.write
+        patch.setattr(Shards, "write", lambda *args: written.append(args[1]) or write(*args))
+        again = TeacherCache.build(pair[0], images, copy, **recipe)
+    assert written == [1]
+    assert again.shards.missing() == []
+    values = np.frombuffer(path.read_bytes()[:-32], "<u2")
+    there = np.frombuffer((cache.folder / path.name).read_bytes()[:-32], "<u2")
+    assert np.mean(values != there) < 0.05  # the same up to the rounding of sums
+
+
+def test_an_interrupted_build_goes_on(pair, images, recipe, tmp_path):
+    write, written = Shards.write, []
+
+    def until_killed(self, number, rows):
+        if number:
+            raise KeyboardInterrupt
+        write(self, number, rows)
+
+    def recorded(self, number, rows):
+        written.append(number)
+        write(self, number, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Shards, "write", until_killed)
+        with pytest.raises(KeyboardInterrupt):
+            TeacherCache.build(pair[0], images, tmp_path / "new", **recipe)
+    with pytest.raises(CacheError, match="not whole: 2 of 3"):
+        TeacherCache.load(tmp_path / "new")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Shards, "write", recorded)
+        TeacherCache.build(pair[0], images, tmp_path / "new", **recipe)
+    assert written == [1, 2]
+    assert TeacherCache.load(tmp_path / "new").report["num_rows"] == 12
+
+
+def test_a_folder_of_other_files_is_left_alone(pair, images, recipe, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(CacheError, match="not empty"):
+        TeacherCache.build(pair[0], images, tmp_path, **recipe)
+    with pytest.raises(CacheError, match="holds no teacher cache"):
+        TeacherCache.load(tmp_path)
+
+
+def test_what_is_not_stored_is_refused(cache, pair):
+    with pytest.raises(CacheError, match="Pyramid reads pyramid/P5 of the teacher"):
+        Distiller(cache, pair[1], [Pyramid(FeatureImitation())])
+    with pytest.raises(ValueError, match="one stored teacher"):
+        Distiller([cache, TeacherCache.load(cache.folder)], pair[1], [])
+    with pytest.raises(ValueError, match="saw images at their own size"):
+        Distiller(cache, pair[1], [], teacher_image_size=(96, 96))
+
+
+def test_batches_without_the_teacher_are_refused(cache, pair, images):
+    distiller = Distiller(cache, pair[1], [ClassLogits(AdaptiveDistillation())])
+    pixels, labels = batch_of(cache, images, 0)
+    del labels["teacher"]
+    with pytest.raises(ValueError, match=r"cache\.training_batches"):
+        distiller.compute_terms(pixels, labels, pair[1](pixels))
+
+
+def test_the_configuration_names_the_folder(cache, pair):
+    distiller = Distiller(cache, pair[1], [ClassLogits(AdaptiveDistillation())])
+    assert distiller.get_config()["teacher"]["config"] == {"folder": str(cache.folder)}
+
+
+def test_replay_moves_boxes_and_reports_how_far_it_is_off(pair, images, tmp_path):
+    replay = TeacherCache.build(pair[0], images, tmp_path, mode="replay", batch_size=4)
+    assert set(replay.report["replay"]) >= {"found_again", "confirmed", "mean_iou"}
+    distiller = Distiller(replay, pair[1], [ClassLogits(AdaptiveDistillation())])
+    pixels, labels = batch_of(replay, images, 0, augmentation=Augmentation())
+    found = distiller.compute_terms(pixels, labels, pair[1](pixels))
+    assert np.isfinite(float(found["class_logits_loss"]))
+    with pytest.raises(ValueError, match="all that is known of the teacher"):
+        Distiller(replay, pair[1], [Pyramid(FeatureImitation())])
+
+
+def test_detections_of_each_view_serve_predictions_alone(pair, images, tmp_path):
+    small = TeacherCache.build(
+        pair[0], images, tmp_path, outputs=("detections",), views=1, batch_size=4
+    )
+    assert small.row_format.row_bytes == 1400
+    distiller = Distiller(small, pair[1], [ClassLogits(AdaptiveDistillation())])
+    pixels, labels = batch_of(small, images, 0)
+    found = distiller.compute_terms(pixels, labels, pair[1](pixels))
+    assert np.isfinite(float(found["class_logits_loss"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "live"}, "`mode` must be"),
+        ({"mode": "replay", "views": 2}, "leave out `views`"),
+        ({"mode": "replay", "outputs": ("pyramid",)}, "Replay holds detections alone"),
+        ({"augmentation": Augmentation()}, "views=1 or more"),
+        ({"hierarchies": [], "outputs": ()}, "not both"),
+        ({"batch_size": 0}, "`batch_size`"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(pair, images, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        TeacherCache.build(pair[0], images, tmp_path, **options)
