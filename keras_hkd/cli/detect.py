@@ -36,6 +36,7 @@ def command(
     images: Images,
     out: options.Out,
     score_threshold: ScoreThreshold = 0.3,
+    person_class: options.PersonClass = None,
     image_size: ImageSize = None,
     batch_size: BatchSize = 8,
     pictures: Pictures = True,
@@ -54,7 +55,7 @@ def command(
 
     paths = find_images(images)
     ids = image_ids(paths)
-    detector = _load_detector(model, score_threshold)
+    detector = _load_detector(model, score_threshold, person_class)
     check_size_fits(detector, size)
     out.mkdir(parents=True, exist_ok=True)
     picture_folder = out / "pictures" if pictures else None
@@ -150,8 +151,8 @@ def _picture_name(path, image_id) -> pathlib.Path:
     return pathlib.Path(*inside, path.name)
 
 
-def _load_detector(model, score_threshold):
-    detector = load_model_file(model)
+def _load_detector(model, score_threshold, person_class):
+    detector = load_model_file(model, person_class)
     # Its own threshold applies before ours; what lies below both is never computed.
     detector.score_threshold = min(detector.score_threshold, score_threshold)
     return detector

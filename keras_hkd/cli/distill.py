@@ -13,12 +13,12 @@ from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_kinds import kind_of
 
 Teacher = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--teacher",
         metavar="FILE_OR_NAME",
         help="A trained detector or classifier, as .keras file. Of method mutual: the second "
-        "student.",
+        "student. Repeated (hkd, adl, kd): several teachers with equal shares.",
         show_default=False,
     ),
 ]
@@ -80,6 +80,7 @@ def command(
     epochs: training_run.Epochs,
     teacher: Teacher = None,
     teacher_cache: TeacherCache = None,
+    person_class: options.PersonClass = None,
     val: options.Val = None,
     method: Method = "hkd",
     method_option: MethodOption = None,
@@ -138,8 +139,12 @@ def command(
         quantize=quantize,
     )
     how = {"method": method, "method_options": parse_method_options(method_option or [])}
+    teacher, *more_teachers = teacher or [None]
     _check_inputs(method, teacher, unlabelled, pseudo_label_score, teacher_cache)
+    _check_several(method, more_teachers)
     inputs = {"command": "distill", "student": student, **how}
+    if person_class is not None:
+        inputs["person_class"] = person_class
     if unlabelled:
         # Folders may move between sessions; what the images are is in the pseudo-labels' own file.
         names = [pathlib.PurePath(source).name for source in unlabelled]
@@ -148,7 +153,9 @@ def command(
     run = training_run.run_folder(given, inputs)
     results = training_run.finished_results(run, given, kind)
     if results is None:
-        sources = _Sources(teacher, student, backbone_weights, teacher_cache)
+        sources = _Sources(
+            teacher, student, backbone_weights, teacher_cache, tuple(more_teachers), person_class
+        )
         results = _distill(run, kind, given, sources, unlabelled, pseudo_label_score, **how)
     training_run.show(run, kind, results, json)
 
@@ -160,6 +167,8 @@ class _Sources(NamedTuple):
     student: str
     backbone_weights: pathlib.Path | None
     teacher_cache: pathlib.Path | None = None
+    more_teachers: tuple[str, ...] = ()
+    person_class: int | None = None
 
 
 def parse_method_options(texts: list[str]) -> dict[str, object]:
@@ -221,6 +230,18 @@ def _check_inputs(method, teacher, unlabelled, pseudo_label_score, teacher_cache
         )
 
 
+def _check_several(method, more_teachers) -> None:
+    """Refuse several teachers where the method takes one."""
+    from keras_hkd.methods.registry import METHODS, described
+
+    if more_teachers and not described(method).several_teachers:
+        names = ", ".join(name for name in sorted(METHODS) if METHODS[name].several_teachers)
+        raise ValueError(
+            f"Several teachers go with --method {names}. Received: --method {method} and "
+            f"{len(more_teachers) + 1} times --teacher."
+        )
+
+
 def _check_cache_fits(method, takes, teacher) -> None:
     """Refuse a cache where the teacher itself is needed, or is given too."""
     if teacher is not None:
@@ -244,6 +265,11 @@ def _distill(run, kind, given, sources, unlabelled, score, method, method_option
         teacher, student = _make_pair(kind, given, sources, class_names, size)
         student = training_run.quantized(student, sources.student, given, dataset)
         size = student.image_size
+        more = [
+            _make_teacher(name, given, sources, class_names, size, given.seed + number)
+            for number, name in enumerate(sources.more_teachers, start=2)
+        ]
+        teacher = [teacher, *more] if more else teacher
         method_options = {**_facts(run, dataset, settings, takes), **method_options}
         distiller, train_teacher = make_distiller(method, teacher, student, method_options)
     stored = sources.teacher_cache is not None
@@ -263,10 +289,12 @@ def _distill(run, kind, given, sources, unlabelled, score, method, method_option
         distiller, images, settings, run, validation=val, resume=given.resume, title="student"
     )
     run.save_model(distiller.student, "student.keras")
-    other = None if stored else distiller.teacher if teacher is None else teacher
     models = {}
-    if other is not None:
-        models["peer" if takes.teacher == "peer" else "teacher"] = other.deployed
+    others = teacher if more else [distiller.teacher if teacher is None else teacher]
+    for number, other in enumerate([] if stored else others, start=1):
+        if other is not None:
+            role = "peer" if takes.teacher == "peer" else "teacher"
+            models[role if number == 1 else f"{role}_{number}"] = other.deployed
     models["student"] = distiller.student
     return training_run.conclude(run, kind, models, history, settings, dataset, val)
 
@@ -281,9 +309,8 @@ def _make_pair(kind, given, sources, class_names, size):
         size = teacher.image_size if given.image_size is None else size
     if sources.teacher is not None:
         # A seed of its own: a teacher equal to the student would have nothing to say.
-        teacher = training_run.make_model(
-            kind_of(sources.teacher), sources.teacher, given, class_names, size, seed=given.seed + 1
-        )
+        seed = given.seed + 1
+        teacher = _make_teacher(sources.teacher, given, sources, class_names, size, seed)
         if given.image_size is None and training_run.is_file(sources.teacher):
             size = teacher.image_size
     student = training_run.make_model(
@@ -292,6 +319,12 @@ def _make_pair(kind, given, sources, class_names, size):
     if given.image_size is not None:
         student.image_size = size
     return teacher, student
+
+
+def _make_teacher(name, given, sources, class_names, size, seed):
+    kind, person = kind_of(name), sources.person_class
+    make = training_run.make_model
+    return make(kind, name, given, class_names, size, seed=seed, person_class=person)
 
 
 def _facts(run, dataset, settings, takes):

@@ -44,6 +44,7 @@ def command(
     data: options.Data,
     format: options.Format = None,
     protocol: ProtocolName = None,
+    person_class: options.PersonClass = None,
     image_size: ImageSize = None,
     batch_size: BatchSize = 16,
     cost: Cost = True,
@@ -60,9 +61,11 @@ def command(
     recall of each class. All are fractions in JSON.
     """
     size = parse_image_size(image_size)
-    kind, dataset, loaded = _load(model, data, format, on_bad_data)
+    kind, dataset, loaded = _load(model, data, format, on_bad_data, person_class)
     if kind.name == "classifier":
-        _refuse_for_classifiers(protocol=protocol, save_detections=save_detections)
+        _refuse_for_classifiers(
+            protocol=protocol, save_detections=save_detections, person_class=person_class
+        )
         found = _measure_classifier(loaded, dataset, size, batch_size, cost)
         _print(model.name, found, json)
         return
@@ -102,7 +105,7 @@ def _measure_classifier(classifier, dataset, size, batch_size, cost) -> dict:
     return found
 
 
-def _load(model, data, format, on_bad_data):
+def _load(model, data, format, on_bad_data, person_class):
     """The data first: reading it is quick, loading a model takes seconds."""
     check_model_file(model)
     kind = kind_of(model)
@@ -112,7 +115,7 @@ def _load(model, data, format, on_bad_data):
     if kind.name == "classifier":
         with messages().status(f"Loading {model.name}"):
             return kind, dataset, kind.load(model)
-    return kind, dataset, load_model_file(model)
+    return kind, dataset, load_model_file(model, person_class)
 
 
 def _measure(detector, dataset, size, batch_size, protocol, cost, save_detections) -> dict:

@@ -78,6 +78,7 @@ def command(
     file: OutFile,
     quantization: Quantization = "float32",
     representative: Representative = None,
+    person_class: options.PersonClass = None,
     image_size: ImageSize = None,
     nms: Nms = True,
     max_detections: MaxDetections = 100,
@@ -112,7 +113,7 @@ def command(
     }
     dataset = _load_data(data, format, on_bad_data)
     images = None if representative is None else _load_images(representative, format, on_bad_data)
-    detector = _load_detector(model)
+    detector = _load_detector(model, person_class)
     if file.suffix != ".tflite":
         summary = _other(detector, file, common)
     else:
@@ -174,11 +175,11 @@ def _load_images(source, format, on_bad_data):
     return _load_data([source], format, on_bad_data)
 
 
-def _load_detector(model):
+def _load_detector(model, person_class):
     from keras_hkd.detectors import load_detector
 
     with messages().status(f"Loading {model.name}"):
-        return load_detector(model)
+        return load_detector(model, **options.person_alone(person_class))
 
 
 def _gate(detector, dataset, max_drop, force, images):

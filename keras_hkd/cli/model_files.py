@@ -3,6 +3,7 @@
 import pathlib
 
 from keras_hkd.cli.console import messages
+from keras_hkd.cli.options import person_alone
 
 TFLITE = ".tflite"
 
@@ -22,18 +23,24 @@ def check_model_file(path: pathlib.Path) -> None:
         )
 
 
-def load_model_file(path: pathlib.Path):
+def load_model_file(path: pathlib.Path, person_class: int | None = None):
     """Load a detector; a `.tflite` needs neither TensorFlow nor Keras for it.
 
     Args:
         path: of a `.keras` or `.tflite` file.
+        person_class: what `--person-class` gave.
 
     Returns:
         A `Detector` or a `TFLiteDetector`.
 
     Raises:
-        ValueError: the file holds no detector.
+        ValueError: the file holds no detector; or a class is chosen of a `.tflite` file.
     """
+    if path.suffix == TFLITE and person_class is not None:
+        raise ValueError(
+            f"{path} has the classes that it was exported with. Received: --person-class "
+            f"{person_class}; export the .keras file with that option."
+        )
     with messages().status(f"Loading {path.name}"):
         if path.suffix == TFLITE:
             from keras_hkd.export import TFLiteDetector
@@ -41,7 +48,7 @@ def load_model_file(path: pathlib.Path):
             return TFLiteDetector(path)
         from keras_hkd.detectors import load_detector
 
-        return load_detector(path)
+        return load_detector(path, **person_alone(person_class))
 
 
 def check_size_fits(detector, size) -> None:

@@ -25,11 +25,11 @@ class Detectors:
 
         return detectors.build(name, **options)
 
-    def load(self, path):
-        """A saved one."""
+    def load(self, path, **options):
+        """A saved one; options are those of `load_detector`."""
         from keras_hkd import detectors
 
-        return detectors.load_detector(path)
+        return detectors.load_detector(path, **options)
 
     def measure(self, model, dataset, image_size):
         """Scores, and the predictions that the gallery shows."""

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from keras_hkd.cli.console import figures, messages, print_json
+from keras_hkd.cli.options import person_alone
 
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")]
 BatchSize = Annotated[
@@ -197,6 +198,7 @@ def make_model(
     *,
     backbone_weights=None,
     seed=None,
+    person_class=None,
 ):
     """Load a saved detector or classifier, or build a named one with the run's seed.
 
@@ -209,6 +211,7 @@ def make_model(
         image_size: `(height, width)` in pixels for a named model; a saved one has its own.
         backbone_weights: for a named model, or None.
         seed: of a named model; the run's by default.
+        person_class: of a saved detector, what `--person-class` gave.
     """
     from keras_hkd.learner import synchronize_batch_norm
 
@@ -225,7 +228,7 @@ def make_model(
         raise ValueError(
             f"`--backbone-weights` goes with a model given by name; {name_or_file} has weights."
         )
-    model = kind.load(name_or_file)
+    model = kind.load(name_or_file, **person_alone(person_class))
     if options.strategy is not None:
         synchronize_batch_norm(model)
     return model

@@ -22,7 +22,7 @@ class Peers(Learner):
 
     Raises:
         TypeError: something that is none of these.
-        ValueError: peers of two kinds, of other classes, or that share weights.
+        ValueError: peers of two kinds, of other classes, that share weights, or that are frozen.
     """
 
     def __init__(self, first, second, name="peers", **kwargs):
@@ -189,6 +189,13 @@ def _check_pair(first, second):
             "Peers must be of one kind and have the same classes. Received: a "
             f"{first.kind} of {first.class_names} and a {second.kind} of {second.class_names}."
         )
+    for name, peer in (("first", first), ("second", second)):
+        if not peer.trainable_variables:
+            raise ValueError(
+                f"The {name} peer, '{peer.name}', is frozen, so nothing of it would train. Set "
+                "`peer.trainable = True`; a model that was a Distiller's teacher has been frozen. "
+                "For a teacher that stays as it is use keras_hkd.Distiller."
+            )
     shared = {id(v) for v in first.variables} & {id(v) for v in second.variables}
     if shared:
         raise ValueError(

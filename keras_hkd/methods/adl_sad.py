@@ -7,6 +7,7 @@ images, `keras_hkd.training.semi_supervised`. Both methods are the Distiller wit
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.hierarchies.class_logits import ClassLogits
 from keras_hkd.losses.adaptive_distillation import AdaptiveDistillation
+from keras_hkd.methods.method_options import check_options
 
 
 def adl(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options):
@@ -18,7 +19,8 @@ def adl(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options
 
     Args:
         teacher: a trained detector.
-        student: the detector to train; of the teacher's family, with its anchors and classes.
+        student: the detector to train; where its anchors are not the teacher's, the teacher's
+            detections are matched to them.
         weight: lambda, a number or a schedule.
         student_loss_weight: weight of the student's own loss.
         **loss_options: of `keras_hkd.losses.AdaptiveDistillation`, whose defaults are those of the
@@ -28,7 +30,8 @@ def adl(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options
         A `Distiller`, to be compiled and fitted.
 
     Raises:
-        ValueError: a pair whose class logits do not line up, or an option out of its range.
+        TypeError: an unknown option.
+        ValueError: a teacher without the student's classes, or an option out of its range.
 
     Example:
     >>> from keras_hkd.detectors import build
@@ -39,6 +42,8 @@ def adl(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options
     Paper: Tang et al., Learning Efficient Detector with Semi-supervised Adaptive Distillation,
     BMVC 2019, https://arxiv.org/abs/1901.00366.
     """
+    own = ("weight", "student_loss_weight")
+    check_options("adl", loss_options, AdaptiveDistillation, own=own)
     return Distiller(
         teacher,
         student,

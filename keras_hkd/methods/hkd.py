@@ -6,8 +6,13 @@ from keras_hkd.hierarchies.class_tower import ClassTower
 from keras_hkd.hierarchies.pyramid import Pyramid
 from keras_hkd.hierarchies.region import Region
 from keras_hkd.losses.feature_imitation import FeatureImitation
+from keras_hkd.methods.method_options import check_options
 
 LOGIT_SOURCES = ("tower", "logits", None)
+OWN_OPTIONS = (
+    *("pyramid_weight", "region_weight", "logit_weight", "logit_source"),
+    *("levels", "student_loss_weight"),
+)
 
 
 def hkd(
@@ -38,8 +43,7 @@ def hkd(
         region_weight: lambda_R.
         logit_weight: lambda_L.
         logit_source: `"tower"`, the last hidden map of the class head at positive cells, as in the
-            authors' code; `"logits"`, the class logits there; None for no logit term, which lets
-            teacher and student be of different families.
+            authors' code; `"logits"`, the class logits there; None for no logit term.
         levels: pyramid levels; all common ones by default.
         student_loss_weight: weight of the student's own loss.
         **region_options: of `keras_hkd.hierarchies.Region`.
@@ -48,6 +52,7 @@ def hkd(
         A `Distiller`, to be compiled and fitted.
 
     Raises:
+        TypeError: an option that neither this method nor `Region` has.
         ValueError: unknown `logit_source`, or a pair that a term cannot compare.
 
     Example:
@@ -64,6 +69,7 @@ def hkd(
             f"`logit_source` must be one of {LOGIT_SOURCES}. "
             f"Received: logit_source={logit_source!r}"
         )
+    check_options("hkd", region_options, Region, own=OWN_OPTIONS, leave_out=("levels", "name"))
     terms = [
         (Pyramid(FeatureImitation(), levels=levels), pyramid_weight),
         (Region(FeatureImitation(), levels=levels, **region_options), region_weight),

@@ -19,6 +19,7 @@ class Method(NamedTuple):
             `(teacher, **options)` of the module, options beginning with `teacher_`; see `prepared`.
         facts: options of the function that a run gives unless its user does: `num_steps`, training
             steps in all; `folder`, where the run keeps its files; `seed`.
+        several_teachers: whether a list of teachers is taken too.
     """
 
     module: str
@@ -27,14 +28,15 @@ class Method(NamedTuple):
     unlabelled: bool = False
     prepare: str | None = None
     facts: tuple[str, ...] = ()
+    several_teachers: bool = False
 
 
 METHODS = {
-    "adl": Method("keras_hkd.methods.adl_sad", "adl"),
-    "hkd": Method("keras_hkd.methods.hkd", "hkd"),
+    "adl": Method("keras_hkd.methods.adl_sad", "adl", several_teachers=True),
+    "hkd": Method("keras_hkd.methods.hkd", "hkd", several_teachers=True),
     "hsakd": Method("keras_hkd.methods.hsakd", "hsakd", prepare="prepared_teacher"),
     "hssakd": Method("keras_hkd.methods.hssakd", "hssakd", teacher="peer"),
-    "kd": Method("keras_hkd.methods.logit_kd", "kd"),
+    "kd": Method("keras_hkd.methods.logit_kd", "kd", several_teachers=True),
     "lw_kd": Method("keras_hkd.methods.lw_kd", "lw_kd", teacher=None, facts=("folder", "seed")),
     "mean_teacher": Method("keras_hkd.methods.self_teaching", "mean_teacher", teacher=None),
     "mutual": Method("keras_hkd.methods.mutual_learning", "mutual", teacher="peer"),

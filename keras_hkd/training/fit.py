@@ -36,7 +36,8 @@ def train_model(
     data that it would have seen. With `settings.deterministic` it ends with the weights of a run
     that was never killed, bit for bit; without, as near to them as two runs are to each other whose
     sums round in another order: the loss of the epoch after the break agrees to 1e-3, relatively.
-    At the end the weights are their moving average.
+    At the end the weights are their moving average, and the model's `image_size` is that of the
+    settings.
 
     Args:
         model: a `Detector`, `Classifier` or `Distiller`, built inside `training_scope(settings)`.
@@ -69,6 +70,7 @@ def train_model(
     num_steps = steps_per_epoch(dataset, settings.batch_size)
     identity = run_identity(model, dataset, settings)
     folder.begin(identity, resume)
+    _set_image_size(model, settings.image_size)
     _compile(model, settings, num_steps)
     history = {}
     checkpoint = Checkpoint(folder.checkpoints, identity=identity, history=history)
@@ -98,6 +100,13 @@ def train_model(
             verbose=0,
         )
     return history
+
+
+def _set_image_size(model, image_size):
+    """What is trained at a size works at it from then on, unless told otherwise."""
+    for trained in getattr(model, "peers", (getattr(model, "student", model),)):
+        if getattr(trained, "image_size", None) is not None:
+            trained.image_size = tuple(image_size)
 
 
 def _compile(model, settings, num_steps):

@@ -178,3 +178,10 @@ def test_method_options_are_yaml():
     }
     with pytest.raises(ValueError, match="YAML"):
         parse_method_options(["levels=[P3"])
+
+
+def test_several_teachers_go_with_methods_that_read_them(capsys, tmp_path):
+    words = distill_words(tmp_path / "run", "--teacher", "retinanet_micro", "--method", "sad")
+    code, _, said = call(capsys, *words, "--unlabelled", tmp_path)
+    assert code == 2
+    assert "Several teachers go with --method adl, hkd, kd" in said.replace("\n", " ")

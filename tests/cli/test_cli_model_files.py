@@ -9,10 +9,13 @@ from keras_hkd.cli.model_files import check_model_file, check_size_fits, load_mo
 
 def test_the_ending_decides(tmp_path, monkeypatch):
     monkeypatch.setattr(keras_hkd.export, "TFLiteDetector", lambda path: ("tflite", path))
-    monkeypatch.setattr(keras_hkd.detectors, "load_detector", lambda path: ("keras", path))
+    monkeypatch.setattr(keras_hkd.detectors, "load_detector", lambda path, **o: ("keras", path, *o))
     for name in ("tflite", "keras"):
         path = tmp_path / f"model.{name}"
         assert load_model_file(path) == (name, path)
+    assert load_model_file(path, 0) == ("keras", path, "class_names", "class_indices")
+    with pytest.raises(ValueError, match="classes that it was exported with.*person-class 0"):
+        load_model_file(tmp_path / "model.tflite", 0)
 
 
 def test_a_missing_file(tmp_path):

@@ -195,3 +195,35 @@ def test_truncated_file(tmp_path):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ValueError, match="could not be read as a Keras model"):
         keras_hkd.load_detector(path)
+
+
+def test_thresholds_of_a_raw_retinanet_are_kept(library_model):
+    model = library_model("retinanet", own_parts=True)
+    model.label_encoder.positive_threshold, model.label_encoder.negative_threshold = 0.6, 0.3
+    detector = as_detector(model)
+    assert (detector.positive_iou, detector.negative_iou) == (0.6, 0.3)
+    assert as_detector(model, positive_iou=0.7).positive_iou == 0.7
+
+
+def test_classes_of_a_detector_are_chosen_by_name_or_number(everything, images):
+    named = as_detector(everything, class_names=("class_3", "class_1"))
+    assert named.class_indices == (3, 1)
+    wanted = keras.ops.convert_to_numpy(everything(images)["class_logits"])[..., [3, 1]]
+    numpy.testing.assert_array_equal(named(images)["class_logits"], wanted)
+    person = as_detector(named, class_names=("person",), class_indices=(1,))
+    assert (person.class_names, person.class_indices) == (("person",), (1,))
+    assert as_detector(everything, class_indices=(2,)).class_names == ("class_2",)
+    assert person.image_size == everything.image_size
+    with pytest.raises(ValueError, match=r"not \['person'\].*by number"):
+        as_detector(everything, class_names=("person",))
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+        as_detector(named, class_indices=(2,))
+    with pytest.raises(TypeError, match="classes alone can be chosen"):
+        as_detector(named, score_threshold=0.5)
+
+
+def test_the_person_of_a_library_file_is_chosen_as_it_is_loaded(family, library_model, tmp_path):
+    path = tmp_path / "raw.keras"
+    library_model(family, num_classes=3).save(path)
+    detector = keras_hkd.load_detector(path, class_names=("person",), class_indices=(2,))
+    assert (detector.class_names, detector.class_indices) == (("person",), (2,))

@@ -200,3 +200,16 @@ def test_half_precision_leaves_anchors_exact(half_precision, micro_detector, lib
     corners = as_detector(raw).anchors(size).numpy()
     assert corners.dtype == "float32"
     assert not (corners == corners.astype("float16").astype("float32")).all()
+
+
+def test_predicts_at_one_size_after_another(micro_detector):
+    detector = micro_detector("yolo_v8")
+    sizes = [(1, 64, 64, 3), (1, 64, 96, 3), (2, 64, 64, 3), (2, 64, 96, 3)]
+    before = detector.predict_function
+    for shape in sizes:
+        found = detector.predict_on_batch(numpy.full(shape, 99.0, "float32"))
+        assert found["boxes"].shape == (shape[0], 100, 4)
+    assert detector.predict(numpy.zeros(sizes[0], "float32"), verbose=0)["boxes"].shape[0] == 1
+    functions = detector._functions_by_size
+    assert len({id(functions[size]) for size in ((64, 64), (64, 96))}) == 2
+    detector.predict_function = before

@@ -7,7 +7,7 @@ import pytest
 
 import keras_hkd
 from keras_hkd.distillation import Distiller, schedules, weights_hash
-from keras_hkd.hierarchies import Boxes, ClassLogits, ClassTower, Pyramid
+from keras_hkd.hierarchies import ClassLogits, Pyramid
 from keras_hkd.losses import FeatureImitation
 
 NAMES = ["class_loss", "box_loss", "pyramid_loss", "region_loss", "class_tower_loss"]
@@ -133,12 +133,6 @@ def test_projections_stay_behind(distiller, pair_of):
     assert student.count_params() == twin.count_params()
     owned = {id(v) for v in student.variables}
     assert not owned & {id(v) for layer in distiller.projections for v in layer.variables}
-
-
-@pytest.mark.parametrize("kind", [ClassTower, ClassLogits, Boxes])
-def test_dense_terms_across_families_are_refused(pair_of, kind):
-    with pytest.raises(ValueError, match="one family.*use Pyramid and Region"):
-        Distiller(pair_of("retinanet")[0], pair_of("yolo_v8")[1], kind(FeatureImitation()))
 
 
 def test_pairs_and_arguments_that_do_not_fit_are_refused(pair_of, wide_model):

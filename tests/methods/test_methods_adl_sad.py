@@ -75,9 +75,11 @@ def test_boxes_are_not_distilled(pair, batch):
     assert gradient is None or not np.any(gradient)
 
 
-def test_pairs_that_do_not_line_up_are_refused(pair):
-    with pytest.raises(ValueError, match="one family"):
-        methods.adl(build("yolo_v8_micro", image_size=SIZE), pair[1])
+def test_other_classes_and_options_are_refused(pair):
+    with pytest.raises(ValueError, match="has no 'person'"):
+        methods.adl(build("yolo_v8_micro", image_size=SIZE, class_names=("car",)), pair[1])
+    with pytest.raises(TypeError, match="'gama'. Did you mean 'gamma'.*Allowed: weight"):
+        methods.adl(*pair, gama=1.0)
 
 
 def test_what_each_method_is_made_from():

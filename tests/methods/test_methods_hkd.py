@@ -46,5 +46,8 @@ def test_options_reach_the_terms(pair):
     assert (region.num_detections, region.canonical_size) == (3, 56.0)
     assert distiller.distillation_loss_weights[0] is warm_up
     assert distiller.student_loss_weight == 0.25
-    with pytest.raises((TypeError, ValueError), match="num_detection"):
+    said = "'num_detection'. Did you mean 'num_detections'.*Allowed: pyramid_weight.*max_regions"
+    with pytest.raises(TypeError, match=said):
         hkd(*pair, num_detection=3)
+    with pytest.raises(TypeError, match="'pyramid_wieght'. Did you mean 'pyramid_weight'"):
+        hkd(*pair, pyramid_wieght=3)

@@ -68,7 +68,9 @@ def weights(model):
 
 def test_trains_records_and_checkpoints(tmp_path):
     model = build()
+    model.image_size = (320, 320)
     history = train_model(model, scenes(), SETTINGS, tmp_path / "run")
+    assert model.image_size == (32, 32)  # what it was trained at is what it works at
     assert set(history) == {"loss", "learning_rate", "seconds"}
     assert [len(row) for row in history.values()] == [3, 3, 3]
     assert json.loads((tmp_path / "run" / "history.json").read_text()) == history

@@ -1,0 +1,42 @@
+"""Options of a method that go to one of its parts, checked by name before the part sees them."""
+
+import difflib
+import inspect
+
+
+def check_options(method, given, part, own=(), leave_out=()):
+    """Refuses options that a part does not take, naming those that it does.
+
+    Args:
+        method: name of the method, for the message.
+        given: the options, by name.
+        part: class whose constructor they are for.
+        own: names of the options that the method itself has.
+        leave_out: names that the method gives the part.
+
+    Raises:
+        TypeError: an unknown option; the nearest one is shown.
+
+    Example:
+    >>> from keras_hkd.losses import PearsonCorrelation, LogitDistillation
+    >>> check_options("kd", {"temperature": 2.0}, LogitDistillation)
+    >>> check_options("kd", {"temprature": 2.0}, LogitDistillation, own=("weight",))
+    Traceback (most recent call last):
+    TypeError: kd got an unexpected keyword argument 'temprature'. Did you mean 'temperature'?
+    Allowed: weight; of LogitDistillation: activation, temperature.
+    """
+    parameters = inspect.signature(part).parameters.values()
+    allowed = [
+        parameter.name
+        for parameter in parameters
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in leave_out
+    ]
+    for name in given:
+        if name not in allowed:
+            near = difflib.get_close_matches(name, [*own, *allowed], n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            mine = f"{', '.join(own)}; " if own else ""
+            raise TypeError(
+                f"{method} got an unexpected keyword argument {name!r}.{hint} "
+                f"Allowed: {mine}of {part.__name__}: {', '.join(allowed)}."
+            )
