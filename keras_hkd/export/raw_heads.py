@@ -113,12 +113,13 @@ def grid_of(detector, image_size) -> Grid:
     strides = tuple(detector.stride(level) for level in detector.levels)
     if isinstance(detector, YOLOV8):
         return Grid(image_size, SIDES, detector.levels, strides, (((0.0, 0.0),),) * len(strides))
-    if not isinstance(detector, RetinaNet):
+    generator = getattr(getattr(detector, "model", None), "anchor_generator", None)
+    if not isinstance(detector, RetinaNet) or not hasattr(generator, "anchor_generators"):
         raise TypeError(
-            "Export knows how RetinaNet and YOLOV8 code their boxes. Received: "
-            f"{type(detector).__name__}"
+            "Export knows how KerasCV's RetinaNet and YOLOV8 code their boxes. Received: "
+            f"{type(detector).__name__}. Distil it into one of these."
         )
-    generators = list(detector.model.anchor_generator.anchor_generators.values())
+    generators = list(generator.anchor_generators.values())
     grid = Grid(
         image_size,
         DELTAS,
