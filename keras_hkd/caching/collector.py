@@ -12,7 +12,7 @@ from keras_hkd.caching.row_format import Field, RowFormat
 from keras_hkd.hierarchies.shared_view import resize_view, view_scale
 
 
-class Collector(keras.Model):
+class Collector:
     """From images to the named tensors of a cache's rows.
 
     Args:
@@ -25,17 +25,15 @@ class Collector(keras.Model):
     """
 
     def __init__(self, teacher, contents, features, bases, num_detections, teacher_image_size=None):
-        super().__init__(name="collector")
         self.teacher = teacher
         self.contents = contents
         self.features = features
         self.bases = bases
         self.num_detections = num_detections
         self.teacher_image_size = teacher_image_size
-        self.jit_compile = teacher.jit_compile
-        self.built = True
+        self._compiled = _Compiled(self.collect, teacher)
 
-    def call(self, images, training=False):
+    def collect(self, images):
         """Named tensors of a batch, detections in pixels of the images given."""
         size = tuple(images.shape[1:3])
         seen = self.teacher_image_size or size
@@ -49,9 +47,13 @@ class Collector(keras.Model):
             values[name] = self.features.compress(value, self.bases.get(name))
         return values
 
+    def arrays(self, images) -> dict:
+        """What `collect` gives, computed in one compiled pass."""
+        return {k: np.asarray(v) for k, v in self._compiled.predict_on_batch(images).items()}
+
     def rows(self, images) -> dict:
         """Arrays of a batch as a `RowFormat` packs them."""
-        values = {name: np.asarray(v) for name, v in self.predict_on_batch(images).items()}
+        values = self.arrays(images)
         found = {name: values.pop(f"detections/{name}") for name in stored_detections.NAMES}
         return {**stored_detections.encode(found, images.shape[1:3]), **values}
 
@@ -62,6 +64,19 @@ class Collector(keras.Model):
         order = {name: place for place, name in enumerate((*PREDICTIONS, *MAPS))}
         names.sort(key=lambda name: (order[name.partition("/")[0]], name))
         return RowFormat((*fields, *(Field(name, rows[name].shape[1:]) for name in names)))
+
+
+class _Compiled(keras.Model):
+    """Keras's way to compile a function on any backend."""
+
+    def __init__(self, function, teacher):
+        super().__init__(name="collector")
+        self.function, self.teacher = function, teacher
+        self.jit_compile = teacher.jit_compile
+        self.built = True
+
+    def call(self, images, training=False):
+        return self.function(images)
 
 
 def maps_of(outputs, contents) -> dict:
@@ -94,9 +109,9 @@ def fit_bases(teacher, contents, features, batches, teacher_image_size) -> dict:
     collector = Collector(teacher, contents, whole, {}, 1, teacher_image_size)
     found: dict[str, list] = {}
     for images in batches:
-        for name, value in collector.predict_on_batch(np.asarray(images)).items():
+        for name, value in collector.arrays(np.asarray(images)).items():
             if name.partition("/")[0] in MAPS and features.projects(value.shape[-1]):
-                found.setdefault(name, []).append(np.asarray(value))
+                found.setdefault(name, []).append(value)
     return {
         name: principal_components(np.concatenate(maps), features.channels)
         for name, maps in found.items()

@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Library -> the parts of keras_hkd, by first path component, that may import it.
 ALLOWED = {
     "tensorflow": {
-        *("data", "export", "compression", "distillation", "training", "replicas"),
+        *("caching", "data", "export", "compression", "distillation", "training", "replicas"),
         "evaluation",  # counts operations with the profiler of TensorFlow
     },
     "tensorflow_model_optimization": {"compression"},
