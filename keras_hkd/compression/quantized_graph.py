@@ -204,11 +204,10 @@ class _Rewriting:
             self._settle(call.outputs[0], x, layer.name)
 
     def _scaling(self, name, scale, shift, trainable=True):
-        layer = QuantizedDepthwiseConv2D(
-            (1, 1, len(scale), 1), len(scale), name=self.names(name), trainable=trainable
-        )
+        layer = QuantizedDepthwiseConv2D((1, 1, len(scale), 1), len(scale), name=self.names(name))
         layer.build((None, None, None, len(scale)))
         layer.assign_values(ops.reshape(scale, layer.kernel_shape), shift)
+        layer.trainable = trainable
         return layer
 
     def _layer(self, key, make):

@@ -28,7 +28,7 @@ def test_the_float_weights_are_neither_trained_nor_saved(student, quantized):
     assert not {id(v) for v in student.variables} & {id(v) for v in quantized.variables}
     kernels = [v for v in quantized.trainable_variables if v.path.endswith("kernel")]
     floats = [v for v in student.trainable_variables if v.path.endswith("kernel")]
-    assert len(kernels) == len(floats) + 1  # the rescaling of pixels, which does not train
+    assert len(kernels) == len(floats)  # the rescaling of pixels does not train
     assert not any("moving" in v.path for v in quantized.variables)
 
 
@@ -45,9 +45,12 @@ def test_distillation_trains_weights_and_ranges_and_leaves_the_teacher(student, 
     losses = distiller.train_on_batch(*batch, return_dict=True)
     assert np.isfinite(losses["loss"])
     assert ranges(clone) != before
-    for was, weight in zip(old, clone.weights, strict=True):
-        if weight.trainable and weight.path.endswith("kernel"):
-            assert not np.array_equal(was, np.array(weight)), weight.path
+    moved = [
+        not np.array_equal(was, keras.ops.convert_to_numpy(weight))
+        for was, weight in zip(old, clone.weights, strict=True)
+        if weight.trainable and weight.path.endswith("kernel")
+    ]
+    assert np.mean(moved) > 0.8  # the boxes of a level without people teach nothing
     for was, now in zip(teacher, student.get_weights(), strict=True):
         np.testing.assert_array_equal(was, now)
     distiller.save_weights(tmp_path / "run.weights.h5")
