@@ -45,6 +45,12 @@ class Compressed:
     def __dir__(self):
         return [name for name in super().__dir__() if name != "model"]
 
+    @property
+    def family(self):
+        """The class without compression: what says whether dense predictions line up."""
+        bases = type(self).__mro__
+        return bases[bases.index(Compressed) + 1]
+
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         return {**super().get_config(), "rewrites": [serialize(one) for one in self.rewrites]}

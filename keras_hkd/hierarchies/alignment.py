@@ -10,7 +10,7 @@ def misalignment(teacher, student):
         teacher: a `Detector`.
         student: a `Detector`.
     """
-    if type(teacher) is not type(student):
+    if _family(teacher) is not _family(student):
         return (
             "teacher and student must be of one family. Received: teacher "
             f"{type(teacher).__name__}, student {type(student).__name__}"
@@ -20,6 +20,11 @@ def misalignment(teacher, student):
         if ours != theirs:
             return f"`{attribute}` must be equal. Received: teacher {theirs}, student {ours}"
     return None
+
+
+def _family(detector):
+    """A detector's class; of a compressed one that of its float model."""
+    return getattr(detector, "family", type(detector))
 
 
 def check_same_anchors(teacher, student, hierarchy_name):

@@ -6,6 +6,7 @@ import keras_hkd
 from keras_hkd.compression import is_quantized
 from keras_hkd.compression.fake_quantization import ActivationRange
 from keras_hkd.export.raw_heads import keras_heads
+from keras_hkd.hierarchies.alignment import misalignment
 
 
 def ranges(detector):
@@ -17,6 +18,7 @@ def test_it_is_a_detector_of_the_same_family(student, quantized, batch):
     images, _ = batch
     assert isinstance(quantized, type(student)) and is_quantized(quantized)
     assert quantized.loss_names == student.loss_names
+    assert misalignment(student, quantized) is None  # a teacher's anchors are its own
     assert (quantized.image_size, quantized.levels) == (student.image_size, student.levels)
     expected, received = keras_heads(student, images), keras_heads(quantized, images)
     for name, values in expected.items():
