@@ -15,10 +15,10 @@ import keras_hkd
 from keras_hkd.cli import exit_codes
 
 COMMANDS = {
-    "train": "Train a detector alone, or fine-tune a saved one.",
+    "train": "Train a detector or a classifier alone, or fine-tune a saved one.",
     "cache": "Store what a teacher says about images, for training without it.",
-    "distill": "Distil a heavy detector (the teacher) into a compact one (the student).",
-    "evaluate": "Measure a detector on labelled images.",
+    "distill": "Distil a heavy model (the teacher) into a compact one (the student).",
+    "evaluate": "Measure a detector or a classifier on labelled images.",
     "detect": "Find people in images: pictures with boxes, and COCO results JSON.",
     "export": "Write a detector as TFLite, ONNX or SavedModel, checked against Keras.",
     "compare": "Compare two detectors: AP, MR-2, boxes, scores, size, latency.",
