@@ -5,9 +5,9 @@ from keras_hkd._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "ConstantSparsity": "sparsity_schedules",
+        "ConstantSparsity": "model_optimization",
         "MagnitudePruning": "magnitude_pruning",
-        "PolynomialDecay": "sparsity_schedules",
+        "PolynomialDecay": "model_optimization",
         "UnsupportedLayerError": "flat_graph",
         "is_quantized": "quantization",
         "kernel_sparsity": "magnitude_pruning",

@@ -3,10 +3,8 @@
 import keras
 import tensorflow as tf
 from keras import ops
-from tensorflow_model_optimization.python.core.quantization.keras.quant_ops import (
-    LastValueQuantize,
-    MovingAvgQuantize,
-)
+
+from keras_hkd.compression.model_optimization import LastValueQuantize, MovingAvgQuantize
 
 SIGMOID_RANGE = (0.0, 255.0 / 256.0)
 """What TFLite's integer sigmoid gives: 256 steps of 1/256 from 0."""
