@@ -19,6 +19,7 @@ def as_classifier(model, **options):
         ValueError: see `Classifier`.
 
     Example:
+    >>> import keras
     >>> model = keras.applications.MobileNetV2((64, 64, 3), 0.35, weights=None, classes=4)
     >>> as_classifier(model).class_names
     ('class_0', 'class_1', 'class_2', 'class_3')

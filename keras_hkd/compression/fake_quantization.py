@@ -23,8 +23,8 @@ def rounded_weights(weights, training=False):
             that the converter folds into constants.
 
     Example:
-    >>> rounded_weights(ops.array([[1.27], [0.004]])).numpy().round(3).tolist()
-    [[1.27], [0.0]]
+    >>> [round(float(row[0]), 3) for row in rounded_weights(ops.array([[1.27], [0.004]]))]
+    [1.27, 0.0]
     """
     axes = list(range(len(weights.shape) - 1))
     limits = ops.stop_gradient(ops.maximum(ops.max(ops.abs(weights), axis=axes), 1e-6))
@@ -56,7 +56,7 @@ class ActivationRange(keras.layers.Layer):
     >>> layer = ActivationRange()
     >>> layer(ops.array([0.0, 2.55]), training=True).shape
     TensorShape([2])
-    >>> layer(ops.array([0.0149, 99.0])).numpy().round(3).tolist()
+    >>> [round(float(value), 3) for value in layer(ops.array([0.0149, 99.0]))]
     [0.01, 2.55]
     """
 

@@ -73,8 +73,8 @@ def logits_of(scores):
         scores: tensor in [0, 1].
 
     Example:
-    >>> [round(float(logit), 4) for logit in logits_of(ops.array([0.0, 0.5, 1.0]))]
-    [-6.9068, 0.0, 9.2102]
+    >>> [round(float(logit), 2) for logit in logits_of(ops.array([0.0, 0.5, 1.0]))]
+    [-6.91, 0.0, 9.21]
     """
     scores = ops.clip(scores, BACKGROUND_SCORE, CERTAIN_SCORE)
     return ops.log(scores) - ops.log(1.0 - scores)
