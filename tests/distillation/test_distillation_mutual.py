@@ -80,6 +80,7 @@ def test_each_half_of_a_term_trains_one_peer(peers, batch, index, monkeypatch):
 
 
 def test_widths_that_differ_have_a_projection_each_way(wide_model, peers, batch):
+    wide_model.trainable = True  # another test may have frozen it as its teacher
     distiller = MutualDistiller([peers[0], wide_model], Pyramid(FeatureImitation()))
     assert len(distiller.projections) == 6
     assert {id(layer) for layer in distiller.projections} <= {

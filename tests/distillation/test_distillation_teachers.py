@@ -115,7 +115,7 @@ def test_a_teacher_that_is_not_there_or_that_a_term_cannot_read(trio):
     with pytest.raises(ValueError, match="the number of one of the 2 teachers.*Received: .*2"):
         keras_hkd.Distiller([first, second], student, [pyramid(teacher=2)])
     with pytest.raises(ValueError, match="Teacher 1: CrossHead(.|\n)*teacher=NUMBER"):
-        keras_hkd.Distiller([second, first], trio[2], [hierarchies.CrossHead(teacher=1)])
+        keras_hkd.Distiller([first, second], student, [hierarchies.CrossHead(teacher=1)])
     with pytest.raises(ValueError, match="share .* variables"):
         keras_hkd.Distiller([first, student], student, [pyramid()])
 
