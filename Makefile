@@ -10,12 +10,13 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo demo-teacher test lint doctest real systems benchmark-step benchmark-cache losses benchmark-mobile compression install clean
+.PHONY: help demo demo-teacher test test-long lint doctest real systems benchmark-step benchmark-cache losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
 	@echo "make demo-teacher    rebuild the teacher that the demo loads"
 	@echo "make test            run the tests on $(WORKERS) workers (WORKERS=4 for more)"
+	@echo "make test-long       run the few tests that take minutes each"
 	@echo "make lint            ruff, formatting, direction of imports"
 	@echo "make doctest         run the examples in the docstrings"
 	@echo "make real            the proof on photographs: hours, resumable, needs ../shared"
@@ -47,7 +48,10 @@ demo-teacher: $(INSTALLED)
 	$(RUN) benchmarks/demo_teacher.py
 
 test: $(INSTALLED)
-	$(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal
+	$(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not long"
+
+test-long: $(INSTALLED)
+	$(RUN) -m pytest -m long
 
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .

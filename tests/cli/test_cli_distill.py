@@ -23,9 +23,9 @@ def call(capsys, *words):
     return end.value.code, output.out, output.err
 
 
-def distill_words(out, *more):
+def distill_words(out, *more, data=DATA):
     models = ["--teacher", "yolo_v8_micro", "--student", "yolo_v8_micro"]
-    base = ["distill", "--data", DATA, "--val", VAL, *models, "--out", out, "--epochs", 2]
+    base = ["distill", "--data", data, "--val", VAL, *models, "--out", out, "--epochs", 2]
     return [*base, "--batch-size", 3, "--image-size", SIZE, "--validate-every", 0, *more]
 
 
@@ -143,8 +143,9 @@ def test_a_method_that_needs_a_teacher_says_so(tmp_path, capsys):
 @pytest.mark.slow
 def test_semi_supervised(tmp_path, capsys):
     out, unlabelled = tmp_path / "run", f"synthetic:more?num_images=4&height={SIZE}&width={SIZE}"
+    few = DATA.replace("num_images=6", "num_images=3")
     more = ["--method", "sad", "--unlabelled", unlabelled, "--epochs", 1]
-    code, _, err = call(capsys, *distill_words(out, *more))
+    code, _, err = call(capsys, *distill_words(out, *more, data=few))
     assert code == 0, err
     assert "Pseudo-labels: " in err
     record = json.loads((out / "run.json").read_text())
@@ -158,11 +159,11 @@ def test_semi_supervised(tmp_path, capsys):
     # Killed after training: the labels are not made anew, and others are refused.
     (out / "run.json").write_text(json.dumps({**record, "status": "running"}))
     written = (out / "pseudo_labels.json").stat().st_mtime_ns
-    code, _, err = call(capsys, *distill_words(out, *more, "--resume"))
+    code, _, err = call(capsys, *distill_words(out, *more, "--resume", data=few))
     assert code == 0, err
     assert (out / "pseudo_labels.json").stat().st_mtime_ns == written
     more[3] = unlabelled.replace("more", "other")
-    code, _, err = call(capsys, *distill_words(out, *more, "--resume"))
+    code, _, err = call(capsys, *distill_words(out, *more, "--resume", data=few))
     assert code == 2
     assert "unlabelled was" in err
 

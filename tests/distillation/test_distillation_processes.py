@@ -93,7 +93,7 @@ def test_a_step_in_half_precision_stays_finite(family):
     run(TRAIN, "mixed_float16", family, "run_eagerly")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.own_process
 def test_a_step_compiled_by_xla_trains():
     run(TRAIN, "float32", "yolo_v8", "jit_compile")

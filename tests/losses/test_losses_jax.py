@@ -86,7 +86,7 @@ def numbers(backend):
 
 
 @pytest.mark.own_process
-@pytest.mark.slow
+@pytest.mark.long
 def test_jax_gives_the_values_and_gradients_of_tensorflow():
     pytest.importorskip("jax", reason="JAX is an optional backend: pip install keras_hkd[jax]")
     np.testing.assert_allclose(numbers("jax"), numbers("tensorflow"), rtol=1e-4, atol=1e-6)

@@ -38,7 +38,7 @@ def results_of(process, out):
     return json.loads(printed)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.own_process
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_a_killed_distillation_ends_bit_for_bit_like_an_uninterrupted_one(tmp_path):
