@@ -1,9 +1,12 @@
-"""Commands run their few steps without tracing, which takes longer than the steps themselves.
+"""What the tests of commands share: how a command is called, and that it runs eagerly.
 
-Runs as users make them, traced and in processes of their own, are in `tests/workflow`.
+Commands run their few steps without tracing, which takes longer than the steps themselves. Runs as
+users make them, traced and in processes of their own, are in `tests/workflow`.
 """
 
 import pytest
+
+from keras_hkd.cli.main import main
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -19,3 +22,17 @@ def without_tracing():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def command(capsys):
+    """`command(*words) -> (exit code, standard output, error stream)` of `keras-hkd WORDS`."""
+
+    def call(*words):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main([str(word) for word in words])
+        said = capsys.readouterr()
+        return end.value.code, said.out, said.err
+
+    return call

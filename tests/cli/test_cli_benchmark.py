@@ -4,16 +4,8 @@ import pytest
 
 from keras_hkd import evaluation
 from keras_hkd.cli import benchmark
-from keras_hkd.cli.main import main
 
 ROW = {"median_ms": 2.0, "p90_ms": 2.5, "speed_up": 1.0, "size_bytes": 1000}
-
-
-def run(capsys, *arguments):
-    with pytest.raises(SystemExit) as stop:
-        main([str(argument) for argument in arguments])
-    streams = capsys.readouterr()
-    return stop.value.code, streams.out, streams.err
 
 
 @pytest.fixture
@@ -33,11 +25,11 @@ def asked(monkeypatch):
     return calls
 
 
-def test_one_json_object(capsys, tmp_path, asked):
+def test_one_json_object(command, tmp_path, asked):
     for name in ("a.keras", "b.tflite"):
         (tmp_path / name).touch()
     options = ("--threads", 4, "--threads", 4, "--rounds", 7, "--no-nms", "--no-memory", "--json")
-    code, out, _ = run(capsys, "benchmark", tmp_path / "a.keras", tmp_path / "b.tflite", *options)
+    code, out, _ = command("benchmark", tmp_path / "a.keras", tmp_path / "b.tflite", *options)
     said = json.loads(out)
     assert code == 0
     names = ["a.keras as int8", "a.keras", "b.tflite"]
@@ -46,15 +38,15 @@ def test_one_json_object(capsys, tmp_path, asked):
     assert (asked["threads"], asked["nms"], asked["memory"]) == ((4,), False, False)
 
 
-def test_a_table(capsys, tmp_path, asked):
+def test_a_table(command, tmp_path, asked):
     (tmp_path / "b.tflite").touch()
-    code, out, _ = run(capsys, "benchmark", tmp_path / "b.tflite")
+    code, out, _ = command("benchmark", tmp_path / "b.tflite")
     assert code == 0
     assert "2.50" in out and "b.tflite" in out
     assert (asked["threads"], asked["nms"], asked["memory"]) == ((1, 2), True, True)
 
 
-def test_a_file_that_is_not_there(capsys, tmp_path):
-    code, out, err = run(capsys, "benchmark", tmp_path / "b.tflite", "--json")
+def test_a_file_that_is_not_there(command, tmp_path):
+    code, out, err = command("benchmark", tmp_path / "b.tflite", "--json")
     assert (code, out) == (2, "")
     assert "there is no such file" in err

@@ -12,15 +12,6 @@ from keras_hkd.data.synthetic_classes import synthetic_classification
 SIZE = 32
 
 
-def call(capsys, *words):
-    """Exit code, standard output and error stream of a call."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as end:
-        main([str(word) for word in words])
-    output = capsys.readouterr()
-    return end.value.code, output.out, output.err
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Eight drawings in `train` and four in `val`, two classes."""
@@ -50,7 +41,7 @@ def teacher(data, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_training_leaves_a_classifier_and_its_figures(teacher, data, capsys):
+def test_training_leaves_a_classifier_and_its_figures(teacher, data, command):
     assert {"classifier.keras", "metrics.json", "curves.png"} <= set(os.listdir(teacher))
     metrics = json.loads((teacher / "metrics.json").read_text())
     found = metrics["classifier"]
@@ -58,29 +49,27 @@ def test_training_leaves_a_classifier_and_its_figures(teacher, data, capsys):
     history = json.loads((teacher / "history.json").read_text())
     assert history["val_accuracy"] == [pytest.approx(found["accuracy"])]
     file = teacher / "classifier.keras"
-    code, out, _ = call(capsys, "evaluate", file, "--data", f"{data}:val", "--json", "--no-cost")
+    code, out, _ = command("evaluate", file, "--data", f"{data}:val", "--json", "--no-cost")
     assert code == 0 and json.loads(out)["accuracy"] == pytest.approx(found["accuracy"])
-    code, _, told = call(
-        capsys, "evaluate", file, "--data", f"{data}:val", "--protocol", "citypersons"
-    )
+    code, _, told = command("evaluate", file, "--data", f"{data}:val", "--protocol", "citypersons")
     assert code == 2 and "--protocol" in told and "a classifier makes none" in told
 
 
 @pytest.mark.slow
-def test_a_teacher_is_distilled_and_the_run_resumes(teacher, data, tmp_path, capsys):
+def test_a_teacher_is_distilled_and_the_run_resumes(teacher, data, tmp_path, command):
     more = ["--teacher", teacher / "classifier.keras", "--student", "cnn_micro", "--method", "kd"]
     asked = words("distill", data, tmp_path / "run", *more, "--method-option", "temperature=2")
-    code, out, told = call(capsys, *asked)
+    code, out, told = command(*asked)
     assert code == 0, told
     assert {"teacher", "student"} <= set(json.loads(out))
     history = json.loads((tmp_path / "run" / "history.json").read_text())
     assert {"loss", "class_loss", "logits_loss", "val_accuracy"} <= set(history)
-    code, again, told = call(capsys, *asked, "--resume")
+    code, again, told = command(*asked, "--resume")
     assert code == 0 and "nothing to do" in told and json.loads(again) == json.loads(out)
 
 
 @pytest.mark.slow
-def test_detectors_methods_are_refused_for_classifiers(teacher, data, tmp_path, capsys):
+def test_detectors_methods_are_refused_for_classifiers(teacher, data, tmp_path, command):
     more = ["--teacher", teacher / "classifier.keras", "--student", "cnn_micro", "--method", "hkd"]
-    code, _, told = call(capsys, *words("distill", data, tmp_path / "run", *more))
+    code, _, told = command(*words("distill", data, tmp_path / "run", *more))
     assert code == 2 and "Pyramid reads detectors only" in told.replace("\n", " ")

@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 import keras_hkd.detectors
-from keras_hkd.cli.main import main
 
 
 class BlackBoxDetector:
@@ -50,16 +49,9 @@ def photos(tmp_path):
     return folder
 
 
-def run(capsys, *arguments):
-    with pytest.raises(SystemExit) as stop:
-        main(["detect", *map(str, arguments)])
-    streams = capsys.readouterr()
-    return stop.value.code, streams.out, streams.err
-
-
-def test_detections_and_pictures(capsys, tmp_path, model, photos):
+def test_detections_and_pictures(command, tmp_path, model, photos):
     out = tmp_path / "found"
-    code, printed, err = run(capsys, model, photos, "--out", out, "--json", "--batch-size", 2)
+    code, printed, err = command("detect", model, photos, "--out", out, "--json", "--batch-size", 2)
     assert code == 0, err
     summary = json.loads(printed)
     assert summary["num_images"] == 3
@@ -81,16 +73,16 @@ def test_detections_and_pictures(capsys, tmp_path, model, photos):
         assert np.asarray(picture).any()
 
 
-def test_table(capsys, tmp_path, model, photos):
-    code, printed, _ = run(capsys, model, photos / "day", "--out", tmp_path / "found")
+def test_table(command, tmp_path, model, photos):
+    code, printed, _ = command("detect", model, photos / "day", "--out", tmp_path / "found")
     assert code == 0
     assert "detections" in printed and "4" in printed
 
 
-def test_score_threshold_and_no_pictures(capsys, tmp_path, model, photos):
+def test_score_threshold_and_no_pictures(command, tmp_path, model, photos):
     out = tmp_path / "found"
     options = ("--out", out, "--score-threshold", 0.5, "--no-pictures", "--json")
-    code, printed, _ = run(capsys, model, photos / "day/1.jpg", *options)
+    code, printed, _ = command("detect", model, photos / "day/1.jpg", *options)
     assert code == 0
     (result,) = json.loads((out / "detections.json").read_text())
     assert result["image_id"] == 1
@@ -99,19 +91,19 @@ def test_score_threshold_and_no_pictures(capsys, tmp_path, model, photos):
     assert not (out / "pictures").exists()
 
 
-def test_damaged_pictures(capsys, tmp_path, model, photos):
+def test_damaged_pictures(command, tmp_path, model, photos):
     (photos / "day/3.jpg").write_bytes(b"no picture")
     options = ("--out", tmp_path / "found", "--json")
-    code, printed, err = run(capsys, model, photos, *options)
+    code, printed, err = command("detect", model, photos, *options)
     assert code == 2
     assert printed == "" and "3.jpg" in err
-    code, printed, err = run(capsys, model, photos, *options, "--on-bad-data", "skip")
+    code, printed, err = command("detect", model, photos, *options, "--on-bad-data", "skip")
     assert code == 0
     assert json.loads(printed)["num_skipped"] == 1
     assert "3.jpg" in err
 
 
-def test_bad_input(capsys, tmp_path, model, photos):
+def test_bad_input(command, tmp_path, model, photos):
     (tmp_path / "empty").mkdir()
     out = ("--out", tmp_path / "found")
     for arguments, word in [
@@ -123,7 +115,7 @@ def test_bad_input(capsys, tmp_path, model, photos):
         ((model, photos, *out, "--image-size", "x"), "--image-size"),
         ((model, photos, *out, "--score-threshold", 2), "score-threshold"),
     ]:
-        code, printed, err = run(capsys, *arguments, "--json")
+        code, printed, err = command("detect", *arguments, "--json")
         assert code == 2
         assert printed == ""
         assert word in err

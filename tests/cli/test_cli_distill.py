@@ -14,15 +14,6 @@ DATA = f"synthetic:train?num_images=6&height={SIZE}&width={SIZE}"
 VAL = f"synthetic:val?num_images=4&height={SIZE}&width={SIZE}"
 
 
-def call(capsys, *words):
-    """Exit code, standard output and error stream of a call."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as end:
-        main([str(word) for word in words])
-    output = capsys.readouterr()
-    return end.value.code, output.out, output.err
-
-
 def distill_words(out, *more, data=DATA):
     models = ["--teacher", "yolo_v8_micro", "--student", "yolo_v8_micro"]
     base = ["distill", "--data", data, "--val", VAL, *models, "--out", out, "--epochs", 2]
@@ -72,8 +63,8 @@ def test_the_student_is_saved_bare(run):
 
 
 @pytest.mark.slow
-def test_prints_one_json_object_and_says_the_rest_on_the_error_stream(run, capsys):
-    code, out, err = call(capsys, *distill_words(run, "--resume", "--json"))
+def test_prints_one_json_object_and_says_the_rest_on_the_error_stream(run, command):
+    code, out, err = command(*distill_words(run, "--resume", "--json"))
     assert code == 0
     stored = json.loads((run / "metrics.json").read_text())
     assert json.loads(out) == {**stored, "out": str(run)}
@@ -89,14 +80,14 @@ def test_prints_one_json_object_and_says_the_rest_on_the_error_stream(run, capsy
         (["--resume", "--method-option", "a=1"], "inputs.method_options.a was None and is now 1"),
     ],
 )
-def test_a_folder_with_another_run_is_refused(run, capsys, more, message):
-    code, out, err = call(capsys, *distill_words(run, *more))
+def test_a_folder_with_another_run_is_refused(run, command, more, message):
+    code, out, err = command(*distill_words(run, *more))
     assert (code, out) == (2, "")
     assert message in err
 
 
 @pytest.mark.slow
-def test_resuming_with_another_teacher_is_refused(run, tmp_path, capsys):
+def test_resuming_with_another_teacher_is_refused(run, tmp_path, command):
     from keras_hkd.detectors import build
 
     killed = tmp_path / "killed"
@@ -105,7 +96,7 @@ def test_resuming_with_another_teacher_is_refused(run, tmp_path, capsys):
     (killed / "run.json").write_text(json.dumps({**record, "status": "running"}))
     build("yolo_v8_micro", image_size=(SIZE, SIZE), seed=99).save(tmp_path / "other.keras")
     more = ["--resume", "--teacher", tmp_path / "other.keras"]
-    code, out, err = call(capsys, *distill_words(killed, *more))
+    code, out, err = command(*distill_words(killed, *more))
     assert (code, out) == (2, "")
     assert "teacher_hash was" in err
 
@@ -124,28 +115,28 @@ def test_resuming_with_another_teacher_is_refused(run, tmp_path, capsys):
         (["--method", "sad", "--unlabelled", "absent"], "absent"),
     ],
 )
-def test_bad_input_is_told_in_a_line_and_leaves_nothing(tmp_path, capsys, more, message):
-    code, out, err = call(capsys, *distill_words(tmp_path / "run", *more))
+def test_bad_input_is_told_in_a_line_and_leaves_nothing(tmp_path, command, more, message):
+    code, out, err = command(*distill_words(tmp_path / "run", *more))
     assert (code, out) == (2, "")
     assert message in err
     assert "Traceback" not in err
     assert not (tmp_path / "run").exists()
 
 
-def test_a_method_that_needs_a_teacher_says_so(tmp_path, capsys):
+def test_a_method_that_needs_a_teacher_says_so(tmp_path, command):
     words = distill_words(tmp_path / "run")
     at = words.index("--teacher")
-    code, _, err = call(capsys, *words[:at], *words[at + 2 :])
+    code, _, err = command(*words[:at], *words[at + 2 :])
     assert code == 2
     assert "'hkd' needs --teacher" in err
 
 
 @pytest.mark.slow
-def test_semi_supervised(tmp_path, capsys):
+def test_semi_supervised(tmp_path, command):
     out, unlabelled = tmp_path / "run", f"synthetic:more?num_images=4&height={SIZE}&width={SIZE}"
     few = DATA.replace("num_images=6", "num_images=3")
     more = ["--method", "sad", "--unlabelled", unlabelled, "--epochs", 1]
-    code, _, err = call(capsys, *distill_words(out, *more, data=few))
+    code, _, err = command(*distill_words(out, *more, data=few))
     assert code == 0, err
     assert "Pseudo-labels: " in err
     record = json.loads((out / "run.json").read_text())
@@ -159,11 +150,11 @@ def test_semi_supervised(tmp_path, capsys):
     # Killed after training: the labels are not made anew, and others are refused.
     (out / "run.json").write_text(json.dumps({**record, "status": "running"}))
     written = (out / "pseudo_labels.json").stat().st_mtime_ns
-    code, _, err = call(capsys, *distill_words(out, *more, "--resume", data=few))
+    code, _, err = command(*distill_words(out, *more, "--resume", data=few))
     assert code == 0, err
     assert (out / "pseudo_labels.json").stat().st_mtime_ns == written
     more[3] = unlabelled.replace("more", "other")
-    code, _, err = call(capsys, *distill_words(out, *more, "--resume", data=few))
+    code, _, err = command(*distill_words(out, *more, "--resume", data=few))
     assert code == 2
     assert "unlabelled was" in err
 
@@ -181,8 +172,8 @@ def test_method_options_are_yaml():
         parse_method_options(["levels=[P3"])
 
 
-def test_several_teachers_go_with_methods_that_read_them(capsys, tmp_path):
+def test_several_teachers_go_with_methods_that_read_them(command, tmp_path):
     words = distill_words(tmp_path / "run", "--teacher", "retinanet_micro", "--method", "sad")
-    code, _, said = call(capsys, *words, "--unlabelled", tmp_path)
+    code, _, said = command(*words, "--unlabelled", tmp_path)
     assert code == 2
     assert "Several teachers go with --method adl, hkd, kd" in said.replace("\n", " ")

@@ -55,15 +55,8 @@ def data(tmp_path):
     return path
 
 
-def run(capsys, *arguments):
-    with pytest.raises(SystemExit) as stop:
-        main(["evaluate", *map(str, arguments)])
-    streams = capsys.readouterr()
-    return stop.value.code, streams.out, streams.err
-
-
-def test_json(capsys, model, data):
-    code, printed, err = run(capsys, model, "--data", data, "--json")
+def test_json(command, model, data):
+    code, printed, err = command("evaluate", model, "--data", data, "--json")
     assert code == 0, err
     found = json.loads(printed)
     assert found["AR100"] == pytest.approx(0.75)
@@ -72,17 +65,17 @@ def test_json(capsys, model, data):
     assert "Warning" in err and "100 images" in " ".join(err.split())
 
 
-def test_table_with_subsets(capsys, model, data):
-    code, printed, _ = run(capsys, model, "--data", data, "--protocol", "citypersons")
+def test_table_with_subsets(command, model, data):
+    code, printed, _ = command("evaluate", model, "--data", data, "--protocol", "citypersons")
     assert code == 0
     for word in ("AP50", "MR2", "citypersons reasonable_small", "GFLOPs", "nobody counts"):
         assert word in printed
 
 
-def test_saved_detections_score_the_same(capsys, tmp_path, model, data):
+def test_saved_detections_score_the_same(capsys, tmp_path, model, data, command):
     file = tmp_path / "out/found.json"
     options = ("--data", data, "--no-cost", "--save-detections", file, "--json")
-    code, printed, _ = run(capsys, model, *options)
+    code, printed, _ = command("evaluate", model, *options)
     assert code == 0
     found = json.loads(printed)
     assert "gflops" not in found and found["parameters"] == 6
@@ -94,7 +87,7 @@ def test_saved_detections_score_the_same(capsys, tmp_path, model, data):
         assert scored[name] == pytest.approx(found[name], abs=1e-9)
 
 
-def test_bad_input(capsys, tmp_path, model, data):
+def test_bad_input(command, tmp_path, model, data):
     for arguments, word in [
         ((model,), "--data"),
         ((tmp_path / "none.keras", "--data", data), "none.keras"),
@@ -102,7 +95,7 @@ def test_bad_input(capsys, tmp_path, model, data):
         ((model, "--data", data, "--image-size", "5"), "--image-size"),
         ((model, "--data", data, "--protocol", "voc"), "citypersons"),
     ]:
-        code, printed, err = run(capsys, *arguments, "--json")
+        code, printed, err = command("evaluate", *arguments, "--json")
         assert code == 2
         assert printed == ""
         assert word in err

@@ -11,13 +11,6 @@ DATA = "synthetic:test?num_images=4&seed=1&height=64&width=64"
 pytestmark = pytest.mark.slow
 
 
-def run(capsys, *arguments):
-    with pytest.raises(SystemExit) as stop:
-        main([str(argument) for argument in arguments])
-    streams = capsys.readouterr()
-    return stop.value.code, streams.out, streams.err
-
-
 @pytest.fixture(scope="module")
 def student(tmp_path_factory):
     path = tmp_path_factory.mktemp("student") / "student.keras"
@@ -50,50 +43,50 @@ def test_the_report(tflite):
     assert keras_hkd.TFLiteDetector(path).card["author"] == "Ada"
 
 
-def test_int8_from_a_folder_of_images(capsys, tmp_path, student):
+def test_int8_from_a_folder_of_images(command, tmp_path, student):
     folder = tmp_path / "photos"
     folder.mkdir()
     for i in range(2):
         noise = np.random.default_rng(i).integers(0, 256, (48, 64, 3), np.uint8)
         Image.fromarray(noise).save(folder / f"{i}.png")
     options = ("--quantization", "int8", "--representative", folder, "--no-nms")
-    code, out, err = run(capsys, "export", student, tmp_path / "x.tflite", *options)
+    code, out, err = command("export", student, tmp_path / "x.tflite", *options)
     assert code == 0, err
     assert "operators" in out and "CONV_2D" in out
     assert not keras_hkd.TFLiteDetector(tmp_path / "x.tflite").nms
 
 
-def test_evaluate_and_detect_take_the_file(capsys, tmp_path, tflite):
+def test_evaluate_and_detect_take_the_file(command, tmp_path, tflite):
     path, _ = tflite
-    code, out, err = run(capsys, "evaluate", path, "--data", DATA, "--json")
+    code, out, err = command("evaluate", path, "--data", DATA, "--json")
     assert code == 0, err
     found = json.loads(out)
     assert found["size_bytes"] == path.stat().st_size
     assert found["latency_ms"] > 0 and "gflops" not in found
     Image.new("RGB", (100, 80)).save(tmp_path / "photo.png")
     options = ("--out", tmp_path / "found", "--score-threshold", 0.0, "--json")
-    code, out, err = run(capsys, "detect", path, tmp_path / "photo.png", *options)
+    code, out, err = command("detect", path, tmp_path / "photo.png", *options)
     assert code == 0, err
     assert json.loads(out)["num_images"] == 1
 
 
-def test_compare(capsys, student, tflite):
+def test_compare(command, student, tflite):
     path, _ = tflite
     options = ("--data", DATA, "--score-threshold", 0, "--repeats", 2)
-    code, out, err = run(capsys, "compare", student, path, *options, "--json")
+    code, out, err = command("compare", student, path, *options, "--json")
     assert code == 0, err
     found = json.loads(out)
     assert found["b"]["AP"] == pytest.approx(found["a"]["AP"], abs=1e-3)
     assert found["b"]["size_bytes"] == path.stat().st_size
     assert found["b"]["latency_ms"] > 0
     assert found["differences"]["score_max"] < 1e-3
-    code, out, _ = run(capsys, "compare", student, path, *options)
+    code, out, _ = command("compare", student, path, *options)
     assert code == 0
     for word in ("AP50", "MR2", "size", "time per image", "largest", "student.tflite"):
         assert word in out
 
 
-def test_a_drop_is_refused_with_exit_code_1(capsys, tmp_path, student, monkeypatch):
+def test_a_drop_is_refused_with_exit_code_1(command, tmp_path, student, monkeypatch):
     from keras_hkd.evaluation import average_precision_gate
     from keras_hkd.export import ExportError
 
@@ -102,13 +95,13 @@ def test_a_drop_is_refused_with_exit_code_1(capsys, tmp_path, student, monkeypat
 
     monkeypatch.setattr(average_precision_gate.AveragePrecisionGate, "__call__", refuse)
     path = tmp_path / "x.tflite"
-    code, out, err = run(capsys, "export", student, path, "--data", DATA, "--json")
+    code, out, err = command("export", student, path, "--data", DATA, "--json")
     assert (code, out) == (1, "")
     assert "AP falls" in err
     assert not path.exists()
 
 
-def test_bad_input(capsys, tmp_path, student, tflite):
+def test_bad_input(command, tmp_path, student, tflite):
     file, path = tmp_path / "x.tflite", tflite[0]
     (tmp_path / "empty").mkdir()
     int8 = ("--quantization", "int8")
@@ -126,7 +119,7 @@ def test_bad_input(capsys, tmp_path, student, tflite):
         (("compare", student, tmp_path / "none.tflite", "--data", DATA), "none.tflite"),
         (("compare", path, path, "--data", DATA, "--image-size", 96), "made for 64x64"),
     ]:
-        code, out, err = run(capsys, *arguments, "--json")
+        code, out, err = command(*arguments, "--json")
         assert code == 2, (arguments, err)
         assert out == ""
         assert word in err

@@ -7,21 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_hkd.cli.main import main
-
 pytestmark = pytest.mark.slow
 
 NAMES = ("car", "person")
 LIGHT = ("branch_style=light", "teacher_branch_style=light")
-
-
-@pytest.fixture(scope="module")
-def eagerly():
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)  # tracing takes longer than these few steps
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
@@ -42,26 +31,24 @@ def folder(tmp_path_factory):
     return path
 
 
-def call(capsys, folder, out, *more, teacher=None, options=LIGHT):
+def distill(command, folder, out, *more, teacher=None, options=LIGHT):
     words = ["distill", "--data", f"{folder}:train", "--out", out, "--epochs", 1, "--seed", 5]
     words += ["--teacher", teacher or folder / "teacher1.keras", "--student", "cnn_micro"]
     words += ["--method", "hsakd", "--batch-size", 3, "--no-augment", *more]
     words += [word for option in options for word in ("--method-option", option)]
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as end:
-        main([str(word) for word in words])
-    return end.value.code, capsys.readouterr().err
+    code, _, err = command(*words)
+    return code, err
 
 
 @pytest.fixture(scope="module")
-def out(eagerly, tmp_path_factory):
+def out(tmp_path_factory):
     return tmp_path_factory.mktemp("runs") / "hsakd"
 
 
-def test_from_a_plain_classifier_to_a_plain_student(folder, out, capsys):
+def test_from_a_plain_classifier_to_a_plain_student(folder, out, command):
     from keras_hkd.classifiers import Classifier, SelfSupervisedClassifier, load_classifier
 
-    code, err = call(capsys, folder, out)
+    code, err = distill(command, folder, out)
     assert code == 0, err
     assert "First the teacher's branches are trained" in err
     student, teacher = (
@@ -78,7 +65,7 @@ def test_from_a_plain_classifier_to_a_plain_student(folder, out, capsys):
     assert {"class_loss", "branches_loss", "rotated_logits_loss"} < set(history)
 
 
-def test_resumes_with_the_same_teacher_only(folder, out, capsys):
+def test_resumes_with_the_same_teacher_only(folder, out, command):
     from keras_hkd.classifiers import load_classifier
 
     before = load_classifier(out / "student.keras").get_weights()
@@ -86,7 +73,7 @@ def test_resumes_with_the_same_teacher_only(folder, out, capsys):
     (out / "run.json").write_text(json.dumps({**record, "status": "running"}))
     checkpoint = out / "teacher" / "checkpoints" / "epoch_0001.npz"
     written = checkpoint.stat().st_mtime_ns
-    code, err = call(capsys, folder, out, "--resume")
+    code, err = distill(command, folder, out, "--resume")
     assert code == 0, err
     assert checkpoint.stat().st_mtime_ns == written
     for a, b in zip(load_classifier(out / "student.keras").get_weights(), before, strict=True):
@@ -96,19 +83,19 @@ def test_resumes_with_the_same_teacher_only(folder, out, capsys):
     teacher = folder / "other" / "teacher1.keras"
     teacher.parent.mkdir()
     os.link(folder / "teacher2.keras", teacher)
-    code, err = call(capsys, folder, out, "--resume", teacher=teacher)
+    code, err = distill(command, folder, out, "--resume", teacher=teacher)
     assert code == 2
     assert "classifier_hash was" in err
 
 
-def test_a_teacher_with_branches_is_taken_as_it_is(folder, out, tmp_path, capsys):
+def test_a_teacher_with_branches_is_taken_as_it_is(folder, out, tmp_path, command):
     teacher, options = out / "teacher" / "teacher.keras", LIGHT[:1]
-    code, err = call(capsys, folder, tmp_path / "run", teacher=teacher, options=options)
+    code, err = distill(command, folder, tmp_path / "run", teacher=teacher, options=options)
     assert code == 0, err
     assert "First the teacher" not in err and not (tmp_path / "run" / "teacher").exists()
 
 
-def test_a_bad_option_is_told_before_anything_is_trained(folder, eagerly, tmp_path, capsys):
-    code, err = call(capsys, folder, tmp_path / "run", options=["brunch_weight=1"])
+def test_a_bad_option_is_told_before_anything_is_trained(folder, tmp_path, command):
+    code, err = distill(command, folder, tmp_path / "run", options=["brunch_weight=1"])
     assert code == 2
     assert "brunch_weight" in err and not (tmp_path / "run").exists()

@@ -4,7 +4,6 @@ import sys
 
 import pytest
 
-from keras_hkd.cli.main import main
 from keras_hkd.cli.score import find_category
 from keras_hkd.metrics.ground_truth import as_ground_truth
 
@@ -32,66 +31,59 @@ def files(tmp_path):
     return [str(tmp_path / "truth.json"), str(tmp_path / "found.json")]
 
 
-def run(capsys, *arguments):
-    with pytest.raises(SystemExit) as stop:
-        main(["score", *arguments])
-    streams = capsys.readouterr()
-    return stop.value.code, streams.out, streams.err
-
-
-def scores(capsys, *arguments):
-    code, out, err = run(capsys, *arguments, "--json")
+def scores(command, *arguments):
+    code, out, err = command("score", *arguments, "--json")
     assert code == 0, err
     return json.loads(out)
 
 
-def test_city_persons(capsys, files):
-    found = scores(capsys, *files, "--protocol", "citypersons")
+def test_city_persons(command, files):
+    found = scores(command, *files, "--protocol", "citypersons")
     assert list(found) == ["reasonable", "reasonable_small", "heavy_occlusion", "all"]
     assert found["reasonable"] == pytest.approx(0.25)
     assert found["heavy_occlusion"] is None
 
 
-def test_coco(capsys, files):
-    found = scores(capsys, *files, "--protocol", "coco")
+def test_coco(command, files):
+    found = scores(command, *files, "--protocol", "coco")
     assert {"AP", "AP50", "AP75", "AR100"} <= set(found)
-    person = scores(capsys, *files, "--protocol", "coco", "--category", "person")
-    by_id = scores(capsys, *files, "--protocol", "coco", "--category", "1")
+    person = scores(command, *files, "--protocol", "coco", "--category", "person")
+    by_id = scores(command, *files, "--protocol", "coco", "--category", "1")
     assert person == by_id
     assert person["AR100"] == pytest.approx(0.75)
     assert found["AR100"] == pytest.approx(0.375)
-    assert scores(capsys, *files, "--protocol", "coco", "--ignore-categories")["AR100"] < 0.75
+    assert scores(command, *files, "--protocol", "coco", "--ignore-categories")["AR100"] < 0.75
 
 
-def test_kaist_and_caltech(capsys, files):
-    kaist = scores(capsys, *files, "--protocol", "kaist")
+def test_kaist_and_caltech(command, files):
+    kaist = scores(command, *files, "--protocol", "kaist")
     assert list(kaist) == ["all", "day", "night"]
     assert kaist["night"] is None
-    code, out, err = run(capsys, *files, "--protocol", "caltech", "--json")
+    code, out, err = command("score", *files, "--protocol", "caltech", "--json")
     assert code == 0
     assert json.loads(out)["reasonable"] == pytest.approx(0.25)
     assert "unverified" in err
 
 
 @pytest.mark.parametrize("protocol", ["citypersons", "coco"])
-def test_table(capsys, files, protocol):
-    code, out, _ = run(capsys, *files, "--protocol", protocol)
+def test_table(command, files, protocol):
+    code, out, _ = command("score", *files, "--protocol", protocol)
     assert code == 0
     assert ("25.00" if protocol == "citypersons" else "AP50") in out
 
 
-def test_few_images_are_warned_of_on_the_error_stream(capsys, tmp_path):
+def test_few_images_are_warned_of_on_the_error_stream(command, tmp_path):
     truth = {"images": [{"id": 1}], "annotations": []}
     (tmp_path / "truth.json").write_text(json.dumps(truth))
     (tmp_path / "found.json").write_text("[]")
     paths = [str(tmp_path / "truth.json"), str(tmp_path / "found.json")]
-    code, out, err = run(capsys, *paths, "--protocol", "citypersons", "--json")
+    code, out, err = command("score", *paths, "--protocol", "citypersons", "--json")
     assert code == 0
     assert json.loads(out)["all"] is None
     assert "Warning" in err and "100 images" in " ".join(err.split())
 
 
-def test_bad_input(capsys, files, tmp_path):
+def test_bad_input(command, files, tmp_path):
     truth, found = files
     for arguments, word in [
         ((truth, found), "--protocol"),
@@ -101,7 +93,7 @@ def test_bad_input(capsys, files, tmp_path):
         ((truth, found, "--protocol", "coco", "--category", "persn"), "bicycle (2)"),
         ((truth, found, "--protocol", "kaist", "--ignore-categories"), "coco only"),
     ]:
-        code, out, err = run(capsys, *arguments, "--json")
+        code, out, err = command("score", *arguments, "--json")
         assert code == 2
         assert out == ""
         assert word in err
@@ -126,12 +118,12 @@ def test_needs_neither_keras_nor_tensorflow(files):
         json.loads(done.stdout)
 
 
-def test_shared_references(capsys, shared_dir):
+def test_shared_references(command, shared_dir):
     folder = shared_dir / "data" / "metric_check" / "citypersons"
     if not folder.is_dir():
         pytest.skip(f"no reference scores at {folder}")
     paths = [str(folder / "val_gt.json.gz"), str(folder / "detections_acsp.json.gz")]
-    found = scores(capsys, *paths, "--protocol", "citypersons")
+    found = scores(command, *paths, "--protocol", "citypersons")
     published = {
         "reasonable": 9.27,
         "reasonable_small": 13.48,

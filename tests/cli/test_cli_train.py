@@ -11,15 +11,6 @@ from keras_hkd.cli.main import main
 SIZE = 64
 
 
-def call(capsys, *words):
-    """Exit code, standard output and error stream of a call."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as end:
-        main([str(word) for word in words])
-    output = capsys.readouterr()
-    return end.value.code, output.out, output.err
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Six dark pictures, each with one bright upright thing, as a COCO folder."""
@@ -71,17 +62,17 @@ def test_leaves_what_was_promised(run):
 
 
 @pytest.mark.slow
-def test_the_saved_detector_detects(run, data, capsys):
-    code, out, _ = call(capsys, "evaluate", run / "detector.keras", "--data", data, "--json")
+def test_the_saved_detector_detects(run, data, command):
+    code, out, _ = command("evaluate", run / "detector.keras", "--data", data, "--json")
     assert code == 0
     stored = json.loads((run / "metrics.json").read_text())["detector"]
     assert json.loads(out)["AP"] == pytest.approx(stored["AP"], abs=1e-6)
 
 
 @pytest.mark.slow
-def test_a_finished_run_is_not_run_again(run, data, capsys):
+def test_a_finished_run_is_not_run_again(run, data, command):
     began = time.monotonic()
-    code, out, err = call(capsys, *train_words(data, run, "--val", data, "--resume"))
+    code, out, err = command(*train_words(data, run, "--val", data, "--resume"))
     assert code == 0
     assert json.loads(out) == {
         **json.loads((run / "metrics.json").read_text()),
@@ -100,19 +91,19 @@ def test_a_finished_run_is_not_run_again(run, data, capsys):
         (["--resume", "--detector", "retinanet_micro"], "inputs.detector was 'yolo_v8_micro'"),
     ],
 )
-def test_a_folder_with_another_run_is_refused(run, data, capsys, more, message):
+def test_a_folder_with_another_run_is_refused(run, data, command, more, message):
     before = (run / "run.json").read_bytes()
-    code, out, err = call(capsys, *train_words(data, run, *more))
+    code, out, err = command(*train_words(data, run, *more))
     assert (code, out) == (2, "")
     assert message in err
     assert (run / "run.json").read_bytes() == before
 
 
 @pytest.mark.slow
-def test_fine_tunes_a_saved_detector_at_its_own_size(run, data, tmp_path, capsys):
+def test_fine_tunes_a_saved_detector_at_its_own_size(run, data, tmp_path, command):
     words = ["train", "--data", data, "--out", tmp_path / "tuned", "--epochs", 1]
     words += ["--detector", run / "detector.keras", "--batch-size", 6, "--learning-rate", 1e-6]
-    code, out, err = call(capsys, *words)
+    code, out, err = command(*words)
     assert code == 0, err
     assert "measured on the training images" in err
     assert "AP50" in out and "MR-2" in out
@@ -141,16 +132,16 @@ def test_fine_tunes_a_saved_detector_at_its_own_size(run, data, tmp_path, capsys
         (["--strategy", "tpu"], "mirrored"),
     ],
 )
-def test_bad_input_is_told_in_a_line_and_leaves_nothing(data, tmp_path, capsys, more, message):
-    code, out, err = call(capsys, *train_words(data, tmp_path / "run", *more))
+def test_bad_input_is_told_in_a_line_and_leaves_nothing(data, tmp_path, command, more, message):
+    code, out, err = command(*train_words(data, tmp_path / "run", *more))
     assert (code, out) == (2, "")
     assert message in err
     assert "Traceback" not in err
     assert not (tmp_path / "run").exists()
 
 
-def test_weights_for_a_backbone_do_not_go_with_a_saved_detector(data, tmp_path, capsys):
+def test_weights_for_a_backbone_do_not_go_with_a_saved_detector(data, tmp_path, command):
     more = ["--detector", "saved.keras", "--backbone-weights", "weights.h5"]
-    code, _, err = call(capsys, *train_words(data, tmp_path / "run", *more))
+    code, _, err = command(*train_words(data, tmp_path / "run", *more))
     assert code == 2
     assert "--backbone-weights" in err

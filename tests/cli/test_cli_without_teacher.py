@@ -6,8 +6,6 @@ import os
 import numpy as np
 import pytest
 
-from keras_hkd.cli.main import main
-
 DATA = "synthetic:train?num_images=8&num_classes=2&height=32&width=32"
 OPTIONS = {
     "osakd": ["num-neighbours=2", "queue-size=12"],
@@ -15,23 +13,22 @@ OPTIONS = {
 }
 
 
-def distill(out, method, *more):
+def distill_words(out, method, *more):
     words = ["distill", "--data", DATA, "--student", "cnn_micro", "--method", method]
-    words += ["--out", str(out), "--epochs", "2", "--batch-size", "4", "--image-size", "32"]
+    words += ["--out", out, "--epochs", 2, "--batch-size", 4, "--image-size", 32]
     for option in OPTIONS[method]:
         words += ["--method-option", option]
-    with pytest.raises(SystemExit) as end:
-        main([*words, "--json", *more])
-    return end.value.code
+    return [*words, "--json", *more]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", OPTIONS)
-def test_a_run_whose_last_epoch_is_lost_ends_as_it_did(method, tmp_path, capsys):
+def test_a_run_whose_last_epoch_is_lost_ends_as_it_did(method, tmp_path, command):
     from keras_hkd import load_classifier
 
-    assert distill(tmp_path / "run", method) == 0, capsys.readouterr().err
-    rows = json.loads(capsys.readouterr().out)
+    code, out, err = command(*distill_words(tmp_path / "run", method))
+    assert code == 0, err
+    rows = json.loads(out)
     assert "student" in rows and "teacher" not in rows
     files = set(os.listdir(tmp_path / "run"))
     assert ("lightweight_teacher.npz" in files) == (method == "lw_kd")
@@ -43,7 +40,8 @@ def test_a_run_whose_last_epoch_is_lost_ends_as_it_did(method, tmp_path, capsys)
     (tmp_path / "run" / "student.keras").unlink()
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     (tmp_path / "run" / "run.json").write_text(json.dumps({**record, "status": "running"}))
-    assert distill(tmp_path / "run", method, "--resume") == 0, capsys.readouterr().err
+    code, _, err = command(*distill_words(tmp_path / "run", method, "--resume"))
+    assert code == 0, err
     again = json.loads((tmp_path / "run" / "history.json").read_text())
     for name in set(history) - {"seconds", "learning_rate", "images_per_second"}:
         np.testing.assert_allclose(again[name], history[name], rtol=1e-3, atol=1e-4)
@@ -52,6 +50,7 @@ def test_a_run_whose_last_epoch_is_lost_ends_as_it_did(method, tmp_path, capsys)
         np.testing.assert_allclose(a, b.numpy(), rtol=1e-2, atol=1e-3)
 
 
-def test_a_teacher_is_refused(tmp_path, capsys):
-    assert distill(tmp_path / "run", "osakd", "--teacher", "cnn_small") == 2
-    assert "has no teacher to load" in capsys.readouterr().err
+def test_a_teacher_is_refused(tmp_path, command):
+    code, _, err = command(*distill_words(tmp_path / "run", "osakd", "--teacher", "cnn_small"))
+    assert code == 2
+    assert "has no teacher to load" in err
