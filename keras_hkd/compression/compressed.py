@@ -5,6 +5,7 @@ import importlib
 
 import keras
 
+from keras_hkd.backend import require_tensorflow
 from keras_hkd.classifiers.classifier import Classifier
 from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.retinanet import RetinaNet
@@ -103,12 +104,7 @@ def checked_learner(model):
         TypeError: neither detector nor classifier.
         ValueError: the Keras backend is not TensorFlow.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "Compression works on the TensorFlow backend of Keras: save the model, set "
-            "KERAS_BACKEND=tensorflow and load it again. Received: "
-            f"KERAS_BACKEND={keras.backend.backend()}"
-        )
+    require_tensorflow("Compression")
     model = getattr(model, "student", model)
     if isinstance(model, Learner):
         return model.deployed

@@ -22,25 +22,11 @@ class HubRetinaNet(RetinaNet):
 
     def build_network(self, model):
         images = keras.Input(model.backbone.image_shape, name="images")
-        maps = model.backbone(hub.prepared(model, images))
-        self.levels = tuple(maps)
-        self.anchors_per_cell = int(model.anchor_generator.num_base_anchors)
-        class_head, box_head = _OpenHead(model.classification_head), _OpenHead(model.box_head)
-        towers, logits, boxes = {}, [], []
-        for level, features in maps.items():
-            towers[level], predicted = class_head(features)
-            logits.append(keras.layers.Reshape((-1, model.num_classes))(predicted))
-            _, predicted = box_head(features)
-            boxes.append(keras.layers.Reshape((-1, 4))(predicted))
-        return keras.Model(
+        return self._outputs_per_level(
             images,
-            {
-                "pyramid": dict(maps),
-                "class_tower": towers,
-                "class_logits": ops.concatenate(logits, axis=1),
-                "box_outputs": ops.concatenate(boxes, axis=1),
-            },
-            name="network",
+            model.backbone(hub.prepared(model, images)),
+            *(_OpenHead(head) for head in (model.classification_head, model.box_head)),
+            int(model.anchor_generator.num_base_anchors),
         )
 
     @property

@@ -1,5 +1,7 @@
 """KerasCV's RetinaNet behind the Detector contract."""
 
+import functools
+
 import keras
 import keras_cv
 import numpy
@@ -57,20 +59,30 @@ class RetinaNet(Detector):
         images = keras.Input(model.feature_extractor.input_shape[1:], name="images")
         maps = model.feature_pyramid(model.feature_extractor(images))
         maps = list(maps.values()) if isinstance(maps, dict) else list(maps)
-        self.levels = tuple(f"P{index}" for index in range(3, 3 + len(maps)))
-        self.anchors_per_cell = _anchors_per_cell(model)
+        heads = (model.classification_head, model.box_head)
+        return self._outputs_per_level(
+            images,
+            {f"P{index}": features for index, features in enumerate(maps, start=3)},
+            *(functools.partial(_apply_head, head) for head in heads),
+            _anchors_per_cell(model),
+        )
+
+    def _outputs_per_level(self, images, maps, class_head, box_head, anchors_per_cell):
+        """The network; each head gives `(last hidden map or None, prediction)` of a level."""
+        self.levels = tuple(maps)
+        self.anchors_per_cell = anchors_per_cell
         towers, logits, boxes = {}, [], []
-        for level, features in zip(self.levels, maps, strict=True):
-            hidden, predicted = _apply_head(model.classification_head, features)
+        for level, features in maps.items():
+            hidden, predicted = class_head(features)
             if hidden is not None:
                 towers[level] = hidden
-            logits.append(keras.layers.Reshape((-1, model.num_classes))(predicted))
-            _, predicted = _apply_head(model.box_head, features)
+            logits.append(keras.layers.Reshape((-1, self.model.num_classes))(predicted))
+            _, predicted = box_head(features)
             boxes.append(keras.layers.Reshape((-1, 4))(predicted))
         return keras.Model(
             images,
             {
-                "pyramid": dict(zip(self.levels, maps, strict=True)),
+                "pyramid": dict(maps),
                 "class_tower": towers,
                 "class_logits": ops.concatenate(logits, axis=1),
                 "box_outputs": ops.concatenate(boxes, axis=1),

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_hkd.backend import require_tensorflow
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.hierarchies.adversarial import Adversarial
 from keras_hkd.losses.checks import positive
@@ -29,7 +30,7 @@ class AdversarialDistiller(Distiller):
         discriminator_learning_rate: Adam's.
 
     Raises:
-        RuntimeError: on another backend than TensorFlow.
+        ValueError: on another backend than TensorFlow.
         ValueError: as `Distiller`, or other than one `Adversarial`.
 
     Example:
@@ -54,12 +55,7 @@ class AdversarialDistiller(Distiller):
         name="adversarial_distiller",
         **kwargs,
     ):
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(
-                "AdversarialDistiller needs the TensorFlow backend (KERAS_BACKEND=tensorflow). "
-                f"Received: {keras.backend.backend()!r}. Without the adversarial term (beta=0 in "
-                "lw_kd) a Distiller serves every backend."
-            )
+        require_tensorflow("AdversarialDistiller (not so lw_kd with beta=0)")
         super().__init__(
             None,
             student,

@@ -1,6 +1,6 @@
 """How much each term of the loss pulls at the student."""
 
-import keras
+from keras_hkd.backend import require_tensorflow
 
 
 def gradient_shares(distiller, images, labels):
@@ -18,13 +18,9 @@ def gradient_shares(distiller, images, labels):
         dict of floats by term name, summing to 1. No weight, statistic or step count changes.
 
     Raises:
-        RuntimeError: on another backend than TensorFlow.
+        ValueError: on another backend than TensorFlow.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            "gradient_shares needs the TensorFlow backend. "
-            f"Received: KERAS_BACKEND={keras.backend.backend()}"
-        )
+    require_tensorflow("gradient_shares")
     import tensorflow as tf
 
     variables = [v.value for v in distiller.student.trainable_variables]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from keras_hkd.backend import require_tensorflow
 from keras_hkd.detectors import RetinaNet, as_detector
 from keras_hkd.detectors.yolo_v8 import YOLOV8
 from keras_hkd.export.grid import DELTAS, SIDES, Grid
@@ -23,12 +23,7 @@ def checked_detector(detector):
         TypeError: no detector.
         ValueError: the Keras backend is not TensorFlow.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "Export works on the TensorFlow backend of Keras: save the detector, set "
-            "KERAS_BACKEND=tensorflow and load it again. Received: "
-            f"KERAS_BACKEND={keras.backend.backend()}"
-        )
+    require_tensorflow("Export")
     detector = getattr(detector, "student", detector)
     return as_detector(getattr(detector, "deployed", detector))
 

@@ -31,13 +31,9 @@ def strategy_scope(name: str | None) -> contextlib.AbstractContextManager:
 
 @contextlib.contextmanager
 def _mirrored_scope():
-    import keras
+    from keras_hkd.backend import require_tensorflow
 
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            'strategy="mirrored" needs the TensorFlow backend (KERAS_BACKEND=tensorflow). '
-            f"Received: backend {keras.backend.backend()!r}"
-        )
+    require_tensorflow('strategy="mirrored"')
     import tensorflow
 
     # MirroredStrategy() alone would take only the first of several logical CPU devices.
