@@ -7,12 +7,10 @@ the test list of `coco_person`, bytes, and latency in LiteRT with and without su
 Every training is one `keras-hkd` command; see `proof_runs.py`.
 """
 
-import argparse
 import json
-import pathlib
 import sys
 
-from proof_runs import ROOT, SHARED, Runner, evaluate, keras_hkd, options, summary
+from proof_runs import ROOT, SHARED, Runner, arguments, evaluate, keras_hkd, options, summary
 from real_hkd import HKD
 
 from keras_hkd.training.atomic_write import write_json
@@ -114,10 +112,5 @@ def write_results(files, runs):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs"))
-    parser.add_argument("--only", nargs="+", help="names of runs, to share them among machines")
-    given = parser.parse_args()
-    if not (SHARED / "data").is_dir():
-        sys.exit(f"No data at {SHARED}: the photographs are not part of the project.")
-    main(given.runs.absolute(), given.only)
+    given = arguments(__doc__)
+    main(given.runs, given.only)

@@ -11,13 +11,12 @@ Then the three best by AP and HKD, three seeds each, at the full budget of `real
 cache as well. Figures: `results/losses.json`.
 """
 
-import argparse
 import json
 import pathlib
 import subprocess
 import sys
 
-from proof_runs import ROOT, SHARED, summary
+from proof_runs import ROOT, SHARED, arguments, summary
 from real_hkd import BUDGET, HKD, STUDENT_EPOCHS
 
 from keras_hkd.training.atomic_write import write_json
@@ -208,14 +207,8 @@ def write_results(screened, finals):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs"))
-    parser.add_argument("--only", nargs="+", help="names of losses, to screen these alone")
-    parser.add_argument("--run", help="one run, as the proof starts it")
-    given = parser.parse_args()
-    if not (SHARED / "data").is_dir():
-        sys.exit(f"No data at {SHARED}: the photographs are not part of the project.")
+    given = arguments(__doc__, run="one run, as the proof starts it")
     if given.run:
-        one_run(given.runs.absolute(), given.run)
+        one_run(given.runs, given.run)
     else:
-        main(given.runs.absolute(), given.only)
+        main(given.runs, given.only)

@@ -9,13 +9,12 @@ image: the SSD's and ours decode and suppress, YOLOX-Nano and NanoDet-m leave th
 import argparse
 import json
 import pathlib
-import sys
 import tempfile
 
 import rich.progress
 from coco_detectors import NanoDet, SsdMobileNet, YoloxNano, detect
 from matplotlib.figure import Figure
-from proof_runs import ROOT, SHARED
+from proof_runs import ROOT, SHARED, need_photographs
 
 from keras_hkd.data import load_dataset
 from keras_hkd.data.letterbox import Letterbox
@@ -150,6 +149,5 @@ if __name__ == "__main__":
     parser.add_argument("--student", type=pathlib.Path, nargs="+", default=[STUDENT])
     parser.add_argument("--rounds", type=int, default=50)
     given = parser.parse_args()
-    if not (SHARED / "data").is_dir():
-        sys.exit(f"No data at {SHARED}: the photographs are not part of the project.")
+    need_photographs()
     main(given.student, given.rounds)

@@ -4,6 +4,7 @@ A proof is a list of commands. A finished run leaves a small JSON file, which is
 not run again; a run that was killed goes on from its last checkpoint.
 """
 
+import argparse
 import json
 import pathlib
 import statistics
@@ -66,6 +67,31 @@ class Runner:
         """Name -> result of all finished runs."""
         files = sorted(self.records.glob("*.json"))
         return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
+
+
+def arguments(description, runs="runs", **more):
+    """What the command line of a proof says; ends the program where the photographs are missing.
+
+    Args:
+        description: the first line of its help.
+        runs: the folder for runs if none is given.
+        **more: further options: name -> their help.
+    """
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path(runs))
+    parser.add_argument("--only", nargs="+", help="names of runs, to share them among machines")
+    for name, text in more.items():
+        parser.add_argument(f"--{name}", help=text)
+    given = parser.parse_args()
+    need_photographs()
+    given.runs = given.runs.absolute()
+    return given
+
+
+def need_photographs():
+    """Ends the program where the photographs are missing."""
+    if not (SHARED / "data").is_dir():
+        sys.exit(f"No data at {SHARED}: the photographs are not part of the project.")
 
 
 def trained_model(folder):

@@ -7,12 +7,9 @@ photographs are openly licensed; its student becomes `benchmarks/weights/student
 Every run is one `keras-hkd` command; see `proof_runs.py`.
 """
 
-import argparse
 import json
-import pathlib
-import sys
 
-from proof_runs import ROOT, SHARED, Runner, options, summary
+from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
 
 from keras_hkd.training.atomic_write import write_json
 
@@ -97,10 +94,5 @@ def write_results(run):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs/real"))
-    parser.add_argument("--only", nargs="+", help="names of runs, to share them among machines")
-    given = parser.parse_args()
-    if not (SHARED / "data").is_dir():
-        sys.exit(f"No data at {SHARED}: the photographs are not part of the project.")
-    main(given.runs.absolute(), given.only)
+    given = arguments(__doc__, "runs/real")
+    main(given.runs, given.only)

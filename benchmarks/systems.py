@@ -14,12 +14,11 @@ Every run is one `keras-hkd` command; see `proof_runs.py`. Figures: `results/sys
 `docs/systems.md`.
 """
 
-import argparse
 import pathlib
 import subprocess
 import sys
 
-from proof_runs import ROOT, SHARED, Runner, options, summary
+from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
 
 from keras_hkd.report import markdown_table
 from keras_hkd.training.atomic_write import write_json, write_text
@@ -48,9 +47,9 @@ BACKBONE = "mobilenet_v2_0.35"
 SHOWN = {"detectors": ("AP", "AP50", "MR2"), "classifiers": ("accuracy", "balanced_accuracy")}
 
 
-def main(runs):
-    """Runs what is not finished yet, and writes the table and the page."""
-    run = Runner(runs / "systems", RESULTS / "systems")
+def main(runs, only=None):
+    """Runs what is not finished yet, and writes table and page; with `only`, those runs alone."""
+    run = Runner(runs / "systems", RESULTS / "systems", only)
     crops = runs / "crops"
     program = [sys.executable, str(pathlib.Path(__file__).with_name("object_crops.py"))]
     subprocess.run([*program, "--out", str(crops)], check=True)
@@ -58,7 +57,8 @@ def main(runs):
         classifiers(run, crops / kind, kind)
     detectors(run, runs / "real" / "teacher_open" / "detector.keras")
     backbones(run, crops / "objects")
-    write_results(run)
+    if not only:
+        write_results(run)
 
 
 def detectors(run, teacher):
@@ -150,9 +150,5 @@ def write_results(run):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs"))
-    given = parser.parse_args()
-    if not DATA.is_dir():
-        sys.exit(f"No data at {SHARED}: the photographs are not part of the project.")
-    main(given.runs.absolute())
+    given = arguments(__doc__)
+    main(given.runs, given.only)
