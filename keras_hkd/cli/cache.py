@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from keras_hkd.cli import distill, options, training_run
+from keras_hkd.cli import method_arguments, options, training_run
 from keras_hkd.cli.console import figures, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 
@@ -64,8 +64,8 @@ def command(
     detections: Detections = None,
     mode: Mode = "exact",
     views: Views = 0,
-    method: distill.Method = "hkd",
-    method_option: distill.MethodOption = None,
+    method: method_arguments.Method = "hkd",
+    method_option: method_arguments.MethodOption = None,
     store: Store = None,
     feature_pooling: Pooling = 1,
     feature_channels: Channels = None,
@@ -98,7 +98,7 @@ def command(
     else:
         given = {"mode": mode, "views": views, "seed": seed, "batch_size": batch_size}
         given |= {"feature_pooling": feature_pooling, "feature_channels": feature_channels}
-        chosen = distill.parse_method_options(method_option or [])
+        chosen = method_arguments.parse_options(method_option or [])
         what = _what(teacher, mode, store, method, chosen)
         cache = TeacherCache.build(
             what.pop("teacher"), dataset, out, image_size=size, **given, **what
@@ -115,7 +115,7 @@ def _what(file, mode, store, method, method_options) -> dict:
         return {"teacher": teacher, "outputs": tuple(store or ())}
     # A copy stands for a student: which outputs a method reads does not depend on who learns.
     student = load_detector(file)
-    distiller, _ = distill.make_distiller(method, teacher, student, method_options)
+    distiller, _ = method_arguments.make_distiller(method, teacher, student, method_options)
     return {"teacher": teacher, "hierarchies": distiller.distillation_losses}
 
 

@@ -1,15 +1,13 @@
 """`keras-hkd distill`: a heavy model, the teacher, trains a compact one, the student."""
 
-import contextlib
 import dataclasses
 import pathlib
 from typing import Annotated, NamedTuple
 
 import typer
-import yaml
 
-from keras_hkd.cli import options, training_run
-from keras_hkd.cli.image_size import ImageSize, parse_image_size
+from keras_hkd.cli import method_arguments, options, training_run
+from keras_hkd.cli.image_size import ImageSize
 from keras_hkd.cli.model_kinds import kind_of
 
 Teacher = Annotated[
@@ -38,16 +36,6 @@ Student = Annotated[
         "--student",
         metavar="FILE_OR_NAME",
         help="The name of a compact detector or classifier, or a saved one (.keras) to go on from.",
-    ),
-]
-Method = Annotated[str, typer.Option("--method", help="How knowledge is transferred.")]
-MethodOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--method-option",
-        metavar="NAME=VALUE",
-        help="An option of the method, such as a weight of a term. May be repeated.",
-        show_default=False,
     ),
 ]
 Unlabelled = Annotated[
@@ -82,8 +70,8 @@ def command(
     teacher_cache: TeacherCache = None,
     person_class: options.PersonClass = None,
     val: options.Val = None,
-    method: Method = "hkd",
-    method_option: MethodOption = None,
+    method: method_arguments.Method = "hkd",
+    method_option: method_arguments.MethodOption = None,
     unlabelled: Unlabelled = None,
     pseudo_label_score: PseudoLabelScore = None,
     backbone_weights: training_run.BackboneWeights = None,
@@ -114,34 +102,11 @@ def command(
     on with --resume. Classifiers learn from a folder of images per class (--data PATH, or
     PATH:train for PATH/train).
     """
-    given = training_run.RunOptions(
-        data=data,
-        val=val,
-        format=format,
-        on_bad_data=on_bad_data,
-        out=out,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        warmup_epochs=warmup_epochs,
-        weight_decay=weight_decay,
-        ema_momentum=ema_momentum,
-        image_size=parse_image_size(image_size),
-        augment=augment,
-        validate_every=validate_every,
-        seed=seed,
-        deterministic=deterministic,
-        mixed_precision=mixed_precision,
-        jit_compile=jit_compile,
-        strategy=strategy,
-        resume=resume,
-        json=json,
-        quantize=quantize,
-    )
-    how = {"method": method, "method_options": parse_method_options(method_option or [])}
+    given = training_run.RunOptions.of(locals())
+    how = {"method": method, "method_options": method_arguments.parse_options(method_option or [])}
     teacher, *more_teachers = teacher or [None]
-    _check_inputs(method, teacher, unlabelled, pseudo_label_score, teacher_cache)
-    _check_several(method, more_teachers)
+    method_arguments.check_teachers(method, teacher, more_teachers, teacher_cache)
+    method_arguments.check_unlabelled(method, unlabelled, pseudo_label_score)
     inputs = {"command": "distill", "student": student, **how}
     if person_class is not None:
         inputs["person_class"] = person_class
@@ -171,88 +136,6 @@ class _Sources(NamedTuple):
     person_class: int | None = None
 
 
-def parse_method_options(texts: list[str]) -> dict[str, object]:
-    """Read `NAME=VALUE` options; the value is YAML, so that 3 is a number and [P3, P4] a list.
-
-    Args:
-        texts: as given on the command line.
-
-    Raises:
-        ValueError: for a text without a name and a value, or a value that is not YAML.
-
-    Example:
-        >>> parse_method_options(["region-weight=10", "levels=[P3, P4]"])
-        {'region_weight': 10, 'levels': ['P3', 'P4']}
-    """
-    parsed = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise ValueError(f"`--method-option` must be NAME=VALUE. Received: {text!r}")
-        parsed[name.replace("-", "_")] = _value(name, value)
-    return parsed
-
-
-def _value(name, text):
-    with contextlib.suppress(ValueError):
-        return float(text) if "e" in text.lower() else int(text)  # YAML takes 1e-3 for a text
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"`--method-option` {name}: {text!r} is no YAML value.") from error
-
-
-def _check_inputs(method, teacher, unlabelled, pseudo_label_score, teacher_cache=None) -> None:
-    """Refuse, before anything is loaded, what the method has no use for or cannot do without."""
-    from keras_hkd.methods.registry import METHODS, described
-
-    takes = described(method)
-    if teacher_cache is not None:
-        _check_cache_fits(method, takes, teacher)
-    elif teacher is None and takes.teacher:
-        raise ValueError(f"The method {method!r} needs --teacher.")
-    if teacher is not None and not takes.teacher:
-        raise ValueError(
-            f"The method {method!r} has no teacher to load: leave out --teacher. "
-            f"Received: --teacher {teacher}"
-        )
-    if takes.unlabelled and not unlabelled:
-        raise ValueError(
-            f"The method {method!r} needs --unlabelled, a folder of images that the teacher is to "
-            "label."
-        )
-    if not takes.unlabelled and (unlabelled or pseudo_label_score is not None):
-        names = ", ".join(name for name in sorted(METHODS) if METHODS[name].unlabelled)
-        option = "--unlabelled" if unlabelled else "--pseudo-label-score"
-        raise ValueError(
-            f"{option} goes with --method {names}. Received: --method {method}, which takes no "
-            "unlabelled images."
-        )
-
-
-def _check_several(method, more_teachers) -> None:
-    """Refuse several teachers where the method takes one."""
-    from keras_hkd.methods.registry import METHODS, described
-
-    if more_teachers and not described(method).several_teachers:
-        names = ", ".join(name for name in sorted(METHODS) if METHODS[name].several_teachers)
-        raise ValueError(
-            f"Several teachers go with --method {names}. Received: --method {method} and "
-            f"{len(more_teachers) + 1} times --teacher."
-        )
-
-
-def _check_cache_fits(method, takes, teacher) -> None:
-    """Refuse a cache where the teacher itself is needed, or is given too."""
-    if teacher is not None:
-        raise ValueError("--teacher-cache takes the place of --teacher: give one of them.")
-    if takes.teacher != "frozen" or takes.prepare or takes.unlabelled:
-        raise ValueError(
-            f"The method {method!r} runs its teacher itself, or has none, so that a stored one is "
-            "of no use. Methods that read a cache: adl, hkd, kd."
-        )
-
-
 def _distill(run, kind, given, sources, unlabelled, score, method, method_options):
     dataset, val = given.load_data(kind)
     settings = given.settings(kind)
@@ -271,7 +154,9 @@ def _distill(run, kind, given, sources, unlabelled, score, method, method_option
         ]
         teacher = [teacher, *more] if more else teacher
         method_options = {**_facts(run, dataset, settings, takes), **method_options}
-        distiller, train_teacher = make_distiller(method, teacher, student, method_options)
+        distiller, train_teacher = method_arguments.make_distiller(
+            method, teacher, student, method_options
+        )
     stored = sources.teacher_cache is not None
     if takes.teacher == "frozen" and not stored and not training_run.is_file(sources.teacher):
         training_run.remark(
@@ -358,20 +243,3 @@ def _label(run, given, teacher, labelled, unlabelled, score, size):
         f"{facts['num_images_without_box']} images without one are left out ({file})."
     )
     return dataset
-
-
-def make_distiller(method, teacher, student, method_options):
-    """The Distiller of a method, and what trains its teacher first, or None."""
-    from keras_hkd import methods
-
-    try:
-        teacher, train, options = methods.prepared(method, teacher, method_options)
-        pair = (student,) if teacher is None else (teacher, student)
-        return methods.get(method)(*pair, **options), train
-    except (TypeError, ValueError) as error:
-        if "keyword argument" not in str(error):  # as Python and Keras call them
-            raise
-        raise ValueError(
-            f"The method {method!r} has no such option. "
-            f"Received: --method-option {method_options}. {error}"
-        ) from error

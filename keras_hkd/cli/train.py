@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_hkd.cli import options, training_run
-from keras_hkd.cli.image_size import ImageSize, parse_image_size
+from keras_hkd.cli.image_size import ImageSize
 from keras_hkd.cli.model_kinds import kind_of
 
 DetectorArgument = Annotated[
@@ -54,30 +54,7 @@ def command(
     checkpoint after every epoch to --out. A run that was killed goes on with --resume. Classifiers
     learn from a folder of images per class (--data PATH, or PATH:train for PATH/train).
     """
-    given = training_run.RunOptions(
-        data=data,
-        val=val,
-        format=format,
-        on_bad_data=on_bad_data,
-        out=out,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        warmup_epochs=warmup_epochs,
-        weight_decay=weight_decay,
-        ema_momentum=ema_momentum,
-        image_size=parse_image_size(image_size),
-        augment=augment,
-        validate_every=validate_every,
-        seed=seed,
-        deterministic=deterministic,
-        mixed_precision=mixed_precision,
-        jit_compile=jit_compile,
-        strategy=strategy,
-        resume=resume,
-        json=json,
-        quantize=quantize,
-    )
+    given = training_run.RunOptions.of(locals())
     kind = kind_of(detector)
     run = training_run.run_folder(given, {"command": "train", kind.name: detector})
     results = training_run.finished_results(run, given, kind)

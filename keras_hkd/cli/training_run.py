@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from keras_hkd.cli.console import figures, messages, print_json
+from keras_hkd.cli.image_size import parse_image_size
 from keras_hkd.cli.options import person_alone
 
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")]
@@ -94,7 +95,17 @@ class RunOptions:
     strategy: str | None
     resume: bool
     json: bool
-    quantize: bool = False
+    quantize: bool
+
+    @classmethod
+    def of(cls, arguments):
+        """The options among a command's arguments.
+
+        Args:
+            arguments: name -> value, with others among them.
+        """
+        given = {field.name: arguments[field.name] for field in dataclasses.fields(cls)}
+        return cls(**{**given, "image_size": parse_image_size(given["image_size"])})
 
     def settings(self, kind):
         """The `TrainingSettings` that these options ask for.

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from keras_hkd.cli.distill import parse_method_options
 from keras_hkd.cli.main import main
+from keras_hkd.cli.method_arguments import parse_options
 
 SIZE = 64
 DATA = f"synthetic:train?num_images=6&height={SIZE}&width={SIZE}"
@@ -161,7 +161,7 @@ def test_semi_supervised(tmp_path, command):
 
 def test_method_options_are_yaml():
     texts = ["region-weight=1e-1", "top=3", "levels=[P3, P4]", "flag=true", "name=a=b"]
-    assert parse_method_options(texts) == {
+    assert parse_options(texts) == {
         "region_weight": 0.1,
         "top": 3,
         "levels": ["P3", "P4"],
@@ -169,7 +169,7 @@ def test_method_options_are_yaml():
         "name": "a=b",
     }
     with pytest.raises(ValueError, match="YAML"):
-        parse_method_options(["levels=[P3"])
+        parse_options(["levels=[P3"])
 
 
 def test_several_teachers_go_with_methods_that_read_them(command, tmp_path):

@@ -1,0 +1,141 @@
+"""What `--method` and its options come to: read, checked against the rest, made a Distiller."""
+
+import contextlib
+from typing import Annotated
+
+import typer
+import yaml
+
+Method = Annotated[str, typer.Option("--method", help="How knowledge is transferred.")]
+MethodOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method-option",
+        metavar="NAME=VALUE",
+        help="An option of the method, such as a weight of a term. May be repeated.",
+        show_default=False,
+    ),
+]
+
+
+def parse_options(texts: list[str]) -> dict[str, object]:
+    """Read `NAME=VALUE` options; the value is YAML, so that 3 is a number and [P3, P4] a list.
+
+    Args:
+        texts: as given on the command line.
+
+    Raises:
+        ValueError: for a text without a name and a value, or a value that is not YAML.
+
+    Example:
+        >>> parse_options(["region-weight=10", "levels=[P3, P4]"])
+        {'region_weight': 10, 'levels': ['P3', 'P4']}
+    """
+    parsed = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise ValueError(f"`--method-option` must be NAME=VALUE. Received: {text!r}")
+        parsed[name.replace("-", "_")] = _value(name, value)
+    return parsed
+
+
+def _value(name, text):
+    with contextlib.suppress(ValueError):
+        return float(text) if "e" in text.lower() else int(text)  # YAML takes 1e-3 for a text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"`--method-option` {name}: {text!r} is no YAML value.") from error
+
+
+def check_teachers(method, teacher, more_teachers=(), teacher_cache=None) -> None:
+    """Refuse, before anything is loaded, a teacher that the method cannot use, or its absence.
+
+    Args:
+        method: name of the method.
+        teacher: name or file, or None.
+        more_teachers: those of `--teacher` repeated.
+        teacher_cache: folder of a stored teacher, or None.
+
+    Raises:
+        ValueError: for what does not go with the method.
+    """
+    from keras_hkd.methods.registry import METHODS, described
+
+    takes = described(method)
+    if teacher_cache is not None:
+        _check_cache_fits(method, takes, teacher)
+    elif teacher is None and takes.teacher:
+        raise ValueError(f"The method {method!r} needs --teacher.")
+    if teacher is not None and not takes.teacher:
+        raise ValueError(
+            f"The method {method!r} has no teacher to load: leave out --teacher. "
+            f"Received: --teacher {teacher}"
+        )
+    if more_teachers and not takes.several_teachers:
+        names = ", ".join(name for name in sorted(METHODS) if METHODS[name].several_teachers)
+        raise ValueError(
+            f"Several teachers go with --method {names}. Received: --method {method} and "
+            f"{len(more_teachers) + 1} times --teacher."
+        )
+
+
+def check_unlabelled(method, unlabelled, pseudo_label_score) -> None:
+    """Refuse, before anything is loaded, unlabelled images for a method without use for them.
+
+    Args:
+        method: name of the method.
+        unlabelled: what `--unlabelled` gave, or None.
+        pseudo_label_score: what `--pseudo-label-score` gave, or None.
+
+    Raises:
+        ValueError: for what does not go with the method.
+    """
+    from keras_hkd.methods.registry import METHODS, described
+
+    takes = described(method)
+    if takes.unlabelled and not unlabelled:
+        raise ValueError(
+            f"The method {method!r} needs --unlabelled, a folder of images that the teacher is to "
+            "label."
+        )
+    if not takes.unlabelled and (unlabelled or pseudo_label_score is not None):
+        names = ", ".join(name for name in sorted(METHODS) if METHODS[name].unlabelled)
+        option = "--unlabelled" if unlabelled else "--pseudo-label-score"
+        raise ValueError(
+            f"{option} goes with --method {names}. Received: --method {method}, which takes no "
+            "unlabelled images."
+        )
+
+
+def make_distiller(method, teacher, student, method_options):
+    """The Distiller of a method, and what trains its teacher first, or None.
+
+    Raises:
+        ValueError: the method has no such option.
+    """
+    from keras_hkd import methods
+
+    try:
+        teacher, train, options = methods.prepared(method, teacher, method_options)
+        pair = (student,) if teacher is None else (teacher, student)
+        return methods.get(method)(*pair, **options), train
+    except (TypeError, ValueError) as error:
+        if "keyword argument" not in str(error):  # as Python and Keras call them
+            raise
+        raise ValueError(
+            f"The method {method!r} has no such option. "
+            f"Received: --method-option {method_options}. {error}"
+        ) from error
+
+
+def _check_cache_fits(method, takes, teacher) -> None:
+    """Refuse a cache where the teacher itself is needed, or is given too."""
+    if teacher is not None:
+        raise ValueError("--teacher-cache takes the place of --teacher: give one of them.")
+    if takes.teacher != "frozen" or takes.prepare or takes.unlabelled:
+        raise ValueError(
+            f"The method {method!r} runs its teacher itself, or has none, so that a stored one is "
+            "of no use. Methods that read a cache: adl, hkd, kd."
+        )
