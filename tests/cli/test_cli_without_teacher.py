@@ -1,4 +1,4 @@
-"""Methods for classifiers that need no teacher, from the command line: run, killed, resumed."""
+"""Methods for classifiers that need no trained teacher, from the command line: run, killed, resumed."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import pytest
 
 DATA = "synthetic:train?num_images=8&num_classes=2&height=32&width=32"
 OPTIONS = {
+    "hssakd": ["branch-style=light"],
     "osakd": ["num-neighbours=2", "queue-size=12"],
     "lw_kd": ["images-per-class=4", "num-instances=3", "max-steps=2"],
 }
@@ -16,6 +17,7 @@ OPTIONS = {
 def distill_words(out, method, *more):
     words = ["distill", "--data", DATA, "--student", "cnn_micro", "--method", method]
     words += ["--out", out, "--epochs", 2, "--batch-size", 4, "--image-size", 32]
+    words += ["--teacher", "cnn_micro"] if method == "hssakd" else []
     for option in OPTIONS[method]:
         words += ["--method-option", option]
     return [*words, "--json", *more]
@@ -30,6 +32,7 @@ def test_a_run_whose_last_epoch_is_lost_ends_as_it_did(method, tmp_path, command
     assert code == 0, err
     rows = json.loads(out)
     assert "student" in rows and "teacher" not in rows
+    assert ("peer" in rows) == (method == "hssakd")
     files = set(os.listdir(tmp_path / "run"))
     assert ("lightweight_teacher.npz" in files) == (method == "lw_kd")
     wanted = [w.numpy() for w in load_classifier(tmp_path / "run" / "student.keras").weights]
