@@ -16,7 +16,7 @@ import rich
 
 from keras_hkd.data import load_dataset
 from keras_hkd.detectors import build, load_detector
-from keras_hkd.evaluation import measure_cost, predict_dataset, score_predictions
+from keras_hkd.evaluation import measure_costs, predict_dataset, score_predictions
 from keras_hkd.methods.hkd import hkd
 from keras_hkd.report import rich_table, save_curves, save_dataset_gallery
 from keras_hkd.training import RunFolder, TrainingSettings, train_model
@@ -59,7 +59,9 @@ def report(run, detectors, histories, test):
     rows, found = {}, {}
     for name, detector in detectors.items():
         found[name] = predict_dataset(detector, test)
-        rows[name] = {**score_predictions(test, found[name]), **measure_cost(detector)}
+        rows[name] = score_predictions(test, found[name])
+    for name, cost in measure_costs(detectors).items():
+        rows[name].update(cost)
     run.save_model(detectors["student_distilled"], "student.keras")
     run.write_json("metrics.json", rows)
     save_curves(histories, run.path / "curves.png", title="Synthetic scenes")

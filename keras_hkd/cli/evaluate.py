@@ -101,7 +101,7 @@ def _measure_classifier(classifier, dataset, size, batch_size, cost) -> dict:
     found["num_skipped"] = len(dataset.skipped)
     if cost:
         with messages().status("Measuring the cost"):
-            found.update(evaluation.measure_cost(classifier, size))
+            found.update(evaluation.measure_costs({"classifier": classifier}, size)["classifier"])
     return found
 
 
@@ -130,10 +130,10 @@ def _measure(detector, dataset, size, batch_size, protocol, cost, save_detection
     if hasattr(detector, "size_bytes"):  # a file, whose parameters nobody counts
         found["size_bytes"] = detector.size_bytes
         if cost:
-            found["latency_ms"] = evaluation.measure_latency_ms(detector, size)
+            found.update(latency_ms=evaluation.measure_latency_ms({"file": detector}, size)["file"])
     elif cost:
         with messages().status("Measuring the cost"):
-            found.update(evaluation.measure_cost(detector, size))
+            found.update(evaluation.measure_costs({"detector": detector}, size)["detector"])
     else:
         found["parameters"] = evaluation.count_parameters(detector)
     return found

@@ -38,7 +38,7 @@ class Detectors:
         results = evaluation.predict_dataset(model, dataset, image_size)
         scores = evaluation.score_predictions(dataset, results)
         scores.pop("num_images")
-        return {**scores, **evaluation.measure_cost(model, image_size)}, results
+        return scores, results
 
 
 class Classifiers:
@@ -86,7 +86,7 @@ class Classifiers:
 
         scores = evaluation.evaluate_classifier(model, dataset, image_size)
         scores.pop("num_images")
-        return {**scores, **evaluation.measure_cost(model, image_size)}, None
+        return scores, None
 
 
 def kind_of(name_or_file) -> Detectors | Classifiers:

@@ -284,7 +284,7 @@ def conclude(run, kind, models, history, settings, dataset, val) -> dict:
     Returns:
         What `metrics.json` holds.
     """
-    from keras_hkd import report
+    from keras_hkd import evaluation, report
     from keras_hkd.metrics import FewImagesWarning
 
     measured_on = dataset if val is None else val
@@ -295,6 +295,8 @@ def conclude(run, kind, models, history, settings, dataset, val) -> dict:
         warnings.simplefilter("always", FewImagesWarning)
         for name, model in models.items():
             results[name], found[name] = kind.measure(model, measured_on, settings.image_size)
+    for name, cost in evaluation.measure_costs(models, settings.image_size).items():
+        results[name].update(cost)
     for message in {str(w.message) for w in caught if issubclass(w.category, FewImagesWarning)}:
         remark(f"Warning: {message}")
     results["measured_on"] = "training images" if val is None else "val"

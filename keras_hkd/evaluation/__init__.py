@@ -20,7 +20,7 @@ __getattr__, __dir__, __all__ = attach(
         "export_precisions": "benchmark",
         "find_images": "photos",
         "load_photo": "photos",
-        "measure_cost": "model_cost",
+        "measure_costs": "model_cost",
         "measure_latencies": "latency",
         "measure_latency_ms": "latency",
         "measure_peak_memory_mib": "peak_memory",

@@ -48,9 +48,11 @@ def compare_detectors(
         results = predict_dataset(detector, dataset, size, batch_size)
         scores = score_predictions(dataset, results)
         table[key] = {name: scores[name] for name in _SCORES}
-        if repeats:
-            table[key]["latency_ms"] = measure_latency_ms(detector, size, repeats)
         found.append(results)
+    if repeats:
+        pair = {"a": detector_a, "b": detector_b}
+        for key, latency_ms in measure_latency_ms(pair, size, repeats).items():
+            table[key]["latency_ms"] = latency_ms
     table["differences"] = detection_differences(*found, score_threshold)
     table["num_images"] = len(dataset)
     return table

@@ -77,24 +77,33 @@ def measure_latencies(
     return Latencies(times_ms)
 
 
-def measure_latency_ms(model, image_size=None, repeats=20, warm_up=3) -> float:
+def measure_latency_ms(
+    models: Mapping[str, object], image_size=None, repeats=20, warm_up=3
+) -> dict[str, float]:
     """Median time of one compiled prediction of one image, images in, detections out.
 
+    The models predict in turn, so that a machine that slows down slows all of them.
+
     Args:
-        model: anything with `predict_on_batch(images)`.
-        image_size: `(height, width)` in pixels; the model's own if None.
-        repeats: timed predictions.
+        models: name -> anything with `predict_on_batch(images)`.
+        image_size: `(height, width)` in pixels; each model's own if None.
+        repeats: timed predictions of each.
         warm_up: predictions before these, which compile and fill caches.
 
     Returns:
-        Milliseconds.
+        Name -> milliseconds.
 
     Raises:
         ValueError: no image size, or `repeats` below 1.
     """
     if repeats < 1:
         raise ValueError(f"`repeats` must be 1 or more. Received: {repeats}")
-    height, width = input_size(model, image_size)
-    image = np.random.default_rng(0).uniform(0, 255, (1, height, width, 3)).astype(np.float32)
-    calls = {"model": lambda: model.predict_on_batch(image)}
-    return measure_latencies(calls, repeats, warm_up, progress=False).median_ms("model")
+    calls = {name: _prediction(model, image_size) for name, model in models.items()}
+    latencies = measure_latencies(calls, repeats, warm_up, progress=False)
+    return {name: latencies.median_ms(name) for name in models}
+
+
+def _prediction(model, image_size):
+    shape = (1, *input_size(model, image_size), 3)
+    image = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+    return lambda: model.predict_on_batch(image)

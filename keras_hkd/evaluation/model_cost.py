@@ -12,22 +12,26 @@ from keras_hkd.evaluation.latency import measure_latency_ms
 from keras_hkd.evaluation.prediction import input_size
 
 
-def measure_cost(detector, image_size=None, repeats=20) -> dict[str, float]:
-    """Parameters, operations and time per image of a detector.
+def measure_costs(models, image_size=None, repeats=20) -> dict[str, dict[str, float]]:
+    """Parameters, operations and time per image of models, timed side by side.
 
     Args:
-        detector: a `keras_hkd.detectors.Detector`.
-        image_size: `(height, width)` in pixels; the detector's own if None.
-        repeats: timed predictions.
+        models: name -> a `keras_hkd` detector or classifier.
+        image_size: `(height, width)` in pixels; each model's own if None.
+        repeats: timed predictions of each.
 
     Returns:
-        dict of `parameters`, `gflops` (see `count_gflops`) and `latency_ms` (see
+        Name -> dict of `parameters`, `gflops` (see `count_gflops`) and `latency_ms` (see
         `measure_latency_ms`).
     """
+    latencies_ms = measure_latency_ms(models, image_size, repeats=repeats)
     return {
-        "parameters": count_parameters(detector),
-        "gflops": count_gflops(detector, image_size),
-        "latency_ms": measure_latency_ms(detector, image_size, repeats=repeats),
+        name: {
+            "parameters": count_parameters(model),
+            "gflops": count_gflops(model, image_size),
+            "latency_ms": latencies_ms[name],
+        }
+        for name, model in models.items()
     }
 
 

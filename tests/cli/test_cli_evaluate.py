@@ -30,7 +30,9 @@ class CornerDetector:
 def model(tmp_path, monkeypatch):
     monkeypatch.setattr(keras_hkd.detectors, "load_detector", lambda path: CornerDetector())
     cost = {"parameters": 6, "gflops": 0.5, "latency_ms": 1.5}
-    monkeypatch.setattr(evaluation, "measure_cost", lambda detector, size: cost)
+    monkeypatch.setattr(
+        evaluation, "measure_costs", lambda models, size: dict.fromkeys(models, cost)
+    )
     path = tmp_path / "model.keras"
     path.write_bytes(b"")
     return str(path)

@@ -1,4 +1,4 @@
-"""Methods for classifiers that need no trained teacher, from the command line: run, killed, resumed."""
+"""Methods for classifiers that need no trained teacher: run, killed and resumed as commands."""
 
 import json
 import os

@@ -60,16 +60,21 @@ def test_something_must_be_called():
         measure_latencies({})
 
 
-def test_latency_of_a_model_is_the_median_after_the_warm_up():
-    class Slow:
+def test_models_predict_in_turn_after_the_warm_up():
+    class Model:
         image_size = (8, 8)
-        calls = []
+
+        def __init__(self, calls):
+            self.calls = calls
 
         def predict_on_batch(self, images):
-            self.calls.append(images.shape)
+            self.calls.append((self, images.shape))
 
-    model = Slow()
-    assert 0 <= measure_latency_ms(model, repeats=5, warm_up=2) < 1000
-    assert model.calls == [(1, 8, 8, 3)] * 7
+    calls = []
+    one, other = Model(calls), Model(calls)
+    found = measure_latency_ms({"one": one, "other": other}, repeats=5, warm_up=2)
+    assert list(found) == ["one", "other"]
+    assert all(0 <= latency_ms < 1000 for latency_ms in found.values())
+    assert calls == [(one, (1, 8, 8, 3)), (other, (1, 8, 8, 3))] * 7  # in turn
     with pytest.raises(ValueError, match="repeats"):
-        measure_latency_ms(model, repeats=0)
+        measure_latency_ms({"one": one}, repeats=0)

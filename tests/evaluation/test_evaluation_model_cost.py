@@ -1,11 +1,7 @@
 import keras
 import pytest
 
-from keras_hkd.evaluation.model_cost import (
-    count_gflops,
-    count_parameters,
-    measure_cost,
-)
+from keras_hkd.evaluation.model_cost import count_gflops, count_parameters, measure_costs
 
 needs_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="operations are counted by TensorFlow"
@@ -51,7 +47,9 @@ def test_only_what_detection_needs_is_counted():
 
 def test_all_at_once():
     model = convolution()
-    cost = measure_cost(model, (32, 48), repeats=2)
-    assert list(cost) == ["parameters", "gflops", "latency_ms"]
+    costs = measure_costs({"one": model, "two": model}, (32, 48), repeats=2)
+    assert list(costs) == ["one", "two"]
+    assert list(costs["two"]) == ["parameters", "gflops", "latency_ms"]
+    assert costs["one"]["parameters"] == costs["two"]["parameters"] == count_parameters(model)
     with pytest.raises(ValueError, match="image_size"):
-        measure_cost(model)
+        measure_costs({"one": model})

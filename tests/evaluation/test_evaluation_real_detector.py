@@ -38,7 +38,7 @@ def test_detections_do_not_depend_on_their_batch(detector, white_boxes):
 
 @pytest.mark.slow
 def test_cost(detector):
-    cost = evaluation.measure_cost(detector, repeats=3)
+    cost = evaluation.measure_costs({"one": detector}, repeats=3)["one"]
     assert cost["parameters"] < 300_000
     assert 0.005 < cost["gflops"] < 0.05
     assert cost["latency_ms"] > 0
