@@ -1,6 +1,7 @@
 """Where variables live: on one device, or mirrored on every device of this machine."""
 
 import contextlib
+import functools
 
 
 def strategy_scope(name: str | None) -> contextlib.AbstractContextManager:
@@ -41,6 +42,14 @@ def _mirrored_scope():
         devices = [device.name for device in tensorflow.config.list_logical_devices(kind)]
         if devices:
             break
-    strategy = tensorflow.distribute.MirroredStrategy(devices)
+    strategy = _mirrored(tuple(devices))
     with strategy.scope():
         yield strategy.num_replicas_in_sync
+
+
+@functools.cache
+def _mirrored(devices):
+    """One strategy a process: two number their all-reduces alike, and TensorFlow mixes them up."""
+    import tensorflow
+
+    return tensorflow.distribute.MirroredStrategy(devices)

@@ -1,6 +1,7 @@
-"""Small detectors of both families and their files, each converted once per process."""
+"""Small detectors of both families and their files, each converted once."""
 
 import functools
+import pickle
 
 import keras
 import pytest
@@ -55,22 +56,32 @@ def images():
 
 
 @pytest.fixture(scope="session")
-def tflite(tmp_path_factory):
-    """Function that gives the `ExportReport` of a micro detector's file, written once."""
+def tflite(tmp_path_factory, worker_id):
+    """Function that gives the `ExportReport` of a micro detector's file.
+
+    Conversion takes long, so each file is written once for all test processes of a run.
+    """
     folder = tmp_path_factory.mktemp("tflite")
+    shared = folder if worker_id == "master" else tmp_path_factory.getbasetemp().parent
 
     @functools.cache
     def write(family, quantization=None, nms=True, num_classes=1):
         from keras_hkd.export import export_tflite
 
-        name = f"{family}_{quantization}_{'nms' if nms else 'raw'}_{num_classes}.tflite"
-        return export_tflite(
+        name = f"{family}_{quantization}_{'nms' if nms else 'raw'}_{num_classes}"
+        report_file = shared / f"{name}.pickle"
+        if report_file.exists():
+            return pickle.loads(report_file.read_bytes())
+        report = export_tflite(
             make_detector(family, num_classes),
-            folder / name,
+            folder / f"{name}.tflite",
             quantization=quantization,
             representative_images=make_images() if quantization == "int8" else None,
             nms=nms,
         )
+        (folder / "report").write_bytes(pickle.dumps(report))
+        (folder / "report").rename(report_file)  # whole or not at all
+        return report
 
     return write
 
