@@ -7,10 +7,9 @@ photographs are openly licensed; its student becomes `benchmarks/weights/student
 Every run is one `keras-hkd` command; see `proof_runs.py`.
 """
 
-import json
-
 from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
 
+from keras_hkd.report import markdown_table
 from keras_hkd.training.atomic_write import write_json
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -29,6 +28,7 @@ TEACHER_EPOCHS, STUDENT_EPOCHS, OPEN_EPOCHS = 24, 16, 40
 HKD = ("pyramid_weight=2", "region_weight=3", "logit_weight=30")
 TESTS = ("coco_person", "pennfudan", "pets_s3mf1")
 SEEDS = (0, 1, 2)
+SHOWN = ("AP", "AP50", "MR2")
 
 
 def main(runs, only=None):
@@ -90,7 +90,15 @@ def write_results(run):
     }
     record = {"command": "make real", "summary": table, "runs": found}
     write_json(RESULTS / "real_hkd.json", record)
-    print(json.dumps(table, indent=1))
+    rows = {
+        f"{test}: {group}": {
+            "parameters": found[names[0]]["test"][test]["parameters"],
+            **{key: [found[name]["test"][test][key] for name in names] for key in SHOWN},
+        }
+        for test in TESTS
+        for group, names in groups.items()
+    }
+    print(markdown_table(rows))
 
 
 if __name__ == "__main__":
