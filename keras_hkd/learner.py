@@ -1,7 +1,6 @@
 """What a Distiller asks of everything that it trains or learns from: detectors and classifiers."""
 
 import contextlib
-import difflib
 import importlib
 import json
 import pathlib
@@ -10,6 +9,7 @@ import zipfile
 import keras
 
 from keras_hkd.replicas import num_replicas
+from keras_hkd.suggestions import did_you_mean
 
 
 class PredictsAnySize(keras.Model):
@@ -121,10 +121,10 @@ class Learner(PredictsAnySize):
         """
         layers = {layer.name: layer for layer in self.network.layers}
         if layer_name not in layers:
-            near = difflib.get_close_matches(layer_name, layers, n=3, cutoff=0.4)
+            hint = did_you_mean(layer_name, layers, most=3, cutoff=0.4)
             raise ValueError(
-                f"{self.kind.capitalize()} '{self.name}' has no layer {layer_name!r}. Nearest: "
-                f"{near}. See `[layer.name for layer in {self.kind}.network.layers]`."
+                f"{self.kind.capitalize()} '{self.name}' has no layer {layer_name!r}.{hint} "
+                f"See `[layer.name for layer in {self.kind}.network.layers]`."
             )
         outputs = dict(self.network.output)
         taps = {**outputs.get("taps", {}), layer_name: layers[layer_name].output}

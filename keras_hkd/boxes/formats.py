@@ -1,8 +1,8 @@
 """Box formats and the conversions between them."""
 
-import difflib
-
 import numpy
+
+from keras_hkd.suggestions import did_you_mean
 
 FORMATS = ("xyxy", "xywh", "center_xywh", "rel_xyxy", "rel_yxyx")
 
@@ -40,8 +40,7 @@ def convert(boxes, source, target, image_size=None, xp=numpy):
 
 def _check(name, image_size):
     if name not in FORMATS:
-        near = difflib.get_close_matches(str(name), FORMATS, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(name, FORMATS)
         raise ValueError(f"Box format must be one of {FORMATS}.{hint} Received: {name!r}")
     if name.startswith("rel_") and image_size is None:
         raise ValueError(

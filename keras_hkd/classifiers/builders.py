@@ -1,6 +1,5 @@
 """Named classifiers, each a row of one table, built with random weights and no network access."""
 
-import difflib
 from functools import partial
 
 import keras
@@ -8,6 +7,8 @@ import keras
 from keras_hkd.classifiers.catalogue import CATALOGUE
 from keras_hkd.classifiers.classifier import Classifier
 from keras_hkd.learner import synchronize_batch_norm
+from keras_hkd.mobilenet_v2 import mobilenet_v2_base
+from keras_hkd.suggestions import did_you_mean
 
 
 def _cnn(num_classes, widths):
@@ -31,16 +32,7 @@ def _convolution(x, width, strides, name):
 
 
 def _mobilenet_v2(num_classes, alpha, weights=None):
-    base = keras.applications.MobileNetV2(
-        input_shape=(None, None, 3),
-        alpha=alpha,
-        include_top=False,
-        weights=None if weights is None else str(weights),
-        name=f"mobilenet_v2_{alpha}",
-    )
-    for layer in base.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.97  # 0.999 is too slow for a fine-tuning of a few thousand steps
+    base = mobilenet_v2_base(alpha, weights)
     images = keras.Input((None, None, 3), name="images")
     features = base(keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(images))
     return _with_head(images, features, num_classes)
@@ -104,8 +96,7 @@ def build(
     ('C2', 'C3', 'C4', 'C5')
     """
     if name not in TABLE:
-        near = difflib.get_close_matches(str(name), TABLE, n=3, cutoff=0.4)
-        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        hint = did_you_mean(name, TABLE, most=3, cutoff=0.4)
         raise ValueError(
             f"No classifier is called {name!r}.{hint} Names: {', '.join(TABLE)}; "
             "a saved classifier is given by its .keras path."

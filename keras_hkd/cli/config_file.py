@@ -1,10 +1,11 @@
 """`--config run.yaml`: a run's options in a file, with the flags of the command line on top."""
 
-import difflib
 import pathlib
 
 import typer
 import yaml
+
+from keras_hkd.suggestions import did_you_mean
 
 # Options that are about this call and not about the run, so a file has no say in them.
 _NOT_IN_FILES = ("config", "help")
@@ -86,9 +87,9 @@ def _options_by_key(ctx: typer.Context) -> dict:
 
 
 def _unknown_key_message(path: pathlib.Path, key: object, options: dict) -> str:
-    nearest = difflib.get_close_matches(str(key).replace("-", "_"), options, n=1)
-    hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Known keys: {', '.join(options)}."
-    return f"{path} has the unknown key {key!r}. {hint}"
+    hint = did_you_mean(str(key).replace("-", "_"), options)
+    hint = hint or f" Known keys: {', '.join(options)}."
+    return f"{path} has the unknown key {key!r}.{hint}"
 
 
 def _as_typed(path: pathlib.Path, key: object, value: object, option) -> object:

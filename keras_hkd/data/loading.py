@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 import os
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from keras_hkd.data.image_checks import locate, whole_images
 from keras_hkd.data.records import Records, canonical
 from keras_hkd.data.splits import choose_split
 from keras_hkd.data.synthetic_source import PREFIX, parse_synthetic
+from keras_hkd.suggestions import did_you_mean
 
 # Name of the format -> module, in the order of asking.
 READERS = {
@@ -179,9 +179,9 @@ def _checked_format(format: str) -> str:
     name = format.lower().replace("_", "").replace("-", "")
     if name in READERS:
         return name
-    near = difflib.get_close_matches(name, READERS, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"`format` must be one of {sorted(READERS)}, got {format!r}.{hint}")
+    raise ValueError(
+        f"`format` must be one of {sorted(READERS)}, got {format!r}.{did_you_mean(name, READERS)}"
+    )
 
 
 def _reader(format: str) -> ModuleType:

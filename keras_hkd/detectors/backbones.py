@@ -3,6 +3,8 @@
 import keras
 import keras_cv
 
+from keras_hkd.mobilenet_v2 import mobilenet_v2_base
+
 LEVELS = ("P3", "P4", "P5")
 
 
@@ -67,8 +69,7 @@ def mobilenet_v2(alpha, widths, weights=None, activation="swish"):
     """MobileNetV2 with a 1x1 convolution to a chosen width at each pyramid level.
 
     The ImageNet files of Keras fit (`include_top=False`); the last 1280-channel convolution is left
-    out, being half of a small network. Batch statistics move with momentum 0.97 instead of 0.999,
-    so that they follow a fine-tuning of a few thousand steps.
+    out, being half of a small network.
 
     Args:
         alpha: width multiplier: 0.35, 0.5, 0.75, 1.0, 1.3 or 1.4.
@@ -79,16 +80,7 @@ def mobilenet_v2(alpha, widths, weights=None, activation="swish"):
     Returns:
         A `Backbone` that takes RGB in [0, 255].
     """
-    base = keras.applications.MobileNetV2(
-        input_shape=(None, None, 3),
-        alpha=alpha,
-        include_top=False,
-        weights=None if weights is None else str(weights),
-        name=f"mobilenet_v2_{alpha}",
-    )
-    for layer in base.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.97
+    base = mobilenet_v2_base(alpha, weights)
     images = keras.Input((None, None, 3), name="images")
     features = keras.Model(
         base.inputs,

@@ -1,6 +1,5 @@
 """Named detectors, each a row of one table, built with random weights and no network access."""
 
-import difflib
 import math
 from functools import partial
 
@@ -13,6 +12,7 @@ from keras_hkd.detectors.prediction_head import PredictionHead
 from keras_hkd.detectors.retinanet import RetinaNet
 from keras_hkd.detectors.yolo_v8 import YOLOV8
 from keras_hkd.learner import synchronize_batch_norm
+from keras_hkd.suggestions import did_you_mean
 
 PRIOR_BIAS = math.log(0.01 / 0.99)
 PEDESTRIAN_RATIOS = (0.3, 0.5, 1.0)  # width over height
@@ -145,8 +145,7 @@ def build(
     True
     """
     if name not in TABLE:
-        near = difflib.get_close_matches(str(name), TABLE, n=3, cutoff=0.4)
-        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        hint = did_you_mean(name, TABLE, most=3, cutoff=0.4)
         raise ValueError(
             f"No detector is called {name!r}.{hint} Names: {', '.join(TABLE)}; "
             "a saved detector is given by its .keras path."

@@ -31,6 +31,7 @@ from keras_hkd.export.tflite_metadata import (
     model_metadata,
 )
 from keras_hkd.export.tflite_runner import TFLiteRunner
+from keras_hkd.suggestions import did_you_mean
 
 FORMAT = 1
 DETECTIONS = {
@@ -169,10 +170,7 @@ def check_quantization(quantization):
         ValueError: with those that there are.
     """
     if quantization not in QUANTIZATIONS:
-        import difflib
-
-        near = difflib.get_close_matches(str(quantization), QUANTIZATIONS[1:], n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(quantization, QUANTIZATIONS[1:])
         raise ValueError(
             f"`quantization` must be one of {QUANTIZATIONS}.{hint} Received: {quantization!r}"
         )

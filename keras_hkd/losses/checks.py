@@ -1,8 +1,9 @@
 """Checks of hyper-parameters: a fault is said at construction, not as NaN later."""
 
-import difflib
 import math
 import numbers
+
+from keras_hkd.suggestions import did_you_mean
 
 
 def positive(name, value):
@@ -80,7 +81,6 @@ def one_of(name, value, choices):
     """
     if value in choices:
         return value
-    near = difflib.get_close_matches(str(value), choices, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(value, choices)
     known = ", ".join(repr(choice) for choice in choices)
     raise ValueError(f"`{name}` must be one of {known}. Received: {value!r}.{hint}")

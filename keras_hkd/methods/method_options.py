@@ -1,7 +1,8 @@
 """Options of a method that go to one of its parts, checked by name before the part sees them."""
 
-import difflib
 import inspect
+
+from keras_hkd.suggestions import did_you_mean
 
 
 def check_options(method, given, part, own=(), leave_out=()):
@@ -33,8 +34,7 @@ def check_options(method, given, part, own=(), leave_out=()):
     ]
     for name in given:
         if name not in allowed:
-            near = difflib.get_close_matches(name, [*own, *allowed], n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, [*own, *allowed])
             mine = f"{', '.join(own)}; " if own else ""
             raise TypeError(
                 f"{method} got an unexpected keyword argument {name!r}.{hint} "

@@ -1,8 +1,9 @@
 """Methods by name, for the command line."""
 
-import difflib
 import importlib
 from typing import NamedTuple
+
+from keras_hkd.suggestions import did_you_mean
 
 
 class Method(NamedTuple):
@@ -56,8 +57,7 @@ def described(name):
     'frozen'
     """
     if name not in METHODS:
-        near = difflib.get_close_matches(str(name), METHODS, n=1, cutoff=0.3)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, METHODS, cutoff=0.3)
         raise ValueError(
             f"No method is called {name!r}.{hint} Methods: {', '.join(sorted(METHODS))}."
         )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 
 from keras_hkd.metrics.subsets import Subset
+from keras_hkd.suggestions import did_you_mean
 
 ROUNDED_REFERENCES = (0.0100, 0.0178, 0.0316, 0.0562, 0.1000, 0.1778, 0.3162, 0.5623, 1.0000)
 """False positives per image at which the miss rate is read, rounded as the official codes do."""
@@ -61,7 +61,7 @@ class Protocol:
         if name not in names:
             raise ValueError(
                 f"Protocol '{self.name}' has the subsets {', '.join(names)}."
-                f"{_hint(name, names)} Received: {name!r}"
+                f"{did_you_mean(name, names)} Received: {name!r}"
             )
         return self.subsets[names.index(name)]
 
@@ -94,7 +94,7 @@ def get_protocol(name: str | Protocol) -> Protocol:
     protocols = _protocols()
     if name not in protocols:
         raise ValueError(
-            f"`protocol` must be one of {', '.join(protocols)}.{_hint(name, protocols)} "
+            f"`protocol` must be one of {', '.join(protocols)}.{did_you_mean(name, protocols)} "
             f"Received: {name!r}"
         )
     return protocols[name]
@@ -106,8 +106,3 @@ def _protocols() -> dict[str, Protocol]:
     from keras_hkd.metrics.kaist import KAIST
 
     return {protocol.name: protocol for protocol in (CITY_PERSONS, KAIST, CALTECH)}
-
-
-def _hint(name, names) -> str:
-    near = difflib.get_close_matches(str(name), list(names), n=1)
-    return f" Did you mean '{near[0]}'?" if near else ""

@@ -1,8 +1,9 @@
 """How to train, in one record that is written down with every run."""
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
+
+from keras_hkd.suggestions import did_you_mean
 
 _STRATEGIES = (None, "mirrored")
 # What changes how a run is watched or stored, and never which weights come out of it.
@@ -92,9 +93,8 @@ class TrainingSettings:
         names = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
-                nearest = difflib.get_close_matches(name, names, n=1)
-                hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Settings: {names}."
-                raise ValueError(f"Unknown training setting {name!r}. {hint}")
+                hint = did_you_mean(name, names) or f" Settings: {names}."
+                raise ValueError(f"Unknown training setting {name!r}.{hint}")
         return cls(**values)
 
     def decisive(self) -> dict[str, object]:
