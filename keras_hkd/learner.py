@@ -1,6 +1,5 @@
 """What a Distiller asks of everything that it trains or learns from: detectors and classifiers."""
 
-import contextlib
 import importlib
 import json
 import pathlib
@@ -8,48 +7,12 @@ import zipfile
 
 import keras
 
+from keras_hkd.own_loss import OwnLossModel
 from keras_hkd.replicas import num_replicas
 from keras_hkd.suggestions import did_you_mean
 
 
-class PredictsAnySize(keras.Model):
-    """A model that predicts at one image size after another in the same process.
-
-    TensorFlow's function of Keras forgets height and width once it has seen two sizes, and anchors
-    follow from them; so each size has a function of its own.
-    """
-
-    def predict(self, x, *args, **kwargs):
-        """As `keras.Model.predict`, for images of any size."""
-        with self._function_of(x):
-            return super().predict(x, *args, **kwargs)
-
-    def predict_on_batch(self, x):
-        """As `keras.Model.predict_on_batch`, for images of any size."""
-        with self._function_of(x):
-            return super().predict_on_batch(x)
-
-    @contextlib.contextmanager
-    def _function_of(self, x):
-        functions = self.__dict__.setdefault("_functions_by_size", {})
-        if self.predict_function is None:  # not traced yet, or compiled anew
-            functions.clear()
-        size = _size_of(x)
-        self.predict_function = functions.get(size)
-        try:
-            yield
-        finally:
-            functions[size] = self.predict_function
-
-
-def _size_of(x):
-    """Height and width of images or of a dataset of them, None where nothing says."""
-    if hasattr(x, "element_spec"):
-        x = keras.tree.flatten(x.element_spec)[0]
-    return tuple(getattr(x, "shape", ()) or ())[1:3]
-
-
-class Learner(PredictsAnySize):
+class Learner(OwnLossModel):
     """A model that knows its own loss: the role that a teacher or a student plays.
 
     A subclass has `image_size`, `class_names` and, as `self.network`, a functional model from
@@ -69,8 +32,6 @@ class Learner(PredictsAnySize):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        if not compiles_by_default():
-            self.jit_compile = False  # Keras would compile even the `predict` of a loaded model
         self.loss_trackers = [keras.metrics.Mean(name=name) for name in self.loss_names]
 
     def __dir__(self):
@@ -103,6 +64,11 @@ class Learner(PredictsAnySize):
         return self
 
     @property
+    def where_loss_is(self):
+        """What a user who gives a `loss` is told."""
+        return f"a {self.kind} has its own"
+
+    @property
     def num_classes(self):
         """Number of classes reported."""
         return len(self.class_names)
@@ -111,7 +77,8 @@ class Learner(PredictsAnySize):
     def metrics(self):
         """The loss and its parts; what the wrapped model itself would count is left out."""
         wrapped = {id(metric) for metric in getattr(self, "model", self.network).metrics}
-        return [metric for metric in super().metrics if id(metric) not in wrapped]
+        found = keras.Model.metrics.fget(self)
+        return [metric for metric in found if id(metric) not in wrapped]
 
     def tap(self, layer_name):
         """Adds the output of a layer of `self.network` to what `call` returns, under `taps`.
@@ -141,27 +108,6 @@ class Learner(PredictsAnySize):
             tracker.update_state(losses[name])
         return sum([*losses.values(), *self.losses]) / num_replicas()
 
-    def compile(self, optimizer="adamw", jit_compile=None, **kwargs):
-        """Configures training; the loss is the model's own, so none is taken.
-
-        Args:
-            optimizer: Keras optimizer, its name or config.
-            jit_compile: compile the step with XLA; None for where it pays by default, which is on
-                JAX and not on TensorFlow.
-            **kwargs: of `keras.Model.compile`, except `loss`.
-
-        Raises:
-            ValueError: a `loss` is given.
-        """
-        if kwargs.get("loss") is not None:
-            raise ValueError(
-                f"{type(self).__name__}.compile takes no `loss`: a {self.kind} has its own. "
-                f"Received: loss={kwargs['loss']!r}"
-            )
-        if jit_compile is None:
-            jit_compile = compiles_by_default()
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
-
     def train_step(self, *args):
         """One step of Keras on a batch of images and labels."""
         check_batch(args[-1])
@@ -189,15 +135,6 @@ class Learner(PredictsAnySize):
             outputs, state = prediction
             return self.predictions(outputs, image_size), state
         return self.predictions(prediction, image_size)
-
-
-def compiles_by_default():
-    """Whether steps are compiled with XLA unless asked otherwise: yes on JAX, no on TensorFlow.
-
-    Measured on a CPU: XLA under TensorFlow takes minutes to compile a MobileNetV2 detector, whose
-    forward pass then runs ten times slower than without.
-    """
-    return keras.backend.backend() == "jax"
 
 
 def static_image_size(images):

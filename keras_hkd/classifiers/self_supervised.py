@@ -7,6 +7,7 @@ from keras_hkd.classifiers.adaptation import as_classifier
 from keras_hkd.classifiers.branches import STYLES, branch
 from keras_hkd.classifiers.rotations import NUM_ROTATIONS, joint_labels, rotate_four, upright
 from keras_hkd.learner import Learner, synchronize_batch_norm
+from keras_hkd.own_loss import OwnLossModel
 from keras_hkd.replicas import weighted_mean
 
 MODES = ("student", "joint", "frozen")
@@ -96,11 +97,7 @@ class SelfSupervisedClassifier(Learner):
     def image_size(self, value):
         self.classifier.image_size = value
 
-    @property
-    def metrics(self):
-        """The loss and its parts."""
-        trackers = [] if self._loss_tracker is None else [self._loss_tracker]
-        return [*trackers, *self.loss_trackers]
+    metrics = OwnLossModel.metrics
 
     @property
     def trainable(self):

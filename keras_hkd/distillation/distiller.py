@@ -8,17 +8,13 @@ from keras_hkd.distillation.learners import as_learner
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.hierarchies.keras_loss import KerasLoss
 from keras_hkd.hierarchies.step import Step
-from keras_hkd.learner import (
-    PredictsAnySize,
-    check_batch,
-    compiles_by_default,
-    static_image_size,
-)
+from keras_hkd.learner import check_batch, static_image_size
+from keras_hkd.own_loss import OwnLossModel
 from keras_hkd.replicas import num_replicas
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
-class Distiller(PredictsAnySize):
+class Distiller(OwnLossModel):
     """Trains a student on its own loss and on what a frozen teacher knows.
 
     `L = student_loss_weight * L_task + sum_i w_i(step) * L_i`
@@ -72,6 +68,8 @@ class Distiller(PredictsAnySize):
     ('pyramid',)
     """
 
+    where_loss_is = "the student has its own, and the other terms are `distillation_losses`"
+
     def __init__(
         self,
         teacher,
@@ -116,8 +114,6 @@ class Distiller(PredictsAnySize):
             for name in (*self.learner.loss_names, *(f"{name}_loss" for name in self.term_names))
         ]
         self._teacher_hash = None
-        if not compiles_by_default():
-            self.jit_compile = False  # Keras would compile the `predict` of an uncompiled model
         self.built = True
 
     def __dir__(self):
@@ -177,34 +173,6 @@ class Distiller(PredictsAnySize):
             for hierarchy in self.distillation_losses
             for layer in hierarchy.projections.values()
         ]
-
-    @property
-    def metrics(self):
-        """The total loss and its terms."""
-        trackers = [] if self._loss_tracker is None else [self._loss_tracker]
-        return [*trackers, *self.loss_trackers]
-
-    def compile(self, optimizer="adamw", jit_compile=None, **kwargs):
-        """Configures training; the task loss is the student's own.
-
-        Args:
-            optimizer: Keras optimizer, its name or config.
-            jit_compile: compile the step with XLA; None for where it pays by default, which is on
-                JAX and not on TensorFlow.
-            **kwargs: of `keras.Model.compile`, except `loss`.
-
-        Raises:
-            ValueError: a `loss` is given.
-        """
-        if kwargs.get("loss") is not None:
-            raise ValueError(
-                "Distiller.compile takes no `loss`: the student has its own, and "
-                "the other terms are `distillation_losses`. "
-                f"Received: loss={kwargs['loss']!r}"
-            )
-        if jit_compile is None:
-            jit_compile = compiles_by_default()
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
 
     def call(self, images, training=False):
         """Raw predictions of the learner; see `Detector.call` and `Classifier.call`."""

@@ -7,6 +7,7 @@ from keras_hkd.distillation.learners import as_learner
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.hierarchies.step import Step
 from keras_hkd.learner import Learner
+from keras_hkd.own_loss import OwnLossModel
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -54,11 +55,7 @@ class Peers(Learner):
         """`(height, width)` in pixels."""
         return self.first.image_size
 
-    @property
-    def metrics(self):
-        """The loss and its parts."""
-        trackers = [] if self._loss_tracker is None else [self._loss_tracker]
-        return [*trackers, *self.loss_trackers]
+    metrics = OwnLossModel.metrics
 
     @property
     def peers(self):

@@ -5,7 +5,7 @@ import functools
 from pathlib import Path
 
 from keras_hkd.data import Dataset, steps_per_epoch
-from keras_hkd.learner import compiles_by_default
+from keras_hkd.own_loss import compiles_by_default
 from keras_hkd.training.batches import check_cache, check_fits, run_batches
 from keras_hkd.training.checkpoint import Checkpoint
 from keras_hkd.training.history import HistoryFile

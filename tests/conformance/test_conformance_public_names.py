@@ -14,7 +14,7 @@ ABSTRACT = {
     "keras_hkd.distillation.schedules.WeightSchedule",
     "keras_hkd.hierarchies.hierarchy.Hierarchy",
     "keras_hkd.learner.Learner",
-    "keras_hkd.learner.PredictsAnySize",
+    "keras_hkd.own_loss.OwnLossModel",
 }
 
 
