@@ -44,7 +44,7 @@ def main(runs, only=None):
         run(f"alone_{seed}", train(STUDENT, seed, both, STUDENT_EPOCHS), tests)
         run(f"distilled_{seed}", distil(teacher, seed, both, STUDENT_EPOCHS), tests)
     if not only:
-        write_results(run)
+        write_results(run, gradient_shares(runs))
 
 
 def train(detector, seed, datasets, epochs):
@@ -64,10 +64,15 @@ def common(detector, seed, datasets, epochs):
         seed=seed,
         data=[f"{SHARED / 'data' / name}:train" for name in datasets],
         val=f"{SHARED / 'data' / 'coco_person'}:val",
-        backbone_weights=SHARED / "weights" / WEIGHTS[detector],
+        backbone_weights=weights_of(detector),
         epochs=epochs,
         **BUDGET,
     )
+
+
+def weights_of(detector):
+    """The file of the ImageNet weights of a detector's backbone."""
+    return SHARED / "weights" / WEIGHTS[detector]
 
 
 def save_open_student(file):
@@ -79,7 +84,31 @@ def save_open_student(file):
         save_half_precision(load_detector(file), OPEN_STUDENT)
 
 
-def write_results(run):
+def gradient_shares(runs):
+    """Each term's share of the gradient on one batch, before the first step and after the last."""
+    from keras_hkd import distillation
+    from keras_hkd.data import load_dataset, training_batches
+    from keras_hkd.detectors import build, load_detector
+    from keras_hkd.methods.hkd import hkd
+    from keras_hkd.training import checkpoint
+
+    size = (BUDGET["image_size"],) * 2
+    student = build(STUDENT, image_size=size, backbone_weights=weights_of(STUDENT), seed=0)
+    given = {name: float(value) for name, value in (one.split("=") for one in HKD)}
+    distiller = hkd(load_detector(runs / "teacher" / "detector.keras"), student, **given)
+    images = load_dataset(f"{SHARED / 'data' / 'coco_person'}:train")
+    batch = next(
+        iter(training_batches(images, image_size=size, batch_size=BUDGET["batch_size"], seed=0))
+    )
+    found = {"before": distillation.gradient_shares(distiller, *batch)}
+    variables = checkpoint.checkpoint_variables(distiller)
+    state = checkpoint.read_newest(runs / "distilled_0" / "checkpoints")
+    for variable, value in zip(variables, state.variables[: len(variables)], strict=True):
+        variable.assign(value)
+    return {**found, "after": distillation.gradient_shares(distiller, *batch)}
+
+
+def write_results(run, shares):
     """Gathers the files of the runs into one, with means and standard deviations."""
     found = run.results()
     groups = {"teacher": ["teacher"]}
@@ -88,7 +117,7 @@ def write_results(run):
         group: {test: summary([found[name]["test"][test] for name in names]) for test in TESTS}
         for group, names in groups.items()
     }
-    record = {"command": "make real", "summary": table, "runs": found}
+    record = {"command": "make real", "summary": table, "gradient_shares": shares, "runs": found}
     write_json(RESULTS / "real_hkd.json", record)
     rows = {
         f"{test}: {group}": {
@@ -99,6 +128,7 @@ def write_results(run):
         for group, names in groups.items()
     }
     print(markdown_table(rows))
+    print("share of the gradient:", shares)
 
 
 if __name__ == "__main__":
