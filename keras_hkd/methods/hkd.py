@@ -1,16 +1,18 @@
 """HKD: hierarchical knowledge distillation, pyramid, region and logit at once."""
 
 from keras_hkd.distillation.distiller import Distiller
+from keras_hkd.hierarchies.boxes import Boxes
 from keras_hkd.hierarchies.class_logits import ClassLogits
 from keras_hkd.hierarchies.class_tower import ClassTower
 from keras_hkd.hierarchies.pyramid import Pyramid
 from keras_hkd.hierarchies.region import Region
 from keras_hkd.losses.feature_imitation import FeatureImitation
+from keras_hkd.losses.giou import GIoU
 from keras_hkd.methods.method_options import check_options
 
 LOGIT_SOURCES = ("tower", "logits", None)
 OWN_OPTIONS = (
-    *("pyramid_weight", "region_weight", "logit_weight", "logit_source"),
+    *("pyramid_weight", "region_weight", "logit_weight", "logit_source", "box_weight"),
     *("levels", "student_loss_weight"),
 )
 
@@ -23,6 +25,7 @@ def hkd(
     region_weight=30.0,
     logit_weight=30.0,
     logit_source="tower",
+    box_weight=0.0,
     levels=None,
     student_loss_weight=1.0,
     **region_options,
@@ -44,6 +47,8 @@ def hkd(
         logit_weight: lambda_L.
         logit_source: `"tower"`, the last hidden map of the class head at positive cells, as in the
             authors' code; `"logits"`, the class logits there; None for no logit term.
+        box_weight: of a fourth term that the paper does not have, `GIoU` between both detectors'
+            boxes at positive cells, weighted by the teacher's scores; 0 for none.
         levels: pyramid levels; all common ones by default.
         student_loss_weight: weight of the student's own loss.
         **region_options: of `keras_hkd.hierarchies.Region`.
@@ -78,6 +83,8 @@ def hkd(
         terms.append((ClassTower(FeatureImitation()), logit_weight))
     elif logit_source == "logits":
         terms.append((ClassLogits(FeatureImitation(), at="positives"), logit_weight))
+    if box_weight != 0:
+        terms.append((Boxes(GIoU()), box_weight))
     hierarchies, weights = zip(*terms, strict=True)
     return Distiller(
         teacher,

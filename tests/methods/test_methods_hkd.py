@@ -4,7 +4,7 @@ import pytest
 
 from keras_hkd.detectors import build
 from keras_hkd.distillation.schedules import LinearWarmUp
-from keras_hkd.losses import FeatureImitation
+from keras_hkd.losses import FeatureImitation, GIoU
 from keras_hkd.methods.hkd import hkd
 
 
@@ -29,6 +29,13 @@ def test_logit_sources(pair):
     assert hkd(*pair, logit_source=None).term_names == ("pyramid", "region")
     with pytest.raises(ValueError, match="`logit_source` must be one of.*Received.*'head'"):
         hkd(*pair, logit_source="head")
+
+
+def test_boxes_are_a_fourth_term_where_asked_for(pair):
+    distiller = hkd(*pair, box_weight=2.0)
+    assert distiller.term_names == ("pyramid", "region", "class_tower", "boxes")
+    assert type(distiller.distillation_losses[-1].loss) is GIoU
+    assert float(distiller.distillation_loss_weights[-1](0)) == 2.0
 
 
 def test_options_reach_the_terms(pair):
