@@ -1,9 +1,10 @@
 """The proof on photographs: `make real`, hours on two cores, resumable at any moment.
 
 Trains one teacher, then for each seed the student alone and the student distilled, with two sets of
-weights, in the same budget, on `coco_person` and `coco_person_nc` (train), and measures all of them on the test lists of
-`coco_person`, `pennfudan` and `pets_s3mf1`. Before it a pair that sees `coco_person` alone, whose
-photographs are openly licensed; its student becomes `benchmarks/weights/student_coco_person.keras`.
+weights, in the same budget, on `coco_person` and `coco_person_nc` (train), and measures all of them
+on the test lists of `coco_person`, `pennfudan` and `pets_s3mf1`. Before it a pair that sees
+`coco_person` alone, whose photographs are openly licensed; its student becomes
+`benchmarks/weights/student_coco_person.keras`.
 Every run is one `keras-hkd` command; see `proof_runs.py`.
 """
 
