@@ -93,7 +93,7 @@ def results_of(process):
     return json.loads(printed.splitlines()[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.own_process
 def test_two_devices_take_the_steps_of_one():
     one, two = map(results_of, [start("tensorflow", number) for number in (1, 2)])
@@ -106,7 +106,7 @@ def test_two_devices_take_the_steps_of_one():
             assert two[method]["logs"][name] == pytest.approx(value, rel=1e-3, abs=1e-5), name
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.own_process
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 def test_steps_on_jax():
