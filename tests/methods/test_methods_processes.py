@@ -101,7 +101,7 @@ def steps():
     }
     found = {}
     for case, process in processes.items():
-        printed, said = process.communicate(timeout=900)
+        printed, said = process.communicate(timeout=1500)
         assert process.returncode == 0, f"{case}: {said[-4000:]}"
         found[case] = json.loads(printed.splitlines()[-1])
     return found
