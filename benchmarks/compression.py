@@ -1,8 +1,9 @@
 """What int8 costs and what training for it wins back: `make compression`, hours, resumable.
 
 The student of `benchmarks/weights`, as float32, float16 and int8 (calibrated on training
-photographs), and fine-tuned for int8 over three seeds: quantisation-aware alone (`qat`), and under
-the teacher of `real_hkd.py` that saw `coco_person` alone (`qat_kd`). Of each file AP and MR-2 on
+photographs), and fine-tuned for int8 over three seeds: quantisation-aware alone (`qat`), under the
+float student itself (`qat_kd`), and under its teacher, that of `real_hkd.py` which saw
+`coco_person` alone (`qat_kd_teacher`). Of each file AP and MR-2 on
 the test list of `coco_person`, bytes, and latency in LiteRT with and without suppression.
 Every training is one `keras-hkd` command; see `proof_runs.py`.
 """
@@ -26,6 +27,7 @@ BUDGET = {
     "warmup_epochs": 0.5,
     "validate_every": 0,
 }
+TRAINED = ("qat", "qat_kd", "qat_kd_teacher")
 SEEDS = (0, 1, 2)
 ROUNDS = 50
 SHOWN = ("AP", "AP50", "MR2")
@@ -39,12 +41,13 @@ def main(runs, only=None):
     run = Runner(runs / "compression", RESULTS / "compression", only)
     tests = {"coco_person": f"{DATA}:test"}
     students = {}
-    for seed in SEEDS:
-        alone = ["train", *options(detector=STUDENT), "--quantize", *common(seed)]
-        students[f"qat_{seed}"] = run(f"qat_{seed}", alone, tests)
-        pair = options(teacher=teacher, student=STUDENT, method_option=HKD)
-        words = ["distill", *pair, "--quantize", *common(seed)]
-        students[f"qat_kd_{seed}"] = run(f"qat_kd_{seed}", words, tests)
+    how = {"qat": ["train", *options(detector=STUDENT)]}
+    for kind, taught_by in (("qat_kd", STUDENT), ("qat_kd_teacher", teacher)):
+        how[kind] = ["distill", *options(teacher=taught_by, student=STUDENT, method_option=HKD)]
+    for kind in TRAINED:
+        for seed in SEEDS:
+            name = f"{kind}_{seed}"
+            students[name] = run(name, [*how[kind], "--quantize", *common(seed)], tests)
     if not only:
         write_results(measured(run, students), run.results())
 
@@ -91,7 +94,7 @@ def scores_of(folder, name, file, precision):
 def write_results(files, runs):
     """Means and standard deviations of each kind of file, and the ratios that the goals are in."""
     groups = {name: [name] for name in ("float32", "float16", "ptq")}
-    groups |= {kind: [f"{kind}_{seed}" for seed in SEEDS] for kind in ("qat", "qat_kd")}
+    groups |= {kind: [f"{kind}_{seed}" for seed in SEEDS] for kind in TRAINED}
     table = {kind: summary([files[name] for name in names]) for kind, names in groups.items()}
     whole = table["float32"]
     ratios = {
