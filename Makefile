@@ -33,8 +33,8 @@ install: $(INSTALLED)
 
 # The stamp is written last, so an interrupted installation is taken up again.
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "keras_hkd needs Python 3.11 or newer: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| { echo "keras_hkd needs Python 3.11 to 3.13: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 		|| { echo "$(PYTHON) cannot make $(VENV); on Debian: apt install python3-venv" >&2; exit 1; }
 	$(RUN) -m pip install --disable-pip-version-check --constraint constraints.txt \

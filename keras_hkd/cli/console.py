@@ -1,5 +1,7 @@
 """The two streams of every command: figures on standard output, talk about them on error.
 
+Both leave `:train:` in a path alone, which rich would turn into a picture.
+
 With `--json`, standard output holds one JSON object and nothing else, for other programs to read.
 """
 
@@ -17,7 +19,7 @@ def messages() -> rich.console.Console:
         >>> messages().stderr
         True
     """
-    return rich.console.Console(stderr=True)
+    return rich.console.Console(stderr=True, emoji=False)
 
 
 def figures() -> rich.console.Console:
@@ -27,7 +29,7 @@ def figures() -> rich.console.Console:
         >>> figures().stderr
         False
     """
-    return rich.console.Console()
+    return rich.console.Console(emoji=False)
 
 
 def print_json(values: Mapping[str, object]) -> None:

@@ -6,7 +6,12 @@ from typing import Annotated
 import typer
 import yaml
 
-Method = Annotated[str, typer.Option("--method", help="How knowledge is transferred.")]
+from keras_hkd.methods.registry import METHODS, described
+
+Method = Annotated[
+    str,
+    typer.Option("--method", help=f"How knowledge is transferred: {', '.join(sorted(METHODS))}."),
+]
 MethodOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -61,8 +66,6 @@ def check_teachers(method, teacher, more_teachers=(), teacher_cache=None) -> Non
     Raises:
         ValueError: for what does not go with the method.
     """
-    from keras_hkd.methods.registry import METHODS, described
-
     takes = described(method)
     if teacher_cache is not None:
         _check_cache_fits(method, takes, teacher)
@@ -92,8 +95,6 @@ def check_unlabelled(method, unlabelled, pseudo_label_score) -> None:
     Raises:
         ValueError: for what does not go with the method.
     """
-    from keras_hkd.methods.registry import METHODS, described
-
     takes = described(method)
     if takes.unlabelled and not unlabelled:
         raise ValueError(

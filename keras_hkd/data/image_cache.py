@@ -176,7 +176,7 @@ def progress_steps(stack: contextlib.ExitStack, count: int, title: str) -> Calla
     from rich.progress import MofNCompleteColumn, Progress
 
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    progress = Progress(*columns, console=Console(stderr=True, emoji=False), transient=True)
     task = stack.enter_context(progress).add_task(title, total=count)
     return lambda: progress.advance(task)
 

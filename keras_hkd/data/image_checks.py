@@ -110,7 +110,7 @@ def _with_progress(results: Iterable, total: int) -> Iterator:
         TimeRemainingColumn,
     )
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     columns = (TextColumn("checking images"), BarColumn(), MofNCompleteColumn())
     with Progress(
         *columns,

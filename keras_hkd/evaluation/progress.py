@@ -32,7 +32,7 @@ def image_progress(title: str, num_images: int, shown: bool = True) -> Iterator[
         >>> with image_progress("Detecting", 3, shown=False) as advance:
         ...     advance(3)
     """
-    console = rich.console.Console(stderr=True)
+    console = rich.console.Console(stderr=True, emoji=False)
     if not (shown and console.is_terminal):
         yield lambda num_done: None
         return

@@ -142,7 +142,8 @@ def _positions(image_ids: list, ground_truth: GroundTruth) -> np.ndarray:
     )
     raise ValueError(
         f"{_name(position)}: the ground truth has no image with id {image_ids[position]!r}; its "
-        f"{ground_truth.num_images} ids begin with {list(ground_truth.image_ids[:3])}."
+        f"{ground_truth.num_images} ids begin with {list(ground_truth.image_ids[:3])}. "
+        "`keras-hkd evaluate --save-detections` writes detections with the ids of a dataset."
     )
 
 

@@ -24,7 +24,7 @@ class RichProgress(keras.callbacks.Callback):
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
         self.batch_size = batch_size
-        self.console = console or rich.console.Console(stderr=True)
+        self.console = console or rich.console.Console(stderr=True, emoji=False)
         self.bar = None
 
     def on_train_begin(self, logs=None):

@@ -30,6 +30,13 @@ def test_json_is_one_object_on_standard_output(capsys):
     }
 
 
+def test_a_path_with_colons_stays_as_it_is(capsys):
+    for stream in (console.messages(), console.figures()):
+        stream.print("photos:train: is no folder", markup=False)
+    said = capsys.readouterr()
+    assert said.out == said.err == "photos:train: is no folder\n"
+
+
 def test_messages_go_to_the_error_stream_of_the_moment(capsys):
     console.messages().print("loading")
     console.figures().print("AP 0.5")
