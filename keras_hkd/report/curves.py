@@ -45,7 +45,7 @@ def save_curves(
             "Expected at least one history with figures, as {'student': {'loss': [3.0, 2.0]}}. "
             f"Received: histories={dict(histories)}"
         )
-    figure = Figure(figsize=(5.2 * len(panels), 4.0), layout="constrained")
+    figure = Figure(figsize=(5.2 * len(panels), 5.0), layout="constrained")
     FigureCanvasAgg(figure)
     if title:
         figure.suptitle(title)
@@ -93,7 +93,8 @@ def _draw(axes, heading, names, histories):
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    # Below the panel, where it hides no line.
+    axes.legend(fontsize="small", ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.15))
 
 
 def _label(run, name, num_runs, num_names):
