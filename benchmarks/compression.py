@@ -3,9 +3,9 @@
 The student of `benchmarks/weights`, as float32, float16 and int8 (calibrated on training
 photographs), and fine-tuned for int8 over three seeds: quantisation-aware alone (`qat`), under the
 float student itself (`qat_kd`), and under its teacher, that of `real_hkd.py` which saw
-`coco_person` alone (`qat_kd_teacher`). Of each file AP and MR-2 on
-the test list of `coco_person`, bytes, and latency in LiteRT with and without suppression.
-Every training is one `keras-hkd` command; see `proof_runs.py`.
+`coco_person` alone (`qat_kd_teacher`). Of each file AP and MR-2 on the test list of `coco_person`,
+bytes, and latency in LiteRT with and without suppression. Every training is one
+`keras-hkd` command; see `proof_runs.py`.
 """
 
 import json

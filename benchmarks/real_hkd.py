@@ -32,7 +32,7 @@ HKD = ("pyramid_weight=2", "region_weight=3", "logit_weight=30")
 LIGHTER = ("pyramid_weight=0.5", "region_weight=0.75", "logit_weight=7.5", "box_weight=8")
 TESTS = ("coco_person", "pennfudan", "pets_s3mf1")
 SEEDS = (0, 1, 2)
-SHOWN = ("AP", "AP50", "MR2")
+SHOWN = ("AP", "AP50", "AP75", "MR2")
 
 
 def main(runs, only=None):

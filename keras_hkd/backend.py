@@ -14,7 +14,7 @@ def require_tensorflow(what):
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
-            f"{what} needs the TensorFlow backend of Keras: save the model, set "
-            "KERAS_BACKEND=tensorflow and load it again. Received: "
+            f"{what} needs the TensorFlow backend of Keras: set KERAS_BACKEND=tensorflow before "
+            "Keras is imported; a model saved on another backend loads there. Received: "
             f"KERAS_BACKEND={keras.backend.backend()}"
         )
