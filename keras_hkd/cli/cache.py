@@ -9,6 +9,8 @@ from keras_hkd.cli import method_arguments, options, training_run
 from keras_hkd.cli.console import figures, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 
+DEFAULT_VIEWS = 4
+
 Teacher = Annotated[
     pathlib.Path | None,
     typer.Option("--teacher", metavar="FILE", help="A trained detector (.keras).", exists=True),
@@ -31,9 +33,13 @@ Mode = Annotated[
     ),
 ]
 Views = Annotated[
-    int,
+    int | None,
     typer.Option(
-        "--views", min=0, help="Stored views per image, in turn; 0 for training with --no-augment."
+        "--views",
+        min=0,
+        help="With --mode exact: views of each image that training will show in turn; 0 for "
+        "training with --no-augment.",
+        show_default=f"{DEFAULT_VIEWS}",
     ),
 ]
 Store = Annotated[
@@ -63,7 +69,7 @@ def command(
     teacher: Teacher = None,
     detections: Detections = None,
     mode: Mode = "exact",
-    views: Views = 0,
+    views: Views = None,
     method: method_arguments.Method = "hkd",
     method_option: method_arguments.MethodOption = None,
     store: Store = None,
@@ -96,6 +102,8 @@ def command(
             raise ValueError("--detections needs --image-size, the size of the training.")
         cache = TeacherCache.from_detections(detections, dataset, out, image_size=size)
     else:
+        if views is None:
+            views = DEFAULT_VIEWS if mode == "exact" else 0
         given = {"mode": mode, "views": views, "seed": seed, "batch_size": batch_size}
         given |= {"feature_pooling": feature_pooling, "feature_channels": feature_channels}
         chosen = method_arguments.parse_options(method_option or [])

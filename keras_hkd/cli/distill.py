@@ -144,10 +144,9 @@ def _distill(run, kind, given, sources, unlabelled, score, method, method_option
 
     takes = methods.described(method)
     with training_scope(settings):
-        class_names, size = dataset.class_names, settings.image_size
-        teacher, student = _make_pair(kind, given, sources, class_names, size)
+        teacher, student = _make_pair(kind, given, sources, dataset, settings)
         student = training_run.quantized(student, sources.student, given, dataset)
-        size = student.image_size
+        class_names, size = dataset.class_names, student.image_size
         more = [
             _make_teacher(name, given, sources, class_names, size, given.seed + number)
             for number, name in enumerate(sources.more_teachers, start=2)
@@ -184,14 +183,16 @@ def _distill(run, kind, given, sources, unlabelled, score, method, method_option
     return training_run.conclude(run, kind, models, history, settings, dataset, val)
 
 
-def _make_pair(kind, given, sources, class_names, size):
+def _make_pair(kind, given, sources, dataset, settings):
     """The teacher, or None, and the student, at the size that they are to see."""
-    teacher = None
+    teacher, class_names, size = None, dataset.class_names, settings.image_size
     if sources.teacher_cache is not None:
         from keras_hkd.caching import TeacherCache
+        from keras_hkd.training.batches import check_cache
 
         teacher = TeacherCache.load(sources.teacher_cache)
         size = teacher.image_size if given.image_size is None else size
+        check_cache(teacher, dataset, dataclasses.replace(settings, image_size=size))
     if sources.teacher is not None:
         # A seed of its own: a teacher equal to the student would have nothing to say.
         seed = given.seed + 1

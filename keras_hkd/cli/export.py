@@ -114,6 +114,7 @@ def command(
     dataset = _load_data(data, format, on_bad_data)
     images = None if representative is None else _load_images(representative, format, on_bad_data)
     detector = _load_detector(model, person_class)
+    _check_ranges(detector, quantization, representative)
     if file.suffix != ".tflite":
         summary = _other(detector, file, common)
     else:
@@ -154,6 +155,19 @@ def _check(model, file, quantization, representative, data) -> None:
         raise ValueError(
             "`--quantization`, `--representative` and `--data` go with a .tflite file. Received: "
             f"{file}"
+        )
+
+
+def _check_ranges(detector, quantization, representative) -> None:
+    if quantization != "int8" or representative is not None:
+        return
+    from keras_hkd.compression import is_quantized
+
+    if not is_quantized(detector):
+        raise ValueError(
+            "`--quantization int8` needs `--representative FOLDER or PATH[:SPLIT]`: about 100 "
+            "images of the kind that the file will see. Only a detector that was trained with "
+            "`--quantize` needs none."
         )
 
 

@@ -1,5 +1,7 @@
 """Unstructured pruning: the smallest weights become zero while the model trains, and stay zero."""
 
+import warnings
+
 import keras
 import numpy as np
 from keras import ops
@@ -23,6 +25,10 @@ class MagnitudePruning(keras.callbacks.Callback):
 
     Raises:
         TypeError: the schedule cannot be called.
+
+    Warns:
+        UserWarning: training ended before the schedule pruned anything, as it does where there are
+            fewer steps than the `frequency` of tfmot's schedules, 100 if not given.
 
     Example:
     >>> from keras_hkd.compression import ConstantSparsity
@@ -68,6 +74,13 @@ class MagnitudePruning(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self._apply()  # the moving averages have taken the weights' place
+        if self._masks and all(mask is None for mask in self._masks):
+            warnings.warn(
+                f"MagnitudePruning pruned nothing: its schedule asks for no sparsity in the "
+                f"{self._step} steps of this training. Give it a smaller `frequency` (tfmot's "
+                "default is 100 steps) or `begin_step`, or train longer.",
+                stacklevel=2,
+            )
 
     def _apply(self):
         averages = _moving_averages(self.model.optimizer)

@@ -2,6 +2,9 @@ import json
 
 import pytest
 
+from keras_hkd.caching import TeacherCache
+from keras_hkd.cli import cache, training_run
+
 DATA = "synthetic:train?num_images=4&seed=1&height=64&width=64"
 
 
@@ -61,3 +64,33 @@ def test_distill_refuses_a_cache_where_it_is_of_no_use(command, tmp_path, argume
     code, _, err = command("distill", *words, *out)
     assert code == 2
     assert message in " ".join(err.split())
+
+
+def test_images_of_another_cache_are_refused_before_a_student_is_built(
+    command, detections, tmp_path, monkeypatch
+):
+    folder = tmp_path / "cache"
+    made = ("cache", "--detections", detections, "--data", DATA, "--image-size", 64)
+    assert command(*made, "--out", folder)[0] == 0
+    monkeypatch.setattr(training_run, "make_model", lambda *_, **__: pytest.fail("built"))
+    words = ("--student", "yolo_v8_micro", "--epochs", 1, "--teacher-cache", folder)
+    other = DATA.replace("seed=1", "seed=2")
+    code, _, err = command("distill", *words, "--data", other, "--out", tmp_path / "run")
+    assert code == 2
+    assert "the images" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "views"),
+    [((), 4), (("--mode", "replay"), 0), (("--views", 0), 0), (("--views", 2), 2)],
+)
+def test_views_serve_the_training_that_follows(command, tmp_path, monkeypatch, arguments, views):
+    def build(teacher, dataset, folder, **options):
+        raise ValueError(f"views: {options['views']}")
+
+    monkeypatch.setattr(TeacherCache, "build", build)
+    monkeypatch.setattr(cache, "_what", lambda *_: {"teacher": None})
+    file = tmp_path / "teacher.keras"
+    file.touch()
+    words = ("--teacher", file, "--data", DATA, "--out", tmp_path / "cache", *arguments)
+    assert f"views: {views}" in command("cache", *words)[2]

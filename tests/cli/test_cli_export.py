@@ -110,7 +110,7 @@ def test_bad_input(command, tmp_path, student, tflite):
         (("export", student, tmp_path / "x.pb"), "must end in .tflite or .onnx"),
         (("export", student, tmp_path / "x.onnx", *int8), "go with a .tflite"),
         (("export", student, file, "--representative", tmp_path), "goes with"),
-        (("export", student, file, *int8), "representative_images"),
+        (("export", student, file, *int8), "--representative FOLDER"),
         (("export", student, file, "--image-size", "33x64"), "multiples of 32"),
         (("export", student, file, "--quantization", "int4"), "int8"),
         (("export", path, file), "could not be read"),

@@ -84,6 +84,11 @@ def test_depthwise_kernels_are_left_alone():
     assert np.mean(np.array(model.layers[1].kernel) == 0) == 0.5
 
 
+def test_a_schedule_that_never_prunes_is_said():
+    with pytest.warns(UserWarning, match="pruned nothing.* 3 steps"):
+        fit(make(), ConstantSparsity(0.5, begin_step=0, frequency=100), 1)
+
+
 def test_refuses_what_is_no_schedule():
     with pytest.raises(TypeError, match="PolynomialDecay"):
         MagnitudePruning(0.5)
