@@ -9,6 +9,7 @@ import typer
 from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
+from keras_hkd.cli.model_files import check_model_file
 
 ModelFile = Annotated[
     pathlib.Path,
@@ -138,8 +139,7 @@ def command(
 
 
 def _check(model, file, quantization, representative, data) -> None:
-    if not model.is_file():
-        raise FileNotFoundError(f"{model}: there is no such file; expected a detector's .keras.")
+    check_model_file(model)
     if file.suffix == ".tflite":
         if representative is not None and quantization != "int8":
             raise ValueError(

@@ -5,6 +5,7 @@ annotations. Listing them here as data keeps `keras-hkd --help` at a fraction of
 """
 
 import importlib
+import os
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -115,6 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Traceback (most recent call last):
         SystemExit: 0
     """
+    # TensorFlow's own remarks on the machine would stand between the lines of a command.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         make_app()(args=arguments, prog_name="keras-hkd")
     except KeyboardInterrupt:

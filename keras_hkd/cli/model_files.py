@@ -1,4 +1,4 @@
-"""A detector given by its file: `.keras`, or `.tflite` of `keras-hkd export`."""
+"""A model given by its file: `.keras`, or `.tflite` of `keras-hkd export`."""
 
 import pathlib
 
@@ -6,6 +6,21 @@ from keras_hkd.cli.console import messages
 from keras_hkd.cli.options import person_alone
 
 TFLITE = ".tflite"
+
+
+def refuse_folder(path: pathlib.Path) -> None:
+    """Refuse the folder of a run where a model is wanted, and name the model in it.
+
+    Args:
+        path: what the user gave.
+
+    Raises:
+        IsADirectoryError: it is a folder.
+    """
+    if path.is_dir():
+        found = sorted(path.glob("*.keras"))
+        hint = f" Did you mean {found[0]}?" if found else ""
+        raise IsADirectoryError(f"{path} is a folder; expected the file of a model.{hint}")
 
 
 def check_model_file(path: pathlib.Path) -> None:
@@ -16,7 +31,9 @@ def check_model_file(path: pathlib.Path) -> None:
 
     Raises:
         FileNotFoundError: no such file.
+        IsADirectoryError: it is a folder.
     """
+    refuse_folder(path)
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: there is no such file; expected a detector's .keras or .tflite."

@@ -9,6 +9,7 @@ import typer
 
 from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.image_size import parse_image_size
+from keras_hkd.cli.model_files import refuse_folder
 from keras_hkd.cli.options import person_alone
 
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")]
@@ -227,6 +228,8 @@ def make_model(
     from keras_hkd.learner import synchronize_batch_norm
 
     if not is_file(name_or_file):
+        if "/" in name_or_file:  # no name; a folder may be called like one
+            refuse_folder(pathlib.Path(name_or_file))
         return kind.build(
             name_or_file,
             image_size=image_size,

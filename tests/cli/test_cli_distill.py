@@ -108,6 +108,7 @@ def test_resuming_with_another_teacher_is_refused(run, tmp_path, command):
         (["--method-option", "weights"], "NAME=VALUE"),
         (["--method-option", "pyramid_wait=1"], "pyramid_wait"),
         (["--teacher", "absent.keras"], "absent.keras"),
+        (["--teacher", "/"], "is a folder"),
         (["--student", "yolo_v8_mikro"], "yolo_v8_micro"),
         (["--unlabelled", "photos"], "--unlabelled goes with --method sad. Received: --method hkd"),
         (["--pseudo-label-score", "0.5"], "--pseudo-label-score goes with --method sad"),

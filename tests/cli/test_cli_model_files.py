@@ -23,6 +23,14 @@ def test_a_missing_file(tmp_path):
         check_model_file(tmp_path / "none.tflite")
 
 
+def test_a_folder_is_refused_and_the_model_in_it_named(tmp_path):
+    with pytest.raises(IsADirectoryError, match="is a folder; expected the file of a model.$"):
+        check_model_file(tmp_path)
+    (tmp_path / "student.keras").touch()
+    with pytest.raises(IsADirectoryError, match=r"Did you mean .*student\.keras\?"):
+        check_model_file(tmp_path)
+
+
 def test_a_tflite_file_has_one_size():
     file = types.SimpleNamespace(path="x.tflite", image_size=(64, 96))
     check_size_fits(file, None)

@@ -124,6 +124,7 @@ def test_fine_tunes_a_saved_detector_at_its_own_size(run, data, tmp_path, comman
     [
         (["--detector", "yolo_v8_mikro"], "yolo_v8_micro"),
         (["--detector", "absent.keras"], "absent.keras"),
+        (["--detector", "/"], "is a folder"),
         (["--data", "/absent"], "/absent"),
         (["--batch-size", 100], "100"),
         (["--learning-rate", -1], "learning_rate"),
