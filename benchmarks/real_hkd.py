@@ -49,7 +49,11 @@ def main(runs, only=None):
         run(f"distilled_{seed}", distil(teacher, seed, both, STUDENT_EPOCHS), tests)
         run(f"lighter_{seed}", distil(teacher, seed, both, STUDENT_EPOCHS, LIGHTER), tests)
     if not only:
-        write_results(run, gradient_shares(runs))
+        shares = {
+            name: gradient_shares(runs, f"{name}_0", weights)
+            for name, weights in (("distilled", HKD), ("lighter", LIGHTER))
+        }
+        write_results(run, shares)
 
 
 def train(detector, seed, datasets, epochs):
@@ -89,8 +93,8 @@ def save_open_student(file):
         save_half_precision(load_detector(file), OPEN_STUDENT)
 
 
-def gradient_shares(runs):
-    """Each term's share of the gradient on one batch, before the first step and after the last."""
+def gradient_shares(runs, name, weights):
+    """Each term's share of the gradient on one batch, before the first step of a run and after."""
     from keras_hkd import distillation
     from keras_hkd.data import load_dataset, training_batches
     from keras_hkd.detectors import build, load_detector
@@ -99,7 +103,7 @@ def gradient_shares(runs):
 
     size = (BUDGET["image_size"],) * 2
     student = build(STUDENT, image_size=size, backbone_weights=weights_of(STUDENT), seed=0)
-    given = {name: float(value) for name, value in (one.split("=") for one in HKD)}
+    given = {name: float(value) for name, value in (one.split("=") for one in weights)}
     distiller = hkd(load_detector(runs / "teacher" / "detector.keras"), student, **given)
     images = load_dataset(f"{SHARED / 'data' / 'coco_person'}:train")
     batch = next(
@@ -107,7 +111,7 @@ def gradient_shares(runs):
     )
     found = {"before": distillation.gradient_shares(distiller, *batch)}
     variables = checkpoint.checkpoint_variables(distiller)
-    state = checkpoint.read_newest(runs / "distilled_0" / "checkpoints")
+    state = checkpoint.read_newest(runs / name / "checkpoints")
     for variable, value in zip(variables, state.variables[: len(variables)], strict=True):
         variable.assign(value)
     return {**found, "after": distillation.gradient_shares(distiller, *batch)}
