@@ -51,7 +51,8 @@ def main(shared, out):
     second = NanoDet(weights / "nanodet_m.onnx")
     found = {"objects": [], "person_background": []}
     rng = np.random.default_rng(0)
-    shutil.rmtree(out, ignore_errors=True)
+    for name in ("found", *found):  # of a run that was killed
+        shutil.rmtree(out / name, ignore_errors=True)
     for source in SOURCES:
         dataset = load_dataset(f"{shared / 'data'}/{source}", check_images=False)
         for index in rich.progress.track(range(len(dataset)), description=source):

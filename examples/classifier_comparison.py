@@ -1,9 +1,8 @@
 """What the classifier examples share: a student alone and a taught one, same images, same steps."""
 
-import shutil
-
 import rich
 from arguments import arguments as arguments_of
+from output_folder import emptied
 
 from keras_hkd.classifiers import build
 from keras_hkd.data import load_classification
@@ -28,7 +27,7 @@ class ClassifierComparison:
     """
 
     def __init__(self, given):
-        shutil.rmtree(given.out, ignore_errors=True)
+        emptied(given.out)
         self.given, self.run = given, RunFolder(given.out)
         self.size = (32, 32) if given.smoke else (48, 48)
         self.images = self.drawn("train", given.images, seed=1)

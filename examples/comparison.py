@@ -2,10 +2,10 @@
 
 import dataclasses
 import pathlib
-import shutil
 
 import rich
 from arguments import arguments as arguments_of
+from output_folder import emptied
 
 from keras_hkd.data import load_dataset
 from keras_hkd.detectors import build, load_detector
@@ -30,7 +30,7 @@ class Comparison:
     """
 
     def __init__(self, given):
-        shutil.rmtree(given.out, ignore_errors=True)
+        emptied(given.out)
         self.given, self.run = given, RunFolder(given.out)
         self.size = (64, 64) if given.smoke else (256, 256)
         self.labelled = load_dataset(self.scenes("example-train", given.images))

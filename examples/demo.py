@@ -10,9 +10,9 @@ same student is also trained alone, on the same images for as many steps. Everyt
 
 import argparse
 import pathlib
-import shutil
 
 import rich
+from output_folder import emptied
 
 from keras_hkd.data import load_dataset
 from keras_hkd.detectors import build, load_detector
@@ -33,7 +33,7 @@ HKD = {"pyramid_weight": 2.0, "region_weight": 3.0, "logit_weight": 30.0}
 
 def main(out, num_images, num_test_images, epochs, seed):
     """Trains the student twice, measures all three detectors, and writes `out`."""
-    shutil.rmtree(out, ignore_errors=True)
+    emptied(out)
     train = load_dataset(SCENES.format(name="demo-student", count=num_images))
     test = load_dataset(SCENES.format(name="demo-test", count=num_test_images))
     teacher = load_detector(TEACHER)

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import runpy
 import subprocess
 import sys
 
@@ -47,3 +48,17 @@ def test_each_is_headed_by_its_command_time_and_figure(name):
     assert f"    python examples/{name}.py" in text
     assert re.search(r"^Time: .*\d", text, re.MULTILINE)
     assert re.search(r"^Figure.*: ", text, re.MULTILINE)
+
+
+def test_only_what_an_example_wrote_is_removed(tmp_path):
+    emptied = runpy.run_path(str(EXAMPLES / "output_folder.py"))["emptied"]
+    photograph, run = tmp_path / "photograph.jpg", tmp_path / "student" / "run.json"
+    photograph.touch()
+    with pytest.raises(SystemExit, match="Choose another folder with --out"):
+        emptied(tmp_path)
+    assert photograph.exists()
+    run.parent.mkdir()
+    run.touch()
+    emptied(tmp_path)
+    assert not tmp_path.exists()
+    emptied(tmp_path)  # nothing there yet
