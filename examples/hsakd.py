@@ -2,8 +2,10 @@
 
     python examples/hsakd.py
 
-Time: about 5 minutes on two idle CPU cores (estimated, not timed yet).
-Figure: not measured yet. One seed would show that it runs, not how much it gains.
+Time: about four minutes on one CPU core.
+Figure (seed 0): accuracy 0.565 on 400 drawn images, 0.550 under plain KD, 0.547 for the student
+alone in as many steps (300), 0.615 for the teacher. One seed shows that it runs, not how much it
+gains.
 """
 
 from classifier_comparison import ClassifierComparison, arguments

@@ -2,8 +2,9 @@
 
     python examples/hssakd.py
 
-Time: about 4 minutes on two idle CPU cores (estimated, not timed yet).
-Figure: not measured yet. One seed would show that it runs, not how much it gains.
+Time: about three minutes on one CPU core.
+Figure (seed 0): accuracy 0.537 on 400 drawn images (0.515 for its peer), 0.547 for the student
+alone in as many steps (300). One seed shows that it runs, not how much it gains.
 """
 
 from classifier_comparison import ClassifierComparison, arguments

@@ -2,8 +2,9 @@
 
     python examples/osakd.py
 
-Time: about 2 minutes on two idle CPU cores (an estimate: 2 x 300 steps of a small classifier).
-Figure: not measured yet. One seed would show that it runs, not how much it gains.
+Time: about a minute on one CPU core.
+Figure (seed 0): accuracy 0.555 on 400 drawn images, 0.547 for the student alone in as many steps
+(300). One seed shows that it runs, not how much it gains.
 """
 
 from classifier_comparison import ClassifierComparison, arguments
