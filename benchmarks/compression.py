@@ -102,7 +102,7 @@ def write_results(files, runs):
             "AP_lost": whole["AP"]["mean"] - row["AP"]["mean"],
             "size": row["size_bytes"]["mean"] / whole["size_bytes"]["mean"],
             **{
-                key.replace("ms_", "times_as_fast_"): whole[key]["mean"] / row[key]["mean"]
+                key.replace("ms", "times_as_fast", 1): whole[key]["mean"] / row[key]["mean"]
                 for key in row
                 if key.startswith("ms_")
             },

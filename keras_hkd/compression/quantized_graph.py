@@ -67,7 +67,7 @@ def quantized_network(network, range_decay):
     """The network with int8 rounding of weights and activations, on layers of its own.
 
     BatchNorm behind a convolution is folded into it, elsewhere it becomes a 1x1 depthwise
-    convolution, as does the rescaling of pixels. Tensors that a concatenation joins share its
+    convolution. Tensors that a concatenation joins share its
     range, and what relu clips has its range after it: so TFLite computes them too.
 
     Args:
@@ -187,27 +187,28 @@ class _Rewriting:
         self._settle(call.outputs[0], made(self._input(call)), norm.name)
 
     def _rescaling(self, call):
-        layer, channels = call.operation, call.inputs[0].shape[-1]
+        """Two operations of their own: XNNPACK takes far longer for a depthwise convolution."""
+        name, tensor = call.operation.name, call.outputs[0]
         scale, offset = (
-            np.broadcast_to(np.asarray(value, "float32"), (channels,))
-            for value in (layer.scale, layer.offset)
+            np.asarray(value, "float32") for value in (call.operation.scale, call.operation.offset)
         )
-        made = self._layer(id(layer), lambda: self._scaling(layer.name, scale, offset, False))
-        x = made(self._input(call))
-        if call.inputs[0] is self.images:
-            ends = np.stack([offset, scale * PIXELS[1] + offset])
-            limits = min(0.0, float(ends.min())), max(0.0, float(ends.max()))
-            self.values[id(call.outputs[0])] = FixedRange(
-                *limits, name=self.names(f"{layer.name}_range")
-            )(x)
+        of_pixels = call.inputs[0] is self.images
+        x = ops.multiply(self._input(call), scale)
+        if np.any(offset):
+            if of_pixels:
+                x = self._pixel_range(x, scale, 0.0, f"{name}_scaled")
+            else:
+                x = self._range(x, f"{name}_scaled")
+            x = ops.add(x, offset)
+        if of_pixels:
+            self.values[id(tensor)] = self._pixel_range(x, scale, offset, name)
         else:
-            self._settle(call.outputs[0], x, layer.name)
+            self._settle(tensor, x, name)
 
-    def _scaling(self, name, scale, shift, trainable=True):
+    def _scaling(self, name, scale, shift):
         layer = QuantizedDepthwiseConv2D((1, 1, len(scale), 1), len(scale), name=self.names(name))
         layer.build((None, None, None, len(scale)))
         layer.assign_values(ops.reshape(scale, layer.kernel_shape), shift)
-        layer.trainable = trainable
         return layer
 
     def _layer(self, key, make):
@@ -275,6 +276,12 @@ class _Rewriting:
 
     def _range(self, value, name):
         return ActivationRange(self.range_decay, name=self.names(f"{name}_range"))(value)
+
+    def _pixel_range(self, x, scale, offset, name):
+        """The range of `scale * pixel + offset`, which no batch has to show."""
+        ends = np.stack(np.broadcast_arrays(offset, scale * PIXELS[1] + offset))
+        limits = min(0.0, float(ends.min())), max(0.0, float(ends.max()))
+        return FixedRange(*limits, name=self.names(f"{name}_range"))(x)
 
     def _is_clipped(self, tensor):
         following = self.graph.only_consumer(tensor)

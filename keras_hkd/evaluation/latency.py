@@ -49,6 +49,9 @@ def measure_latencies(
 ) -> Latencies:
     """Time calls in turn: each once a round, so that all see the same state of the machine.
 
+    Each timed call follows an untimed one of the same kind, as in a stream of images: what it reads
+    is in the processor's caches and not what the others left there.
+
     Args:
         calls: name -> function without arguments.
         rounds: timed rounds.
@@ -69,6 +72,7 @@ def measure_latencies(
     with image_progress("Timing", (warm_up + rounds) * len(calls), progress) as advance:
         for step in range(-warm_up, rounds):
             for name, call in calls.items():
+                call()
                 start = time.perf_counter()
                 call()
                 if step >= 0:

@@ -86,6 +86,24 @@ def test_the_integer_file_says_what_the_clone_says(make):
     assert np.abs(received - rounded).max() < 6 * step
 
 
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(1 / 255, 0.0), (1 / 127.5, -1.0), ([0.01, 0.02, 0.03], [-1, 0.5, -2])]
+)
+@pytest.mark.parametrize("of_pixels", [True, False])
+def test_rescaling_is_no_convolution(scale, offset, of_pixels):
+    images = keras.Input((None, None, 3))
+    x = images if of_pixels else layers.MaxPooling2D(1)(images)
+    network = keras.Model(images, layers.Rescaling(scale, offset)(x))
+    clone = quantized_network(network, 0.99)
+    expected, rounded = network(IMAGES).numpy(), clone(IMAGES, training=True).numpy()
+    step = (expected.max() - expected.min()) / 255
+    assert np.abs(rounded - expected).max() < 2 * step
+    content = converted(clone)
+    assert {"DEPTHWISE_CONV_2D", "CONV_2D"}.isdisjoint(tflite_file.list_operators(content))
+    received = np.concatenate([TFLiteRunner(content).run(image)[0] for image in IMAGES])
+    assert np.abs(received - rounded).max() < 3 * step
+
+
 def test_inference_changes_nothing_and_training_moves_the_ranges():
     _, clone = networks(vector)
     before = [np.array(weight) for weight in clone.get_weights()]

@@ -30,8 +30,11 @@ def clock(monkeypatch):
     return clock
 
 
-def test_calls_take_turns_and_warm_up_rounds_are_not_counted(clock):
-    calls = {"a": clock.takes(900, 1, 2, 3), "b": clock.takes(900, 4, 4, 6)}
+def test_calls_take_turns_and_neither_warm_up_nor_first_calls_are_counted(clock):
+    calls = {
+        "a": clock.takes(900, 900, 9, 1, 9, 2, 9, 3),
+        "b": clock.takes(900, 900, 9, 4, 9, 4, 9, 6),
+    }
     measured = measure_latencies(calls, rounds=3, warm_up=1, progress=False)
     np.testing.assert_allclose(measured.times_ms["a"], [1, 2, 3])
     np.testing.assert_allclose(measured.times_ms["b"], [4, 4, 6])
@@ -75,6 +78,7 @@ def test_models_predict_in_turn_after_the_warm_up():
     found = measure_latency_ms({"one": one, "other": other}, repeats=5, warm_up=2)
     assert list(found) == ["one", "other"]
     assert all(0 <= latency_ms < 1000 for latency_ms in found.values())
-    assert calls == [(one, (1, 8, 8, 3)), (other, (1, 8, 8, 3))] * 7  # in turn
+    turn = [(model, (1, 8, 8, 3)) for model in (one, one, other, other)]  # untimed, timed
+    assert calls == turn * 7
     with pytest.raises(ValueError, match="repeats"):
         measure_latency_ms({"one": one}, repeats=0)
