@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo demo-teacher test test-long lint doctest real systems benchmark-step benchmark-cache losses benchmark-mobile compression install clean
+.PHONY: help demo demo-teacher test test-long lint doctest real systems benchmark-step benchmark-cache benchmark-int8 losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
@@ -24,6 +24,7 @@ help:
 	@echo "make benchmark-step  time of a distillation step, as ratios"
 	@echo "make benchmark-mobile our student beside public detectors: AP, size, latency"
 	@echo "make benchmark-cache time and disk of a stored teacher, as ratios"
+	@echo "make benchmark-int8  which layers int8 makes faster here"
 	@echo "make losses          all losses on one pair: hours, resumable, after make real"
 	@echo "make compression     int8 with and without training for it: hours, resumable, after make real"
 	@echo "make install         make $(VENV) and install the package in it"
@@ -75,6 +76,9 @@ benchmark-mobile: $(INSTALLED)
 
 benchmark-cache: $(INSTALLED)
 	$(RUN) benchmarks/cache_time.py
+
+benchmark-int8: $(INSTALLED)
+	$(RUN) benchmarks/int8_layers.py
 
 losses: $(INSTALLED)
 	$(RUN) benchmarks/losses.py
