@@ -133,13 +133,12 @@ def plot(rows):
     axes = figure.subplots()
     for name, row in rows.items():
         size = row["size_bytes"] / 1e6
-        point = (row["ms_1"], row["test"]["coco_person"]["AP"])
-        axes.scatter(*point, s=60 * size, alpha=0.7)
-        label = f"{name}, {size:.1f} MB"
-        axes.annotate(label, point, textcoords="offset points", xytext=(6, 6), fontsize=8)
+        score = row["test"]["coco_person"]["AP"]
+        axes.scatter(row["ms_1"], score, s=60 * size, alpha=0.7, label=f"{name}, {size:.1f} MB")
     axes.set(xlabel="latency, one thread (ms)", ylabel="AP of people on coco_person (test)")
     axes.set(xlim=(0, None), ylim=(0, None))
     axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="lower right")
     with replacing(PLOT) as partial:
         figure.savefig(partial, format="png", dpi=120)
 
