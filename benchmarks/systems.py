@@ -10,8 +10,8 @@ Every system is compared with the same student without it, same data and budget,
 - HSAKD as a backbone: MobileNetV2 0.35 distilled on the object crops, or trained on them alone,
   then put into the detector, which is trained on `coco_person`.
 
-Every run is one `keras-hkd` command; see `proof_runs.py`. Figures: `results/systems.json` and
-`docs/systems.md`.
+Every run is one `keras-hkd` command; see `proof_runs.py`. Figures: `results/systems.json`; what
+they mean: `docs/systems.md`.
 """
 
 import pathlib
@@ -21,7 +21,7 @@ import sys
 from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
 
 from keras_hkd.report import markdown_table
-from keras_hkd.training.atomic_write import write_json, write_text
+from keras_hkd.training.atomic_write import write_json
 
 RESULTS = ROOT / "benchmarks" / "results"
 SEEDS = (0, 1, 2)
@@ -44,11 +44,17 @@ CLASSIFIER_SYSTEMS = ("hsakd", "hssakd", "lw_kd", "osakd")
 CROPS = ("objects", "person_background")
 
 BACKBONE = "mobilenet_v2_0.35"
+COMPARED_WITH = {
+    **{f"detector_{method}": "detector_alone" for method in DETECTOR_SYSTEMS},
+    **{f"{kind}_{method}": f"{kind}_alone" for kind in CROPS for method in CLASSIFIER_SYSTEMS},
+    "backbone_hsakd": "backbone_alone",
+    "detector_backbone_hsakd": "detector_backbone_alone",
+}
 SHOWN = {"detectors": ("AP", "AP50", "MR2"), "classifiers": ("accuracy", "balanced_accuracy")}
 
 
 def main(runs, only=None):
-    """Runs what is not finished yet, and writes table and page; with `only`, those runs alone."""
+    """Runs what is not finished yet and writes the table; with `only`, those runs and no table."""
     run = Runner(runs / "systems", RESULTS / "systems", only)
     crops = runs / "crops"
     program = [sys.executable, str(pathlib.Path(__file__).with_name("object_crops.py"))]
@@ -126,27 +132,41 @@ def backbones(run, crops):
 
 
 def write_results(run):
-    """Gathers all runs: mean and standard deviation of each system, and its gain."""
+    """Gathers all runs: mean and standard deviation of each system, and what it gains.
+
+    A gain is taken seed by seed against the student without the system, which sees the same images
+    in the same order.
+    """
     found = run.results()
-    rows = {"detectors": {}, "classifiers": {}}
+    scores = {}
     for name, result in found.items():
         group = name.rpartition("_")[0] if name[-1].isdigit() else name
-        kind = "detectors" if name.startswith("detector") else "classifiers"
-        rows[kind].setdefault(group, []).extend(result["test"].values())
-    table = {
-        kind: {name: summary(scores) for name, scores in groups.items()}
-        for kind, groups in rows.items()
+        scores.setdefault(group, []).extend(result["test"].values())
+    gains = {
+        group: summary(
+            [difference(*pair) for pair in zip(scores[group], scores[alone], strict=True)]
+        )
+        for group, alone in COMPARED_WITH.items()
     }
-    record = {"command": "make systems", "summary": table, "runs": found}
+    table = {group: summary(rows) for group, rows in scores.items()}
+    record = {"command": "make systems", "summary": table, "gains": gains, "runs": found}
     write_json(RESULTS / "systems.json", record)
-    page = ["# The six systems on photographs", "", "`make systems`; mean and standard deviation."]
-    for kind, groups in rows.items():
-        lines = {
-            name: {key: [score[key] for score in scores] for key in SHOWN[kind]}
-            for name, scores in groups.items()
+    for kind, columns in SHOWN.items():
+        rows = {
+            group: {key: [row[key] for row in rows] for key in columns}
+            for group, rows in scores.items()
+            if group.startswith("detector") == (kind == "detectors")
         }
-        page += ["", f"## {kind.capitalize()}", "", markdown_table(lines, SHOWN[kind])]
-    write_text(ROOT / "docs" / "systems.md", "\n".join(page) + "\n")
+        print(markdown_table(rows, columns))
+        for group in rows:
+            if group in gains:
+                print(group, {key: gains[group][key] for key in columns})
+
+
+def difference(scores, others):
+    """What a run scores more than another."""
+    keys = {key for columns in SHOWN.values() for key in columns} & scores.keys()
+    return {key: scores[key] - others[key] for key in keys}
 
 
 if __name__ == "__main__":
