@@ -2,7 +2,7 @@
 
     python examples/hssakd.py
 
-Time: about three minutes on one CPU core.
+Time: about 3 minutes on one CPU core.
 Figure (seed 0): accuracy 0.537 on 400 drawn images (0.515 for its peer), 0.547 for the student
 alone in as many steps (300). One seed shows that it runs, not how much it gains.
 """

@@ -2,7 +2,7 @@
 
     python examples/osakd.py
 
-Time: about a minute on one CPU core.
+Time: about 1 minute on one CPU core.
 Figure (seed 0): accuracy 0.555 on 400 drawn images, 0.547 for the student alone in as many steps
 (300). One seed shows that it runs, not how much it gains.
 """
