@@ -43,7 +43,7 @@ def command(
     image_size: ImageSize = None,
     batch_size: BatchSize = 16,
     score_threshold: ScoreThreshold = 0.3,
-    repeats: Repeats = 20,
+    repeats: Repeats = 10,
     on_bad_data: options.OnBadData = "raise",
     json: options.Json = False,
     config: options.Config = None,

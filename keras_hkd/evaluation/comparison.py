@@ -20,7 +20,7 @@ def compare_detectors(
     image_size=None,
     batch_size=16,
     score_threshold=0.3,
-    repeats=20,
+    repeats=10,
 ) -> dict:
     """Measure two detectors side by side, such as a student and the int8 file made of it.
 

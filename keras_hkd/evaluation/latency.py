@@ -82,7 +82,7 @@ def measure_latencies(
 
 
 def measure_latency_ms(
-    models: Mapping[str, object], image_size=None, repeats=20, warm_up=3
+    models: Mapping[str, object], image_size=None, repeats=10, warm_up=2
 ) -> dict[str, float]:
     """Median time of one compiled prediction of one image, images in, detections out.
 

@@ -12,7 +12,7 @@ from keras_hkd.evaluation.latency import measure_latency_ms
 from keras_hkd.evaluation.prediction import input_size
 
 
-def measure_costs(models, image_size=None, repeats=20) -> dict[str, dict[str, float]]:
+def measure_costs(models, image_size=None, repeats=10) -> dict[str, dict[str, float]]:
     """Parameters, operations and time per image of models, timed side by side.
 
     Args:

@@ -1,7 +1,8 @@
 """What the tests of commands share: how a command is called, and that it runs eagerly.
 
-Commands run their few steps without tracing, which takes longer than the steps themselves. Runs as
-users make them, traced and in processes of their own, are in `tests/workflow`.
+Commands run their few steps without tracing, which takes longer than the steps themselves, and time
+a single prediction. Runs as users make them, traced and in processes of their own, are in
+`tests/workflow`.
 """
 
 import pytest
@@ -22,6 +23,17 @@ def without_tracing():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(autouse=True)
+def one_timed_prediction(monkeypatch):
+    """Takes the latency of a model from one round; eager predictions are slow."""
+    from keras_hkd.evaluation import latency
+
+    measure = latency.measure_latencies
+    monkeypatch.setattr(
+        latency, "measure_latencies", lambda calls, *_, **__: measure(calls, 1, 0, progress=False)
+    )
 
 
 @pytest.fixture
