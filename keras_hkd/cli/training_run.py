@@ -228,7 +228,7 @@ def make_model(
     from keras_hkd.learner import synchronize_batch_norm
 
     if not is_file(name_or_file):
-        if "/" in name_or_file:  # no name; a folder may be called like one
+        if "/" in name_or_file:  # a path: a mere word may name a model and a folder
             refuse_folder(pathlib.Path(name_or_file))
         return kind.build(
             name_or_file,
