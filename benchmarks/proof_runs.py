@@ -61,7 +61,11 @@ class Runner:
     def shown(self, words):
         """The command without the folders of the machine it ran on."""
         text = "keras-hkd " + " ".join(words)
-        return text.replace(str(self.runs), "RUNS").replace(str(SHARED), "../shared")
+        # Some proofs have a folder of their own in RUNS, and read what others left beside it.
+        folders = {self.runs: "RUNS", self.runs.parent: "RUNS/..", SHARED: "../shared", ROOT: "."}
+        for folder, shown in folders.items():
+            text = text.replace(str(folder), shown)
+        return text
 
     def results(self):
         """Name -> result of all finished runs."""
