@@ -83,8 +83,7 @@ def chain_file(chain, precision):
 def call_of(content):
     """A function that runs a file once, on one thread."""
     runner = TFLiteRunner(content, 1)
-    tensors = runner.input_tensors(*runner.example_inputs())
-    return lambda: runner.invoke(tensors)
+    return runner.prepared(*runner.example_inputs())
 
 
 if __name__ == "__main__":

@@ -143,8 +143,7 @@ def _tflite_row(name, path, threads):
 
     read_model(path)  # a damaged file is named here
     runner = TFLiteRunner(path.read_bytes(), threads)
-    tensors = runner.input_tensors(*runner.example_inputs())
-    return _Row(name, path, threads, lambda: runner.invoke(tensors), {})
+    return _Row(name, path, threads, runner.prepared(*runner.example_inputs()), {})
 
 
 def _keras_row(name, path, image_size, nms):

@@ -55,32 +55,28 @@ class TFLiteRunner:
         Args:
             *arrays: one for each input, without or with the leading axis of one.
         """
-        self.invoke(self.input_tensors(*arrays))
+        self.prepared(*arrays)()
         return [self._output(details) for details in self.outputs]
 
-    def input_tensors(self, *arrays) -> list[np.ndarray]:
-        """What the model takes of arrays: pixels of an int8 file as uint8.
+    def prepared(self, *arrays):
+        """A function that runs the model on these inputs and no more: what a latency is taken of.
 
         Args:
             *arrays: one for each input, without or with the leading axis of one.
         """
-        tensors = []
+        tensors = {}
         for details, array in zip(self.inputs, arrays, strict=True):
             value = np.reshape(array, details["shape"])
             if details["dtype"] == np.uint8:
                 value = np.clip(np.rint(value), 0, 255)
-            tensors.append(value.astype(details["dtype"]))
-        return tensors
+            tensors[details["index"]] = value.astype(details["dtype"])
 
-    def invoke(self, tensors) -> None:
-        """Runs the model and leaves its outputs where they are; what a latency is measured of.
+        def invoke():
+            for index, tensor in tensors.items():
+                self.interpreter.set_tensor(index, tensor)
+            self.interpreter.invoke()
 
-        Args:
-            tensors: what `input_tensors` gave.
-        """
-        for details, tensor in zip(self.inputs, tensors, strict=True):
-            self.interpreter.set_tensor(details["index"], tensor)
-        self.interpreter.invoke()
+        return invoke
 
     def _output(self, details):
         value = self.interpreter.get_tensor(details["index"])
