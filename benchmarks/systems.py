@@ -19,6 +19,7 @@ import subprocess
 import sys
 
 from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
+from real_hkd import LIGHTER
 
 from keras_hkd.report import markdown_table
 from keras_hkd.training.atomic_write import write_json
@@ -32,7 +33,7 @@ DETECTOR_WEIGHTS = WEIGHTS / "mobilenet_v2_0.35_96_notop.weights.h5"
 DETECTOR_BUDGET = {"image_size": 160, "batch_size": 16, "validate_every": 0}
 DETECTOR_EPOCHS = 24
 DETECTOR_SYSTEMS = {
-    "hkd": {"method_option": ("pyramid_weight=2", "region_weight=3", "logit_weight=30")},
+    "hkd": {"method_option": LIGHTER},
     "adl": {},
     "sad": {"unlabelled": f"{DATA / 'coco_person_nc'}:train"},
 }
