@@ -105,18 +105,25 @@ def classifiers(run, crops, kind):
         common = options(data=f"{crops}:train", seed=seed, **CLASSIFIER_BUDGET)
         words = ["train", *options(classifier=CLASSIFIER), *common]
         run(f"{kind}_alone_{seed}", words, tests)
+        teachers = {
+            "hsakd": {"teacher": branched(run, kind) if seed else teacher},
+            "hssakd": {"teacher": CLASSIFIER},
+        }
         for method in CLASSIFIER_SYSTEMS:
-            words = ["distill", *options(method=method, student=CLASSIFIER), *common]
-            words += options(teacher=teacher) if method == "hsakd" else []
-            words += options(teacher=CLASSIFIER) if method == "hssakd" else []
-            run(f"{kind}_{method}_{seed}", words, tests)
+            pair = options(method=method, student=CLASSIFIER, **teachers.get(method, {}))
+            run(f"{kind}_{method}_{seed}", ["distill", *pair, *common], tests)
+
+
+def branched(run, kind):
+    """The teacher with branches that the first HSAKD run trained; all others take it as it is."""
+    return run.runs / f"{kind}_hsakd_0" / "teacher" / "teacher.keras"
 
 
 def backbones(run, crops):
     """The detector whose backbone HSAKD distilled, against one trained on the same crops alone."""
     from keras_hkd.classifiers import load_classifier, save_backbone
 
-    teacher = run.runs / "objects_teacher" / "classifier.keras"
+    teacher = branched(run, "objects")
     crop_tests = {"test": f"{crops}:test"}
     tests = {"coco_person": f"{DATA / 'coco_person'}:test"}
     for seed in SEEDS:
