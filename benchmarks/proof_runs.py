@@ -51,11 +51,7 @@ class Runner:
         keras_hkd(*words, "--out", str(out), "--resume")
         file = trained_model(out)
         scores = {test: evaluate(file, source) for test, source in tests.items()}
-        facts = json.loads((out / "run.json").read_text(encoding="utf-8"))
-        versions = {k: v for k, v in facts["sessions"][-1].items() if k != "command"}
-        kept = {key: facts.get(key) for key in KEPT_FACTS}
-        result = {"command": self.shown(words), **kept, "versions": versions, "test": scores}
-        write_json(record, result)
+        write_json(record, {"command": self.shown(words), **facts_of(out), "test": scores})
         return file
 
     def shown(self, words):
@@ -96,6 +92,13 @@ def need_photographs():
     """Ends the program where the photographs are missing."""
     if not (SHARED / "data").is_dir():
         sys.exit(f"No data at {SHARED}: the photographs are not part of the project.")
+
+
+def facts_of(folder):
+    """What a result file keeps of the record of a run: settings, hashes, time, versions."""
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    versions = {k: v for k, v in record["sessions"][-1].items() if k != "command"}
+    return {**{key: record.get(key) for key in KEPT_FACTS}, "versions": versions}
 
 
 def trained_model(folder):

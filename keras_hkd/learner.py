@@ -73,13 +73,6 @@ class Learner(OwnLossModel):
         """Number of classes reported."""
         return len(self.class_names)
 
-    @property
-    def metrics(self):
-        """The loss and its parts; what the wrapped model itself would count is left out."""
-        wrapped = {id(metric) for metric in getattr(self, "model", self.network).metrics}
-        found = keras.Model.metrics.fget(self)
-        return [metric for metric in found if id(metric) not in wrapped]
-
     def tap(self, layer_name):
         """Adds the output of a layer of `self.network` to what `call` returns, under `taps`.
 

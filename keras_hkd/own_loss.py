@@ -23,7 +23,7 @@ class OwnLossModel(keras.Model):
 
     @property
     def metrics(self):
-        """The total loss and its parts."""
+        """The total loss and its parts; what models inside would count is left out."""
         trackers = [] if self._loss_tracker is None else [self._loss_tracker]
         return [*trackers, *self.loss_trackers]
 
@@ -56,11 +56,18 @@ class OwnLossModel(keras.Model):
             optimizer: Keras optimizer, its name or config.
             jit_compile: compile the step with XLA; None for where it pays by default, which is on
                 JAX and not on TensorFlow.
-            **kwargs: of `keras.Model.compile`, except `loss`.
+            **kwargs: of `keras.Model.compile`, except `loss` and metrics.
 
         Raises:
-            ValueError: a `loss` is given.
+            ValueError: a `loss` or metrics are given.
         """
+        for name in ("metrics", "weighted_metrics"):
+            if kwargs.get(name) is not None:
+                raise ValueError(
+                    f"{type(self).__name__}.compile takes no `{name}`: Keras would feed them raw "
+                    "outputs. Measure with the callbacks of keras_hkd.evaluation, DetectionMetrics "
+                    f"and ClassificationMetrics. Received: {name}={kwargs[name]!r}"
+                )
         if kwargs.get("loss") is not None:
             raise ValueError(
                 f"{type(self).__name__}.compile takes no `loss`: {self.where_loss_is}. "

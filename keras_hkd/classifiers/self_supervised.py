@@ -7,7 +7,6 @@ from keras_hkd.classifiers.adaptation import as_classifier
 from keras_hkd.classifiers.branches import STYLES, branch
 from keras_hkd.classifiers.rotations import NUM_ROTATIONS, joint_labels, rotate_four, upright
 from keras_hkd.learner import Learner, synchronize_batch_norm
-from keras_hkd.own_loss import OwnLossModel
 from keras_hkd.replicas import weighted_mean
 
 MODES = ("student", "joint", "frozen")
@@ -96,8 +95,6 @@ class SelfSupervisedClassifier(Learner):
     @image_size.setter
     def image_size(self, value):
         self.classifier.image_size = value
-
-    metrics = OwnLossModel.metrics
 
     @property
     def trainable(self):

@@ -7,7 +7,6 @@ from keras_hkd.distillation.learners import as_learner
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.hierarchies.step import Step
 from keras_hkd.learner import Learner
-from keras_hkd.own_loss import OwnLossModel
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -54,8 +53,6 @@ class Peers(Learner):
     def image_size(self):
         """`(height, width)` in pixels."""
         return self.first.image_size
-
-    metrics = OwnLossModel.metrics
 
     @property
     def peers(self):

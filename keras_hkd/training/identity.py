@@ -63,7 +63,7 @@ def _terms(model):
     text = json.dumps([keras.saving.serialize_keras_object(term) for term in terms])
     terms = json.loads(re.sub(r'_\d+"', '"', text))
     found = {"terms": terms, "student_loss_weight": getattr(model, "student_loss_weight", None)}
-    for name in ("teacher_image_size", "teacher_weights"):
+    for name in ("teacher_image_size", "teacher_weights", "momentum", "ramp"):
         if getattr(model, name, None) is not None:
             found[name] = json.loads(json.dumps(getattr(model, name)))
     return found

@@ -159,9 +159,12 @@ def test_images_of_unknown_size(micro_detector, labels):
         micro_detector("yolo_v8").decoded({}, numpy.zeros((64, 96, 3)))
 
 
-def test_compile_takes_no_loss(micro_detector):
+def test_compile_takes_no_loss_and_no_metrics(micro_detector):
     with pytest.raises(ValueError, match="takes no `loss`.*Received: loss='mse'"):
         micro_detector("yolo_v8").compile(loss="mse")
+    for name in ("metrics", "weighted_metrics"):
+        with pytest.raises(ValueError, match=f"takes no `{name}`.*DetectionMetrics"):
+            micro_detector("yolo_v8").compile(**{name: ["accuracy"]})
 
 
 @pytest.fixture

@@ -35,6 +35,8 @@ def distiller(number, weight=1.0, student_loss_weight=1.0):
         distillation_losses=[keras.losses.Huber(delta=weight, name=f"huber_{number}")],
         distillation_loss_weights=[keras.optimizers.schedules.CosineDecay(weight, 10)],
         student_loss_weight=student_loss_weight,
+        momentum=0.999,
+        ramp=True,
     )
 
 
@@ -54,6 +56,13 @@ def test_a_run_is_its_settings_data_teacher_and_terms():
 def test_the_order_of_building_is_no_difference_but_a_weight_is():
     identity = run_identity(distiller(1), DATASET, SETTINGS)
     assert run_identity(distiller(17), DATASET, SETTINGS) == identity
-    for other in (distiller(1, weight=2.0), distiller(1, student_loss_weight=0.5)):
+    slower, unramped = distiller(1), distiller(1)
+    slower.momentum, unramped.ramp = 0.99, False  # of a MeanTeacher
+    for other in (
+        distiller(1, weight=2.0),
+        distiller(1, student_loss_weight=0.5),
+        slower,
+        unramped,
+    ):
         with pytest.raises(DifferentRunError, match="distillation"):
             require_same(identity, run_identity(other, DATASET, SETTINGS), "here")
