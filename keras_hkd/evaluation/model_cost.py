@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import math
 
 import keras
 
 from keras_hkd.evaluation.latency import measure_latency_ms
 from keras_hkd.evaluation.prediction import input_size
+from keras_hkd.quiet import quiet
 
 
 def measure_costs(models, image_size=None, repeats=10) -> dict[str, dict[str, float]]:
@@ -84,16 +83,6 @@ def count_gflops(model, image_size=None) -> float:
     frozen = convert_variables_to_constants_v2(tf.function(forward).get_concrete_function(images))
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
-    with _quiet(tf.get_logger()):  # of its own deprecation
+    with quiet("tensorflow"):  # of its own deprecation
         counted = tf.compat.v1.profiler.profile(graph=frozen.graph, options=options)
     return counted.total_float_ops / 1e9
-
-
-@contextlib.contextmanager
-def _quiet(logger):
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import pathlib
 
 import numpy as np
@@ -26,6 +24,7 @@ from keras_hkd.export.tflite import (
     make_suppression,
     replacing_file,
 )
+from keras_hkd.quiet import quiet
 
 OPSET = 17
 
@@ -111,7 +110,7 @@ def _to_onnx(function, inputs, outputs, opset):
     """An ONNX model of a frozen function, its inputs and outputs under the names given."""
     import tf2onnx
 
-    with quiet_converter(), _quiet_logger("tf2onnx"):
+    with quiet_converter(), quiet("tf2onnx"):
         model, _ = tf2onnx.convert.from_graph_def(
             function.graph.as_graph_def(),
             input_names=[tensor.name for tensor in function.inputs],
@@ -122,17 +121,6 @@ def _to_onnx(function, inputs, outputs, opset):
     names |= dict(zip((tensor.name for tensor in function.outputs), outputs, strict=True))
     _rename(model.graph, names)
     return model
-
-
-@contextlib.contextmanager
-def _quiet_logger(name):
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _rename(graph, names):

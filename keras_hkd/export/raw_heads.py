@@ -12,6 +12,7 @@ from keras_hkd.backend import require_tensorflow
 from keras_hkd.detectors import RetinaNet, as_detector
 from keras_hkd.detectors.yolo_v8 import YOLOV8
 from keras_hkd.export.grid import DELTAS, SIDES, Grid
+from keras_hkd.quiet import quiet
 
 HEADS = ("class_logits", "box_outputs")
 
@@ -152,19 +153,15 @@ def _check_anchors(grid, anchors):
 @contextlib.contextmanager
 def quiet_converter():
     """Keeps the converter's deprecation remarks, which are about our calls, off the user's log."""
-    import logging
     import warnings
 
     from absl import logging as absl_logging
 
     level = absl_logging.get_verbosity()
     absl_logging.set_verbosity(absl_logging.ERROR)
-    tensorflow_level = tf.get_logger().level
-    tf.get_logger().setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with quiet("tensorflow"), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"tensorflow\.lite")
             yield
     finally:
         absl_logging.set_verbosity(level)
-        tf.get_logger().setLevel(tensorflow_level)
