@@ -1,11 +1,11 @@
 """All losses on one pair: `make losses`, about five hours on two cores, resumable at any moment.
 
 Screening: one teacher (that of `real_hkd.py` which saw `coco_person` alone) over one student at 128
-px, a short schedule, one seed, the teacher read from a cache of four views per image. A term has
-its published weight; where its share of the student's first gradient is below a tenth or above six
-tenths (published weights were found at other sizes and widths), the weight is moved so that the
-share is three tenths. Both are written down. Losses that refuse the pair or one class are left out,
-see docs/losses.md.
+px, a short schedule, one seed, the teacher read from a cache of four views per image (for
+`cross_head`, which needs its layers, it runs in the step). A term has its published weight; where
+its share of the student's first gradient is below a tenth or above six tenths (published weights
+were found at other sizes and widths), the weight is moved so that the share is three tenths. Both
+are written down. Losses that refuse the pair or one class are left out, see docs/losses.md.
 
 Then the three best by AP, three seeds each, under the teacher and with the full budget of
 `real_hkd.py`, the teacher in the step as there; the student alone and HKD are those of
@@ -40,6 +40,8 @@ FULL = {
 # What `real_hkd.py` calls the runs that the best losses are compared with.
 COMPARED_WITH = {"alone": "alone", "hkd": "lighter"}
 VIEWS = 4
+# What runs the teacher's own layers, so that no cache can stand in for it.
+NEEDS_TEACHER = ("cross_head",)
 NUM_BEST = 3
 LEAST_SHARE, SHARE, MOST_SHARE = 0.1, 0.3, 0.6
 SHOWN = ("AP", "AP50", "AP75", "MR2")
@@ -66,6 +68,7 @@ def terms():
         "masked_generative": pyramid(L.MaskedGenerative(), 2e-5),
         "fine_grained_imitation": pyramid(L.FineGrainedImitation(), 0.01),
         "review": ([h.Review()], [1.0]),
+        "cross_head": ([h.CrossHead()], [1.0]),
         "region_imitation": ([h.Region(L.FeatureImitation())], [30.0]),
         "region_relation": ([h.Region(L.RegionRelation())], [40.0]),
         "class_tower": ([h.ClassTower(L.FeatureImitation())], [30.0]),
@@ -155,7 +158,8 @@ def make_distiller(runs, plan, loss, images, settings):
     """The Distiller of one run, its weights set, and what is to be known of these."""
     import keras_hkd
 
-    teacher, batch = teacher_and_batch(runs, plan, images, settings)
+    live = plan is FULL or loss in NEEDS_TEACHER
+    teacher, batch = teacher_and_batch(runs, plan, images, settings, live)
     hierarchies, weights = terms()[loss]
     facts = {"published": weights, "used": weights}
     if loss not in COMPARED_WITH:
@@ -167,15 +171,15 @@ def make_distiller(runs, plan, loss, images, settings):
     return keras_hkd.Distiller(teacher, student, hierarchies, weights), facts
 
 
-def teacher_and_batch(runs, plan, images, settings):
-    """The teacher, in the screening read from a cache, and one training batch for it."""
+def teacher_and_batch(runs, plan, images, settings, live):
+    """The teacher, itself or as a cache of it, and one training batch for it."""
     import keras_hkd
     from keras_hkd.data import training_batches
     from keras_hkd.detectors import load_detector
 
     teacher = load_detector(runs / "real" / plan["teacher"] / "detector.keras")
     how = {"batch_size": settings.batch_size, "seed": 0}
-    if plan is FULL:
+    if live:
         return teacher, next(iter(training_batches(images, image_size=settings.image_size, **how)))
     # One cache serves all losses: it holds whatever any of them reads.
     cache = keras_hkd.TeacherCache.build(
