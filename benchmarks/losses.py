@@ -18,7 +18,17 @@ import subprocess
 import sys
 
 from proof_runs import SHARED, arguments, facts_of, summary
-from real_hkd import BUDGET, LIGHTER, RESULTS, SEEDS, STUDENT, STUDENT_EPOCHS, TESTS, weights_of
+from real_hkd import (
+    BUDGET,
+    LIGHTER,
+    RESULTS,
+    SEEDS,
+    STUDENT,
+    STUDENT_EPOCHS,
+    TESTS,
+    weights_in,
+    weights_of,
+)
 
 from keras_hkd.training.atomic_write import write_json
 
@@ -88,7 +98,7 @@ def terms():
 
 def _hkd(h, L):
     """HKD with boxes, at the weights that `real_hkd.py` found the better ones."""
-    given = {name: float(value) for name, value in (option.split("=") for option in LIGHTER)}
+    given = weights_in(LIGHTER)
     hierarchies = [
         h.Pyramid(L.FeatureImitation()),
         h.Region(L.FeatureImitation()),

@@ -84,6 +84,11 @@ def weights_of(detector):
     return SHARED / "weights" / WEIGHTS[detector]
 
 
+def weights_in(words):
+    """Name -> number of the weights that a method's options set."""
+    return {name: float(value) for name, value in (word.split("=") for word in words)}
+
+
 def save_open_student(file):
     """Commits the student of the openly licensed photographs in half precision."""
     from keras_hkd.detectors import load_detector, save_half_precision
@@ -103,8 +108,8 @@ def gradient_shares(runs, name, weights):
 
     size = (BUDGET["image_size"],) * 2
     student = build(STUDENT, image_size=size, backbone_weights=weights_of(STUDENT), seed=0)
-    given = {name: float(value) for name, value in (one.split("=") for one in weights)}
-    distiller = hkd(load_detector(runs / "teacher" / "detector.keras"), student, **given)
+    teacher = load_detector(runs / "teacher" / "detector.keras")
+    distiller = hkd(teacher, student, **weights_in(weights))
     images = load_dataset(f"{SHARED / 'data' / 'coco_person'}:train")
     batch = next(
         iter(training_batches(images, image_size=size, batch_size=BUDGET["batch_size"], seed=0))

@@ -18,14 +18,12 @@ import pathlib
 import subprocess
 import sys
 
-from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
-from real_hkd import LIGHTER
+from proof_runs import SHARED, Runner, arguments, options, summary
+from real_hkd import LIGHTER, RESULTS, SEEDS
 
 from keras_hkd.report import markdown_table
 from keras_hkd.training.atomic_write import write_json
 
-RESULTS = ROOT / "benchmarks" / "results"
-SEEDS = (0, 1, 2)
 DATA, WEIGHTS = SHARED / "data", SHARED / "weights"
 
 DETECTOR = "yolo_v8_mobilenet_v2_0.35"
