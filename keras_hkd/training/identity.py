@@ -4,6 +4,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
+# Entries of a Distiller's config that have a hash of their own, or are what is trained.
+_NETWORKS = ("name", "teacher", "student", "peers")
+
 
 class DifferentRunError(ValueError):
     """What is to be resumed was begun with another teacher, student, data or settings."""
@@ -39,7 +42,8 @@ def run_identity(model, dataset, settings) -> dict[str, object]:
     """What a resumed run must share with its beginning, as plain values.
 
     Args:
-        model: a `Detector`, or a `Distiller`, of which the teacher's hash and the terms count.
+        model: a `Detector`, or a `Distiller`, of which the teacher's hash and all of `get_config`
+            but the networks count.
         dataset: the training images; their content hash counts.
         settings: `TrainingSettings`, of which the decisive ones count.
     """
@@ -48,25 +52,20 @@ def run_identity(model, dataset, settings) -> dict[str, object]:
         "settings": settings.decisive(),
         "data_hash": dataset.content_hash,
         "teacher_hash": getattr(model, "teacher_hash", None),
-        "distillation": _terms(model),
+        "distillation": _distillation(model),
         **({} if cache is None else {"teacher_cache": cache.identity}),
     }
 
 
-def _terms(model):
-    """A Distiller's terms and their weights, without the counters that Keras puts in names."""
+def _distillation(model):
+    """A Distiller's config but for its networks, without the counters that Keras puts in names."""
     if not hasattr(model, "distillation_losses"):
         return None
     import keras
 
-    terms = [*model.distillation_losses, *model.distillation_loss_weights]
-    text = json.dumps([keras.saving.serialize_keras_object(term) for term in terms])
-    terms = json.loads(re.sub(r'_\d+"', '"', text))
-    found = {"terms": terms, "student_loss_weight": getattr(model, "student_loss_weight", None)}
-    for name in ("teacher_image_size", "teacher_weights", "momentum", "ramp"):
-        if getattr(model, name, None) is not None:
-            found[name] = json.loads(json.dumps(getattr(model, name)))
-    return found
+    config = {key: value for key, value in model.get_config().items() if key not in _NETWORKS}
+    text = json.dumps(keras.saving.serialize_keras_object(config))
+    return json.loads(re.sub(r'_\d+"', '"', text))
 
 
 def _differences(saved, current, prefix) -> Iterator[str]:

@@ -124,6 +124,7 @@ def test_a_checkpoint_holds_the_teacher_and_a_resumed_run_goes_on_exactly(batch,
 
     identities = [run_identity(one, Data, settings) for one in (whole, resumed)]
     assert identities[0] == identities[1]
+    assert identities[0]["distillation"]["momentum"] == whole.momentum
     write_state(tmp_path / "epoch_0001.npz", whole, 1, {}, identities[0])
     resumed.optimizer.build(resumed.trainable_variables)
     checkpoint = Checkpoint(tmp_path, identity=identities[1], history={})
