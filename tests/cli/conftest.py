@@ -25,17 +25,34 @@ def without_tracing():
     tf.config.run_functions_eagerly(False)
 
 
+_COSTS = {}
+
+
 @pytest.fixture(autouse=True)
-def one_timed_prediction(monkeypatch):
-    """Takes the latency of a model from one round; eager predictions are slow."""
+def costs_measured_once(monkeypatch):
+    """Measures equal networks once, from one timed prediction; eager predictions are slow."""
     # The benchmark is loaded first: it keeps the real function, for it times what it was asked to.
     import keras_hkd.evaluation.benchmark  # noqa: F401
+    from keras_hkd import evaluation
     from keras_hkd.evaluation import latency
 
-    measure = latency.measure_latencies
+    measure, measure_costs = latency.measure_latencies, evaluation.measure_costs
     monkeypatch.setattr(
         latency, "measure_latencies", lambda calls, *_, **__: measure(calls, 1, 0, progress=False)
     )
+
+    def remembered(models, image_size=None):
+        keys = {
+            name: (type(model).__name__, model.count_params(), image_size)
+            for name, model in models.items()
+        }
+        new = {name: model for name, model in models.items() if keys[name] not in _COSTS}
+        if new:
+            found = measure_costs(new, image_size)
+            _COSTS.update({keys[name]: cost for name, cost in found.items()})
+        return {name: dict(_COSTS[key]) for name, key in keys.items()}
+
+    monkeypatch.setattr(evaluation, "measure_costs", remembered)
 
 
 @pytest.fixture
