@@ -53,8 +53,8 @@ class Recipe:
     def __post_init__(self):
         if self.mode not in (EXACT, REPLAY):
             raise ValueError(f"`mode` must be {EXACT!r} or {REPLAY!r}. Received: {self.mode!r}")
-        for name in ("num_detections", "batch_size"):
-            if getattr(self, name) < 1:
+        for name in ("num_detections", "batch_size", "shard_rows"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1: {getattr(self, name)}")
         if self.mode == REPLAY and self.views:
             raise ValueError(
@@ -163,7 +163,9 @@ def require_same_cache(folder: Path, key: dict) -> dict | None:
         CacheError: another cache, or files that are none of a cache's.
     """
     if not (folder / manifest.FACTS).exists():
-        if folder.is_dir() and any(folder.glob("[!.]*")):
+        # What a build leaves that is killed before it has said what it makes.
+        begun = {manifest.TEACHER, manifest.BASES}
+        if folder.is_dir() and {path.name for path in folder.glob("[!.]*")} - begun:
             raise CacheError(
                 f"{folder} is not empty and holds no teacher cache: give a folder of its own."
             )

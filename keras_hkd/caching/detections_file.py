@@ -48,6 +48,8 @@ def from_detections(
         ValueError: a record of another form, or none for these images.
     """
     image_size = check_size(image_size, "image_size")
+    if num_detections < 1:
+        raise ValueError(f"`num_detections` must be at least 1: {num_detections}")
     classes = _class_indices(category_ids, dataset.class_names)
     per_image, num_others = _by_image(_records(detections), dataset, classes, detections)
     digest = hashlib.sha256(json.dumps([rows for rows in per_image]).encode()).hexdigest()
@@ -146,8 +148,11 @@ def _checked(record, number, source):
     try:
         left, top, width, height = (float(value) for value in record["bbox"])
         score = float(record["score"])
-        image_id, category = record["image_id"], int(record["category_id"])
-        fine = width >= 0 and height >= 0 and 0 <= score <= 1 and isinstance(image_id, (int, str))
+        image_id, category = record["image_id"], record["category_id"]
+        if isinstance(category, float) and category.is_integer():
+            category = int(category)
+        fine = width >= 0 and height >= 0 and 0 <= score <= 1
+        fine = fine and isinstance(image_id, (int, str)) and isinstance(category, int)
         if not (fine and all(map(math.isfinite, (left, top, width, height)))):
             raise ValueError
     except (KeyError, TypeError, ValueError):

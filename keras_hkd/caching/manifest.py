@@ -12,6 +12,7 @@ import numpy as np
 from keras_hkd.caching.cache_key import CacheError, digest_of
 from keras_hkd.data.augmentation import NO_AUGMENTATION, Augmentation
 from keras_hkd.training import atomic_write
+from keras_hkd.training.atomic_write import DAMAGE
 
 FACTS, TEACHER, BASES = "cache.json", "teacher.json", "bases.npz"
 MEND = (
@@ -69,7 +70,7 @@ def read_facts(folder: Path) -> dict:
     """
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        return {**facts, "key": dict(facts["key"])}
+        return {**facts, "key": dict(facts["key"]), "bases": facts["bases"]}
     except FileNotFoundError:
         raise CacheError(f"{folder} holds no teacher cache: there is no {FACTS}.") from None
     except (ValueError, TypeError, KeyError) as error:
@@ -98,7 +99,7 @@ def read_bases(path: Path) -> dict:
         with np.load(path) as arrays:
             names = sorted({name.rpartition("|")[0] for name in arrays})
             return {name: (arrays[f"{name}|mean"], arrays[f"{name}|axes"]) for name in names}
-    except (OSError, ValueError, KeyError):
+    except DAMAGE:
         return {}
 
 

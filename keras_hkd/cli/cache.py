@@ -10,6 +10,10 @@ from keras_hkd.cli.console import figures, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 
 DEFAULT_VIEWS = 4
+OF_A_TEACHER = (
+    *("mode", "views", "method", "method_option", "store", "feature_pooling", "feature_channels"),
+    *("person_class", "batch_size", "seed"),
+)
 
 Teacher = Annotated[
     pathlib.Path | None,
@@ -61,9 +65,14 @@ Channels = Annotated[
         "--feature-channels", min=1, help="Store so many principal components of the maps."
     ),
 ]
+BatchSize = Annotated[
+    int, typer.Option("--batch-size", min=1, help="Images that the teacher sees at once.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Fixes the views that are stored.")]
 
 
 def command(
+    context: typer.Context,
     data: options.Data,
     out: options.Out,
     teacher: Teacher = None,
@@ -75,9 +84,10 @@ def command(
     store: Store = None,
     feature_pooling: Pooling = 1,
     feature_channels: Channels = None,
+    person_class: options.PersonClass = None,
     image_size: ImageSize = None,
-    batch_size: training_run.BatchSize = 16,
-    seed: options.Seed = 0,
+    batch_size: BatchSize = 16,
+    seed: Seed = 0,
     format: options.Format = None,
     on_bad_data: options.OnBadData = "raise",
     json: options.Json = False,
@@ -91,6 +101,9 @@ def command(
     size = parse_image_size(image_size)
     if (teacher is None) == (detections is None):
         raise ValueError("Give --teacher, or --detections in its place.")
+    if detections is not None:
+        _check_nothing_is_left_out(context)
+    method_arguments.check_teachers(method, None, teacher_cache=out)
     from keras_hkd.caching import TeacherCache
     from keras_hkd.data import load_dataset
 
@@ -107,22 +120,33 @@ def command(
         given = {"mode": mode, "views": views, "seed": seed, "batch_size": batch_size}
         given |= {"feature_pooling": feature_pooling, "feature_channels": feature_channels}
         chosen = method_arguments.parse_options(method_option or [])
-        what = _what(teacher, mode, store, method, chosen)
+        what = _what(teacher, person_class, mode, store, method, chosen)
         cache = TeacherCache.build(
             what.pop("teacher"), dataset, out, image_size=size, **given, **what
         )
     _report(cache, json)
 
 
-def _what(file, mode, store, method, method_options) -> dict:
+def _check_nothing_is_left_out(context) -> None:
+    """Refuse options that say what a teacher is asked, where none is."""
+    given = {name for name in OF_A_TEACHER if context.get_parameter_source(name).name != "DEFAULT"}
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given))
+        raise ValueError(
+            f"With --detections no teacher runs, and {names} would change nothing: leave it out."
+        )
+
+
+def _what(file, person_class, mode, store, method, method_options) -> dict:
     """The teacher, and what of it is to be stored."""
     from keras_hkd.detectors import load_detector
 
-    teacher = load_detector(file)
+    of_many = options.person_alone(person_class)
+    teacher = load_detector(file, **of_many)
     if mode == "replay" or store:
         return {"teacher": teacher, "outputs": tuple(store or ())}
     # A copy stands for a student: which outputs a method reads does not depend on who learns.
-    student = load_detector(file)
+    student = load_detector(file, **of_many)
     distiller, _ = method_arguments.make_distiller(method, teacher, student, method_options)
     return {"teacher": teacher, "hierarchies": distiller.distillation_losses}
 
@@ -148,6 +172,9 @@ def _report(cache, json: bool) -> None:
     table.add_row("images", f"{cache.num_images}, {facts['views'] or 1} view(s) each")
     table.add_row("stored", ", ".join(facts["stored"]))
     table.add_row("on disk", f"{cache.num_bytes / 1e6:.1f} MB in {cache.shards.count} file(s)")
+    other = cache.report.get("num_results_of_other_images_or_classes")
+    if other:
+        table.add_row("left out", f"{other} results of other images or classes")
     for name, value in _differences(cache.report):
         table.add_row(name, "none to compare" if value is None else f"{value:.4g}")
     figures().print(table)

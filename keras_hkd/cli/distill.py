@@ -15,8 +15,8 @@ Teacher = Annotated[
     typer.Option(
         "--teacher",
         metavar="FILE_OR_NAME",
-        help="A trained detector or classifier, as .keras file. Of method mutual: the second "
-        "student. Repeated (hkd, adl, kd): several teachers with equal shares.",
+        help="A trained detector or classifier, as .keras file. Of methods mutual and hssakd: the "
+        "second student. Repeated (hkd, adl, kd): several teachers with equal shares.",
         show_default=False,
     ),
 ]
@@ -43,8 +43,8 @@ Unlabelled = Annotated[
     typer.Option(
         "--unlabelled",
         metavar="PATH[:SPLIT]",
-        help="Images for the teacher to label (method sad): a folder of pictures, or a dataset "
-        "whose labels are set aside. May be repeated.",
+        help="Images for the teacher to label (method sad), at the size of the training: a folder "
+        "of pictures, or a dataset whose labels are set aside. May be repeated.",
         show_default=False,
     ),
 ]
@@ -107,6 +107,11 @@ def command(
     teacher, *more_teachers = teacher or [None]
     method_arguments.check_teachers(method, teacher, more_teachers, teacher_cache)
     method_arguments.check_unlabelled(method, unlabelled, pseudo_label_score)
+    if teacher_cache is not None and person_class is not None:
+        raise ValueError(
+            "A stored teacher has the classes it was stored with. Received: --person-class "
+            f"{person_class} beside --teacher-cache; give it to `keras-hkd cache`."
+        )
     inputs = {"command": "distill", "student": student, **how}
     if person_class is not None:
         inputs["person_class"] = person_class

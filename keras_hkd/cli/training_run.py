@@ -181,12 +181,14 @@ def finished_results(run, options: RunOptions, kind) -> dict | None:
 
     if not (options.resume and run.is_finished):
         return None
-    recorded = run.read_json("run.json")["settings"]
+    record = run.read_json("run.json")
+    recorded = record["settings"]
     asked = options.settings(kind).decisive()
     if options.image_size is None:  # what it came to depended on the models
         asked["image_size"] = recorded["image_size"]
     require_same({"settings": recorded}, {"settings": asked}, run.path)
-    remark(f"{run.path} holds this run, finished: nothing to do.")
+    command = record["sessions"][-1]["command"]
+    remark(f"{run.path} holds a finished run: nothing to do. It was made by: {command}")
     return run.read_json("metrics.json")
 
 

@@ -89,8 +89,8 @@ class AdversarialDistiller(Distiller):
     def train_step(self, *args):
         """A step of the student, then one of the discriminator on the same outputs."""
         super().train_step(*args)
-        real, fake, counted = self.adversarial.seen
-        self.adversarial.seen = None
+        real, fake, counted = self.adversarial.seen.batch
+        del self.adversarial.seen.batch
         self.discriminator_step(real, fake, counted)
         return self.get_metrics_result()
 

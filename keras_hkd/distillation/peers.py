@@ -4,7 +4,8 @@ import keras
 from keras import ops
 
 from keras_hkd.distillation.learners import as_learner
-from keras_hkd.hierarchies.hierarchy import Hierarchy
+from keras_hkd.distillation.stored_teacher import StoredTeacher
+from keras_hkd.hierarchies.hierarchy import Hierarchy, check_unused
 from keras_hkd.hierarchies.step import Step
 from keras_hkd.learner import Learner
 
@@ -21,11 +22,17 @@ class Peers(Learner):
         second: one of the same kind and classes; of any size.
 
     Raises:
-        TypeError: something that is none of these.
+        TypeError: something that is none of these, such as a stored teacher.
         ValueError: peers of two kinds, of other classes, that share weights, or that are frozen.
     """
 
     def __init__(self, first, second, name="peers", **kwargs):
+        for peer in (first, second):
+            if isinstance(peer, StoredTeacher):
+                raise TypeError(
+                    "A peer learns while it teaches, which a stored teacher cannot: give the model "
+                    f"itself. Received: a {type(peer).__name__}."
+                )
         first, second = as_learner(first), as_learner(second)
         _check_pair(first, second)
         own = first.loss_names
@@ -117,15 +124,28 @@ class BothWays(Hierarchy):
         hierarchy: any hierarchy; it serves the first peer, and a copy of it, with projections of
             its own, the second.
         name: of the term; the hierarchy's by default.
+
+    Raises:
+        ValueError: a hierarchy that runs layers of the teacher, which here would learn by it.
     """
 
     needs_teacher = False
 
     def __init__(self, hierarchy, *, name=None, **kwargs):
+        check_unused(hierarchy)
+        if hierarchy.runs_teacher:
+            raise ValueError(
+                f"{type(hierarchy).__name__} sends the student's features through layers of the "
+                "teacher, and these must be frozen: under mutual learning each peer would train "
+                "the other's. Compare predictions instead: ClassLogits and Boxes."
+            )
         super().__init__(hierarchy.loss, name=name or hierarchy.name, **kwargs)
         self.to_first = hierarchy
         self.to_second = type(hierarchy).from_config(hierarchy.get_config())
         self.learner_kinds = hierarchy.learner_kinds
+
+    def check_loss(self, loss):
+        """Nothing: the hierarchy inside has looked at its own."""
 
     @property
     def frozen_layers(self):

@@ -6,6 +6,7 @@ from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.teacher_hash import weights_hash
 from keras_hkd.hierarchies.alignment import narrowed, shared_classes
 from keras_hkd.hierarchies.every_teacher import EveryTeacher
+from keras_hkd.hierarchies.hierarchy import check_unused
 from keras_hkd.hierarchies.possibilities import possible, refusal
 from keras_hkd.hierarchies.shared_view import resize_view
 
@@ -39,9 +40,9 @@ def check_apart(teachers, student):
 def sizes_of(teacher_image_size, teachers):
     """`(height, width)` or None for each teacher, from one for all or a list."""
     sizes = teacher_image_size
-    if sizes is None or not isinstance(sizes[0], (list, tuple, type(None))):
+    if not isinstance(sizes, (list, tuple)) or not all(_is_size(one) for one in sizes):
         sizes = [sizes] * len(teachers)
-    if len(sizes) != len(teachers) or any(size is not None and len(size) != 2 for size in sizes):
+    if len(sizes) != len(teachers) or not all(_is_size(size) for size in sizes):
         raise ValueError(
             "`teacher_image_size` must be (height, width) in pixels, or a list with one for each "
             f"of the {len(teachers)} teachers. Received: teacher_image_size={teacher_image_size}"
@@ -53,11 +54,16 @@ def sizes_of(teacher_image_size, teachers):
     ]
 
 
+def _is_size(size):
+    return size is None or (isinstance(size, (list, tuple)) and len(size) == 2)
+
+
 def weights_of(teacher_weights, teachers):
     """A number for each teacher; equal shares of 1 by default."""
     if teacher_weights is None:
         return [1.0 / len(teachers) for _ in teachers]
-    if len(teacher_weights) != len(teachers) or min(teacher_weights) < 0:
+    listed = isinstance(teacher_weights, (list, tuple))
+    if not listed or len(teacher_weights) != len(teachers) or min(teacher_weights) < 0:
         raise ValueError(
             f"`teacher_weights` must be {len(teachers)} numbers of at least 0, one for each "
             f"teacher. Received: teacher_weights={teacher_weights}"
@@ -82,6 +88,7 @@ def attach(hierarchy, teachers, sizes, weights, student):
         ValueError: a pair that it cannot compare, with what the pair allows; a teacher that is not
             there.
     """
+    check_unused(hierarchy)
     number = hierarchy.teacher
     if number is not None and not (isinstance(number, int) and 0 <= number < len(teachers)):
         raise ValueError(

@@ -1,5 +1,7 @@
 """What a discriminator can still tell apart: the student's outputs from the teacher's."""
 
+import threading
+
 import keras
 from keras import ops
 
@@ -45,6 +47,8 @@ class Adversarial(Hierarchy):
         self.real_label = in_range("real_label", real_label, low=0.5, high=1.0)
         self.width, self.seed = int(width), int(seed)
         self.discriminator = None
+        # Replicas take turns within a step, each in a thread of its own.
+        self.seen = threading.local()
 
     @property
     def frozen_layers(self):
@@ -75,7 +79,7 @@ class Adversarial(Hierarchy):
         counted = ops.cast(step.assignment.counted, "float32")
         if step.training:
             # For D's own step, which follows that of the student on the same outputs.
-            self.seen = (drawn_in(step, self.bank), ops.stop_gradient(logits), counted)
+            self.seen.batch = (drawn_in(step, self.bank), ops.stop_gradient(logits), counted)
         return weighted_mean(ops.softplus(-self.judge(logits)), counted)  # -log sigmoid(x)
 
     def judge(self, logits):

@@ -37,6 +37,7 @@ class ClassLogits(Hierarchy):
     default_name = "class_logits"
     learner_kinds = ("detector",)
     gives = (*Hierarchy.gives, "labels", "positives")
+    rank = 3
 
     def __init__(self, loss, *, at="all", **kwargs):
         super().__init__(loss, **kwargs)
@@ -46,6 +47,7 @@ class ClassLogits(Hierarchy):
 
     def check(self, teacher, student):
         shared_classes(teacher, student, type(self).__name__)
+        self.check_classes(student)
 
     def way(self, teacher, student, same_size=True):
         return dense_way(teacher, student, same_size)

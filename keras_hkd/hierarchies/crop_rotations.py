@@ -7,6 +7,7 @@ from keras_hkd.boxes.iou import pairwise_iou
 from keras_hkd.classifiers.branches import light_branch
 from keras_hkd.classifiers.rotations import NUM_ROTATIONS, joint_labels, rotate_four
 from keras_hkd.classifiers.self_supervised import joint_cross_entropy
+from keras_hkd.hierarchies.best_boxes import best_boxes
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.hierarchies.roi_align import roi_align
 
@@ -157,9 +158,9 @@ class CropRotations(Hierarchy):
         classes = ops.cast(labels["classes"], "int32")
         squares, sides = _squares(boxes, self.context)
         wanted = (classes >= 0) & (sides >= self.min_side_px)
-        squares, chosen, indices = _best(squares, ops.where(wanted, sides, 0.0), self.num_people)
-        classes = ops.take_along_axis(classes, indices, axis=1)
-        return squares, ops.where(chosen, classes, -1)
+        people = ops.concatenate([squares, ops.cast(classes[..., None], "float32")], axis=-1)
+        people, chosen = best_boxes(people, ops.where(wanted, sides, 0.0), self.num_people)
+        return people[..., :4], ops.where(chosen, ops.cast(people[..., 4], "int32"), -1)
 
     def _background(self, step):
         height, width = step.image_size
@@ -180,7 +181,7 @@ class CropRotations(Hierarchy):
         overlap = ops.max(pairwise_iou(places, taken, xp=ops), axis=-1)
         order = ops.arange(len(_CENTRES), 0, -1, dtype="float32")[None]
         free = ops.where(overlap > 0, 0.0, order)
-        return _best(places, free, self.num_background)[:2]
+        return best_boxes(places, free, self.num_background)
 
     def get_config(self):
         return {
@@ -216,9 +217,3 @@ def _squares(boxes, context):
     sides = ops.max(boxes[..., 2:] - boxes[..., :2], axis=-1)
     half = 0.5 * context * sides[..., None]
     return ops.concatenate([centres - half, centres + half], axis=-1), sides
-
-
-def _best(boxes, scores, limit):
-    """The `limit` boxes of highest score, which of them score more than 0, and where they stood."""
-    scores, indices = ops.top_k(scores, min(limit, scores.shape[1]))
-    return ops.take_along_axis(boxes, indices[..., None], axis=1), scores > 0, indices

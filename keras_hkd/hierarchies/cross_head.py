@@ -48,16 +48,20 @@ class CrossHead(Hierarchy):
     default_name = "cross_head"
     learner_kinds = ("detector",)
     needs_same_grid = True
+    runs_teacher = True
+    rank = 3
     gives = (*Hierarchy.gives, "positives", "teacher_scores")
 
     def __init__(self, class_loss=None, *, box_loss=None, **kwargs):
         super().__init__(QualityFocalDistillation() if class_loss is None else class_loss, **kwargs)
         self.box_loss = GIoU() if box_loss is None else box_loss
+        self.check_loss(self.box_loss)
         self.level_losses["box"] = self.box_loss
 
     def check(self, teacher, student):
         check_same_anchors(teacher, student, type(self).__name__)
         shared_classes(teacher, student, type(self).__name__)
+        self.check_classes(student)
         for role, detector in (("teacher", teacher), ("student", student)):
             for key in HEADS:
                 if open_head(detector, key) is None:
@@ -143,18 +147,31 @@ class CrossHead(Hierarchy):
 
 
 def _rescaled(student, teacher, epsilon=1e-6):
-    """The student's channels with the teacher's mean and (n - 1) deviation."""
+    """The student's channels with the teacher's mean and (n - 1) deviation.
+
+    A channel that is constant becomes the teacher's mean, without gradient (it would be of the size
+    of 1 / epsilon).
+    """
     student, teacher = ops.cast(student, "float32"), ops.cast(teacher, "float32")
-    mean, deviation = _moments(student)
-    teacher_mean, teacher_deviation = _moments(teacher)
-    return (student - mean) / (deviation + epsilon) * teacher_deviation + teacher_mean
+    _, centred, deviation = _moments(student, epsilon)
+    teacher_mean, _, teacher_deviation = _moments(teacher, epsilon)
+    scale = ops.where(deviation > 0, teacher_deviation / (deviation + epsilon), 0.0)
+    return centred * scale + teacher_mean
 
 
-def _moments(features):
-    axes = (0, 1, 2)
+def _moments(features, epsilon):
+    """Mean, what is left without it, and deviation of each channel; 0 where at most epsilon."""
     count = sum_over_replicas(ops.cast(ops.size(features[..., 0]), "float32"))
-    mean = sum_over_replicas(ops.sum(features, axis=axes)) / ops.maximum(count, 1.0)
-    squares = sum_over_replicas(ops.sum(ops.square(features - mean), axis=axes))
-    variance = squares / ops.maximum(count - 1.0, 1.0)
-    varies = variance > 1e-12
-    return mean, ops.where(varies, ops.sqrt(ops.where(varies, variance, 1.0)), 0.0)
+
+    def mean_of(x, count):
+        # Axis by axis: rounding grows with the longest axis instead of the number of cells.
+        return sum_over_replicas(ops.sum(ops.sum(ops.sum(x, 0), 0), 0)) / ops.maximum(count, 1.0)
+
+    mean = mean_of(features, count)
+    # Centred twice: the rounding of the first mean would make a constant channel vary.
+    centred = features - mean
+    centred = centred - mean_of(centred, count)
+    variance = mean_of(ops.square(centred), count - 1.0)
+    varies = variance > epsilon**2
+    deviation = ops.where(varies, ops.sqrt(ops.where(varies, variance, 1.0)), 0.0)
+    return mean, centred, deviation

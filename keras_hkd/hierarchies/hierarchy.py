@@ -31,7 +31,7 @@ class Hierarchy(keras.layers.Layer):
                 f"{type(self).__name__} expects a loss that is called as loss(teacher, student), "
                 f"such as keras_hkd.losses.FeatureImitation(). Received: {loss!r}"
             )
-        _check_given(self, loss)
+        self.check_loss(loss)
         self.loss = loss
         self.projections = {}
         self.level_losses = {}
@@ -45,16 +45,46 @@ class Hierarchy(keras.layers.Layer):
     learner_kinds = ("detector", "classifier")
     """Kinds of models that are read here."""
 
+    runs_teacher = False
+    """True where the student's features go through layers of the teacher."""
+
     needs_same_grid = False
     """True where teacher and student must see the images at one size."""
 
     gives = ("image_size", "training")
     """What a loss may declare in its `needs` and `uses` and finds here."""
 
+    rank = None
+    """Axes of the tensors that the loss compares, the batch included; None where it varies."""
+
     @property
     def frozen_layers(self):
         """Layers of this hierarchy that never train, such as a teacher's branches."""
         return ()
+
+    def check_loss(self, loss):
+        """Raises a ValueError where a loss cannot compare what is read here."""
+        name, where = type(loss).__name__, type(self).__name__
+        mend = "Use the loss at another hierarchy (docs/losses.md says where each belongs)."
+        missing = [need for need in getattr(loss, "needs", ()) if need not in self.gives]
+        if missing:
+            raise ValueError(
+                f"{name} needs {', '.join(missing)}, which {where} cannot give: it gives "
+                f"{', '.join(self.gives)}. {mend}"
+            )
+        fewest, most = getattr(loss, "min_rank", 1), getattr(loss, "max_rank", None)
+        if self.rank is not None and not fewest <= self.rank <= (most or self.rank):
+            wanted = f"{fewest}" if fewest == most else f"at least {fewest}"
+            raise ValueError(
+                f"{name} compares tensors of {wanted} axes, and those of {where} have {self.rank}. "
+                f"{mend}"
+            )
+
+    def check_classes(self, student):
+        """Raises a ValueError where the loss cannot compare logits of as many classes."""
+        check_channels = getattr(self.loss, "check_channels", None)
+        if check_channels is not None:
+            check_channels(len(student.class_names))
 
     def check(self, teacher, student):
         """Raises a ValueError that says why this pair cannot be compared here, if so."""
@@ -137,13 +167,12 @@ class Hierarchy(keras.layers.Layer):
         return cls(**config)
 
 
-def _check_given(hierarchy, loss):
-    missing = [name for name in getattr(loss, "needs", ()) if name not in hierarchy.gives]
-    if missing:
+def check_unused(hierarchy):
+    """Raises a ValueError for a hierarchy that another Distiller has attached."""
+    if hierarchy.built:
         raise ValueError(
-            f"{type(loss).__name__} needs {', '.join(missing)}, which {type(hierarchy).__name__} "
-            f"cannot give: it gives {', '.join(hierarchy.gives)}. Use the loss at another "
-            "hierarchy (docs/losses.md says where each belongs)."
+            f"This {type(hierarchy).__name__} belongs to another Distiller, whose projections it "
+            "has. Make a new one for each Distiller."
         )
 
 

@@ -29,6 +29,7 @@ class Logits(Hierarchy):
 
     default_name = "logits"
     learner_kinds = ("classifier",)
+    rank = 2
 
     def check(self, teacher, student):
         if teacher.class_names != student.class_names:
@@ -36,6 +37,7 @@ class Logits(Hierarchy):
                 "Logits needs teacher and student of the same classes in the same order. Received: "
                 f"teacher {teacher.class_names}, student {student.class_names}."
             )
+        self.check_classes(student)
 
     def compute(self, step):
         return self.loss(step.teacher_outputs["logits"], step.student_outputs["logits"])

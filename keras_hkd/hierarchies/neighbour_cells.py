@@ -7,7 +7,8 @@ from keras import ops
 
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.hierarchies.nearest_neighbours import neighbour_labels
-from keras_hkd.hierarchies.neighbour_classes import MOST_NEIGHBOURS, whole_number
+from keras_hkd.hierarchies.neighbour_classes import MOST_NEIGHBOURS
+from keras_hkd.losses.checks import whole
 from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
 
 Cells = namedtuple("Cells", "vectors logits positive counted")
@@ -59,8 +60,8 @@ class NeighbourCells(Hierarchy):
     def __init__(self, loss=None, *, num_neighbours=MOST_NEIGHBOURS, max_positives=32, **kwargs):
         loss = SoftLabelDivergence(activation="sigmoid") if loss is None else loss
         super().__init__(loss, **kwargs)
-        self.num_neighbours = whole_number("num_neighbours", num_neighbours, 1)
-        self.max_positives = whole_number("max_positives", max_positives, 1)
+        self.num_neighbours = whole("num_neighbours", num_neighbours, low=1)
+        self.max_positives = whole("max_positives", max_positives, low=1)
 
     def check(self, teacher, student):
         if len(student.class_names) != 1:

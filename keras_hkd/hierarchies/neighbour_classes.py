@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.hierarchies.nearest_neighbours import neighbour_labels
+from keras_hkd.losses.checks import whole
 from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
 from keras_hkd.replicas import gather_over_replicas, replica_offset
 
@@ -50,8 +51,11 @@ class NeighbourClasses(Hierarchy):
 
     def __init__(self, loss=None, *, num_neighbours=None, queue_size=None, **kwargs):
         super().__init__(SoftLabelDivergence() if loss is None else loss, **kwargs)
-        self.num_neighbours = whole_number("num_neighbours", num_neighbours, 1)
-        self.queue_size = whole_number("queue_size", queue_size, 0)
+        if num_neighbours is not None:
+            num_neighbours = whole("num_neighbours", num_neighbours, low=1)
+        if queue_size is not None:
+            queue_size = whole("queue_size", queue_size)
+        self.num_neighbours, self.queue_size = num_neighbours, queue_size
 
     def attach(self, teacher, student):
         self.num_classes = student.num_classes
@@ -138,14 +142,3 @@ class NeighbourClasses(Hierarchy):
             "num_neighbours": self.num_neighbours,
             "queue_size": self.queue_size,
         }
-
-
-def whole_number(name, value, at_least):
-    """The value, None or a whole number of at least so much; a ValueError otherwise."""
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= at_least
-    if value is not None and not whole:
-        raise ValueError(
-            f"`{name}` must be None or a whole number of at least {at_least}. "
-            f"Received: {name}={value!r}"
-        )
-    return value

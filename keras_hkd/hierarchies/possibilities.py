@@ -62,6 +62,7 @@ def possible(teacher, student, *, teacher_image_size=None):
 
     Raises:
         TypeError: a model that is none of these.
+        ValueError: an image size that is no pair.
 
     Example:
     >>> from keras_hkd.detectors import build
@@ -78,6 +79,14 @@ def possible(teacher, student, *, teacher_image_size=None):
                 "with keras_hkd.as_detector(model) or keras_hkd.as_classifier(model). "
                 f"Received: {type(model).__name__}"
             )
+    if not (
+        teacher_image_size is None
+        or (isinstance(teacher_image_size, (list, tuple)) and len(teacher_image_size) == 2)
+    ):
+        raise ValueError(
+            "`teacher_image_size` must be (height, width) in pixels. "
+            f"Received: teacher_image_size={teacher_image_size}"
+        )
     same_size = teacher_image_size is None or tuple(teacher_image_size) == tuple(student.image_size)
     rows = Possibilities()
     for name, sample in SAMPLES.items():

@@ -35,6 +35,7 @@ class Pyramid(Hierarchy):
     default_name = "pyramid"
     learner_kinds = ("detector",)
     gives = (*Hierarchy.gives, "boxes")
+    rank = 4
 
     def __init__(self, loss, *, levels=None, level_weights=None, **kwargs):
         super().__init__(loss, **kwargs)

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_hkd.hierarchies.best_boxes import best_boxes
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 from keras_hkd.hierarchies.roi_align import roi_align
 from keras_hkd.hierarchies.shared_view import view_scale
@@ -44,6 +45,7 @@ class Region(Hierarchy):
 
     default_name = "region"
     learner_kinds = ("detector",)
+    rank = 5
 
     def __init__(
         self,
@@ -92,7 +94,9 @@ class Region(Hierarchy):
 
     def compute(self, step):
         boxes, valid = step.regions(self.num_detections, self.score_threshold)
-        boxes, valid = _first_valid(boxes, valid, self.max_regions)
+        # People come first, then detections by their score.
+        order = ops.where(valid, 1.0 / ops.arange(1, ops.shape(valid)[1] + 1, dtype="float32"), 0.0)
+        boxes, valid = best_boxes(boxes, order, self.max_regions)
         chosen = self.level_of(boxes)
         total = ops.maximum(sum_over_replicas(ops.sum(ops.cast(valid, "float32"))), 1.0)
         loss = 0.0
@@ -128,11 +132,3 @@ class Region(Hierarchy):
             "output_size": self.output_size,
             "canonical_size": self.canonical_size,
         }
-
-
-def _first_valid(boxes, valid, limit):
-    """The first `limit` valid boxes of each image, in their order, padded with invalid ones."""
-    num_boxes = valid.shape[1]
-    order = ops.where(valid, num_boxes - ops.arange(num_boxes), 0)
-    kept, indices = ops.top_k(order, min(limit, num_boxes))
-    return ops.take_along_axis(boxes, indices[..., None], axis=1), kept > 0

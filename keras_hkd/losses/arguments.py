@@ -121,30 +121,25 @@ def check_shape(name, tensor, expected):
     raise ValueError(f"`{name}` must have the shape {tuple(expected)}. Received: shape {shape}.")
 
 
-def mean_over(total, count, mask, rows):
-    """A sum over anchors, divided by a count or by the weight of the anchors.
+def over_positives(total, positives, leading):
+    """A sum over anchors, divided by the number of those that stand for objects, at least 1.
 
     Args:
         total: scalar, the sum of this replica.
-        count: (...) booleans or numbers whose sum, at least 1, divides; `None` to divide by `mask`.
-        mask: weights on leading axes of `rows`, `None` for ones.
-        rows: tensor (...), one value for each anchor.
+        positives: booleans of the shape `leading`.
+        leading: shape of the anchors, `None` where unknown.
 
     Returns:
         This replica's share of the global ratio, a float32 scalar.
 
+    Raises:
+        ValueError: another shape.
+
     Example:
 
-    >>> float(mean_over(6.0, None, None, ops.zeros((1, 3))))
-    2.0
+    >>> float(over_positives(6.0, ops.array([True, True, False]), (3,)))
+    3.0
     """
-    if count is not None:
-        count = ops.cast(ops.convert_to_tensor(count), "float32")
-        check_shape("positives", count, tuple(rows.shape))
-        return global_ratio(total, ops.sum(count), minimum=1.0)
-    weights = ops.ones_like(rows)
-    if mask is not None:
-        while mask.ndim < rows.ndim:
-            mask = mask[..., None]
-        weights = weights * mask
-    return global_ratio(total, ops.sum(weights))
+    count = ops.cast(ops.convert_to_tensor(positives), "float32")
+    check_shape("positives", count, leading)
+    return global_ratio(total, ops.sum(count), minimum=1.0)

@@ -67,4 +67,5 @@ def divergence(teacher_logits, student_logits):
     positive = ops.softplus(-student_logits) - ops.softplus(-teacher_logits)
     negative = ops.softplus(student_logits) - ops.softplus(teacher_logits)
     value = ops.sigmoid(teacher_logits) * positive + ops.sigmoid(-teacher_logits) * negative
-    return ops.maximum(value, 0.0)
+    # Rounding may make it negative; its slope is right even there.
+    return value + ops.stop_gradient(ops.maximum(value, 0.0) - value)

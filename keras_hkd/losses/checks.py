@@ -84,3 +84,58 @@ def one_of(name, value, choices):
     hint = did_you_mean(value, choices)
     known = ", ".join(repr(choice) for choice in choices)
     raise ValueError(f"`{name}` must be one of {known}. Received: {value!r}.{hint}")
+
+
+def whole(name, value, low=0):
+    """Refuse what is not a whole number of at least a bound.
+
+    Args:
+        name: the argument's name.
+        value: what the user gave.
+        low: smallest value allowed.
+
+    Returns:
+        The value as int.
+
+    Raises:
+        TypeError: it is not a whole number.
+        ValueError: it is below the bound.
+
+    Example:
+
+    >>> whole("seed", 7)
+    7
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(
+            f"`{name}` must be a whole number. Received: {value!r} ({type(value).__name__})."
+        )
+    if value < low:
+        raise ValueError(f"`{name}` must be a whole number of at least {low}. Received: {value!r}.")
+    return int(value)
+
+
+def several(name, values, check):
+    """Refuse what is not a list or tuple, and check each of its values.
+
+    Args:
+        name: the argument's name.
+        values: what the user gave.
+        check: `check(name, value)` returns a value or raises, such as `positive`.
+
+    Returns:
+        A tuple of what `check` returned.
+
+    Raises:
+        TypeError: it is no list or tuple.
+
+    Example:
+
+    >>> several("anchor_scales", [4, 5.04], positive)
+    (4.0, 5.04)
+    """
+    if not isinstance(values, (list, tuple)):
+        raise TypeError(
+            f"`{name}` must be a list or tuple. Received: {values!r} ({type(values).__name__})."
+        )
+    return tuple(check(name, value) for value in values)

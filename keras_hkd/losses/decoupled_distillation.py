@@ -62,6 +62,13 @@ class DecoupledDistillation(DistillationLoss):
         self.alpha = in_range("alpha", alpha)
         self.beta = in_range("beta", beta)
 
+    def check_channels(self, num_channels):
+        if num_channels < 2:
+            raise ValueError(
+                f"DecoupledDistillation needs at least two classes. Received: {num_channels}. For "
+                'one class use LogitDistillation(activation="sigmoid") or AdaptiveDistillation().'
+            )
+
     def compute(self, teacher, student, mask, labels):
         """Mean over the rows that have a class.
 
@@ -75,15 +82,9 @@ class DecoupledDistillation(DistillationLoss):
             A float32 scalar.
 
         Raises:
-            ValueError: one class, or labels that do not fit.
+            ValueError: labels that do not fit.
         """
         num_classes = student.shape[-1]
-        if num_classes < 2:
-            raise ValueError(
-                "DecoupledDistillation needs at least two classes. Received: logits of shape "
-                f"{tuple(student.shape)}. For one class use "
-                'LogitDistillation(activation="sigmoid") or AdaptiveDistillation().'
-            )
         labels, known = as_labels(labels, num_classes, tuple(student.shape[:-1]))
         right = ops.one_hot(labels, num_classes, dtype="float32") > 0
         teacher, student = teacher / self.temperature, student / self.temperature

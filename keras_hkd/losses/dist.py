@@ -5,7 +5,12 @@ from keras import ops
 
 from keras_hkd.losses.checks import in_range, one_of, positive
 from keras_hkd.losses.distillation_loss import DistillationLoss
-from keras_hkd.replicas import expand_to_rank, sum_over_replicas, weighted_mean
+from keras_hkd.replicas import (
+    expand_to_rank,
+    num_replicas,
+    sum_over_replicas,
+    weighted_mean,
+)
 
 EPSILON = 1e-8
 
@@ -58,6 +63,13 @@ class DIST(DistillationLoss):
         self.temperature = positive("temperature", temperature)
         self.activation = one_of("activation", activation, ("softmax", "sigmoid"))
 
+    def check_channels(self, num_channels):
+        if num_channels == 1 and self.activation == "softmax":
+            raise ValueError(
+                "DIST with softmax over a single class compares constants. "
+                'Use DIST(activation="sigmoid").'
+            )
+
     def compute(self, teacher, student, mask):
         """Both relations, weighted.
 
@@ -68,16 +80,8 @@ class DIST(DistillationLoss):
 
         Returns:
             A float32 scalar.
-
-        Raises:
-            ValueError: softmax over one class.
         """
         num_classes = student.shape[-1]
-        if num_classes == 1 and self.activation == "softmax":
-            raise ValueError(
-                "DIST with softmax over a single class compares constants. Received: logits of "
-                f'shape {tuple(student.shape)}. Use DIST(activation="sigmoid").'
-            )
         weights = ops.ones_like(student[..., 0])
         if mask is not None:
             weights = weights * expand_to_rank(mask, weights.ndim)
@@ -102,13 +106,13 @@ class DIST(DistillationLoss):
 
 
 def _between_classes(teacher, student, weights):
-    teacher, student = (x - ops.mean(x, axis=-1, keepdims=True) for x in (teacher, student))
-    correlation = _correlation(
-        ops.sum(teacher * student, axis=-1),
-        ops.sum(ops.square(teacher), axis=-1),
-        ops.sum(ops.square(student), axis=-1),
-    )
-    return weighted_mean(1.0 - correlation, weights)
+    # Less one of them first: what is constant becomes 0, and not the rounding of its mean.
+    pair = [(x, x - ops.stop_gradient(x[..., :1])) for x in (teacher, student)]
+    sizes = [ops.sum(ops.square(x), axis=-1) for x, _ in pair]
+    teacher, student = (x - ops.mean(x, axis=-1, keepdims=True) for _, x in pair)
+    product = ops.sum(teacher * student, axis=-1)
+    squares = [ops.sum(ops.square(x), axis=-1) for x in (teacher, student)]
+    return weighted_mean(1.0 - _correlation(product, squares, sizes), weights)
 
 
 def _between_rows(teacher, student, weights):
@@ -119,15 +123,25 @@ def _between_rows(teacher, student, weights):
         stacked = ops.stack([ops.sum(weights * value, axis=0) for value in values])
         return ops.unstack(sum_over_replicas(stacked), len(values))
 
+    def highest(x):
+        """One value of each class, for all replicas alike; of a constant, the constant."""
+        x = ops.stop_gradient(ops.where(weights > 0, x, 0.0))
+        return sum_over_replicas(ops.max(x, axis=0, initial=0.0)) / num_replicas()
+
+    sizes = sums(ops.square(teacher), ops.square(student))
+    teacher, student = teacher - highest(teacher), student - highest(student)
     means = [x / ops.where(total > 0, total, 1.0) for x in sums(teacher, student)]
     teacher, student = teacher - means[0], student - means[1]
-    moments = sums(teacher * student, ops.square(teacher), ops.square(student))
-    return ops.where(total > 0, ops.mean(1.0 - _correlation(*moments)), 0.0)
+    product, *squares = sums(teacher * student, ops.square(teacher), ops.square(student))
+    correlation = _correlation(product, squares, sizes)
+    return ops.where(total > 0, ops.mean(1.0 - correlation), 0.0)
 
 
-def _correlation(product, teacher_square, student_square):
-    # The slope of a root at 0 is infinite, and that of r at a constant 1 / EPSILON.
-    varies = (teacher_square > EPSILON**2) & (student_square > EPSILON**2)
-    norms = [ops.sqrt(ops.where(varies, x, 1.0)) for x in (teacher_square, student_square)]
+def _correlation(product, squares, sizes):
+    """Pearson's r from sums over centred vectors, and their squares before they were centred."""
+    # What varies by a millionth of its size is rounding. The slope of a root at 0 is infinite.
+    varies = [ops.stop_gradient(x > 1e-12 * size) for x, size in zip(squares, sizes, strict=True)]
+    varies = varies[0] & varies[1]
+    norms = [ops.sqrt(ops.where(varies, x, 1.0)) for x in squares]
     value = ops.where(varies, product / (norms[0] * norms[1] + EPSILON), 0.0)
     return ops.minimum(value, 1.0)  # rounding

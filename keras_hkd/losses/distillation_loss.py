@@ -27,6 +27,7 @@ class DistillationLoss:
         needs_equal_channels: False where the last axes of teacher and student may differ.
         reads_masked: True where the mask does not stand for all that is read.
         min_rank: the fewest axes that the loss makes sense for.
+        max_rank: the most axes; None for any number.
         masks_channels: True where a mask may reach down to the last axis, False where the loss
             reads that axis whole.
 
@@ -45,6 +46,7 @@ class DistillationLoss:
     needs_equal_channels = True
     reads_masked = False
     min_rank = 1
+    max_rank = None
     masks_channels = True
 
     def __call__(self, teacher, student, *, mask=None, **context):
@@ -71,6 +73,8 @@ class DistillationLoss:
         teacher = ops.stop_gradient(_as_float32(teacher))
         student = _as_float32(student)
         self._check_shapes(tuple(teacher.shape), tuple(student.shape))
+        if student.shape[-1] is not None:
+            self.check_channels(student.shape[-1])
         if mask is not None:
             mask = ops.stop_gradient(_as_float32(mask))
             self._check_mask(mask, teacher, student)
@@ -95,6 +99,16 @@ class DistillationLoss:
         raise NotImplementedError(
             f"{type(self).__name__} must implement `compute(teacher, student, mask)`."
         )
+
+    def check_channels(self, num_channels):
+        """Refuse a last axis that the loss cannot compare; hierarchies of logits ask beforehand.
+
+        Args:
+            num_channels: size of the last axis; of logits, the number of classes.
+
+        Raises:
+            ValueError: it cannot, with what can.
+        """
 
     def may_differ(self, axis, last):
         """Whether teacher and student may have other sizes along an axis.
@@ -157,10 +171,11 @@ class DistillationLoss:
                 f"{len(teacher)} and {len(student)} axes. {received} "
                 "Reshape one of them: nothing is broadcast."
             )
-        if min(len(teacher), len(student)) < self.min_rank:
+        if not self.min_rank <= len(student) <= (self.max_rank or len(student)):
+            exactly = self.min_rank == self.max_rank
             raise ValueError(
-                f"{name} needs tensors of at least {self.min_rank} axes (batch, ..., channels). "
-                f"{received}"
+                f"{name} needs tensors of {'' if exactly else 'at least '}{self.min_rank} axes "
+                f"(batch, ..., channels). {received}"
             )
         last = len(teacher) - 1
         for axis, (a, b) in enumerate(zip(teacher, student, strict=True)):

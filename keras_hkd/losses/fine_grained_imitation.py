@@ -6,7 +6,7 @@ from keras import ops
 from keras_hkd.boxes.iou import pairwise_iou
 from keras_hkd.losses import positions
 from keras_hkd.losses.arguments import as_boxes, as_image_size
-from keras_hkd.losses.checks import in_range, one_of, positive
+from keras_hkd.losses.checks import in_range, one_of, positive, several
 from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
 
@@ -57,7 +57,7 @@ class FineGrainedImitation(LearnableLoss):
     """
 
     needs = ("boxes", "image_size")
-    min_rank = 4
+    min_rank = max_rank = 4
     masks_channels = False
 
     def __init__(
@@ -70,8 +70,8 @@ class FineGrainedImitation(LearnableLoss):
     ):
         super().__init__()
         self.threshold = in_range("threshold", threshold, high=1.0)
-        self.anchor_scales = tuple(positive("anchor_scales", x) for x in anchor_scales)
-        self.aspect_ratios = tuple(positive("aspect_ratios", x) for x in aspect_ratios)
+        self.anchor_scales = several("anchor_scales", anchor_scales, positive)
+        self.aspect_ratios = several("aspect_ratios", aspect_ratios, positive)
         self.adapter = one_of("adapter", adapter, ADAPTERS)
         if self.threshold == 1 or not self.anchor_scales or not self.aspect_ratios:
             raise ValueError(

@@ -66,7 +66,7 @@ class FocalGlobal(LearnableLoss):
     """
 
     needs = ("boxes", "image_size")
-    min_rank = 4
+    min_rank = max_rank = 4
     masks_channels = False
 
     def __init__(self, *, alpha=1e-3, beta=5e-4, gamma=5e-4, relation_weight=5e-6, temperature=0.5):

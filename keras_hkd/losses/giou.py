@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_hkd.losses.arguments import check_shape, mean_over
+from keras_hkd.losses.arguments import check_shape, over_positives
 from keras_hkd.losses.distillation_loss import DistillationLoss
-from keras_hkd.replicas import expand_to_rank
+from keras_hkd.replicas import expand_to_rank, global_ratio
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -42,6 +42,14 @@ class GIoU(DistillationLoss):
     min_rank = 2
     masks_channels = False
 
+    def check_channels(self, num_channels):
+        if num_channels != 4:
+            raise ValueError(
+                "GIoU compares decoded boxes (batch, ..., 4) in xyxy pixels. Received: a last axis "
+                f"of {num_channels}. Decode them first, or use LocalizationDistillation for "
+                "distributions over bins."
+            )
+
     def compute(self, teacher, student, mask, teacher_scores=None, positives=None):
         """Weighted sum of `1 - GIoU` over N.
 
@@ -56,14 +64,8 @@ class GIoU(DistillationLoss):
             A float32 scalar.
 
         Raises:
-            ValueError: these are no boxes, or an argument has another shape.
+            ValueError: an argument has another shape.
         """
-        if student.shape[-1] != 4:
-            raise ValueError(
-                "GIoU compares decoded boxes (batch, ..., 4) in xyxy pixels. Received: tensors of "
-                f"shape {tuple(student.shape)}. Decode them first, or use "
-                "LocalizationDistillation for distributions over bins."
-            )
         rows = 1.0 - _generalised_iou(teacher, student)
         weights = ops.ones_like(rows)
         if mask is not None:
@@ -72,7 +74,10 @@ class GIoU(DistillationLoss):
             scores = ops.stop_gradient(ops.cast(ops.convert_to_tensor(teacher_scores), "float32"))
             check_shape("teacher_scores", scores, tuple(rows.shape))
             weights = weights * scores
-        return mean_over(ops.sum(rows * weights), positives, weights, rows)
+        total = ops.sum(rows * weights)
+        if positives is not None:
+            return over_positives(total, positives, tuple(rows.shape))
+        return global_ratio(total, ops.sum(weights))
 
 
 def _generalised_iou(a, b):

@@ -1,8 +1,11 @@
 """HierarchicalContext: maps compared at several scales at once (ReviewKD's HCL)."""
 
+import functools
+
 import keras
 from keras import ops
 
+from keras_hkd.losses.checks import several, whole
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.losses.pooling import adaptive_mean
 from keras_hkd.replicas import weighted_mean
@@ -39,13 +42,11 @@ class HierarchicalContext(DistillationLoss):
         https://arxiv.org/abs/2104.09044
     """
 
-    min_rank = 4
+    min_rank = max_rank = 4
     masks_channels = False
 
     def __init__(self, *, sizes=(4, 2, 1)):
-        self.sizes = tuple(int(size) for size in sizes)
-        if any(size < 1 for size in self.sizes):
-            raise ValueError(f"`sizes` must be whole numbers above 0. Received: {sizes}.")
+        self.sizes = several("sizes", sizes, functools.partial(whole, low=1))
 
     def compute(self, teacher, student, mask):
         """Weighted mean over scales of the mean squared differences.

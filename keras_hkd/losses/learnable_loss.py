@@ -67,7 +67,6 @@ class LearnableLoss(DistillationLoss):
         """
         return type(self).from_config(self.get_config())
 
-    def __call__(self, teacher, student, *, mask=None, **context):
-        """Compare two tensors; see `DistillationLoss`."""
-        self.build(tuple(teacher.shape)[-1], tuple(student.shape)[-1])
-        return super().__call__(teacher, student, mask=mask, **context)
+    def _check_shapes(self, teacher, student):
+        super()._check_shapes(teacher, student)
+        self.build(teacher[-1], student[-1])

@@ -55,6 +55,13 @@ class LogitDistillation(DistillationLoss):
         self.activation = one_of("activation", activation, ("softmax", "sigmoid"))
         self.temperature = positive("temperature", temperature)
 
+    def check_channels(self, num_channels):
+        if num_channels == 1 and self.activation == "softmax":
+            raise ValueError(
+                "LogitDistillation with softmax over a single class is exactly 0 and teaches "
+                'nothing. Use LogitDistillation(activation="sigmoid"), or AdaptiveDistillation().'
+            )
+
     def compute(self, teacher, student, mask):
         """Mean over rows of the divergence between softened probabilities.
 
@@ -65,26 +72,13 @@ class LogitDistillation(DistillationLoss):
 
         Returns:
             A float32 scalar.
-
-        Raises:
-            ValueError: softmax over one class.
         """
-        divergence = _softmax_divergence if self.activation == "softmax" else _sigmoid_divergence
+        divergence = categorical.divergence if self.activation == "softmax" else _sigmoid_divergence
         rows = divergence(teacher / self.temperature, student / self.temperature)
         return self.temperature**2 * weighted_mean(rows, mask)
 
     def get_config(self):
         return {"activation": self.activation, "temperature": self.temperature}
-
-
-def _softmax_divergence(teacher, student):
-    if student.shape[-1] == 1:
-        raise ValueError(
-            "LogitDistillation with softmax over a single class is exactly 0 and teaches nothing. "
-            f"Received: logits of shape {tuple(student.shape)}. "
-            'Use LogitDistillation(activation="sigmoid"), or AdaptiveDistillation().'
-        )
-    return categorical.divergence(teacher, student)
 
 
 def _sigmoid_divergence(teacher, student):

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_hkd.losses import positions
-from keras_hkd.losses.checks import in_range
+from keras_hkd.losses.checks import in_range, whole
 from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
 
@@ -48,7 +48,7 @@ class MaskedGenerative(LearnableLoss):
     """
 
     uses = ("training",)
-    min_rank = 4
+    min_rank = max_rank = 4
     masks_channels = False
 
     def __init__(self, *, hidden_fraction=0.65, seed=0):
@@ -59,7 +59,7 @@ class MaskedGenerative(LearnableLoss):
                 "`hidden_fraction` must be below 1: nothing of the student would be left. "
                 f"Received: {hidden_fraction}."
             )
-        self.seed = int(seed)
+        self.seed = whole("seed", seed)
 
     def make_layers(self, teacher_channels, student_channels):
         generator = FeatureGenerator(

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_hkd.losses import bernoulli
-from keras_hkd.losses.arguments import check_shape
+from keras_hkd.losses.arguments import over_positives
 from keras_hkd.losses.checks import in_range
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, global_ratio
@@ -70,12 +70,10 @@ class QualityFocalDistillation(DistillationLoss):
         if mask is not None:
             weights = expand_to_rank(mask, student.ndim)
             terms, scores = terms * weights, scores * weights
-        if positives is None:
-            count = ops.max(scores, axis=-1, initial=0.0)
-        else:
-            count = ops.cast(ops.convert_to_tensor(positives), "float32")
-            check_shape("positives", count, tuple(student.shape[:-1]))
-        return global_ratio(ops.sum(terms), ops.sum(count), minimum=1.0)
+        if positives is not None:
+            return over_positives(ops.sum(terms), positives, tuple(student.shape[:-1]))
+        best = ops.max(scores, axis=-1, initial=0.0)
+        return global_ratio(ops.sum(terms), ops.sum(best), minimum=1.0)
 
     def get_config(self):
         return {"beta": self.beta}

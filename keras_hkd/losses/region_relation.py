@@ -71,6 +71,7 @@ def _distances(features, present, pairs):
     """Distances of all pairs of an image, over their mean: (batch, regions, regions)."""
     shape = ops.shape(features)
     vectors = ops.reshape(features, (shape[0], shape[1], -1))
+    rounding = 1e-12 * ops.sum(ops.square(vectors), axis=-1)
     # Distances do not change, and their squares lose fewer digits near the origin.
     share = present / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1.0)
     vectors = (vectors - ops.sum(vectors * share[..., None], axis=1, keepdims=True)) * present[
@@ -78,8 +79,9 @@ def _distances(features, present, pairs):
     ]
     squares = ops.sum(ops.square(vectors), axis=-1)
     products = ops.matmul(vectors, ops.transpose(vectors, (0, 2, 1)))
+    rounding = rounding + 1e-6 * squares  # of the mean, and of the difference below
     squares = squares[:, :, None] + squares[:, None, :] - 2.0 * products
-    apart = (squares > 1e-12) & (pairs > 0)
+    apart = (squares > rounding[:, :, None] + rounding[:, None, :]) & (pairs > 0)
     distances = ops.where(apart, ops.sqrt(ops.where(apart, squares, 1.0)), 0.0)
     count = ops.maximum(ops.sum(pairs, axis=(1, 2), keepdims=True), 1.0)
     mean = ops.sum(distances, axis=(1, 2), keepdims=True) / count

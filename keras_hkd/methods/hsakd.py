@@ -144,25 +144,35 @@ def hsakd_teacher(teacher, dataset, settings, run_folder, *, resume=False, **opt
     return teacher
 
 
-def prepared_teacher(teacher, *, teacher_mode="frozen", teacher_branch_style="copied"):
+def prepared_teacher(teacher, *, teacher_mode=None, teacher_branch_style=None):
     """A teacher with branches, and what trains them.
 
     Args:
         teacher: a trained classifier; a teacher with branches, or a detector, comes back as it is.
         teacher_mode: `"frozen"` trains the branches alone and leaves the classifier as it is, its
             BatchNorm statistics too; `"joint"` trains it on with its branches, the paper's stronger
-            Teacher*.
-        teacher_branch_style: `"copied"` or `"light"`; see `SelfSupervisedClassifier`.
+            Teacher*. None for `"frozen"`.
+        teacher_branch_style: `"copied"` or `"light"`; see `SelfSupervisedClassifier`. None for
+            `"copied"`.
 
     Returns:
         The teacher; and `train(dataset, settings, run_folder, resume=False)`, or None where nothing
         is left to train.
+
+    Raises:
+        ValueError: an unknown mode or style; either of them where no branches are to be trained.
     """
     teacher = as_learner(teacher)
     if teacher.kind == "detector" or isinstance(teacher, SelfSupervisedClassifier):
+        if teacher_mode is not None or teacher_branch_style is not None:
+            raise ValueError(
+                "`teacher_mode` and `teacher_branch_style` say how a classifier gets its branches. "
+                f"This teacher, a {type(teacher).__name__}, gets none: leave them out. Received: "
+                f"teacher_mode={teacher_mode!r}, teacher_branch_style={teacher_branch_style!r}."
+            )
         return teacher, None
     learner = SelfSupervisedClassifier(
-        teacher, mode=teacher_mode, branch_style=teacher_branch_style
+        teacher, mode=teacher_mode or "frozen", branch_style=teacher_branch_style or "copied"
     )
     return learner, partial(_train_branches, learner)
 

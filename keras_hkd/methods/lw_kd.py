@@ -12,7 +12,13 @@ from keras_hkd.hierarchies.class_bank import ClassBank
 from keras_hkd.hierarchies.drawn_logits import DrawnLogits
 from keras_hkd.losses.checks import in_range
 from keras_hkd.losses.logit_distillation import LogitDistillation
+from keras_hkd.methods.method_options import check_options
 from keras_hkd.training.lightweight_teacher import lightweight_teacher
+
+OWN_OPTIONS = (
+    *("alpha", "beta", "temperature", "folder", "seed", "bank", "adversarial_temperature"),
+    *("real_label", "discriminator_learning_rate"),
+)
 
 
 def lw_kd(
@@ -59,6 +65,7 @@ def lw_kd(
         An `AdversarialDistiller`, or a `Distiller` without adversarial term.
 
     Raises:
+        TypeError: an option that there is not; the nearest one is shown.
         ValueError: an option out of its range, or a detector as student.
 
     Example:
@@ -76,6 +83,8 @@ def lw_kd(
         raise ValueError(f"lw_kd teaches classifiers. Received: a {student.kind}.")
     alpha = in_range("alpha", alpha, high=1.0)
     if bank is None:
+        left_out = ("folder", "seed")
+        check_options("lw_kd", teacher_options, lightweight_teacher, OWN_OPTIONS, left_out)
         options = {"folder": folder, "seed": seed, **teacher_options}
         bank = lightweight_teacher(student.num_classes, **options).logits
     elif teacher_options:

@@ -11,7 +11,9 @@ from keras_hkd.distillation.schedules import LinearWarmUp
 from keras_hkd.hierarchies.neighbour_cells import NeighbourCells
 from keras_hkd.hierarchies.neighbour_classes import NeighbourClasses
 from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
+from keras_hkd.methods.method_options import check_options
 
+OWN_OPTIONS = ("weight", "num_steps", "form", "temperature", "student_loss_weight")
 TARGET_WEIGHT, RAMP_SHARE, DEFAULT_RAMP_STEPS = 0.5, 0.1, 500
 
 
@@ -68,6 +70,7 @@ def osakd(
         weight = LinearWarmUp(TARGET_WEIGHT, steps=ramp)
     detects = student.kind == "detector"
     hierarchy = NeighbourCells if detects else NeighbourClasses
+    check_options("osakd", neighbour_options, hierarchy, own=OWN_OPTIONS)
     activation = "sigmoid" if detects else student.activation
     loss = SoftLabelDivergence(form=form, activation=activation, temperature=temperature)
     return Distiller(

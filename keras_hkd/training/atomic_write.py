@@ -5,8 +5,13 @@ import json
 import math
 import os
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
+"""What NumPy raises at an `.npz` file that is truncated, or of which a bit is wrong."""
 
 _PARTIAL = re.compile(r"\.partial-\d+(\.[^.]+)?$")
 

@@ -4,8 +4,6 @@ import io
 import json
 import re
 import warnings
-import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_hkd.training import atomic_write
+from keras_hkd.training.atomic_write import DAMAGE
 from keras_hkd.training.identity import DifferentRunError, require_same
 
 _FILE_NAME = re.compile(r"epoch_(\d+)\.npz")
@@ -20,7 +19,6 @@ _FORMAT_VERSION = 1
 # Keras numbers layers of one kind in the order in which a process builds them.
 _COUNTER = re.compile(r"_\d+(?=[_/]|$)")
 _OTHER_STUDENT = "It was written by another student: resume with the one that began the run."
-_DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 class SavedState(NamedTuple):
@@ -149,7 +147,7 @@ def read_state(path: str | Path) -> SavedState:
         with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as members:
             facts = json.loads(members["facts"].tobytes())
             variables = [members[f"{i:05d}"] for i in range(len(facts["names"]))]
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ValueError(f"The checkpoint {path} is damaged: {error}") from error
     if facts["format_version"] != _FORMAT_VERSION:
         raise ValueError(

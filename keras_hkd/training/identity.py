@@ -1,11 +1,15 @@
 """What makes two runs the same run, and the refusal to mix two different ones."""
 
+import hashlib
 import json
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 
 # Entries of a Distiller's config that have a hash of their own, or are what is trained.
 _NETWORKS = ("name", "teacher", "student", "peers")
+_COUNTER = re.compile(r"_\d+$")
+_LONGEST_TABLE = 1000  # characters of JSON
 
 
 class DifferentRunError(ValueError):
@@ -58,20 +62,44 @@ def run_identity(model, dataset, settings) -> dict[str, object]:
 
 
 def _distillation(model):
-    """A Distiller's config but for its networks, without the counters that Keras puts in names."""
+    """A Distiller's config but for its networks, as plain and short values."""
     if not hasattr(model, "distillation_losses"):
         return None
     import keras
 
     config = {key: value for key, value in model.get_config().items() if key not in _NETWORKS}
-    text = json.dumps(keras.saving.serialize_keras_object(config))
-    return json.loads(re.sub(r'_\d+"', '"', text))
+    return _short(json.loads(json.dumps(keras.saving.serialize_keras_object(config))))
+
+
+def _short(value):
+    """Names without the counters that Keras gives them, and long tables of numbers hashed."""
+    if isinstance(value, dict):
+        short = {key: _short(one) for key, one in value.items()}
+        if isinstance(value.get("name"), str):
+            short["name"] = _COUNTER.sub("", value["name"])
+        return short
+    if not isinstance(value, list):
+        return value
+    text = json.dumps(value)
+    if len(text) > _LONGEST_TABLE and not re.search('["{]', text):
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return [_short(one) for one in value]
 
 
 def _differences(saved, current, prefix) -> Iterator[str]:
-    for key in sorted({*saved, *current}):
-        before, now = saved.get(key), current.get(key)
-        if isinstance(before, Mapping) and isinstance(now, Mapping):
-            yield from _differences(before, now, f"{prefix}{key}.")
-        elif before != now:
-            yield f"{prefix}{key} was {before!r} and is now {now!r}"
+    if isinstance(saved, Mapping) and isinstance(current, Mapping):
+        for key in sorted({*saved, *current}):
+            yield from _differences(saved.get(key), current.get(key), f"{prefix}.{key}")
+    elif _hold_mappings(saved) and _hold_mappings(current) and len(saved) == len(current):
+        for number, (before, now) in enumerate(zip(saved, current, strict=True)):
+            yield from _differences(before, now, f"{prefix}[{number}]")
+    elif saved != current:
+        yield f"{prefix.removeprefix('.')} was {_shown(saved)} and is now {_shown(current)}"
+
+
+def _hold_mappings(value):
+    return isinstance(value, list) and any(isinstance(one, Mapping) for one in value)
+
+
+def _shown(value):
+    return textwrap.shorten(repr(value), 200, placeholder=" ...")

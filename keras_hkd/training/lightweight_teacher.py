@@ -138,8 +138,13 @@ def _write(path, facts, teacher):
 
 
 def _read(path, facts):
-    with np.load(path, allow_pickle=False) as members:
-        saved, logits = json.loads(members["facts"].tobytes()), members["logits"]
+    try:
+        with np.load(path, allow_pickle=False) as members:
+            saved, logits = json.loads(members["facts"].tobytes()), members["logits"]
+    except atomic_write.DAMAGE as error:
+        raise ValueError(
+            f"{path} is damaged ({error}). Delete it: the lightweight teacher is trained again."
+        ) from error
     accuracy = saved.pop("accuracy")
     require_same(saved, facts, path)
     return LightweightTeacher(logits, accuracy)

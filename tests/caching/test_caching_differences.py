@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_hkd.caching.differences import compared
+from keras_hkd.caching.differences import _gap, compared
 
 
 def found(*rows):
@@ -23,3 +23,13 @@ def test_shares_and_means_of_what_overlaps():
 def test_nobody_anywhere_gives_no_figure():
     assert compared(found(), found())["found_again"] is None
     assert compared(found([0, 0, 9, 9, 0.9]), found())["found_again"] == 0
+
+
+def test_the_unexplained_share_is_of_the_variance_around_each_channels_mean():
+    """A map that varies along one axis only, and of which all variance is lost, has lost 1."""
+    ramp = np.linspace(-1, 1, 8)
+    for live in (ramp[:, None, None], ramp[None, :, None]):
+        live = np.broadcast_to(live, (8, 8, 3))[None] + np.array([0.0, 5.0, -9.0])
+        lost = np.broadcast_to(live.mean((0, 1, 2)), live.shape)
+        assert _gap(lost, live)[1] == pytest.approx(1.0)
+        assert _gap(live, live) == (0.0, 0.0)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from keras_hkd import Distiller, TeacherCache
-from keras_hkd.caching import CacheError
+from keras_hkd.caching import CacheError, manifest
+from keras_hkd.caching.detections_teacher import DetectionsTeacher
 from keras_hkd.caching.shards import Shards
 from keras_hkd.data import Augmentation, synthetic_dataset
 from keras_hkd.hierarchies import ClassLogits, Pyramid
@@ -112,6 +113,37 @@ def test_an_interrupted_build_goes_on(pair, images, recipe, tmp_path):
         TeacherCache.build(pair[0], images, tmp_path / "new", **recipe)
     assert written == [1, 2]
     assert TeacherCache.load(tmp_path / "new").report["num_rows"] == 12
+
+
+def test_a_build_that_was_killed_before_it_said_what_it_makes_goes_on(
+    pair, images, recipe, tmp_path
+):
+    (tmp_path / manifest.TEACHER).write_text('{"half')
+    (tmp_path / manifest.BASES).write_bytes(b"PK")
+    TeacherCache.build(pair[0], images, tmp_path, **recipe)
+    assert TeacherCache.load(tmp_path).num_images == 6
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:],
+        lambda content: b"",
+    ],
+    ids=["truncated", "a wrong bit", "empty"],
+)
+def test_damaged_bases_are_refused(harm, tmp_path):
+    mean, axes = np.arange(3.0), np.eye(3)
+    bases = {"pyramid/P3": (mean, axes)}
+    teacher = DetectionsTeacher(class_names=("person",), image_size=(64, 64))
+    manifest.write(tmp_path, {"key": {}}, bases, teacher)
+    found = manifest.read_bases(tmp_path / manifest.BASES)
+    np.testing.assert_array_equal(found["pyramid/P3"][0], mean)
+    file = tmp_path / manifest.BASES
+    file.write_bytes(harm(file.read_bytes()))
+    with pytest.raises(CacheError, match=r"is damaged: bases.npz. Build it again"):
+        manifest.read(tmp_path)
 
 
 def test_a_folder_of_other_files_is_left_alone(pair, images, recipe, tmp_path):

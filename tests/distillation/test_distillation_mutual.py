@@ -7,8 +7,14 @@ import tensorflow as tf
 
 from keras_hkd.detectors import build
 from keras_hkd.distillation import MutualDistiller
-from keras_hkd.hierarchies import Boxes, ClassLogits, Pyramid, Region
-from keras_hkd.losses import AdaptiveDistillation, FeatureImitation, PearsonCorrelation
+from keras_hkd.distillation.stored_teacher import StoredTeacher
+from keras_hkd.hierarchies import Boxes, ClassLogits, CrossHead, Pyramid, Region
+from keras_hkd.losses import (
+    AdaptiveDistillation,
+    FeatureImitation,
+    FocalGlobal,
+    PearsonCorrelation,
+)
 
 SIZE = (64, 64)
 
@@ -77,6 +83,24 @@ def test_each_half_of_a_term_trains_one_peer(peers, batch, index, monkeypatch):
             any(gradient is not None for gradient in tape.gradient(half, one)) for one in variables
         ]
         assert reached == [learns == 0, learns == 1]
+
+
+def test_losses_that_need_labels_are_served_both_ways(peers, batch):
+    distiller = MutualDistiller(peers, Pyramid(FocalGlobal(relation_weight=0.0)))
+    assert computed(distiller, batch)["pyramid_loss"] > 0
+
+
+def test_a_stored_teacher_is_no_peer(peers):
+    class Stored(StoredTeacher):
+        pass
+
+    with pytest.raises(TypeError, match="which a stored teacher cannot"):
+        MutualDistiller([peers[0], Stored()], Pyramid(FeatureImitation()))
+
+
+def test_peers_do_not_train_each_others_heads(peers):
+    with pytest.raises(ValueError, match="CrossHead sends .* through layers of the teacher"):
+        MutualDistiller(peers, CrossHead())
 
 
 def test_widths_that_differ_have_a_projection_each_way(wide_model, peers, batch):

@@ -56,6 +56,25 @@ def test_a_term_of_all_teachers_is_the_weighted_sum_of_theirs(trio, batch):
     assert distiller.teachers == (first, second) and distiller.teacher is first
 
 
+def test_losses_that_need_labels_are_served_by_all_teachers(trio, batch):
+    first, second, student = trio
+    terms = [
+        hierarchies.Pyramid(losses.FocalGlobal(relation_weight=0.0), name="focal"),
+        hierarchies.Boxes(losses.TeacherBoundedRegression(), decoded=True, name="bounded"),
+    ]
+    distiller = keras_hkd.Distiller([first, second], student, terms)
+    values = term_values(distiller, batch)
+    assert values["focal_loss"] > 0 and np.isfinite(values["bounded_loss"])
+
+
+def test_a_hierarchy_serves_one_distiller(trio):
+    first, _, student = trio
+    term = pyramid()
+    keras_hkd.Distiller(first, student, term)
+    with pytest.raises(ValueError, match="This Pyramid belongs to another Distiller"):
+        keras_hkd.Distiller(first, student, term)
+
+
 def test_both_hashes_and_no_teacher_in_the_weights(trio, tmp_path):
     first, second, student = trio
     distiller = keras_hkd.Distiller([first, second], student, [pyramid()])
@@ -102,6 +121,8 @@ def test_one_teacher_in_a_list_is_one_teacher(trio):
     [
         ({"teacher_weights": (1.0,)}, "`teacher_weights` must be 2 numbers"),
         ({"teacher_weights": (1.0, -1.0)}, "at least 0"),
+        ({"teacher_weights": 0.5}, "must be 2 numbers"),
+        ({"teacher_image_size": 128}, "Received: teacher_image_size=128"),
         ({"teacher_image_size": [(64, 64)]}, "one for each of the 2 teachers"),
     ],
 )

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_hkd.hierarchies import CrossHead
+from keras_hkd.hierarchies.cross_head import _rescaled
 from keras_hkd.hierarchies.step import Step
 from keras_hkd.losses import GIoU, QualityFocalDistillation
 
@@ -99,9 +100,24 @@ def test_scale_and_offset_of_the_students_channels_do_not_matter(pair, images, l
     step = step_of(teacher, copy, images, labels)
     assert float(hierarchy.compute(step)) == pytest.approx(0.0, abs=1e-3)
     layer = copy.model.classification_head.conv_layers[-2]
-    for variable in layer.trainable_variables[-2:] if hasattr(layer, "kernel") else ():
-        variable.assign(3 * variable)
-    assert float(hierarchy.compute(step)) == pytest.approx(0.0, abs=1e-3)
+    for variable in layer.trainable_variables[-2:]:  # of the last convolution before the cut
+        variable.assign(3 * variable + (0.2 if variable.path.endswith("bias") else 0.0))
+    scaled = step_of(teacher, copy, images, labels)
+    logits = [np.asarray(x.student_outputs["class_logits"]) for x in (step, scaled)]
+    assert np.abs(logits[1] - logits[0]).max() > 1e-3
+    assert float(hierarchy.compute(scaled)) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_constant_channel_becomes_the_teachers_mean_without_gradient():
+    tf = pytest.importorskip("tensorflow")
+    teacher = np.random.default_rng(0).normal(3.0, 2.0, (2, 40, 40, 2)).astype("f4")
+    student = tf.constant(np.full((2, 40, 40, 2), 1.7, "f4"))
+    with tf.GradientTape() as tape:
+        tape.watch(student)
+        value = _rescaled(student, teacher)
+        total = tf.reduce_sum(value * teacher)
+    np.testing.assert_allclose(value, np.broadcast_to(teacher.mean((0, 1, 2)), value.shape), 1e-4)
+    np.testing.assert_allclose(tape.gradient(total, student), 0.0, atol=1e-3)
 
 
 def test_gradient_passes_the_teacher_and_stays_out_of_it(pair, images, labels):
@@ -109,7 +125,6 @@ def test_gradient_passes_the_teacher_and_stays_out_of_it(pair, images, labels):
     teacher, student = pair
     hierarchy = attached(teacher, student)
     with tf.GradientTape() as tape:
-        tape.watch([v.value for v in teacher.variables])
         value = hierarchy.compute(step_of(teacher, student, images, labels))
     heads = [student.model.classification_head, student.model.box_head]
     before = [v for head in heads for v in head.conv_layers[0].trainable_variables]

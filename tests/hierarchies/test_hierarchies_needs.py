@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_hkd import losses
-from keras_hkd.hierarchies import Boxes, ClassLogits, Pyramid, Region
+from keras_hkd.hierarchies import Boxes, ClassLogits, ClassTower, CrossHead, Pyramid, Region
 
 PERSON = [[10, 10, 30, 50]]
 
@@ -93,11 +93,34 @@ def test_class_logits_gives_labels_and_positives(family, step_of):
         (Region, losses.FocalGlobal(), "needs boxes.*which Region cannot give"),
         (Pyramid, losses.DecoupledDistillation(), "needs labels, which Pyramid cannot give"),
         (ClassLogits, losses.TeacherBoundedRegression(), "needs targets, which ClassLogits"),
+        (Region, losses.HierarchicalContext(), "of 4 axes, and those of Region have 5"),
+        (Region, losses.MaskedGenerative(), "of 4 axes, and those of Region have 5"),
+        (ClassTower, losses.HierarchicalContext(), "of 4 axes, and those of ClassTower have 3"),
     ],
 )
 def test_a_loss_that_cannot_be_served_is_refused_at_construction(hierarchy, loss, missing):
     with pytest.raises(ValueError, match=missing):
         hierarchy(loss)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        losses.LogitDistillation(),
+        losses.DecoupledDistillation(),
+        losses.DIST(),
+        losses.GIoU(),
+    ],
+)
+def test_a_loss_that_one_class_leaves_nothing_is_refused_with_the_pair(loss, family):
+    with pytest.raises(ValueError, match=r"sigmoid|Decode them first"):
+        ClassLogits(loss).attach(family(), family())
+    ClassLogits(losses.DIST(activation="sigmoid")).attach(family(), family())
+
+
+def test_the_box_loss_of_cross_head_is_looked_at_too():
+    with pytest.raises(ValueError, match="needs targets, which CrossHead cannot give"):
+        CrossHead(box_loss=losses.TeacherBoundedRegression())
 
 
 def test_giou_reads_decoded_boxes_and_bounded_regression_their_targets(family, step_of):

@@ -35,5 +35,5 @@ def test_only_images_can_be_masked(random):
 
 
 def test_sizes_below_one_are_refused():
-    with pytest.raises(ValueError, match="`sizes` must be whole numbers above 0"):
+    with pytest.raises(ValueError, match="`sizes` must be a whole number of at least 1"):
         HierarchicalContext(sizes=(2, 0))

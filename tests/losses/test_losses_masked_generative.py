@@ -70,6 +70,20 @@ def test_a_saved_generator_continues_its_sequence(random, tmp_path):
     assert float(resumed(teacher, student)) == float(loss(teacher, student))
 
 
+def test_a_refused_call_leaves_no_layers_behind(random):
+    loss = MaskedGenerative()
+    with pytest.raises(ValueError, match="axis 3 differs"):
+        loss(random(1, 4, 4, 8), random(1, 4, 4, 4))
+    assert loss.layers == {}
+    loss(random(1, 4, 4, 4), random(1, 4, 4, 4))
+
+
+@pytest.mark.parametrize("seed", [None, 1.5, True])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(TypeError, match="`seed` must be a whole number"):
+        MaskedGenerative(seed=seed)
+
+
 def test_it_learns_to_restore_a_copy(random):
     tf = pytest.importorskip("tensorflow")
     teacher = np.tile(random(1, 1, 1, 3), (2, 6, 6, 1))

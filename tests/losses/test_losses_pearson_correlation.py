@@ -87,6 +87,15 @@ def test_constant_channels_neither_break_nor_explode(dead, random, gradients):
     assert np.abs(gradient).max() < 1
 
 
+@pytest.mark.parametrize("constant", [1.7, 33.3, 100.3])
+@pytest.mark.parametrize("shape", [(2, 40, 40, 1), (8, 64, 64, 1)])
+def test_the_rounding_of_a_mean_is_no_variation(constant, shape, random, gradients):
+    teacher, student = random(*shape), np.full(shape, constant, "f4")
+    value, _, gradient = gradients(PearsonCorrelation(), teacher, student)
+    assert value == pytest.approx(twin(teacher, student), rel=1e-5)
+    np.testing.assert_array_equal(gradient, 0.0)
+
+
 def test_a_single_position_has_no_deviation(random, gradients):
     value, _, gradient = gradients(PearsonCorrelation(), random(1, 1, 1, 3), random(1, 1, 1, 3))
     assert value == 0.0

@@ -106,6 +106,8 @@ def test_a_classifier_gets_trained_branches_once(dataset, tmp_path):
     saved = load_classifier(tmp_path / "run" / "teacher.keras")
     assert weights_hash(saved) == weights_hash(teacher)
     assert hsakd_teacher(saved, None, None, None) is saved
+    with pytest.raises(ValueError, match="gets none: leave them out"):
+        hsakd_teacher(saved, None, None, None, teacher_mode="joint")
 
     again = hsakd_teacher(build(), dataset, SETTINGS, tmp_path / "run", resume=True, **options)
     assert weights_hash(again) == weights_hash(teacher)

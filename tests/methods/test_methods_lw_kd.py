@@ -8,6 +8,7 @@ from keras_hkd import methods
 from keras_hkd.classifiers import build
 from keras_hkd.distillation import Distiller
 from keras_hkd.distillation.adversarial import AdversarialDistiller
+from keras_hkd.hierarchies import ClassBank, DrawnLogits
 from keras_hkd.methods.lw_kd import lw_kd
 from keras_hkd.training.checkpoint import checkpoint_variables, read_state, write_state
 
@@ -132,10 +133,15 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(TypeError, match="unexpected keyword arguments: max_steps"):
         lw_kd(student(), bank=BANK, max_steps=3)
     with pytest.raises(ValueError, match="needs one `Adversarial`"):
-        AdversarialDistiller(student(), lw_kd(student(), bank=BANK, beta=0).distillation_losses)
+        AdversarialDistiller(student(), DrawnLogits(ClassBank(BANK)))
 
 
 def test_config_round_trip():
     distiller = lw_kd(student(), bank=BANK, alpha=0.25)
     again = AdversarialDistiller.from_config(distiller.get_config())
     assert again.term_names == distiller.term_names and again.student_loss_weight == 0.75
+
+
+def test_an_option_that_there_is_not_is_refused_with_the_nearest():
+    with pytest.raises(TypeError, match="lw_kd got .*'temprature'. Did you mean 'temperature'"):
+        lw_kd(student(), temprature=3)

@@ -123,3 +123,8 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
     np.testing.assert_allclose(found.queue_logits, wanted.queue_logits, atol=1e-4)
     for a, b in zip(values(whole.student.weights), values(resumed.student.weights), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_an_option_that_there_is_not_is_refused_with_the_nearest():
+    with pytest.raises(TypeError, match="osakd got .*'num_neighbors'. Did you mean 'num_neigh"):
+        osakd(student(), num_neighbors=3)

@@ -47,7 +47,7 @@ def distiller(number, gamma=1.0, **options):
         distillation_losses=[
             keras.losses.BinaryFocalCrossentropy(gamma=gamma, name=f"focal_{number}")
         ],
-        **{"student_loss_weight": 1.0, "image_size": (64, 96), **options},
+        **{"student_loss_weight": 1.0, "image_size": (64, 96), "layer": "block_6", **options},
     )
 
 
@@ -72,6 +72,21 @@ def test_the_order_of_building_is_no_difference_but_a_weight_is():
         distiller(1, student_loss_weight=0.5),
         distiller(1, momentum=0.99),
         distiller(1, image_size=(96, 96)),
+        distiller(1, layer="block_7"),
     ):
         with pytest.raises(DifferentRunError, match="distillation"):
             require_same(identity, run_identity(other, DATASET, SETTINGS), "here")
+    message = r"distillation.distillation_losses\[0\].config.gamma was 1.0 and is now 2.0\."
+    with pytest.raises(DifferentRunError, match=message):
+        require_same(identity, run_identity(distiller(1, gamma=2.0), DATASET, SETTINGS), "here")
+
+
+def test_a_long_table_counts_and_is_not_written():
+    table = [[float(number), 0.5] for number in range(1000)]
+    identity, other = (
+        run_identity(distiller(1, table=values), DATASET, SETTINGS) for values in (table, table[1:])
+    )
+    assert len(json.dumps(identity)) < 3000
+    with pytest.raises(DifferentRunError, match="table was 'sha256:.* is now 'sha256:") as error:
+        require_same(identity, other, "here")
+    assert len(str(error.value)) < 500

@@ -16,7 +16,11 @@ def test_it_is_kept_and_read_again(tmp_path):
     assert again.accuracy == made.accuracy
     assert [path.name for path in tmp_path.iterdir()] == ["lightweight_teacher.npz"]
     with pytest.raises(DifferentRunError, match="num_classes was 3 and is now 4"):
-        lightweight_teacher.lightweight_teacher(4, folder=tmp_path, **{**TINY})
+        lightweight_teacher.lightweight_teacher(4, folder=tmp_path, **TINY)
+    file = tmp_path / "lightweight_teacher.npz"
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(ValueError, match=r"lightweight_teacher.npz is damaged .*Delete it"):
+        lightweight_teacher.lightweight_teacher(3, folder=tmp_path, **TINY)
 
 
 @pytest.mark.slow

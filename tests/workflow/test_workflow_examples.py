@@ -52,13 +52,14 @@ def test_each_is_headed_by_its_command_time_and_figure(name):
 
 def test_only_what_an_example_wrote_is_removed(tmp_path):
     emptied = runpy.run_path(str(EXAMPLES / "output_folder.py"))["emptied"]
-    photograph, run = tmp_path / "photograph.jpg", tmp_path / "student" / "run.json"
-    photograph.touch()
+    runs, example = tmp_path / "runs", tmp_path / "example"
+    kept = runs / "teacher" / "run.json"  # as every run of keras-hkd leaves one
+    kept.parent.mkdir(parents=True)
+    kept.touch()
     with pytest.raises(SystemExit, match="Choose another folder with --out"):
-        emptied(tmp_path)
-    assert photograph.exists()
-    run.parent.mkdir()
-    run.touch()
-    emptied(tmp_path)
-    assert not tmp_path.exists()
-    emptied(tmp_path)  # nothing there yet
+        emptied(runs)
+    assert kept.exists()
+    emptied(example)  # nothing there yet
+    (example / "student").mkdir()
+    emptied(example)
+    assert example.is_dir() and not (example / "student").exists()

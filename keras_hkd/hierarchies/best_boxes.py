@@ -1,0 +1,31 @@
+"""The best boxes of each image, however many there are."""
+
+from keras import ops
+
+
+def best_boxes(boxes, scores, limit):
+    """The boxes of highest score; of equal ones, those that come first.
+
+    Args:
+        boxes: `(batch, n, 4)`, or with further columns; n may be unknown, as where labels are
+            padded batch by batch.
+        scores: `(batch, n)`, at least 0; 0 where there is no box.
+        limit: how many at most.
+
+    Returns:
+        `boxes (batch, m, 4)` and `chosen (batch, m)` bool, False where fewer score above 0; m is
+        the limit, or n where that is known to be smaller.
+
+    Example:
+
+    >>> boxes = ops.reshape(ops.arange(12.0), (1, 3, 4))
+    >>> found, chosen = best_boxes(boxes, ops.array([[0.2, 0.0, 0.9]]), 2)
+    >>> [float(x) for x in found[0, :, 0]], bool(ops.all(chosen))
+    ([8.0, 0.0], True)
+    """
+    known = scores.shape[1]
+    if known is None:  # enough of nothing to choose from
+        boxes = ops.pad(boxes, ((0, 0), (0, limit), (0, 0)))
+        scores = ops.pad(scores, ((0, 0), (0, limit)))
+    scores, indices = ops.top_k(scores, limit if known is None else min(limit, known))
+    return ops.take_along_axis(boxes, indices[..., None], axis=1), scores > 0
