@@ -17,7 +17,9 @@ class MeanTeacher(Distiller):
         theta_T <- a theta_T + (1 - a) theta_S,    a = min(1 - 1 / (t + 1), momentum)
 
     so that it begins as a copy, is the plain mean of all students so far at first, and forgets
-    with `momentum` later. BatchNorm's statistics are averaged along. No gradient reaches the
+    with `momentum` later. BatchNorm's statistics, which are moving averages already, are taken
+    over as they are, unless a is 1: averaged once more they would lag behind the weights, and the
+    teacher would see next to nothing for its first hundreds of steps. No gradient reaches the
     teacher; it runs in inference mode. It is part of the run's state: checkpoints and
     `save_weights` hold it, and a resumed run goes on with it. What ships is `.student`;
     `.teacher` can be saved as well.
@@ -107,8 +109,11 @@ class MeanTeacher(Distiller):
     def update_teacher(self):
         """Moves the teacher towards the student by one step; `compute_loss` does so in training."""
         momentum = self.momentum_at(self.steps_taken)
+        of_statistics = ops.floor(momentum)  # 1 where nothing moves, else 0
+        learned = {id(weight) for weight in self.learner.trainable_weights}
         for old, new in zip(self.teacher.weights, self.learner.weights, strict=True):
-            old.assign(moving_average(old, new, momentum))
+            kept = momentum if id(new) in learned else of_statistics
+            old.assign(moving_average(old, new, kept))
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True, **kwargs
