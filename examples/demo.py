@@ -1,6 +1,10 @@
 """Distil a pedestrian detector on drawn street scenes, and measure what it gained.
 
-    make demo        (about eight minutes on two CPU cores, the installation aside)
+    python examples/demo.py        (`make demo` installs what it needs first)
+
+Time: about 8 minutes on two CPU cores.
+Figure (seed 0): AP50 0.422 on 150 drawn scenes, 0.321 for the student alone in as many steps
+(1,080), 0.624 for the teacher. One seed on drawn scenes shows that it runs, not how much it gains.
 
 The scenes are a nearer and less cluttered street than the teacher was trained on (2.6 M
 parameters; `make demo-teacher` rebuilds it). It teaches a student of 0.29 M; the
@@ -8,10 +12,10 @@ same student is also trained alone, on the same images for as many steps. Everyt
 `runs/demo/`: `student.keras`, `metrics.json`, `curves.png` and `gallery.png`.
 """
 
-import argparse
 import pathlib
 
 import rich
+from arguments import arguments
 from output_folder import emptied
 
 from keras_hkd.data import load_dataset
@@ -23,7 +27,7 @@ from keras_hkd.training import RunFolder, TrainingSettings, train_model
 
 TEACHER = pathlib.Path(__file__).with_name("demo_teacher.keras")
 SCENES = (
-    "synthetic:{name}?num_images={count}&seed=1&height=256&width=256"
+    "synthetic:{name}?num_images={count}&seed=1&height={height}&width={width}"
     "&person_height_percent=40&crowd_percent=0&things_percent=20"
 )
 # The weights of the proof on photographs. Here the class tower has three quarters of the gradient
@@ -31,27 +35,32 @@ SCENES = (
 HKD = {"pyramid_weight": 2.0, "region_weight": 3.0, "logit_weight": 30.0}
 
 
-def main(out, num_images, num_test_images, epochs, seed):
-    """Trains the student twice, measures all three detectors, and writes `out`."""
-    emptied(out)
-    train = load_dataset(SCENES.format(name="demo-student", count=num_images))
-    test = load_dataset(SCENES.format(name="demo-test", count=num_test_images))
+def main(given):
+    """Trains the student twice, measures all three detectors, and writes `given.out`."""
+    emptied(given.out)
     teacher = load_detector(TEACHER)
+    if given.smoke:
+        teacher.image_size = (64, 64)
+    height, width = teacher.image_size
+    train, test = (
+        load_dataset(SCENES.format(name=name, count=count, height=height, width=width))
+        for name, count in (("demo-student", given.images), ("demo-test", given.test_images))
+    )
     settings = TrainingSettings(
-        epochs=epochs,
-        batch_size=8,
+        epochs=given.epochs,
+        batch_size=2 if given.smoke else 8,
         learning_rate=3e-3,
         ema_momentum=0.99,
-        seed=seed,
+        seed=given.seed,
         image_size=teacher.image_size,
     )
     detectors, histories = {"teacher": teacher}, {}
     for name in ("student_alone", "student_distilled"):
-        student = build("yolo_v8_micro", image_size=teacher.image_size, seed=seed)
+        student = build("yolo_v8_micro", image_size=teacher.image_size, seed=given.seed)
         model = hkd(teacher, student, **HKD) if name == "student_distilled" else student
-        histories[name] = train_model(model, train, settings, out / name, title=name)
+        histories[name] = train_model(model, train, settings, given.out / name, title=name)
         detectors[name] = student
-    report(RunFolder(out), detectors, histories, test)
+    report(RunFolder(given.out), detectors, histories, test)
 
 
 def report(run, detectors, histories, test):
@@ -72,11 +81,4 @@ def report(run, detectors, histories, test):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/demo"))
-    parser.add_argument("--images", type=int, default=480, help="training scenes")
-    parser.add_argument("--test-images", type=int, default=150, help="scenes to measure on")
-    parser.add_argument("--epochs", type=int, default=18)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    main(given.out, given.images, given.test_images, given.epochs, given.seed)
+    main(arguments(__doc__, images=480, test_images=150, epochs=18, smoke_images=(4, 2)))

@@ -14,6 +14,7 @@ EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 # Script -> rows of its metrics.json that only it has.
 SCRIPTS = {
     "adl": {"student_adl"},
+    "demo": {"teacher", "student_alone", "student_distilled"},
     "hsakd": {"teacher", "student_alone", "student_kd", "student_hsakd"},
     "hssakd": {"student_alone", "student_hssakd", "peer"},
     "lw_kd": {"student_alone", "student_lw_kd"},
