@@ -50,7 +50,7 @@ print("TRAINED ON JAX")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.own_process
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 def test_one_epoch_on_jax_trains_the_student_and_leaves_the_teacher():
