@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_hkd import Distiller, TeacherCache
-from keras_hkd.caching import CacheError, manifest
+from keras_hkd.caching import CacheError, differences, manifest
 from keras_hkd.caching.detections_teacher import DetectionsTeacher
 from keras_hkd.caching.shards import Shards
 from keras_hkd.data import Augmentation, synthetic_dataset
@@ -46,7 +46,7 @@ def test_epochs_show_the_stored_views_in_turn_whatever_the_order(cache, images):
         batches = cache.training_batches(images, batch_size=6, seed=7, first_epoch=epoch)
         pixels, labels = next(iter(batches))
         logits = labels["teacher"]["class_logits"]["mean_and_scale"]
-        assert logits.shape == (6, 2, 1) or logits.shape == (6, 2)
+        assert len(logits) == 6
         return sorted(np.asarray(pixels).mean(axis=(1, 2, 3)).tolist())
 
     first, second, third = sums(0), sums(1), sums(2)
@@ -176,9 +176,13 @@ def test_the_configuration_names_the_folder(cache, pair):
     assert distiller.get_config()["teacher"]["config"] == {"folder": str(cache.folder)}
 
 
-def test_replay_moves_boxes_and_reports_how_far_it_is_off(pair, images, tmp_path):
+def test_replay_moves_boxes_and_reports_how_far_it_is_off(pair, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(differences, "LEAST_SCORE", 0.0)  # what random weights say counts too
     replay = TeacherCache.build(pair[0], images, tmp_path, mode="replay", batch_size=4)
-    assert set(replay.report["replay"]) >= {"found_again", "confirmed", "mean_iou"}
+    figures = replay.report["replay"]
+    assert figures["num_live_detections"] > 0
+    assert 0 < figures["found_again"] <= 1 and 0 < figures["confirmed"] <= 1
+    assert 0.5 <= figures["mean_iou"] <= 1 and 0 <= figures["mean_score_difference"] < 0.1
     distiller = Distiller(replay, pair[1], [ClassLogits(AdaptiveDistillation())])
     pixels, labels = batch_of(replay, images, 0, augmentation=Augmentation())
     found = distiller.compute_terms(pixels, labels, pair[1](pixels))

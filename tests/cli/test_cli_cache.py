@@ -102,3 +102,27 @@ def test_views_serve_the_training_that_follows(command, tmp_path, monkeypatch, a
     file.touch()
     words = ("--teacher", file, "--data", DATA, "--out", tmp_path / "cache", *arguments)
     assert f"views: {views}" in command("cache", *words)[2]
+
+
+@pytest.mark.slow
+def test_a_teacher_is_stored_and_a_student_learns_from_the_store(command, tmp_path):
+    from keras_hkd.detectors import build
+
+    teacher = tmp_path / "teacher.keras"
+    build("yolo_v8_micro", image_size=(64, 64), seed=1).save(teacher)
+    stored = ("--data", DATA, "--method", "adl", "--batch-size", 2)
+    made = ("cache", "--teacher", teacher, "--views", 2, "--out", tmp_path / "cache", "--json")
+    code, out, err = command(*made, *stored)
+    assert code == 0, err
+    facts = json.loads(out)
+    assert (facts["mode"], facts["views"], facts["num_images"]) == ("exact", 2, 4)
+    assert "class_logits" in " ".join(facts["stored"])
+    teacher.unlink()  # nothing below reads it
+    words = ("--student", "yolo_v8_micro", "--teacher-cache", tmp_path / "cache", "--epochs", 1)
+    code, out, err = command("distill", *words, *stored, "--out", tmp_path / "run", "--json")
+    assert code == 0, err
+    assert "student" in json.loads(out) and "teacher" not in json.loads(out)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["teacher_hash"] == facts["teacher_hash"]
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert history["class_logits_loss"][0] > 0
