@@ -65,6 +65,9 @@ Channels = Annotated[
         "--feature-channels", min=1, help="Store so many principal components of the maps."
     ),
 ]
+Method = Annotated[
+    str, typer.Option("--method", help="The method that is to read it: adl, hkd or kd.")
+]
 BatchSize = Annotated[
     int, typer.Option("--batch-size", min=1, help="Images that the teacher sees at once.")
 ]
@@ -79,7 +82,7 @@ def command(
     detections: Detections = None,
     mode: Mode = "exact",
     views: Views = None,
-    method: method_arguments.Method = "hkd",
+    method: Method = "hkd",
     method_option: method_arguments.MethodOption = None,
     store: Store = None,
     feature_pooling: Pooling = 1,
