@@ -2,8 +2,9 @@
 
     python examples/mutual.py
 
-Time: about 5 minutes on two idle CPU cores (estimated from examples/sad.py, 300 steps each).
-Figure: not measured yet. One seed would show that it runs, not how much it gains.
+Time: about 10 minutes on one CPU core.
+Figure (seed 0): AP50 0.103 on 150 drawn scenes (0.090 for its peer), 0.122 for the student alone in
+as many steps (300). One seed shows that it runs, not how much it gains or costs.
 """
 
 from comparison import Comparison, arguments
