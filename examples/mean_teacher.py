@@ -2,8 +2,9 @@
 
     python examples/mean_teacher.py
 
-Time: about 5 minutes on two idle CPU cores (estimated from examples/sad.py, 300 steps each).
-Figure: not measured yet. One seed would show that it runs, not how much it gains.
+Time: about 8 minutes on one CPU core.
+Figure (seed 0): AP50 0.094 on 150 drawn scenes (0.085 for its moving average), 0.122 for the
+student alone in as many steps (300). One seed shows that it runs, not how much it gains or costs.
 """
 
 from comparison import Comparison, arguments
