@@ -25,7 +25,7 @@ help:
 	@echo "make benchmark-mobile our student beside public detectors: AP, size, latency"
 	@echo "make benchmark-cache time and disk of a stored teacher, as ratios"
 	@echo "make benchmark-int8  which layers int8 makes faster here"
-	@echo "make losses          all losses on one pair: hours, resumable, after make real"
+	@echo "make losses          all losses on one pair: hours, resumable, needs ../shared"
 	@echo "make compression     int8 with and without training for it: hours, resumable, after make real"
 	@echo "make install         make $(VENV) and install the package in it"
 	@echo "make clean           remove $(VENV) and what builds leave behind"

@@ -3,8 +3,8 @@
 Trains one teacher, then for each seed the student alone and the student distilled, with two sets of
 weights, in the same budget, on `coco_person` and `coco_person_nc` (train), and measures all of them
 on the test lists of `coco_person`, `pennfudan` and `pets_s3mf1`. Before it a pair that sees
-`coco_person` alone, whose photographs are openly licensed; its student becomes
-`benchmarks/weights/student_coco_person.keras`.
+`coco_person` alone, whose photographs are openly licensed; it becomes
+`benchmarks/weights/teacher_coco_person.keras` and `student_coco_person.keras`.
 Every run is one `keras-hkd` command; see `proof_runs.py`.
 """
 
@@ -14,6 +14,7 @@ from keras_hkd.report import markdown_table
 from keras_hkd.training.atomic_write import write_json
 
 RESULTS = ROOT / "benchmarks" / "results"
+OPEN_TEACHER = ROOT / "benchmarks" / "weights" / "teacher_coco_person.keras"
 OPEN_STUDENT = ROOT / "benchmarks" / "weights" / "student_coco_person.keras"
 TEACHER, STUDENT = "yolo_v8_mobilenet_v2_1.0", "yolo_v8_mobilenet_v2_0.35"
 WEIGHTS = {
@@ -42,7 +43,8 @@ def main(runs, only=None):
     tests = {name: f"{SHARED / 'data' / name}:test" for name in TESTS}
     teacher = run("teacher_open", train(TEACHER, 0, alone, OPEN_EPOCHS), tests)
     student = run("distilled_open", distil(teacher, 0, alone, OPEN_EPOCHS), tests)
-    save_open_student(student)
+    commit_weights(teacher, OPEN_TEACHER)
+    commit_weights(student, OPEN_STUDENT)
     teacher = run("teacher", train(TEACHER, 0, both, TEACHER_EPOCHS), tests)
     for seed in SEEDS:
         run(f"alone_{seed}", train(STUDENT, seed, both, STUDENT_EPOCHS), tests)
@@ -89,13 +91,13 @@ def weights_in(words):
     return {name: float(value) for name, value in (word.split("=") for word in words)}
 
 
-def save_open_student(file):
-    """Commits the student of the openly licensed photographs in half precision."""
+def commit_weights(model, file):
+    """Keeps a model of the openly licensed photographs in half precision."""
     from keras_hkd.detectors import load_detector, save_half_precision
 
-    if file.exists() and not OPEN_STUDENT.exists():
-        OPEN_STUDENT.parent.mkdir(exist_ok=True)
-        save_half_precision(load_detector(file), OPEN_STUDENT)
+    if model.exists() and not file.exists():
+        file.parent.mkdir(exist_ok=True)
+        save_half_precision(load_detector(model), file)
 
 
 def gradient_shares(runs, name, weights):
