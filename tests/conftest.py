@@ -2,6 +2,9 @@
 
 import os
 import pathlib
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -37,6 +40,31 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("local", print_blob=True, **common)
     hypothesis.settings.register_profile("ci", derandomize=True, **common)
     hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session")
+def fresh_python():
+    """Give `run(code, *words, cwd=None, **environment)`, which runs code in a Python of its own.
+
+    What it printed comes back; where it failed, the test does, with the end of what it said.
+    Variables of the environment are set, or taken away where None.
+    """
+
+    def run(code, *words, cwd=None, **environment):
+        variables = {**os.environ, **environment}
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code), *map(str, words)],
+            env={name: value for name, value in variables.items() if value is not None},
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,5 @@
 """Means over replicas: on one device here, on two logical devices in a process of its own."""
 
-import os
-import subprocess
-import sys
-import textwrap
-
 import numpy as np
 import pytest
 from keras import ops
@@ -118,17 +113,8 @@ TWO_REPLICAS = """
 
 @pytest.mark.own_process
 @pytest.mark.slow
-def test_two_replicas_give_the_loss_and_the_update_of_one_device():
-    result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(TWO_REPLICAS)],
-        env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert result.stdout.endswith("EQUAL\n")
+def test_two_replicas_give_the_loss_and_the_update_of_one_device(fresh_python):
+    assert fresh_python(TWO_REPLICAS).endswith("EQUAL\n")
 
 
 def test_one_replica_sums_nothing():

@@ -2,9 +2,6 @@
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -68,22 +65,15 @@ print(json.dumps({"backend": keras.backend.backend(), "weights": weights, "histo
 
 
 @pytest.fixture(scope="module")
-def train(tmp_path_factory):
+def train(fresh_python, tmp_path_factory):
     """Give a function that trains the same pair in a process of its own."""
     folder = tmp_path_factory.mktemp("backends")
 
     def run(backend, num_replicas):
-        environment = {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
-        result = subprocess.run(
-            [sys.executable, "-c", SCRIPT, str(folder), str(num_replicas)],
-            env=os.environ | environment,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
+        told = fresh_python(
+            SCRIPT, folder, num_replicas, KERAS_BACKEND=backend, JAX_PLATFORMS="cpu"
         )
-        assert result.returncode == 0, result.stderr[-4000:]
-        found = json.loads(result.stdout.splitlines()[-1])
+        found = json.loads(told.splitlines()[-1])
         assert found["backend"] == backend
         return found
 

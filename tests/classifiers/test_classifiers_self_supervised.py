@@ -1,8 +1,5 @@
 """A classifier with branches: who learns what, and what ships."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -145,12 +142,10 @@ def test_it_is_saved_with_its_branches(tmp_path, images):
 
 @pytest.mark.slow
 @pytest.mark.own_process
-def test_another_process_reads_it_too(tmp_path):
+def test_another_process_reads_it_too(fresh_python, tmp_path):
     made("frozen").save(tmp_path / "teacher.keras")
     script = "import sys, keras_hkd; print(type(keras_hkd.load_classifier(sys.argv[1])).__name__)"
-    words = [sys.executable, "-c", script, str(tmp_path / "teacher.keras")]
-    told = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert told.stdout.strip() == "SelfSupervisedClassifier", told.stderr
+    assert fresh_python(script, tmp_path / "teacher.keras") == "SelfSupervisedClassifier\n"
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 """Which kind of model a name or a file stands for, found without loading anything heavy."""
 
 import json
-import subprocess
-import sys
 import zipfile
 
 import pytest
@@ -40,13 +38,12 @@ def test_files(tmp_path):
         assert kind_of(path).name == "detector"
 
 
-def test_nothing_heavy_is_loaded():
+def test_nothing_heavy_is_loaded(fresh_python):
     script = (
         "import sys; from keras_hkd.cli.model_kinds import kind_of; kind_of('cnn_micro'); "
         "print({'keras', 'tensorflow', 'numpy'} & set(sys.modules))"
     )
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert told.stdout.strip() == "set()", told.stderr
+    assert fresh_python(script) == "set()\n"
 
 
 def test_formats_are_of_boxes():

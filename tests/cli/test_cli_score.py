@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -104,7 +102,7 @@ def test_category_ids_without_names():
     assert find_category(truth, "1") == 1
 
 
-def test_needs_neither_keras_nor_tensorflow(files):
+def test_needs_neither_keras_nor_tensorflow(files, fresh_python):
     """In a process of its own, since others have imported them here."""
     code = (
         "import sys; from keras_hkd.cli.main import main\n"
@@ -113,9 +111,7 @@ def test_needs_neither_keras_nor_tensorflow(files):
     )
     for protocol in ("citypersons", "coco"):
         arguments = ["score", *files, "--protocol", protocol, "--json"]
-        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True)
-        assert done.returncode == 0, done.stderr.decode()
-        json.loads(done.stdout)
+        json.loads(fresh_python(code, *arguments))
 
 
 def test_shared_references(command, shared_dir):

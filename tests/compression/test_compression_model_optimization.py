@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import pytest
 
 PROGRAM = """
@@ -17,10 +13,6 @@ assert keras_3()
 
 @pytest.mark.slow
 @pytest.mark.own_process
-def test_keras_3_stays_keras_3():
+def test_keras_3_stays_keras_3(fresh_python):
     """The library's import turns TensorFlow's Keras into Keras 2, in child processes too."""
-    clean = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=clean
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    fresh_python(PROGRAM, TF_USE_LEGACY_KERAS=None)

@@ -23,17 +23,18 @@ except SystemExit as left:
 pytestmark = pytest.mark.own_process
 
 
-def modules_after(source: str) -> set[str]:
-    """Run code in a fresh Python and give the names of all modules that it loaded."""
-    done = subprocess.run(
-        [sys.executable, "-c", source + REPORT_MODULES], capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    last = done.stdout.splitlines()[-1]
-    return set(json.loads(last.removeprefix("MODULES=")))
+@pytest.fixture(scope="module")
+def modules_after(fresh_python):
+    """Give a function that runs code in a fresh Python and names all modules that it loaded."""
+
+    def run(source):
+        last = fresh_python(source + REPORT_MODULES).splitlines()[-1]
+        return set(json.loads(last.removeprefix("MODULES=")))
+
+    return run
 
 
-def test_importing_the_package_loads_nothing_heavy():
+def test_importing_the_package_loads_nothing_heavy(modules_after):
     loaded = modules_after("import keras_hkd; dir(keras_hkd); keras_hkd.__version__")
     assert not loaded & HEAVY
     assert {name for name in loaded if name.startswith("keras_hkd")} == {
@@ -42,14 +43,14 @@ def test_importing_the_package_loads_nothing_heavy():
     }
 
 
-def test_help_loads_nothing_heavy_and_no_command():
+def test_help_loads_nothing_heavy_and_no_command(modules_after):
     loaded = modules_after(HELP.format(arguments=["--help"]))
     assert not loaded & HEAVY
     assert not loaded & {f"keras_hkd.cli.{name}" for name in COMMANDS}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_a_command_loads_no_framework(command):
+def test_help_of_a_command_loads_no_framework(modules_after, command):
     loaded = modules_after(HELP.format(arguments=[command, "--help"]))
     assert not loaded & (HEAVY - {"numpy"})
 
@@ -68,7 +69,7 @@ def test_help_costs_about_a_second():
     assert seconds < 1.5
 
 
-def test_scoring_loads_no_framework():
+def test_scoring_loads_no_framework(modules_after):
     loaded = modules_after(
         "import keras_hkd.cli.score\n"
         "import keras_hkd.metrics as metrics\n"
@@ -77,12 +78,12 @@ def test_scoring_loads_no_framework():
     assert not loaded & (HEAVY - {"numpy"})
 
 
-def test_reading_annotations_loads_no_framework():
+def test_reading_annotations_loads_no_framework(modules_after):
     loaded = modules_after("from keras_hkd.data import load_dataset")
     assert not loaded & (HEAVY - {"numpy"})
 
 
-def test_inference_loads_no_training_code():
+def test_inference_loads_no_training_code(modules_after):
     loaded = modules_after(
         "import keras_hkd\n"
         "keras_hkd.load_detector\n"

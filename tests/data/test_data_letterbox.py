@@ -1,8 +1,5 @@
 """The letterbox: scale to fit, top left, grey below and right, and exactly back."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -99,9 +96,9 @@ def test_resize_refuses_another_image():
         letterbox.resize(np.zeros((10, 20, 3), np.float32))
 
 
-def test_letterbox_and_scenes_load_no_framework():
+def test_letterbox_and_scenes_load_no_framework(fresh_python):
     code = (
         "import sys, keras_hkd.data.letterbox, keras_hkd.data.synthetic; "
         "assert not {'tensorflow', 'keras', 'jax'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    fresh_python(code)

@@ -1,7 +1,6 @@
 """From a dataset argument to a dataset: formats, splits, merging, and the real data."""
 
 import json
-import subprocess
 import sys
 import types
 
@@ -149,16 +148,13 @@ def test_wrong_synthetic_options_are_refused(drawn, query):
 
 
 @pytest.mark.own_process
-def test_readers_load_neither_tensorflow_nor_keras(tmp_path):
+def test_readers_load_neither_tensorflow_nor_keras(fresh_python, tmp_path):
     folder = coco_folder(tmp_path / "day")
     code = (
         "import sys; from keras_hkd.data import load_dataset; load_dataset(sys.argv[1]);"
         "print(sorted({'tensorflow', 'keras', 'keras_cv', 'matplotlib'} & set(sys.modules)))"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.strip() == "[]"
+    assert fresh_python(code, folder) == "[]\n"
 
 
 @pytest.mark.parametrize(

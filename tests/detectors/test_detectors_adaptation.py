@@ -1,8 +1,6 @@
 """Library models behind the contract, and detectors to a file and back."""
 
 import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy
@@ -154,7 +152,9 @@ for path in sys.argv[2:]:
 
 @pytest.mark.slow
 @pytest.mark.own_process
-def test_a_fresh_process_loads_both_families(micro_detector, library_model, images, tmp_path):
+def test_a_fresh_process_loads_both_families(
+    micro_detector, library_model, images, fresh_python, tmp_path
+):
     numpy.save(tmp_path / "images.npy", images)
     written = {name: micro_detector(name) for name in CLASSES}
     for name, detector in written.items():
@@ -163,10 +163,8 @@ def test_a_fresh_process_loads_both_families(micro_detector, library_model, imag
     written["raw"] = as_detector(raw)
     raw.save(tmp_path / "raw.keras")
     paths = [str(tmp_path / f"{name}.keras") for name in written]
-    command = [sys.executable, "-c", LOAD, str(tmp_path / "images.npy"), *paths]
     root = pathlib.Path(keras_hkd.__file__).parents[1]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=400)
-    assert done.returncode == 0, done.stderr[-2000:]
+    fresh_python(LOAD, tmp_path / "images.npy", *paths, cwd=root)
     for name, detector in written.items():
         # Another process splits sums over other threads.
         found = numpy.load(tmp_path / f"{name}.keras.npz")

@@ -1,8 +1,5 @@
 """Classifiers as teacher and student, raw Keras models included; no detector library is loaded."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -30,7 +27,7 @@ def images():
 LABELS = {"classes": np.array([0, 1, 2, 0, -1, 2])}
 
 
-def test_raw_models_distil_and_only_the_student_changes(images, tmp_path):
+def test_raw_models_distil_and_only_the_student_changes(images, fresh_python, tmp_path):
     teacher, student = raw(8, 1), raw(4, 2)
     distiller = Distiller(teacher, student, Logits(LogitDistillation(temperature=2.0)), 3.0)
     assert distiller.teacher.model is teacher and distiller.student.model is student
@@ -49,9 +46,8 @@ def test_raw_models_distil_and_only_the_student_changes(images, tmp_path):
         "loaded = [name for name in sys.modules if 'distill' in name and 'keras_hkd' in name]\n"
         "print(type(model).__name__, model.count_params(), loaded, 'keras_cv' in sys.modules)"
     )
-    path = str(tmp_path / "student.keras")
-    told = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True)
-    assert told.stdout.strip() == f"Classifier {student.count_params()} [] False", told.stderr
+    told = fresh_python(script, tmp_path / "student.keras")
+    assert told.strip() == f"Classifier {student.count_params()} [] False"
 
 
 def test_a_copy_of_the_teacher_has_nothing_to_learn_from_it(images):

@@ -1,9 +1,6 @@
 """The Distiller on the JAX backend, in a process of its own."""
 
 import importlib.util
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -53,14 +50,6 @@ print("TRAINED ON JAX")
 @pytest.mark.long
 @pytest.mark.own_process
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
-def test_one_epoch_on_jax_trains_the_student_and_leaves_the_teacher():
-    result = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-4000:]
-    assert result.stdout.endswith("TRAINED ON JAX\n")
+def test_one_epoch_on_jax_trains_the_student_and_leaves_the_teacher(fresh_python):
+    told = fresh_python(SCRIPT, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
+    assert told.endswith("TRAINED ON JAX\n")

@@ -1,9 +1,5 @@
 """What only a fresh process shows: loading without distillation code, half precision, XLA."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -59,23 +55,11 @@ print("DONE")
 """
 
 
-def run(script, *arguments, folder=None):
-    result = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-4000:]
-    assert result.stdout.endswith("DONE\n")
-
-
 @pytest.mark.slow
 @pytest.mark.own_process
-def test_the_saved_student_loads_without_distillation_code(distiller, batch, tmp_path):
+def test_the_saved_student_loads_without_distillation_code(
+    distiller, batch, fresh_python, tmp_path
+):
     images, _ = batch
     student = distiller.student
     # A layer that one of Keras's own losses has read must not show in the file either.
@@ -83,17 +67,19 @@ def test_the_saved_student_loads_without_distillation_code(distiller, batch, tmp
     student.save(tmp_path / "student.keras")
     np.save(tmp_path / "images.npy", images)
     np.save(tmp_path / "logits.npy", student(images)["class_logits"])
-    run(LOAD, str(student.count_params()), folder=tmp_path)
+    told = fresh_python(LOAD, student.count_params(), cwd=tmp_path)
+    assert told.endswith("DONE\n")
 
 
 @pytest.mark.slow
 @pytest.mark.own_process
 @pytest.mark.parametrize("family", ["yolo_v8", "retinanet"])
-def test_a_step_in_half_precision_stays_finite(family):
-    run(TRAIN, "mixed_float16", family, "run_eagerly")
+def test_a_step_in_half_precision_stays_finite(fresh_python, family):
+    told = fresh_python(TRAIN, "mixed_float16", family, "run_eagerly")
+    assert told.endswith("DONE\n")
 
 
 @pytest.mark.long
 @pytest.mark.own_process
-def test_a_step_compiled_by_xla_trains():
-    run(TRAIN, "float32", "yolo_v8", "jit_compile")
+def test_a_step_compiled_by_xla_trains(fresh_python):
+    assert fresh_python(TRAIN, "float32", "yolo_v8", "jit_compile").endswith("DONE\n")

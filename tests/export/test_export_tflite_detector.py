@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -91,13 +89,11 @@ def test_a_file_of_somebody_else(shared_dir):
 
 
 @pytest.mark.own_process
-def test_no_framework_is_loaded(tflite):
+def test_no_framework_is_loaded(fresh_python, tflite):
     path = tflite("yolo_v8", None, False).path
     source = (
         "import sys, json, numpy, keras_hkd\n"
         f"found = keras_hkd.TFLiteDetector({str(path)!r}).predict(numpy.zeros((1, 64, 96, 3)))\n"
         "print(json.dumps([n for n in ('tensorflow', 'keras', 'keras_cv') if n in sys.modules]))"
     )
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == []
+    assert json.loads(fresh_python(source).splitlines()[-1]) == []

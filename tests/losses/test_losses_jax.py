@@ -1,10 +1,6 @@
 """Losses and schedules run on JAX, compiled and differentiated, with the numbers of TensorFlow."""
 
 import json
-import os
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -72,21 +68,12 @@ SCRIPT = """
 """
 
 
-def numbers(backend):
-    result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT)],
-        env=os.environ | {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    return json.loads(result.stdout.splitlines()[-1])
-
-
 @pytest.mark.own_process
 @pytest.mark.long
-def test_jax_gives_the_values_and_gradients_of_tensorflow():
+def test_jax_gives_the_values_and_gradients_of_tensorflow(fresh_python):
+    jax, tensorflow = (
+        json.loads(fresh_python(SCRIPT, KERAS_BACKEND=name, JAX_PLATFORMS="cpu").splitlines()[-1])
+        for name in ("jax", "tensorflow")
+    )
     pytest.importorskip("jax", reason="JAX is an optional backend: pip install keras_hkd[jax]")
-    np.testing.assert_allclose(numbers("jax"), numbers("tensorflow"), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(jax, tensorflow, rtol=1e-4, atol=1e-6)

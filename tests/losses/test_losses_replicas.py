@@ -1,9 +1,5 @@
 """Every loss over two devices that share a batch unevenly, beside the same loss on one."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 SCRIPT = """
@@ -126,15 +122,6 @@ print("EQUAL")
 
 
 @pytest.mark.own_process
-def test_every_loss_is_that_of_the_whole_batch():
+def test_every_loss_is_that_of_the_whole_batch(fresh_python):
     """All but MaskedGenerative, which hides cells at random."""
-    result = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert result.stdout.endswith("EQUAL\n")
+    assert fresh_python(SCRIPT).endswith("EQUAL\n")

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -162,17 +160,16 @@ print(json.dumps(values))
 """
 
 
-def output_of(script, *words):
-    command = [sys.executable, "-c", script, *words]
-    finished = subprocess.run(command, capture_output=True, text=True)
-    assert finished.returncode == 0, finished.stderr[-4000:]
-    return json.loads(finished.stdout.splitlines()[-1])
+@pytest.fixture
+def output_of(fresh_python):
+    """Give a function that runs a script and reads the last line it printed."""
+    return lambda script, *words: json.loads(fresh_python(script, *words).splitlines()[-1])
 
 
 @pytest.mark.slow
 @pytest.mark.own_process
-def test_two_replicas_take_the_step_of_one_device():
-    one, two = (output_of(REPLICAS_SCRIPT, str(number)) for number in (1, 2))
+def test_two_replicas_take_the_step_of_one_device(output_of):
+    one, two = (output_of(REPLICAS_SCRIPT, number) for number in (1, 2))
     assert len(one) == 4
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
@@ -206,7 +203,7 @@ print(json.dumps(scale))
 
 @pytest.mark.slow
 @pytest.mark.own_process
-def test_a_step_that_overflows_on_any_replica_is_skipped_by_all():
+def test_a_step_that_overflows_on_any_replica_is_skipped_by_all(output_of):
     scale_after, kernel_after, scale_later, kernel_later = output_of(OVERFLOW_SCRIPT)
     assert kernel_after == 1.0
     assert scale_after == scale_later == 2.0**14

@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -28,8 +24,7 @@ def test_refuses_to_come_too_late(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.own_process
-def test_in_time_it_switches_both_on():
-    environment = {key: v for key, v in os.environ.items() if key != "TF_ENABLE_ONEDNN_OPTS"}
+def test_in_time_it_switches_both_on(fresh_python):
     script = (
         "import os, keras_hkd.training as training; training.enable_determinism(); "
         "from tensorflow.config import experimental; "
@@ -38,4 +33,4 @@ def test_in_time_it_switches_both_on():
         "from tensorflow.python.framework import config; "
         "assert config.is_op_determinism_enabled()"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
+    fresh_python(script, TF_ENABLE_ONEDNN_OPTS=None)
