@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework.attr_value_pb2 import AttrValue
 
 from keras_hkd.training import atomic_write
 
@@ -134,9 +135,10 @@ class Shards:
 
         def read():
             with tf.device("CPU:0"):
-                return tf.raw_ops.ImmutableConst(
+                mapped = tf.raw_ops.ImmutableConst(
                     dtype=tf.uint16, shape=shape, memory_region_name=str(self.path(number))
                 )
+            return mapped if tf.executing_eagerly() else _never_folded(mapped)
 
         return read
 
@@ -144,3 +146,14 @@ class Shards:
         digest = hashlib.sha256(f"{self.key_digest} {number}".encode())
         digest.update(content)
         return digest.digest()
+
+
+def _never_folded(mapped):
+    """Keeps a graph's optimizer from reading whole files.
+
+    It would evaluate an operation without inputs beforehand, and so copy all shards into memory at
+    once, before it finds them too large for constants. It leaves alone what has this attribute,
+    which, empty, says nothing else.
+    """
+    mapped.op._set_attr("_scoped_allocator", AttrValue(list=AttrValue.ListValue()))
+    return mapped

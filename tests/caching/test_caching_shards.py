@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -62,3 +64,39 @@ def test_there_are_at_most_64_shards():
     for num_rows, row_bytes in ((1, 2), (117_000, 4_400_000), (10**6, 100_000)):
         rows = rows_per_shard(num_rows, row_bytes)
         assert 1 <= -(-num_rows // rows) <= 64
+
+
+READ_ALL = """
+import pathlib, re, sys
+import numpy as np
+import tensorflow as tf
+from keras_hkd.caching.shards import Shards
+
+shards = Shards(pathlib.Path(sys.argv[1]), "key", num_rows=128, row_bytes=2**20, shard_rows=32)
+for number in range(shards.count):
+    shards.write(number, np.full((32, 2**19), number, np.uint16))
+
+
+def own_megabytes():
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(r"RssAnon:\\s+(\\d+)", status)[1]) / 1024
+
+
+def read(rows):
+    return [int(row[0]) for row in rows.map(shards.gather).unbatch()]
+
+
+rows = tf.data.Dataset.range(128).batch(2)
+next(iter(rows.map(lambda row: row + 1)))
+before = own_megabytes()
+assert read(rows) == [number // 32 for number in range(128)]
+print(own_megabytes() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.own_process
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_files_are_mapped_not_copied_into_memory(fresh_python, tmp_path):
+    """The 128 MB of four shards; a graph's optimizer used to copy them all at its first call."""
+    assert float(fresh_python(READ_ALL, tmp_path)) < 64
