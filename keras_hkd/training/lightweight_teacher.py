@@ -139,7 +139,7 @@ def _write(path, facts, teacher):
 
 def _read(path, facts):
     try:
-        with np.load(path, allow_pickle=False) as members:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as members:
             saved, logits = json.loads(members["facts"].tobytes()), members["logits"]
     except atomic_write.DAMAGE as error:
         raise ValueError(
