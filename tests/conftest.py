@@ -47,11 +47,12 @@ def fresh_python():
     """Give `run(code, *words, cwd=None, **environment)`, which runs code in a Python of its own.
 
     What it printed comes back; where it failed, the test does, with the end of what it said.
-    Variables of the environment are set, or taken away where None.
+    Keras is on TensorFlow unless told otherwise. Variables of the environment are set, or taken
+    away where None.
     """
 
     def run(code, *words, cwd=None, **environment):
-        variables = {**os.environ, **environment}
+        variables = {**os.environ, "KERAS_BACKEND": "tensorflow", **environment}
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(code), *map(str, words)],
             env={name: value for name, value in variables.items() if value is not None},

@@ -71,9 +71,9 @@ SCRIPT = """
 @pytest.mark.own_process
 @pytest.mark.long
 def test_jax_gives_the_values_and_gradients_of_tensorflow(fresh_python):
-    jax, tensorflow = (
+    pytest.importorskip("jax", reason="JAX is an optional backend: pip install keras_hkd[jax]")
+    on_jax, on_tensorflow = (
         json.loads(fresh_python(SCRIPT, KERAS_BACKEND=name, JAX_PLATFORMS="cpu").splitlines()[-1])
         for name in ("jax", "tensorflow")
     )
-    pytest.importorskip("jax", reason="JAX is an optional backend: pip install keras_hkd[jax]")
-    np.testing.assert_allclose(jax, tensorflow, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(on_jax, on_tensorflow, rtol=1e-4, atol=1e-6)
