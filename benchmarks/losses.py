@@ -1,4 +1,4 @@
-"""All losses on one pair: `make losses`, about three hours on two cores, resumable at any moment.
+"""All losses on one pair: `make losses`, about six hours of one core, resumable at any moment.
 
 The teacher is `benchmarks/weights/teacher_coco_person.keras`, which saw the openly licensed
 photographs alone, and the student that of `real_hkd.py`. Training reads the teacher from a cache
