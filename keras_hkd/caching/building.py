@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.teacher_hash import weights_hash
 from keras_hkd.evaluation.progress import image_progress
 from keras_hkd.training import atomic_write
+from keras_hkd.training.sole_writer import sole_writer
 
 SAMPLE_IMAGES = 64
 """Images that components are fitted on and differences are measured on."""
@@ -114,7 +116,11 @@ def build(cls, teacher, dataset, folder: Path, recipe: Recipe):
     recipe.image_size = tuple(int(side) for side in size)
     contents = recipe.contents()
     key = _key(teacher, dataset, recipe)
-    saved = require_same_cache(folder, key)
+    with completing(folder, key) as saved:
+        return _complete(cls, teacher, dataset, folder, recipe, contents, key, saved)
+
+
+def _complete(cls, teacher, dataset, folder, recipe, contents, key, saved):
     num_rows = len(dataset) * max(1, recipe.views)
     sample = np.unique(np.linspace(0, num_rows - 1, min(SAMPLE_IMAGES, num_rows)).astype(int))
     bases = manifest.read_bases(folder / manifest.BASES) if saved else {}
@@ -175,6 +181,24 @@ def require_same_cache(folder: Path, key: dict) -> dict | None:
     return facts
 
 
+@contextlib.contextmanager
+def completing(folder: Path, key: dict):
+    """Keep other processes from writing to the cache in a folder; gives `require_same_cache`.
+
+    A second build of the same cache waits for the first and finds it whole.
+
+    Args:
+        folder: of the cache.
+        key: see `require_same_cache`.
+
+    Raises:
+        CacheError: see `require_same_cache`.
+    """
+    require_same_cache(folder, key)  # before the lock, so that a stranger's folder gets no file
+    with sole_writer(folder, wait=True):
+        yield require_same_cache(folder, key)
+
+
 def begin(folder: Path, facts: dict, bases: dict, teacher) -> None:
     """Write what a cache is to be, before its shards; what a killed process left half-written goes.
 
@@ -184,7 +208,6 @@ def begin(folder: Path, facts: dict, bases: dict, teacher) -> None:
         bases: see `manifest.write`.
         teacher: what stands for the teacher.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     atomic_write.remove_partial_files(folder)
     manifest.write(folder, facts, bases, teacher)
 

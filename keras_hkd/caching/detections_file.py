@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_hkd.boxes import clip
 from keras_hkd.caching import manifest, stored_detections
-from keras_hkd.caching.building import begin, require_same_cache
+from keras_hkd.caching.building import begin, completing
 from keras_hkd.caching.detections_teacher import DetectionsTeacher
 from keras_hkd.caching.row_format import RowFormat
 from keras_hkd.caching.shards import rows_per_shard
@@ -67,30 +67,30 @@ def from_detections(
         "features": {"pooling": 1, "channels": None},
         "rows": row_format.to_json(),
     }
-    saved = require_same_cache(folder, key)
     report = {
         "num_rows": len(dataset),
         "num_images_without_detection": sum(not rows for rows in per_image),
         "num_results_of_other_images_or_classes": num_others,
     }
     default = rows_per_shard(len(dataset), row_format.row_bytes)
-    facts = {
-        "key": key,
-        "num_images": len(dataset),
-        "shard_rows": default if saved is None else saved["shard_rows"],
-        "map_shapes": {},
-        "report": report,
-    }
-    begin(folder, facts, {}, DetectionsTeacher(dataset.class_names, image_size))
-    cache = cls(*manifest.read(folder))
-    for number in cache.shards.missing():
-        rows = [
-            _row(per_image[i], dataset[i], image_size, num_detections)
-            for i in cache.shards.rows_of(number)
-        ]
-        columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-        packed = row_format.pack(stored_detections.encode(columns, image_size))
-        cache.shards.write(number, packed)
+    with completing(folder, key) as saved:
+        facts = {
+            "key": key,
+            "num_images": len(dataset),
+            "shard_rows": default if saved is None else saved["shard_rows"],
+            "map_shapes": {},
+            "report": report,
+        }
+        begin(folder, facts, {}, DetectionsTeacher(dataset.class_names, image_size))
+        cache = cls(*manifest.read(folder))
+        for number in cache.shards.missing():
+            rows = [
+                _row(per_image[i], dataset[i], image_size, num_detections)
+                for i in cache.shards.rows_of(number)
+            ]
+            columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+            packed = row_format.pack(stored_detections.encode(columns, image_size))
+            cache.shards.write(number, packed)
     return cache
 
 

@@ -15,6 +15,7 @@ from keras_hkd.training.progress import RichProgress
 from keras_hkd.training.run_folder import RunFolder
 from keras_hkd.training.seeds import enable_determinism
 from keras_hkd.training.settings import TrainingSettings
+from keras_hkd.training.sole_writer import sole_writer
 from keras_hkd.training.validation import averaged_metrics
 from keras_hkd.training.watch import StopWhenDiverged
 
@@ -54,6 +55,7 @@ def train_model(
 
     Raises:
         RunFolderError: if the folder holds a run and `resume` is False.
+        FolderInUseError: if another process trains there.
         DifferentRunError: if it holds a run with other settings, data, teacher or student.
         ValueError: if the images are not of the kind or the classes that the model learns.
         CacheError: if the teacher is a cache that was built for other images or settings.
@@ -69,37 +71,38 @@ def train_model(
     check_cache(cache, dataset, settings)
     num_steps = steps_per_epoch(dataset, settings.batch_size)
     identity = run_identity(model, dataset, settings)
-    folder.begin(identity, resume)
-    _set_image_size(model, settings.image_size)
-    _compile(model, settings, num_steps)
-    history = {}
-    checkpoint = Checkpoint(folder.checkpoints, identity=identity, history=history)
-    first_epoch = checkpoint.restore(model)
-    if first_epoch == settings.epochs:
-        model.optimizer.finalize_variable_values(model.trainable_variables)
-        return history
-    watchers = [StopWhenDiverged(num_steps)]
-    if validation is not None and settings.validate_every:
-        every = settings.validate_every
-        watchers.append(averaged_metrics(validation, settings.image_size, every))
-    record = HistoryFile(history, functools.partial(folder.write_json, "history.json"))
-    progress = RichProgress(
-        title,
-        epochs=settings.epochs,
-        steps_per_epoch=num_steps,
-        batch_size=settings.batch_size,
-    )
-    with contextlib.closing(progress):
-        model.fit(
-            run_batches(dataset, settings, first_epoch, cache),
+    with sole_writer(folder.path):
+        folder.begin(identity, resume)
+        _set_image_size(model, settings.image_size)
+        _compile(model, settings, num_steps)
+        history = {}
+        checkpoint = Checkpoint(folder.checkpoints, identity=identity, history=history)
+        first_epoch = checkpoint.restore(model)
+        if first_epoch == settings.epochs:
+            model.optimizer.finalize_variable_values(model.trainable_variables)
+            return history
+        watchers = [StopWhenDiverged(num_steps)]
+        if validation is not None and settings.validate_every:
+            every = settings.validate_every
+            watchers.append(averaged_metrics(validation, settings.image_size, every))
+        record = HistoryFile(history, functools.partial(folder.write_json, "history.json"))
+        progress = RichProgress(
+            title,
             epochs=settings.epochs,
-            initial_epoch=first_epoch,
             steps_per_epoch=num_steps,
-            callbacks=[*watchers, *callbacks, record, checkpoint, progress],
-            shuffle=False,  # the batches come in the order of (seed, epoch)
-            verbose=0,
+            batch_size=settings.batch_size,
         )
-    return history
+        with contextlib.closing(progress):
+            model.fit(
+                run_batches(dataset, settings, first_epoch, cache),
+                epochs=settings.epochs,
+                initial_epoch=first_epoch,
+                steps_per_epoch=num_steps,
+                callbacks=[*watchers, *callbacks, record, checkpoint, progress],
+                shuffle=False,  # the batches come in the order of (seed, epoch)
+                verbose=0,
+            )
+        return history
 
 
 def _set_image_size(model, image_size):

@@ -1,4 +1,5 @@
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -112,6 +113,28 @@ def test_an_interrupted_build_goes_on(pair, images, recipe, tmp_path):
         patch.setattr(Shards, "write", recorded)
         TeacherCache.build(pair[0], images, tmp_path / "new", **recipe)
     assert written == [1, 2]
+    assert TeacherCache.load(tmp_path / "new").report["num_rows"] == 12
+
+
+def test_two_builds_of_one_cache_take_turns(pair, images, recipe, tmp_path):
+    write, written, others = Shards.write, [], []
+
+    def build():
+        return TeacherCache.build(pair[0], images, tmp_path / "new", **recipe)
+
+    def with_another_build_beside(self, number, rows):
+        if not others:
+            others.append(threading.Thread(target=build))
+            others[0].start()
+            others[0].join(0.5)
+        written.append((threading.current_thread(), number))
+        write(self, number, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Shards, "write", with_another_build_beside)
+        build()
+        others[0].join(60)
+    assert written == [(threading.main_thread(), number) for number in range(3)]
     assert TeacherCache.load(tmp_path / "new").report["num_rows"] == 12
 
 

@@ -15,6 +15,7 @@ from keras_hkd.training import (
     training_scope,
 )
 from keras_hkd.training.checkpoint import list_checkpoints
+from keras_hkd.training.sole_writer import FolderInUseError, sole_writer
 
 SETTINGS = TrainingSettings(epochs=3, batch_size=2, image_size=(32, 32), seed=3, ema_momentum=0.9)
 
@@ -89,6 +90,12 @@ def test_ends_with_the_averaged_weights(tmp_path):
         model.trainable_variables, model.optimizer._model_variables_moving_average, strict=True
     ):
         np.testing.assert_array_equal(weight, average)
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+    with sole_writer(tmp_path / "run"), pytest.raises(FolderInUseError, match="folder of its own"):
+        train_model(build(), scenes(), SETTINGS, tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()
 
 
 class Interrupted(Exception):
