@@ -22,6 +22,7 @@ from keras_hkd.data import Augmentation, Dataset, StoredViews, stored_view_batch
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.teacher_hash import weights_hash
 from keras_hkd.evaluation.progress import image_progress
+from keras_hkd.hierarchies.alignment import shared_classes
 from keras_hkd.training import atomic_write
 from keras_hkd.training.sole_writer import sole_writer
 
@@ -135,6 +136,7 @@ def _complete(cls, teacher, dataset, folder, recipe, contents, key, saved):
         bases,
         recipe.num_detections,
         recipe.teacher_image_size,
+        _class_indices(teacher, dataset),
     )
     blank = np.zeros((recipe.batch_size, *recipe.image_size, 3), np.float32)
     row_format = collector.row_format(collector.rows(blank))
@@ -222,6 +224,14 @@ def _as_detector(teacher, dataset):
     if not len(dataset):
         raise ValueError("The dataset holds no image.")
     return teacher
+
+
+def _class_indices(teacher, dataset):
+    """The teacher's classes that the images have, or None for all."""
+    try:
+        return shared_classes(teacher, dataset)
+    except ValueError:
+        return None  # hierarchies that compare classes refuse the pair; others need none
 
 
 def _key(teacher, dataset, recipe) -> dict:

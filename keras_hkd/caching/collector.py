@@ -22,15 +22,26 @@ class Collector:
         bases: map name -> `(mean, components)`, for maps that are projected.
         num_detections: per image.
         teacher_image_size: `(height, width)` that the teacher sees images at; None for theirs.
+        class_indices: classes that are detected; see `stored_detections.detect`.
     """
 
-    def __init__(self, teacher, contents, features, bases, num_detections, teacher_image_size=None):
+    def __init__(
+        self,
+        teacher,
+        contents,
+        features,
+        bases,
+        num_detections,
+        teacher_image_size=None,
+        class_indices=None,
+    ):
         self.teacher = teacher
         self.contents = contents
         self.features = features
         self.bases = bases
         self.num_detections = num_detections
         self.teacher_image_size = teacher_image_size
+        self.class_indices = class_indices
         self._compiled = _Compiled(self.collect, teacher)
 
     def collect(self, images):
@@ -38,7 +49,9 @@ class Collector:
         size = tuple(images.shape[1:3])
         seen = self.teacher_image_size or size
         outputs = self.teacher(resize_view(images, seen), training=False)
-        found = stored_detections.detect(self.teacher, outputs, seen, self.num_detections)
+        found = stored_detections.detect(
+            self.teacher, outputs, seen, self.num_detections, self.class_indices
+        )
         if seen != size:
             found["boxes"] = found["boxes"] / view_scale(size, seen)
         values = {f"detections/{name}": value for name, value in found.items()}

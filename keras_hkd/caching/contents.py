@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from keras_hkd.hierarchies.keras_loss import as_hierarchies
+
 DETECTIONS, PREDICTIONS = "detections", ("class_logits", "box_outputs")
 MAPS = ("pyramid", "class_tower")
 NAMES = (DETECTIONS, *PREDICTIONS, *MAPS)
@@ -61,7 +63,8 @@ class Contents:
             ValueError: one runs the teacher itself.
         """
         outputs, levels = set(), set()
-        for hierarchy in _plain(hierarchies):
+        for hierarchy in as_hierarchies(hierarchies):
+            hierarchy = getattr(hierarchy, "hierarchy", hierarchy)
             read = reads(hierarchy)
             outputs.update(read)
             if "pyramid" in read:
@@ -92,9 +95,3 @@ def reads(hierarchy) -> tuple[str, ...]:
             "own with an attribute `reads`, a tuple of names of outputs."
         )
     return tuple(read)
-
-
-def _plain(hierarchies):
-    if not isinstance(hierarchies, (list, tuple)):
-        hierarchies = [hierarchies]
-    return [getattr(hierarchy, "hierarchy", hierarchy) for hierarchy in hierarchies]

@@ -139,7 +139,8 @@ def _by_image(records, dataset, classes, source):
     if not any(per_image):
         raise ValueError(
             f"{_named(source)}: none of {len(records)} detections is of an image and a class of "
-            f"{dataset.source!r}: they go by `image_id` and `category_id` (see `category_ids`)."
+            f"{dataset.source!r}: they go by `image_id` and `category_id` (see `category_ids`, "
+            "or --category)."
         )
     return [sorted(rows, key=lambda row: -row[5]) for rows in per_image], num_others
 

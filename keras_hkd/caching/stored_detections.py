@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_hkd.caching.row_format import WHOLE, Field
 from keras_hkd.data.augmentation import plan_views, view_boxes
+from keras_hkd.hierarchies.alignment import narrowed
 
 LARGEST = 65535
 NAMES = ("boxes", "classes", "confidence", "ranks")
@@ -28,7 +29,7 @@ def fields(num_detections: int) -> tuple[Field, ...]:
     )
 
 
-def detect(teacher, outputs, image_size, num_detections):
+def detect(teacher, outputs, image_size, num_detections, class_indices=None):
     """A teacher's best detections in `keras.ops`, with their ranks.
 
     A rank counts the scores of all anchors that are higher, before suppression: among the first n
@@ -39,7 +40,10 @@ def detect(teacher, outputs, image_size, num_detections):
         outputs: what it gave.
         image_size: `(height, width)` that it saw.
         num_detections: per image.
+        class_indices: the classes that count, those of the images: a teacher of more would fill
+            the list with others. None for all.
     """
+    outputs = narrowed(outputs, class_indices)
     found = teacher.detections(
         outputs,
         image_size,
@@ -51,7 +55,12 @@ def detect(teacher, outputs, image_size, num_detections):
     scores = ops.reshape(scores, (ops.shape(scores)[0], 1, -1))
     higher = scores > ops.expand_dims(found["confidence"], -1)
     ranks = ops.sum(ops.cast(higher, "int32"), axis=-1)
-    return {**{name: found[name] for name in NAMES[:3]}, "ranks": ranks}
+    classes = found["classes"]
+    if class_indices is not None:  # back to the teacher's own numbers
+        own = ops.take(ops.array(class_indices, "int32"), ops.maximum(classes, 0), axis=0)
+        classes = ops.where(classes >= 0, own, -1)
+    kept = {"boxes": found["boxes"], "classes": classes, "confidence": found["confidence"]}
+    return {**kept, "ranks": ranks}
 
 
 def encode(detections: dict, image_size) -> dict:

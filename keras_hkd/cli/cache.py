@@ -28,6 +28,16 @@ Detections = Annotated[
         exists=True,
     ),
 ]
+Categories = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--category",
+        metavar="ID=CLASS",
+        help="With --detections: which category of the file is which class, such as 0=person. May "
+        "be repeated; by default 1 is the first class of the images, 2 the second, and so on.",
+        show_default=False,
+    ),
+]
 Mode = Annotated[
     Literal["exact", "replay"],
     typer.Option(
@@ -80,6 +90,7 @@ def command(
     out: options.Out,
     teacher: Teacher = None,
     detections: Detections = None,
+    category: Categories = None,
     mode: Mode = "exact",
     views: Views = None,
     method: Method = "hkd",
@@ -104,8 +115,11 @@ def command(
     size = parse_image_size(image_size)
     if (teacher is None) == (detections is None):
         raise ValueError("Give --teacher, or --detections in its place.")
+    category_ids = _category_ids(category)
     if detections is not None:
         _check_nothing_is_left_out(context)
+    elif category_ids:
+        raise ValueError("--category belongs to --detections: a teacher knows its own classes.")
     method_arguments.check_teachers(method, None, teacher_cache=out)
     from keras_hkd.caching import TeacherCache
     from keras_hkd.data import load_dataset
@@ -116,7 +130,9 @@ def command(
     if detections is not None:
         if size is None:
             raise ValueError("--detections needs --image-size, the size of the training.")
-        cache = TeacherCache.from_detections(detections, dataset, out, image_size=size)
+        cache = TeacherCache.from_detections(
+            detections, dataset, out, image_size=size, category_ids=category_ids
+        )
     else:
         if views is None:
             views = DEFAULT_VIEWS if mode == "exact" else 0
@@ -128,6 +144,17 @@ def command(
             what.pop("teacher"), dataset, out, image_size=size, **given, **what
         )
     _report(cache, json)
+
+
+def _category_ids(words) -> dict[int, str] | None:
+    """`{0: "person"}` of `0=person`; None where nothing is said."""
+    found = {}
+    for word in words or ():
+        number, _, name = word.partition("=")
+        if not number.strip().isdecimal() or not name.strip():
+            raise ValueError(f"--category must be ID=CLASS, such as 0=person. Received: {word!r}")
+        found[int(number)] = name.strip()
+    return found or None
 
 
 def _check_nothing_is_left_out(context) -> None:

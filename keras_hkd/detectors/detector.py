@@ -108,6 +108,10 @@ class Detector(Learner):
         """Pixels between neighbouring cells of a pyramid level: `P3` 8, `P4` 16, ..."""
         return 2 ** int(level[1:])
 
+    def check_image_size(self, image_size):
+        """`(height, width)` in whole pixels; a ValueError for a size that it cannot see."""
+        return _checked_image_size(image_size)
+
     def level_shapes(self, image_size):
         """`{level: (height, width)}` in cells, for images of `image_size`."""
         return {

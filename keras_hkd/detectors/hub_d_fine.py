@@ -49,14 +49,21 @@ class HubDFine(Detector):
             name="network",
         )
 
+    def check_image_size(self, image_size):
+        self._check_fixed(image_size)
+        return super().check_image_size(image_size)
+
     def call(self, images, training=False):
+        self._check_fixed(images.shape[1:3])
+        return super().call(images, training=False)
+
+    def _check_fixed(self, image_size):
         wanted = tuple(self.model.backbone.image_shape[:2])
-        if None not in wanted and tuple(images.shape[1:3]) != wanted:
+        if None not in wanted and tuple(image_size) != wanted:
             raise ValueError(
-                f"This D-FINE sees images of {wanted} only. Received: {tuple(images.shape[1:3])}. "
+                f"This D-FINE sees images of {wanted} only. Received: {tuple(image_size)}. "
                 f"Under a Distiller give teacher_image_size={wanted}."
             )
-        return super().call(images, training=False)
 
     def decode_boxes(self, box_outputs, image_size):
         height, width = image_size

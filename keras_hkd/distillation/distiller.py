@@ -5,8 +5,7 @@ import keras
 from keras_hkd.distillation import schedules
 from keras_hkd.distillation import teachers as frozen
 from keras_hkd.distillation.learners import as_learner
-from keras_hkd.hierarchies.hierarchy import Hierarchy
-from keras_hkd.hierarchies.keras_loss import KerasLoss
+from keras_hkd.hierarchies.keras_loss import as_hierarchies
 from keras_hkd.hierarchies.step import Step
 from keras_hkd.learner import check_batch, static_image_size
 from keras_hkd.own_loss import OwnLossModel
@@ -91,7 +90,7 @@ class Distiller(OwnLossModel):
         frozen.the_store(teachers)  # refuses several
         self.teacher_image_size, self.teacher_weights = teacher_image_size, teacher_weights
         self._teacher_sizes = frozen.sizes_of(teacher_image_size, teachers)
-        hierarchies = _as_hierarchies(distillation_losses)
+        hierarchies = as_hierarchies(distillation_losses)
         self.distillation_loss_weights = _as_schedules(distillation_loss_weights, hierarchies)
         self.student_loss_weight = float(student_loss_weight)
         weights = frozen.weights_of(teacher_weights, teachers)
@@ -187,11 +186,19 @@ class Distiller(OwnLossModel):
         return super().train_step(*args)
 
     def test_step(self, *args):
-        """One step of `evaluate` on a batch of images and labels."""
-        check_batch(args[-1])
-        return super().test_step(*args)
+        """One step of `evaluate` on a batch of images and labels.
 
-    def compute_terms(self, x, y, y_pred, training=False):
+        A stored teacher says nothing about images that are not those of its store, such as the
+        `validation_data` of `fit`: of these the terms that read it are left out.
+        """
+        check_batch(args[-1])
+        result = super().test_step(*args)
+        left_out = {f"{name}_loss" for name in self._unanswered(args[-1][1])}
+        if isinstance(result, tuple):  # on JAX: logs and state
+            return _without(result[0], left_out), *result[1:]
+        return _without(result, left_out)
+
+    def compute_terms(self, x, y, y_pred, training=False, left_out=()):
         """Every term of the loss before weighting, by name: the student's own, then the others.
 
         Args:
@@ -199,33 +206,48 @@ class Distiller(OwnLossModel):
             y: labels dict.
             y_pred: what `call` returned for `x`.
             training: whether hierarchies are to update what they keep, such as a queue.
+            left_out: names of distillation terms that are not wanted.
         """
         image_size = static_image_size(x)
         labels = self.learner.check_labels(y)
         assignment = self.learner.assign(y_pred, labels, image_size)
         terms = self.learner.task_losses(y_pred, assignment, image_size)
         batch = (labels, assignment, image_size)
-        steps = self._steps(x, y_pred, *batch, training=training)
-        for name, hierarchy in zip(self.term_names, self.distillation_losses, strict=True):
+        named = zip(self.term_names, self.distillation_losses, strict=True)
+        wanted = {name: hierarchy for name, hierarchy in named if name not in left_out}
+        steps = self._steps(x, y_pred, *batch, training, wanted.values())
+        for name, hierarchy in wanted.items():
             terms[f"{name}_loss"] = hierarchy.compute(steps[hierarchy.teacher or 0])
         return terms
 
-    def _steps(self, images, outputs, labels, assignment, image_size, training):
+    def _steps(self, images, outputs, labels, assignment, image_size, training, hierarchies):
         """What the step knows, for each teacher."""
         steps = []
         for number, teacher in enumerate(self.teachers or (None,)):
             size = self._teacher_sizes[number] if teacher is not None else None
-            taught = self._teach(images, labels, number) if self._reads(number) else None
+            read = any(teacher in self._read_by(hierarchy) for hierarchy in hierarchies)
+            taught = self._teach(images, labels, number) if read else None
             batch = (labels, assignment, image_size, images, training, size)
             steps.append(Step(teacher, self.learner, taught, outputs, *batch))
         for step in steps:
             step.of_teachers = tuple(steps)
         return steps
 
-    def _reads(self, number):
-        return any(
-            hierarchy.needs_teacher and hierarchy.teacher in (None, number)
-            for hierarchy in self.distillation_losses
+    def _read_by(self, hierarchy):
+        """The teachers that a hierarchy reads."""
+        if not hierarchy.needs_teacher:
+            return ()
+        one = hierarchy.teacher
+        return self.teachers if one is None else (self.teachers[one],)
+
+    def _unanswered(self, labels):
+        """Terms that read a stored teacher of which the labels of a batch hold nothing."""
+        if self.teacher_cache is None or "teacher" in labels:
+            return ()
+        return tuple(
+            name
+            for name, hierarchy in zip(self.term_names, self.distillation_losses, strict=True)
+            if any(frozen.stored_by(teacher) for teacher in self._read_by(hierarchy))
         )
 
     def _teach(self, images, labels, number=0):
@@ -242,13 +264,13 @@ class Distiller(OwnLossModel):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True, **kwargs
     ):
         """Weighted sum of all terms, scaled so that replicas add up to the whole batch's loss."""
-        terms = self.compute_terms(x, y, y_pred, training)
-        for tracker, value in zip(self.loss_trackers, terms.values(), strict=True):
-            tracker.update_state(value)
-        total = sum(
-            weight * value
-            for weight, value in zip(self.term_weights(), terms.values(), strict=True)
-        )
+        left_out = () if training else self._unanswered(y)
+        terms = self.compute_terms(x, y, y_pred, training, left_out)
+        total = 0.0
+        for tracker, weight in zip(self.loss_trackers, self.term_weights(), strict=True):
+            if tracker.name in terms:
+                tracker.update_state(terms[tracker.name])
+                total += weight * terms[tracker.name]
         if training:
             self.steps_taken.assign_add(1)
         regularizers = [self.learner, *self.distillation_losses]
@@ -298,27 +320,14 @@ class Distiller(OwnLossModel):
         return cls(**config)
 
 
+def _without(logs, names):
+    return {name: value for name, value in logs.items() if name not in names}
+
+
 def _serialized(teachers):
     stored = [frozen.stored_by(teacher) or teacher for teacher in teachers]
     serialized = [keras.saving.serialize_keras_object(teacher) for teacher in stored]
     return serialized if len(serialized) > 1 else (serialized or [None])[0]
-
-
-def _as_hierarchies(losses):
-    if not isinstance(losses, (list, tuple)):
-        losses = [losses]
-    hierarchies = []
-    for loss in losses:
-        if isinstance(loss, keras.distillation.DistillationLoss):
-            loss = KerasLoss(loss)
-        if not isinstance(loss, Hierarchy):
-            raise TypeError(
-                "`distillation_losses` must hold hierarchies, such as "
-                "keras_hkd.hierarchies.Pyramid(keras_hkd.losses.FeatureImitation()), or "
-                f"keras.distillation.DistillationLoss objects. Received: {loss!r}"
-            )
-        hierarchies.append(loss)
-    return hierarchies
 
 
 def _as_schedules(weights, losses):

@@ -141,10 +141,10 @@ class BothWays(Hierarchy):
             )
         super().__init__(hierarchy.loss, name=name or hierarchy.name, **kwargs)
         self.to_first = hierarchy
-        self.to_second = type(hierarchy).from_config(hierarchy.get_config())
+        self.to_second = hierarchy.copy()
         self.learner_kinds = hierarchy.learner_kinds
 
-    def check_loss(self, loss):
+    def check_loss(self, loss, tensors=None):
         """Nothing: the hierarchy inside has looked at its own."""
 
     @property

@@ -8,18 +8,21 @@ class StoredTeacher:
         teacher: what stands for it where hierarchies ask for levels, widths and how predictions
             are decoded. Its attribute `stored` is this object.
         teacher_hash: SHA-256 of the real teacher's weights, or of its detections.
+        image_size: `(height, width)` of the batches.
         teacher_image_size: `(height, width)` that the teacher saw, or None for that of the batches.
     """
 
     teacher = None
     teacher_hash = None
+    image_size = None
     teacher_image_size = None
 
     def size_seen(self, asked=None):
         """`teacher_image_size`; a ValueError where another one is asked for."""
-        if asked is not None and asked != self.teacher_image_size:
+        seen = self.teacher_image_size or self.image_size
+        if asked is not None and asked != seen:
             raise ValueError(
-                f"The stored teacher saw images at {self.teacher_image_size or 'their own size'}. "
+                f"The stored teacher saw images at {seen or 'their own size'}. "
                 f"Received: teacher_image_size={asked}"
             )
         return self.teacher_image_size

@@ -47,11 +47,17 @@ def sizes_of(teacher_image_size, teachers):
             "`teacher_image_size` must be (height, width) in pixels, or a list with one for each "
             f"of the {len(teachers)} teachers. Received: teacher_image_size={teacher_image_size}"
         )
-    sizes = [None if size is None else tuple(int(side) for side in size) for size in sizes]
-    return [
-        size if stored_by(teacher) is None else stored_by(teacher).size_seen(size)
-        for size, teacher in zip(sizes, teachers, strict=True)
-    ]
+    return [_size_of(size, teacher) for size, teacher in zip(sizes, teachers, strict=True)]
+
+
+def _size_of(size, teacher):
+    if size is not None:
+        size = tuple(int(side) for side in size)
+    if stored_by(teacher) is not None:
+        return stored_by(teacher).size_seen(size)
+    if size is not None and hasattr(teacher, "check_image_size"):
+        teacher.check_image_size(size)
+    return size
 
 
 def _is_size(size):
@@ -62,6 +68,11 @@ def weights_of(teacher_weights, teachers):
     """A number for each teacher; equal shares of 1 by default."""
     if teacher_weights is None:
         return [1.0 / len(teachers) for _ in teachers]
+    if len(teachers) < 2:
+        raise ValueError(
+            "`teacher_weights` weighs several teachers. Of one, weigh the terms: "
+            f"`distillation_loss_weights`. Received: teacher_weights={teacher_weights}"
+        )
     listed = isinstance(teacher_weights, (list, tuple))
     if not listed or len(teacher_weights) != len(teachers) or min(teacher_weights) < 0:
         raise ValueError(
@@ -110,7 +121,8 @@ def attach(hierarchy, teachers, sizes, weights, student):
         hierarchy.attach(teachers[numbers[0]] if teachers else None, student)
     for one in numbers if reads.needs_teacher else ():
         if stored_by(teachers[one]) is not None:
-            stored_by(teachers[one]).check([reads])
+            several = isinstance(hierarchy, EveryTeacher)
+            stored_by(teachers[one]).check([hierarchy.of_teacher[one] if several else hierarchy])
     return hierarchy
 
 

@@ -40,6 +40,7 @@ class Boxes(Hierarchy):
 
     default_name = "boxes"
     learner_kinds = ("detector",)
+    tensors = ("boxes", "bins")
     gives = (
         *Hierarchy.gives,
         *("targets", "positives", "student_scores", "teacher_scores", "valuable"),
@@ -48,11 +49,13 @@ class Boxes(Hierarchy):
     def __init__(self, loss, *, decoded=None, **kwargs):
         super().__init__(loss, **kwargs)
         self.decoded = decoded
+        self.check_loss(loss, ("boxes",) if self.compares_decoded else ("bins",))
 
     @property
     def compares_decoded(self):
         """Whether boxes in pixels are compared rather than raw outputs."""
-        return getattr(self.loss, "decoded_boxes", False) if self.decoded is None else self.decoded
+        made_for_boxes = "boxes" in getattr(self.loss, "compares", ())
+        return made_for_boxes if self.decoded is None else self.decoded
 
     def check(self, teacher, student):
         if dense_way(teacher, student, True) != "direct":
@@ -63,7 +66,7 @@ class Boxes(Hierarchy):
                 f"{type(self.loss).__name__} needs targets of the raw box outputs, which a "
                 f"{type(student).__name__} does not have. Compare pixels: decoded=True."
             )
-        if getattr(self.loss, "compares_bins", False) and _encodes(student):
+        if "bins" in getattr(self.loss, "compares", ()) and _encodes(student):
             raise ValueError(
                 f"{type(self.loss).__name__} compares distributions over bins, which YOLOV8 "
                 f"predicts for each edge of a box. Received: a {type(student).__name__} as "

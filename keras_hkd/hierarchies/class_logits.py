@@ -36,6 +36,7 @@ class ClassLogits(Hierarchy):
 
     default_name = "class_logits"
     learner_kinds = ("detector",)
+    tensors = ("logits",)
     gives = (*Hierarchy.gives, "labels", "positives")
     rank = 3
 

@@ -32,6 +32,7 @@ class ClassTower(Hierarchy):
 
     default_name = "class_tower"
     learner_kinds = ("detector",)
+    tensors = ("features",)
     rank = 3
 
     def check(self, teacher, student):

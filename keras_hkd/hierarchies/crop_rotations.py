@@ -63,6 +63,7 @@ class CropRotations(Hierarchy):
     """
 
     default_name = "crop_rotations"
+    tensors = ("logits",)
     learner_kinds = ("detector",)
 
     def __init__(

@@ -47,6 +47,7 @@ class CrossHead(Hierarchy):
 
     default_name = "cross_head"
     learner_kinds = ("detector",)
+    tensors = ("logits",)
     needs_same_grid = True
     runs_teacher = True
     rank = 3
@@ -55,7 +56,7 @@ class CrossHead(Hierarchy):
     def __init__(self, class_loss=None, *, box_loss=None, **kwargs):
         super().__init__(QualityFocalDistillation() if class_loss is None else class_loss, **kwargs)
         self.box_loss = GIoU() if box_loss is None else box_loss
-        self.check_loss(self.box_loss)
+        self.check_loss(self.box_loss, ("boxes",))
         self.level_losses["box"] = self.box_loss
 
     def check(self, teacher, student):

@@ -27,6 +27,7 @@ class DrawnLogits(Hierarchy):
     """
 
     default_name = "drawn_logits"
+    tensors = ("logits",)
     needs_teacher = False
     learner_kinds = ("classifier",)
 

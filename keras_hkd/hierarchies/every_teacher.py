@@ -38,7 +38,7 @@ class EveryTeacher(Hierarchy):
         self.learner_kinds = hierarchy.learner_kinds
         self.needs_same_grid = hierarchy.needs_same_grid
 
-    def check_loss(self, loss):
+    def check_loss(self, loss, tensors=None):
         """Nothing: the hierarchy inside has looked at its own."""
 
     @property
@@ -59,8 +59,7 @@ class EveryTeacher(Hierarchy):
                 f"Expected a weight for each of {len(teachers)} teachers. "
                 f"Received: weights={self.weights_of_teachers}"
             )
-        make, config = type(self.hierarchy).from_config, self.hierarchy.get_config()
-        self.of_teacher = [self.hierarchy, *(make(config) for _ in teachers[1:])]
+        self.of_teacher = [self.hierarchy, *(self.hierarchy.copy() for _ in teachers[1:])]
         for number, (one, teacher) in enumerate(zip(self.of_teacher, teachers, strict=True)):
             one.attach(teacher, student)
             self.projections.update({f"{number}_{key}": v for key, v in one.projections.items()})

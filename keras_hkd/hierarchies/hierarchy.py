@@ -54,6 +54,9 @@ class Hierarchy(keras.layers.Layer):
     gives = ("image_size", "training")
     """What a loss may declare in its `needs` and `uses` and finds here."""
 
+    tensors = ()
+    """What is compared here, in the words of a loss's `compares`; empty where that varies."""
+
     rank = None
     """Axes of the tensors that the loss compares, the batch included; None where it varies."""
 
@@ -62,8 +65,14 @@ class Hierarchy(keras.layers.Layer):
         """Layers of this hierarchy that never train, such as a teacher's branches."""
         return ()
 
-    def check_loss(self, loss):
-        """Raises a ValueError where a loss cannot compare what is read here."""
+    def check_loss(self, loss, tensors=None):
+        """Raises a ValueError where a loss cannot compare what is read here.
+
+        Args:
+            loss: what the hierarchy is given.
+            tensors: what it would compare; those of the hierarchy by default.
+        """
+        tensors = self.tensors if tensors is None else tensors
         name, where = type(loss).__name__, type(self).__name__
         mend = "Use the loss at another hierarchy (docs/losses.md says where each belongs)."
         missing = [need for need in getattr(loss, "needs", ()) if need not in self.gives]
@@ -71,6 +80,12 @@ class Hierarchy(keras.layers.Layer):
             raise ValueError(
                 f"{name} needs {', '.join(missing)}, which {where} cannot give: it gives "
                 f"{', '.join(self.gives)}. {mend}"
+            )
+        compares = getattr(loss, "compares", ())
+        if compares and tensors and not set(compares) & set(tensors):
+            raise ValueError(
+                f"{name} compares {' or '.join(compares)}, and {where} reads "
+                f"{' or '.join(tensors)}. {mend}"
             )
         fewest, most = getattr(loss, "min_rank", 1), getattr(loss, "max_rank", None)
         if self.rank is not None and not fewest <= self.rank <= (most or self.rank):
@@ -107,6 +122,13 @@ class Hierarchy(keras.layers.Layer):
     def compute(self, step):
         """Scalar loss of a `Step`."""
         raise NotImplementedError(f"{type(self).__name__} must implement `compute`.")
+
+    def copy(self):
+        """One like it that is not attached yet, with the same loss."""
+        config = self.get_config()
+        if "loss" in config:
+            config["loss"] = self.loss  # any function will do, also one that cannot be saved
+        return type(self).from_config(config)
 
     def project(self, key, features):
         """The student's features at the teacher's width; themselves where widths agree."""

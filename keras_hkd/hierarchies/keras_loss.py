@@ -61,7 +61,35 @@ class KerasLoss(Hierarchy):
             return outputs["taps"][layer_name]
         return outputs["logits"] if "logits" in outputs else outputs["class_logits"]
 
+    def copy(self):
+        return type(self).from_config({**self.get_config(), "loss": self.keras_loss})
+
     def get_config(self):
         loss = keras.saving.serialize_keras_object(self.keras_loss)
         one = {} if self.teacher is None else {"teacher": self.teacher}
         return {"name": self.name, "loss": loss, **one}
+
+
+def as_hierarchies(losses):
+    """A list of hierarchies from what a user gives as `distillation_losses`.
+
+    Args:
+        losses: hierarchies, or `keras.distillation.DistillationLoss` objects; one or a list.
+
+    Raises:
+        TypeError: anything else.
+    """
+    if not isinstance(losses, (list, tuple)):
+        losses = [losses]
+    hierarchies = []
+    for loss in losses:
+        if isinstance(loss, keras.distillation.DistillationLoss):
+            loss = KerasLoss(loss)
+        if not isinstance(loss, Hierarchy):
+            raise TypeError(
+                "`distillation_losses` must hold hierarchies, such as "
+                "keras_hkd.hierarchies.Pyramid(keras_hkd.losses.FeatureImitation()), or "
+                f"keras.distillation.DistillationLoss objects. Received: {loss!r}"
+            )
+        hierarchies.append(loss)
+    return hierarchies

@@ -29,6 +29,7 @@ class Logits(Hierarchy):
 
     default_name = "logits"
     learner_kinds = ("classifier",)
+    tensors = ("logits",)
     rank = 2
 
     def check(self, teacher, student):

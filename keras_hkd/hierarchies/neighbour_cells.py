@@ -54,6 +54,7 @@ class NeighbourCells(Hierarchy):
     """
 
     default_name = "neighbours"
+    tensors = ("probabilities",)
     needs_teacher = False
     learner_kinds = ("detector",)
 

@@ -46,6 +46,7 @@ class NeighbourClasses(Hierarchy):
     """
 
     default_name = "neighbours"
+    tensors = ("probabilities",)
     needs_teacher = False
     learner_kinds = ("classifier",)
 

@@ -52,8 +52,8 @@ def possible(teacher, student, *, teacher_image_size=None):
     """What can be distilled between two models, hierarchy by hierarchy.
 
     Args:
-        teacher: a `Detector` or `Classifier`, or None.
-        student: one of these.
+        teacher: a `Detector` or `Classifier`, a `TeacherCache`, or None.
+        student: a `Detector` or `Classifier`.
         teacher_image_size: `(height, width)` that the teacher is to see the images at; None for
             that of the student.
 
@@ -62,7 +62,7 @@ def possible(teacher, student, *, teacher_image_size=None):
 
     Raises:
         TypeError: a model that is none of these.
-        ValueError: an image size that is no pair.
+        ValueError: an image size that is no pair, or that the teacher cannot see.
 
     Example:
     >>> from keras_hkd.detectors import build
@@ -72,6 +72,8 @@ def possible(teacher, student, *, teacher_image_size=None):
     >>> table["CrossHead"].works
     False
     """
+    if not hasattr(teacher, "kind"):
+        teacher = getattr(teacher, "teacher", teacher)  # what stands for a stored one
     for role, model in (("teacher", teacher), ("student", student)):
         if not (model is None and role == "teacher") and not hasattr(model, "kind"):
             raise TypeError(
@@ -87,13 +89,15 @@ def possible(teacher, student, *, teacher_image_size=None):
             "`teacher_image_size` must be (height, width) in pixels. "
             f"Received: teacher_image_size={teacher_image_size}"
         )
+    if teacher_image_size is not None and hasattr(teacher, "check_image_size"):
+        teacher.check_image_size(teacher_image_size)
     same_size = teacher_image_size is None or tuple(teacher_image_size) == tuple(student.image_size)
     rows = Possibilities()
     for name, sample in SAMPLES.items():
         hierarchy = _sample(*sample)
         if student.kind not in hierarchy.learner_kinds:
             continue
-        reason = refusal(hierarchy, teacher, student, same_size)
+        reason = refusal(hierarchy, teacher, student, same_size) or _not_stored(hierarchy, teacher)
         how = hierarchy.way(teacher, student, same_size) if reason is None else reason
         rows[name] = Possibility(reason is None, how)
     return rows
@@ -109,6 +113,8 @@ def refusal(hierarchy, teacher, student, same_size=True):
         same_size: whether both see the images at one size.
     """
     name = type(hierarchy).__name__
+    if not getattr(student, "learns", True):
+        return f"The student, a {type(student).__name__}, can teach and detect, and not be trained."
     if hierarchy.needs_teacher and teacher is None:
         return f"{name} needs a teacher. Received: teacher=None"
     for role, model in (("teacher", teacher), ("student", student)):
@@ -123,6 +129,18 @@ def refusal(hierarchy, teacher, student, same_size=True):
         return str(error)
     if hierarchy.needs_same_grid and not same_size:
         return f"{name} needs teacher and student to see the images at one size."
+    return None
+
+
+def _not_stored(hierarchy, teacher):
+    """What a stored teacher lacks for a hierarchy, or None."""
+    stored = getattr(teacher, "stored", None)
+    if stored is None or not hierarchy.needs_teacher:
+        return None
+    try:
+        stored.check([hierarchy])
+    except ValueError as error:
+        return str(error)
     return None
 
 

@@ -34,6 +34,7 @@ class Pyramid(Hierarchy):
 
     default_name = "pyramid"
     learner_kinds = ("detector",)
+    tensors = ("features",)
     gives = (*Hierarchy.gives, "boxes")
     rank = 4
 
@@ -72,7 +73,7 @@ class Pyramid(Hierarchy):
         return total / len(levels)
 
     def given(self, step):
-        return {**super().given(step), "boxes": lambda: step.labels["boxes"]}
+        return {**super().given(step), "boxes": lambda: step.people}
 
     def get_config(self):
         return {

@@ -45,6 +45,7 @@ class Region(Hierarchy):
 
     default_name = "region"
     learner_kinds = ("detector",)
+    tensors = ("features",)
     rank = 5
 
     def __init__(

@@ -38,6 +38,7 @@ class Review(Hierarchy):
 
     default_name = "review"
     learner_kinds = ("detector",)
+    tensors = ("features",)
     gives = (*Hierarchy.gives, "boxes")
 
     def __init__(self, loss=None, *, levels=None, mid_channels=None, **kwargs):
@@ -77,7 +78,7 @@ class Review(Hierarchy):
         return total
 
     def given(self, step):
-        return {**super().given(step), "boxes": lambda: step.labels["boxes"]}
+        return {**super().given(step), "boxes": lambda: step.people}
 
     def get_config(self):
         return {**super().get_config(), "levels": self.levels, "mid_channels": self.mid_channels}

@@ -52,6 +52,7 @@ class Branches(_Rotated):
     """
 
     default_name = "branches"
+    tensors = ("logits",)
 
     def __init__(self, loss, *, levels=None, **kwargs):
         super().__init__(loss, **kwargs)
@@ -97,6 +98,7 @@ class RotatedLogits(_Rotated):
     """
 
     default_name = "rotated_logits"
+    tensors = ("logits",)
 
     def compute(self, step):
         return self.compare(

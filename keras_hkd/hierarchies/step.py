@@ -72,6 +72,12 @@ class Step:
         found = self.detections(MATCHED_DETECTIONS, MATCHED_SCORE)
         return match_detections(self.student, self.student_outputs, found, self.image_size)
 
+    @cached_property
+    def people(self):
+        """Boxes of the labelled people, -1 where a label does not count."""
+        there = ops.expand_dims(self.labels["classes"] >= 0, axis=-1)
+        return ops.where(there, ops.cast(self.labels["boxes"], "float32"), -1.0)
+
     def teacher_map(self, features, student_features):
         """A map of the teacher on the cells of the student's; itself where these are the same."""
         shape = tuple(student_features.shape[1:3])

@@ -57,6 +57,8 @@ class AdaptiveDistillation(DistillationLoss):
         BMVC 2019, https://arxiv.org/abs/1901.00366
     """
 
+    compares = ("logits",)
+
     def __init__(
         self, *, alpha=0.5, gamma=2.0, theta=1.8, form="released", beta=1.5, temperature=1.0
     ):

@@ -43,6 +43,7 @@ class AttentionTransfer(DistillationLoss):
         https://arxiv.org/abs/1612.03928
     """
 
+    compares = ("features",)
     min_rank = 3
     masks_channels = False
     needs_equal_channels = False

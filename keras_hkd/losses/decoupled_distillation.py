@@ -54,6 +54,7 @@ class DecoupledDistillation(DistillationLoss):
     """
 
     needs = ("labels",)
+    compares = ("logits",)
     min_rank = 2
     masks_channels = False
 

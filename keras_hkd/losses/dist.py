@@ -54,6 +54,7 @@ class DIST(DistillationLoss):
         https://arxiv.org/abs/2205.10536
     """
 
+    compares = ("logits",)
     min_rank = 2
     masks_channels = False
 

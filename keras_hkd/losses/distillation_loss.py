@@ -24,6 +24,9 @@ class DistillationLoss:
         needs: names of further arguments without which the loss cannot be had, for instance
             `("boxes", "image_size")`.
         uses: names of further arguments that it does without where nobody gives them.
+        compares: which tensors it is made for, some of "features", "logits", "probabilities" (the
+            teacher's, against logits), "bins" (logits of the bins of box edges) and "boxes" (xyxy
+            pixels); empty where any will do.
         needs_equal_channels: False where the last axes of teacher and student may differ.
         reads_masked: True where the mask does not stand for all that is read.
         min_rank: the fewest axes that the loss makes sense for.
@@ -43,6 +46,7 @@ class DistillationLoss:
 
     needs = ()
     uses = ()
+    compares = ()
     needs_equal_channels = True
     reads_masked = False
     min_rank = 1

@@ -57,6 +57,7 @@ class FineGrainedImitation(LearnableLoss):
     """
 
     needs = ("boxes", "image_size")
+    compares = ("features",)
     min_rank = max_rank = 4
     masks_channels = False
 

@@ -66,6 +66,7 @@ class FocalGlobal(LearnableLoss):
     """
 
     needs = ("boxes", "image_size")
+    compares = ("features",)
     min_rank = max_rank = 4
     masks_channels = False
 

@@ -38,7 +38,7 @@ class GIoU(DistillationLoss):
     """
 
     uses = ("teacher_scores", "positives")
-    decoded_boxes = True
+    compares = ("boxes",)
     min_rank = 2
     masks_channels = False
 

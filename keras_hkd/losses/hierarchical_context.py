@@ -42,6 +42,7 @@ class HierarchicalContext(DistillationLoss):
         https://arxiv.org/abs/2104.09044
     """
 
+    compares = ("features",)
     min_rank = max_rank = 4
     masks_channels = False
 

@@ -50,7 +50,7 @@ class LocalizationDistillation(DistillationLoss):
     """
 
     uses = ("student_scores", "valuable")
-    compares_bins = True
+    compares = ("bins",)
     min_rank = 3
     masks_channels = False
     reads_masked = True

@@ -48,6 +48,7 @@ class LogitDistillation(DistillationLoss):
         https://arxiv.org/abs/1503.02531
     """
 
+    compares = ("logits", "bins")
     min_rank = 2
     masks_channels = False
 

@@ -48,6 +48,7 @@ class MaskedGenerative(LearnableLoss):
     """
 
     uses = ("training",)
+    compares = ("features",)
     min_rank = max_rank = 4
     masks_channels = False
 

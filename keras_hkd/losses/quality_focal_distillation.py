@@ -45,6 +45,7 @@ class QualityFocalDistillation(DistillationLoss):
     """
 
     uses = ("positives",)
+    compares = ("logits",)
     min_rank = 2
 
     def __init__(self, *, beta=1.0):

@@ -34,6 +34,7 @@ class RegionRelation(DistillationLoss):
         https://arxiv.org/abs/2103.02340
     """
 
+    compares = ("features",)
     min_rank = 3
     masks_channels = False
     needs_equal_channels = False

@@ -39,6 +39,7 @@ class SoftLabelDivergence(DistillationLoss):
     0.6931
     """
 
+    compares = ("probabilities",)
     min_rank = 2
     masks_channels = False
 
@@ -46,6 +47,13 @@ class SoftLabelDivergence(DistillationLoss):
         self.form = one_of("form", form, ("kl", "mse"))
         self.activation = one_of("activation", activation, ("softmax", "sigmoid"))
         self.temperature = positive("temperature", temperature)
+
+    def check_channels(self, num_channels):
+        if num_channels == 1 and self.activation == "softmax":
+            raise ValueError(
+                "SoftLabelDivergence with softmax over a single class is exactly 0 and teaches "
+                'nothing. Use SoftLabelDivergence(activation="sigmoid").'
+            )
 
     def compute(self, teacher, student, mask):
         """Mean over rows of the difference between soft labels and probabilities.

@@ -28,6 +28,10 @@ def test_what_hierarchies_read_is_stored():
     assert Contents.of(ClassLogits(AdaptiveDistillation())).outputs == ("class_logits",)
     assert Contents.of(Boxes(GIoU())) == Contents() == Contents(("box_outputs", "class_logits"))
     assert Contents.of([NeighbourCells()]).outputs == ()
+    of_keras = keras.distillation.LogitsDistillation()
+    assert (
+        Contents.of(of_keras) == Contents.of([KerasLoss(of_keras)]) == Contents(("class_logits",))
+    )
 
 
 def test_hierarchies_that_run_the_teacher_are_refused():
@@ -47,3 +51,5 @@ def test_a_hierarchy_of_ones_own_says_what_it_reads():
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match=r"some of detections.*\['logits'\]"):
         Contents(("logits",))
+    with pytest.raises(TypeError, match="must hold hierarchies"):
+        Contents.of([FeatureImitation()])

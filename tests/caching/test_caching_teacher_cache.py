@@ -9,7 +9,7 @@ from keras_hkd.caching import CacheError, differences, manifest
 from keras_hkd.caching.detections_teacher import DetectionsTeacher
 from keras_hkd.caching.shards import Shards
 from keras_hkd.data import Augmentation, synthetic_dataset
-from keras_hkd.hierarchies import ClassLogits, Pyramid
+from keras_hkd.hierarchies import ClassLogits, Pyramid, Region, possible
 from keras_hkd.losses import AdaptiveDistillation, FeatureImitation
 
 
@@ -182,8 +182,50 @@ def test_what_is_not_stored_is_refused(cache, pair):
         Distiller(cache, pair[1], [Pyramid(FeatureImitation())])
     with pytest.raises(ValueError, match="one stored teacher"):
         Distiller([cache, TeacherCache.load(cache.folder)], pair[1], [])
-    with pytest.raises(ValueError, match="saw images at their own size"):
+    with pytest.raises(ValueError, match=r"saw images at \(64, 64\)"):
         Distiller(cache, pair[1], [], teacher_image_size=(96, 96))
+    Distiller(cache, pair[1], [], teacher_image_size=(64, 64))  # what they were seen at
+
+
+def test_a_table_says_what_is_stored(cache, pair):
+    table = possible(cache, pair[1])
+    assert table["ClassLogits"] == (True, "direct") and table["Boxes(GIoU)"].works
+    assert not table["Pyramid"].works and "does not hold" in table["Pyramid"].how
+    assert not table["CrossHead"].works and "layers of the teacher" in table["CrossHead"].how
+
+
+def test_a_cache_may_be_one_of_several_teachers(cache, pair):
+    from keras_hkd.detectors import build
+
+    other, student = (build("retinanet_micro", image_size=(64, 64), seed=s) for s in (3, 4))
+    pyramid = Pyramid(FeatureImitation(), levels=("P3", "P4"))
+    for teachers in ([other, cache], [cache, other]):
+        Distiller(teachers, student, [pyramid.copy()])
+    with pytest.raises(CacheError, match="reads pyramid/P5"):
+        Distiller([other, cache], student, [Pyramid(FeatureImitation())])
+
+
+def test_the_list_of_a_teacher_of_more_classes_holds_those_of_the_images(pair, images, tmp_path):
+    from keras_hkd.detectors import build
+
+    names = ("car", "person")
+    teacher = build("yolo_v8_micro", image_size=(64, 64), class_names=names, seed=3)
+    biases = [v for v in teacher.trainable_variables if v.shape == (2,) and v.name == "bias"]
+    assert biases
+    for bias in biases:
+        bias.assign(bias + np.array([4.0, 0.0], "float32"))  # each car outscores each person
+    regions = [Region(FeatureImitation(), levels=("P3",), num_detections=8, score_threshold=0.0)]
+    options = {"hierarchies": regions, "views": 1, "num_detections": 16, "batch_size": 6}
+    cache = TeacherCache.build(teacher, images, tmp_path / "cache", **options)
+    distillers = [Distiller(one, pair[1], [regions[0].copy()]) for one in (cache, teacher)]
+    for one, other in zip(*(d.projections for d in distillers), strict=True):
+        one.set_weights(other.get_weights())
+    pixels, labels = batch_of(cache, images, 0)
+    classes = np.asarray(labels["teacher"]["detections"]["classes"])
+    assert (classes == 1).any(axis=1).all() and not (classes == 0).any()
+    outputs = pair[1](pixels)
+    cached, live = (d.compute_terms(pixels, labels, outputs)["region_loss"] for d in distillers)
+    assert float(cached) == pytest.approx(float(live), rel=1e-3)
 
 
 def test_batches_without_the_teacher_are_refused(cache, pair, images):

@@ -35,12 +35,26 @@ def test_a_detections_file_becomes_a_cache(command, detections, tmp_path):
     assert code == 2 and "another teacher" in err
 
 
+def test_categories_of_the_file_are_named(command, detections, tmp_path):
+    words = detections.read_text().replace('"category_id": 1', '"category_id": 0')
+    detections.write_text(words)
+    given = ("cache", "--detections", detections, "--data", DATA, "--image-size", 64)
+    code, _, err = command(*given, "--out", tmp_path / "cache")
+    assert code == 2 and "--category" in err
+    code, _, err = command(*given, "--category", "0=person", "--out", tmp_path / "cache")
+    assert code == 0, err
+    assert TeacherCache.load(tmp_path / "cache").report["num_images_without_detection"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((), "--teacher, or --detections"),
         (("--detections", "FOUND"), "needs --image-size"),
         (("--detections", "absent.json"), "absent.json"),
+        (("--detections", "FOUND", "--category", "person"), "must be ID=CLASS"),
+        (("--detections", "FOUND", "--category", "1=person", "--teacher", "FOUND"), "Give --tea"),
+        (("--teacher", "FOUND", "--category", "1=person"), "belongs to --detections"),
         (("--detections", "FOUND", "--views", 4), "--views would change nothing"),
         (
             ("--detections", "FOUND", "--store", "pyramid", "--method", "kd"),

@@ -131,6 +131,28 @@ def test_options_that_do_not_fit_the_teachers(trio, options, said):
         keras_hkd.Distiller(list(trio[:2]), trio[2], [pyramid()], **options)
 
 
+def test_options_that_change_nothing_or_cannot_be(trio):
+    first, _, student = trio
+    with pytest.raises(ValueError, match="weighs several teachers"):
+        keras_hkd.Distiller(first, student, [pyramid()], teacher_weights=(0.1,))
+    with pytest.raises(ValueError, match=r"multiples of 32.*\(100, 100\)"):
+        keras_hkd.Distiller(first, student, [pyramid()], teacher_image_size=(100, 100))
+    with pytest.raises(ValueError, match="multiples of 32"):
+        hierarchies.possible(first, student, teacher_image_size=(100, 100))
+
+
+def test_a_loss_of_ones_own_is_read_from_all_teachers(trio, batch):
+    def gap(teacher, student, mask=None):
+        return keras.ops.mean(keras.ops.abs(teacher - student))
+
+    first, second, student = trio
+    term = hierarchies.Pyramid(gap, levels=("P3",))
+    distiller = keras_hkd.Distiller([first, second], student, [term])
+    assert [one.loss for one in distiller.distillation_losses[0].of_teacher] == [gap, gap]
+    assert term_values(distiller, batch)["pyramid_loss"] > 0
+    assert hierarchies.EveryTeacher(hierarchies.Pyramid(gap)).name == "pyramid"
+
+
 def test_a_teacher_that_is_not_there_or_that_a_term_cannot_read(trio):
     first, second, student = trio
     with pytest.raises(ValueError, match="the number of one of the 2 teachers.*Received: .*2"):

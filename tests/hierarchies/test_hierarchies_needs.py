@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from keras_hkd import losses
-from keras_hkd.hierarchies import Boxes, ClassLogits, ClassTower, CrossHead, Pyramid, Region
+from keras_hkd.hierarchies import (
+    Boxes,
+    ClassLogits,
+    ClassTower,
+    CrossHead,
+    NeighbourCells,
+    Pyramid,
+    Region,
+)
 
 PERSON = [[10, 10, 30, 50]]
 
@@ -104,16 +112,45 @@ def test_a_loss_that_cannot_be_served_is_refused_at_construction(hierarchy, loss
 
 
 @pytest.mark.parametrize(
+    ("make", "compares"),
+    [
+        (lambda: ClassLogits(losses.SoftLabelDivergence(activation="sigmoid")), "probabilities"),
+        (lambda: ClassLogits(losses.GIoU()), "boxes"),
+        (lambda: ClassLogits(losses.LocalizationDistillation()), "bins"),
+        (lambda: Pyramid(losses.GIoU()), "boxes"),
+        (lambda: Pyramid(losses.LogitDistillation()), "logits or bins"),
+        (lambda: ClassTower(losses.AdaptiveDistillation()), "logits"),
+        (lambda: Boxes(losses.AdaptiveDistillation()), "logits"),
+        (lambda: Boxes(losses.AttentionTransfer()), "features"),
+        (lambda: Boxes(losses.LocalizationDistillation(), decoded=True), "bins"),
+        (lambda: Boxes(losses.GIoU(), decoded=False), "boxes"),
+        (lambda: NeighbourCells(losses.LogitDistillation()), "logits or bins"),
+        (lambda: CrossHead(losses.GIoU()), "boxes"),
+        (lambda: CrossHead(box_loss=losses.QualityFocalDistillation()), "logits"),
+    ],
+)
+def test_a_loss_made_for_other_tensors_is_refused_at_construction(make, compares):
+    with pytest.raises(ValueError, match=f"compares {compares}, and .* reads"):
+        make()
+
+
+def test_losses_that_compare_anything_and_functions_are_taken_anywhere():
+    for hierarchy in (Pyramid, ClassTower, ClassLogits, Boxes):
+        for loss in (losses.FeatureImitation(), lambda t, s, mask=None: 0.0):
+            assert hierarchy(loss).loss is loss
+    assert not Boxes(losses.LogitDistillation()).compares_decoded  # bins are logits too
+
+
+@pytest.mark.parametrize(
     "loss",
     [
         losses.LogitDistillation(),
         losses.DecoupledDistillation(),
         losses.DIST(),
-        losses.GIoU(),
     ],
 )
 def test_a_loss_that_one_class_leaves_nothing_is_refused_with_the_pair(loss, family):
-    with pytest.raises(ValueError, match=r"sigmoid|Decode them first"):
+    with pytest.raises(ValueError, match="sigmoid"):
         ClassLogits(loss).attach(family(), family())
     ClassLogits(losses.DIST(activation="sigmoid")).attach(family(), family())
 

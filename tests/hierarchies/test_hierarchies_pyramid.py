@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_hkd.hierarchies import Pyramid
-from keras_hkd.losses import FeatureImitation, PearsonCorrelation
+from keras_hkd.losses import FeatureImitation, FocalGlobal, PearsonCorrelation
 
 
 def attached(teacher, student, loss=None, **options):
@@ -38,6 +38,17 @@ def test_level_weights(family, step_of):
     hierarchy = attached(teacher, student, levels=("P3", "P5"), level_weights=(3.0, 0.5))
     expected = (3 * wanted["P3"] + 0.5 * wanted["P5"]) / 2
     assert float(hierarchy.compute(step)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_people_whose_label_does_not_count_are_background(family, step_of):
+    teacher, student = family(), family()
+    steps = [step_of(teacher, student, people) for people in ([(8, 8, 30, 50)], ())]
+    hierarchy = attached(teacher, student, loss=FocalGlobal(relation_weight=0.0))
+    labelled, nobody = (float(hierarchy.compute(step)) for step in steps)
+    steps[0] = step_of(teacher, student, [(8, 8, 30, 50)])
+    steps[0].labels["classes"] = np.full_like(steps[0].labels["classes"], -1.0)
+    assert float(hierarchy.compute(steps[0])) == pytest.approx(nobody, rel=1e-6)
+    assert labelled != pytest.approx(nobody, rel=1e-3)
 
 
 def test_is_zero_for_a_copy(family, step_of):
