@@ -262,7 +262,8 @@ def write_results(screened, best):
     full = {"teacher": [scores_of(load_detector(OPEN_TEACHER), FULL["scored_on"])]}
     alone = [record(f"alone_{seed}", RESULTS / "real_hkd")["test"] for seed in SEEDS]
     full["alone"] = [{test: pick(one[test]) for test in TESTS} for one in alone]
-    for name in ["hkd", *best]:
+    compared = ["hkd", *best]
+    for name in compared:
         full[name] = [record(f"full_{name}_{seed}")["scores"] for seed in SEEDS]
     table = {
         name: {test: summary([found[test] for found in results]) for test in TESTS}
@@ -272,7 +273,18 @@ def write_results(screened, best):
         name: {**found["weights"], "mean_AP": mean_ap(found), "scores": found["scores"]}
         for name, found in screened.items()
     }
-    facts = {"command": "make losses", "screening": first, "best": best, "full": table}
+    gains = {
+        name: {
+            test: [
+                one[test]["AP"] - without[test]["AP"]
+                for one, without in zip(full[name], full["alone"], strict=True)
+            ]
+            for test in TESTS
+        }
+        for name in compared
+    }
+    facts = {"command": "make losses", "screening": first, "best": best}
+    facts |= {"full": table, "AP_over_alone_seed_by_seed": gains}
     write_json(RESULTS / "losses.json", facts)
     screening = {name: [found["scores"]] for name, found in first.items()}
     for plan, results in ((SCREENING, screening), (FULL, full)):
@@ -282,6 +294,9 @@ def write_results(screened, best):
             for name, found in results.items()
         }
         print(markdown_table(rows))
+    for name, of_tests in gains.items():
+        for test, values in of_tests.items():
+            print(f"{name}, {test}: AP over alone " + ", ".join(f"{v:+.3f}" for v in values))
 
 
 if __name__ == "__main__":
