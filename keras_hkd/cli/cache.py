@@ -76,7 +76,7 @@ Channels = Annotated[
     ),
 ]
 Method = Annotated[
-    str, typer.Option("--method", help="The method that is to read it: adl, hkd or kd.")
+    str, typer.Option("--method", help="The method that is to read it: adl, hkd, kd or ld.")
 ]
 BatchSize = Annotated[
     int, typer.Option("--batch-size", min=1, help="Images that the teacher sees at once.")

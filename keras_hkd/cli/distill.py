@@ -16,7 +16,7 @@ Teacher = Annotated[
         "--teacher",
         metavar="FILE_OR_NAME",
         help="A trained detector or classifier, as .keras file. Of methods mutual and hssakd: the "
-        "second student. Repeated (hkd, adl, kd): several teachers with equal shares.",
+        "second student. Repeated (adl, hkd, kd, ld): several teachers with equal shares.",
         show_default=False,
     ),
 ]

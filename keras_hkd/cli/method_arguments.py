@@ -138,5 +138,5 @@ def _check_cache_fits(method, takes, teacher) -> None:
     if takes.teacher != "frozen" or takes.prepare or takes.unlabelled:
         raise ValueError(
             f"The method {method!r} runs its teacher itself, or has none, so that a stored one is "
-            "of no use. Methods that read a cache: adl, hkd, kd."
+            "of no use. Methods that read a cache: adl, hkd, kd, ld."
         )

@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = attach(
         "hsakd_teacher": "hsakd",
         "hssakd": None,
         "kd": "logit_kd",
+        "ld": None,
         "lw_kd": None,
         "mean_teacher": "self_teaching",
         "mutual": "mutual_learning",

@@ -38,6 +38,7 @@ METHODS = {
     "hsakd": Method("keras_hkd.methods.hsakd", "hsakd", prepare="prepared_teacher"),
     "hssakd": Method("keras_hkd.methods.hssakd", "hssakd", teacher="peer"),
     "kd": Method("keras_hkd.methods.logit_kd", "kd", several_teachers=True),
+    "ld": Method("keras_hkd.methods.ld", "ld", several_teachers=True),
     "lw_kd": Method("keras_hkd.methods.lw_kd", "lw_kd", teacher=None, facts=("folder", "seed")),
     "mean_teacher": Method("keras_hkd.methods.self_teaching", "mean_teacher", teacher=None),
     "mutual": Method("keras_hkd.methods.mutual_learning", "mutual", teacher="peer"),

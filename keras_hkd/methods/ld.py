@@ -1,0 +1,56 @@
+"""LD: where the edges of a box are, as the teacher's distribution over places.
+
+New here is the loss, `keras_hkd.losses.LocalizationDistillation`; the method is the Distiller with
+that one term.
+"""
+
+from keras_hkd.distillation.distiller import Distiller
+from keras_hkd.hierarchies.boxes import Boxes
+from keras_hkd.losses.localization_distillation import LocalizationDistillation
+from keras_hkd.methods.method_options import check_options
+
+
+def ld(teacher, student, *, weight=20.0, student_loss_weight=1.0, **loss_options):
+    """A Distiller with localization distillation of box edges.
+
+    `L = student_loss_weight * L_det + weight * L_LD`, L_LD at positive anchors and at those near
+    them; class scores are not distilled.
+
+    What is published and what is not: the loss is the authors'; their weight is 0.25, for other
+    heads, at 800 x 1333. For a YOLOV8 pair at 192 pixels that is half a hundredth of the student's
+    first gradient, and 20 about three tenths: see `keras_hkd.distillation.gradient_shares`.
+
+    Args:
+        teacher: a trained detector. A YOLOV8 gives distributions; of others the decoded boxes are
+            matched to the student's anchors, and the teacher's doubt is lost.
+        student: the detector to train, a YOLOV8.
+        weight: of the term, a number or a schedule.
+        student_loss_weight: weight of the student's own loss.
+        **loss_options: of `keras_hkd.losses.LocalizationDistillation`.
+
+    Returns:
+        A `Distiller`, to be compiled and fitted.
+
+    Raises:
+        TypeError: an unknown option.
+        ValueError: a student that predicts numbers instead of distributions, a teacher without its
+            classes, or an option out of its range.
+
+    Example:
+    >>> from keras_hkd.detectors import build
+    >>> distiller = ld(build("yolo_v8_mobilenet_v2_0.35"), build("yolo_v8_micro"))
+    >>> distiller.term_names
+    ('boxes',)
+
+    Paper: Zheng et al., Localization Distillation for Dense Object Detection, CVPR 2022,
+    https://arxiv.org/abs/2102.12252.
+    """
+    own = ("weight", "student_loss_weight")
+    check_options("ld", loss_options, LocalizationDistillation, own=own)
+    return Distiller(
+        teacher,
+        student,
+        [Boxes(LocalizationDistillation(**loss_options))],
+        [weight],
+        student_loss_weight=student_loss_weight,
+    )
