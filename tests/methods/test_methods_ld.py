@@ -3,7 +3,7 @@
 import pytest
 
 from keras_hkd.detectors import build
-from keras_hkd.methods import ld
+from keras_hkd.methods.ld import ld
 
 
 def test_options_go_to_the_loss_and_the_weights():
