@@ -16,7 +16,7 @@ help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
 	@echo "make demo-teacher    rebuild the teacher that the demo loads"
 	@echo "make test            run the tests on $(WORKERS) workers (WORKERS=4 for more)"
-	@echo "make test-long       run the few tests that take minutes each"
+	@echo "make test-long       run the tests that take longest (minutes each)"
 	@echo "make lint            ruff, formatting, direction of imports"
 	@echo "make doctest         run the examples in the docstrings"
 	@echo "make real            the proof on photographs: hours, resumable, needs ../shared"

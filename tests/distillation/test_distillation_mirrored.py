@@ -82,9 +82,9 @@ print(json.dumps(results))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.own_process
-@pytest.mark.parametrize("family", ["yolo_v8", pytest.param("retinanet", marks=pytest.mark.long)])
+@pytest.mark.parametrize("family", ["yolo_v8", "retinanet"])
 def test_two_devices_take_the_step_of_one(family):
     processes = [
         subprocess.Popen(

@@ -73,7 +73,7 @@ def test_the_saved_student_loads_without_distillation_code(
 
 @pytest.mark.slow
 @pytest.mark.own_process
-@pytest.mark.parametrize("family", ["yolo_v8", "retinanet"])
+@pytest.mark.parametrize("family", ["yolo_v8", pytest.param("retinanet", marks=pytest.mark.long)])
 def test_a_step_in_half_precision_stays_finite(fresh_python, family):
     told = fresh_python(TRAIN, "mixed_float16", family, "run_eagerly")
     assert told.endswith("DONE\n")

@@ -94,7 +94,7 @@ def test_a_detector_acquires_labels_at_its_cells():
     assert distiller.student is detector
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
     """With a queue that is not full yet when the run stops."""
     from keras_hkd.data import load_classification

@@ -38,7 +38,7 @@ def distiller():
         return Distiller(teacher, student, Logits(LogitDistillation()))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_distilled_classifier_resumes_as_if_it_had_never_stopped(tmp_path):
     train, val = images("train"), images("val", 4)
     whole = distiller()

@@ -166,7 +166,7 @@ def output_of(fresh_python):
     return lambda script, *words: json.loads(fresh_python(script, *words).splitlines()[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.own_process
 def test_two_replicas_take_the_step_of_one_device(output_of):
     one, two = (output_of(REPLICAS_SCRIPT, number) for number in (1, 2))

@@ -167,6 +167,7 @@ class KillAt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.long
 def test_a_run_on_two_streams_resumes_on_the_data_it_would_have_seen(
     labelled, unlabelled, tmp_path
 ):

@@ -25,9 +25,16 @@ SCRIPTS = {
 }
 
 
+# One of detectors and one of classifiers with every `make test`, all with `make test-long`.
+QUICK = ("demo", "osakd")
+
+
 @pytest.mark.slow
 @pytest.mark.own_process
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.long]) for n in SCRIPTS],
+)
 def test_smoke(name, tmp_path):
     result = subprocess.run(
         [sys.executable, str(EXAMPLES / f"{name}.py"), "--smoke", "--out", str(tmp_path / "out")],
