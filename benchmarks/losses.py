@@ -1,4 +1,4 @@
-"""All losses on one pair: `make losses`, about six hours of one core, resumable at any moment.
+"""All losses on one pair: `make losses`, about nine hours of one core, resumable at any moment.
 
 The teacher is `benchmarks/weights/teacher_coco_person.keras`, which saw the openly licensed
 photographs alone, and the student that of `real_hkd.py`. Training reads the teacher from a cache
@@ -11,9 +11,10 @@ gradient is below a tenth or above six tenths (published weights were found at o
 widths), the weight is moved so that the share is three tenths. Both are written down. Losses that
 refuse the pair or one class are left out, see docs/losses.md.
 
-Then the three best by mean AP, and HKD, three seeds each, with the full budget of `real_hkd.py`:
-the cache holds as many views as there are epochs, so that no view is shown twice, as with a live
-teacher. The student alone is that of `real_hkd.py`. Figures: `results/losses.json`.
+Then the three best by mean AP, HKD, and features joined with localization distillation in two ways,
+three seeds each, with the full budget of `real_hkd.py`: the cache holds as many views as there are
+epochs, so that no view is shown twice, as with a live teacher. The student alone is that of
+`real_hkd.py`. Figures: `results/losses.json`.
 """
 
 import json
@@ -82,6 +83,8 @@ def terms():
         "channel_wise_divergence": pyramid(L.ChannelWiseDivergence(), 10.0),
         "focal_global": pyramid(L.FocalGlobal(), 1.0),
         "masked_generative": pyramid(L.MaskedGenerative(), 2e-5),
+        "attention_non_local": pyramid(L.AttentionNonLocal(), 1.0),
+        "feature_richness": ([h.Pyramid(L.FeatureImitation(), at="teacher_scores")], [1.0]),
         "fine_grained_imitation": pyramid(L.FineGrainedImitation(), 0.01),
         "review": ([h.Review()], [1.0]),
         "cross_head": ([h.CrossHead()], [1.0]),
@@ -104,14 +107,33 @@ def terms():
 
 def _hkd(h, L):
     """HKD with boxes, at the weights that `real_hkd.py` found the better ones."""
+    hierarchies, weights = _features_of_hkd(h, L)
+    return [*hierarchies, h.Boxes(L.GIoU())], [*weights, weights_in(LIGHTER)["box_weight"]]
+
+
+def _features_of_hkd(h, L):
+    """The three terms of the paper."""
     given = weights_in(LIGHTER)
     hierarchies = [
         h.Pyramid(L.FeatureImitation()),
         h.Region(L.FeatureImitation()),
         h.ClassTower(L.FeatureImitation()),
-        h.Boxes(L.GIoU()),
     ]
-    return hierarchies, [given[f"{name}_weight"] for name in ("pyramid", "region", "logit", "box")]
+    return hierarchies, [given[f"{name}_weight"] for name in ("pyramid", "region", "logit")]
+
+
+def joined():
+    """Name -> `(hierarchies, weights)` that stay as they are, and losses that join them.
+
+    The weight of those that join is that of the loss on its own.
+    """
+    from keras_hkd import hierarchies as h
+    from keras_hkd import losses as L
+
+    return {
+        "hkd_features_and_ld": (_features_of_hkd(h, L), ["localization_distillation"]),
+        "pearson_and_ld": (([], []), ["pearson_correlation", "localization_distillation"]),
+    }
 
 
 def main(runs, only=None):
@@ -124,7 +146,7 @@ def main(runs, only=None):
     screened = {name: record(f"screening_{name}") for name in names}
     losses = [name for name in names if name not in COMPARED_WITH]
     best = sorted(losses, key=lambda name: -mean_ap(screened[name]))[:NUM_BEST]
-    for name in [*best, "hkd"]:
+    for name in [*best, "hkd", *joined()]:
         for seed in SEEDS:
             run_apart(runs, f"full_{name}_{seed}")
     write_results(screened, best)
@@ -176,15 +198,25 @@ def make_distiller(runs, plan, loss, images, settings):
     import keras_hkd
 
     teacher, batch = teacher_and_batch(runs, plan, images, settings, loss in NEEDS_TEACHER)
-    hierarchies, weights = terms()[loss]
-    facts = {"published": weights, "used": weights}
-    if loss not in COMPARED_WITH:
+    if loss in COMPARED_WITH:
+        (hierarchies, weights), found = terms()[loss], []
+    else:
+        (hierarchies, weights), found = joined().get(loss, (([], []), [loss]))
+    hierarchies, published, used, shares = [*hierarchies], [*weights], [*weights], []
+    for name in found:
+        more, as_published = terms()[name]
         # Of the first seed's student, so that all seeds train with one weight.
         student = make_student(images, settings.image_size, seed=0)
-        weights, share = balanced(teacher, student, loss, batch)
-        facts = {**facts, "used": weights, "share_of_first_gradient": share}
+        weights, share = balanced(teacher, student, name, batch)
+        hierarchies += more
+        published += as_published
+        used += weights
+        shares.append(share)
+    facts = {"published": published, "used": used}
+    if shares:
+        facts["share_of_first_gradient"] = shares[0] if len(shares) == 1 else shares
     student = make_student(images, settings.image_size, settings.seed)
-    return keras_hkd.Distiller(teacher, student, hierarchies, weights), facts
+    return keras_hkd.Distiller(teacher, student, hierarchies, used), facts
 
 
 def teacher_and_batch(runs, plan, images, settings, live):
@@ -262,7 +294,7 @@ def write_results(screened, best):
     full = {"teacher": [scores_of(load_detector(OPEN_TEACHER), FULL["scored_on"])]}
     alone = [record(f"alone_{seed}", RESULTS / "real_hkd")["test"] for seed in SEEDS]
     full["alone"] = [{test: pick(one[test]) for test in TESTS} for one in alone]
-    compared = ["hkd", *best]
+    compared = ["hkd", *best, *joined()]
     for name in compared:
         full[name] = [record(f"full_{name}_{seed}")["scores"] for seed in SEEDS]
     table = {

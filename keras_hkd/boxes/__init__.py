@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = attach(
         "convert": "formats",
         "inside_any": "containment",
         "non_max_suppression": "suppression",
+        "pairwise_distance_iou": "iou",
         "pairwise_intersection_over_area": "iou",
         "pairwise_iou": "iou",
     },

@@ -53,6 +53,36 @@ def pairwise_iou(boxes_a, boxes_b, xp=numpy):
     return intersection / xp.where(union > 0, union, xp.ones_like(union))
 
 
+def pairwise_distance_iou(boxes_a, boxes_b, xp=numpy):
+    """Intersection over union, less how far apart the centres are (DIoU).
+
+    `diou(a, b) = iou(a, b) - (distance of centres / diagonal of the smallest box around both)^2`:
+    boxes that do not touch are told apart, too.
+
+    Args:
+        boxes_a: `(..., n, 4)` xyxy, any unit.
+        boxes_b: `(..., m, 4)` xyxy, the same unit.
+        xp: `numpy` or `keras.ops`.
+
+    Returns:
+        `(..., n, m)` in (-1, 1].
+
+    Example:
+    >>> a = numpy.array([[0.0, 0.0, 4.0, 4.0]])
+    >>> pairwise_distance_iou(a, numpy.array([[0.0, 0.0, 2.0, 4.0]])).tolist()  # 1 / 2 - 1 / 32
+    [[0.46875]]
+
+    Paper: https://arxiv.org/abs/1911.08287.
+    """
+    a, b = boxes_a[..., :, None, :], boxes_b[..., None, :, :]
+    hull = xp.maximum(a[..., 2:], b[..., 2:]) - xp.minimum(a[..., :2], b[..., :2])
+    shift = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2.0
+    diagonal = xp.sum(xp.square(hull), axis=-1)
+    distance = xp.sum(xp.square(shift), axis=-1)
+    apart = distance / xp.where(diagonal > 0, diagonal, xp.ones_like(diagonal))
+    return pairwise_iou(boxes_a, boxes_b, xp) - apart
+
+
 def pairwise_intersection_over_area(boxes_a, boxes_b, xp=numpy):
     """Share of each box of the first set that each box of the second covers.
 

@@ -16,7 +16,7 @@ READS = {
     "ClassLogits": ("class_logits",),
     "ClassTower": ("class_tower",),
     "KerasLoss": ("class_logits",),
-    "Pyramid": ("pyramid",),
+    "Pyramid": ("pyramid",),  # says itself where it reads scores, too
     "Region": ("pyramid",),
     "Review": ("pyramid",),
 }

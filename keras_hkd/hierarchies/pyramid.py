@@ -2,7 +2,10 @@
 
 import keras
 
+from keras_hkd.hierarchies.alignment import shared_classes
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
+
+CELLS = ("all", "teacher_scores")
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -16,20 +19,26 @@ class Pyramid(Hierarchy):
     Args:
         loss: how two maps `(batch, height, width, channels)` are compared; it may need the
             `boxes` of the labelled people, for instance `FocalGlobal` and `FineGrainedImitation`.
+        at: `"all"`, all cells alike, or `"teacher_scores"`, each weighed by the best class score
+            that the teacher gives it: features are learned where it sees something, and images
+            without labels teach as well as others (feature richness, FRS). The loss must take a
+            mask.
         levels: pyramid levels, such as `("P3", "P4")`; all common ones by default.
         level_weights: w_l, one number for each level; 1 by default. Pedestrians are small, so finer
             levels may deserve more.
         name: of the term.
 
     Raises:
-        ValueError: when attached to a pair that lacks a level.
+        ValueError: unknown `at`; or, when attached, a pair that lacks a level, or a teacher whose
+            scores are read and which lacks the student's classes.
 
     Example:
     >>> from keras_hkd.losses import FeatureImitation
     >>> Pyramid(FeatureImitation(), levels=("P3", "P4")).levels
     ('P3', 'P4')
 
-    Paper: https://arxiv.org/abs/1909.09325 (the pyramid tap).
+    Papers: https://arxiv.org/abs/1909.09325 (the pyramid tap); https://arxiv.org/abs/2111.00674
+    (feature richness).
     """
 
     default_name = "pyramid"
@@ -38,8 +47,11 @@ class Pyramid(Hierarchy):
     gives = (*Hierarchy.gives, "boxes")
     rank = 4
 
-    def __init__(self, loss, *, levels=None, level_weights=None, **kwargs):
+    def __init__(self, loss, *, at="all", levels=None, level_weights=None, **kwargs):
         super().__init__(loss, **kwargs)
+        if at not in CELLS:
+            raise ValueError(f"`at` must be one of {CELLS}. Received: at={at!r}")
+        self.at = at
         self.levels = None if levels is None else tuple(levels)
         self.level_weights = None if level_weights is None else tuple(level_weights)
         if self.level_weights is not None and (
@@ -50,13 +62,21 @@ class Pyramid(Hierarchy):
                 f"levels={levels}, level_weights={level_weights}"
             )
 
+    @property
+    def reads(self):
+        """Names of the teacher's outputs that are read here, which a cache has to hold."""
+        return ("pyramid",) if self.at == "all" else ("pyramid", "class_logits")
+
     def check(self, teacher, student):
         common_levels(self.levels, teacher, student, type(self).__name__)
+        if self.at == "teacher_scores":
+            shared_classes(teacher, student, "Pyramid(at='teacher_scores')")
 
     def way(self, teacher, student, same_size=True):
         return "direct" if same_size else "teacher's maps resized"
 
     def attach(self, teacher, student):
+        self.check(teacher, student)
         self.attached_levels = common_levels(self.levels, teacher, student, type(self).__name__)
         for level in self.attached_levels:
             self.add_projection(level, teacher.channels(level), student.channels(level))
@@ -69,7 +89,8 @@ class Pyramid(Hierarchy):
         for level, weight in zip(levels, weights, strict=True):
             student = self.project(level, step.student_outputs["pyramid"][level])
             teacher = step.teacher_map(step.teacher_outputs["pyramid"][level], student)
-            total += weight * self.compare(level, step, teacher, student)
+            mask = None if self.at == "all" else step.teacher_cell_scores(level, student)
+            total += weight * self.compare(level, step, teacher, student, mask=mask)
         return total / len(levels)
 
     def given(self, step):
@@ -78,6 +99,7 @@ class Pyramid(Hierarchy):
     def get_config(self):
         return {
             **super().get_config(),
+            "at": self.at,
             "levels": self.levels,
             "level_weights": self.level_weights,
         }

@@ -107,16 +107,28 @@ class Step:
     @cached_property
     def positive_cells(self):
         """`{level: (batch, height, width)}` bool: cells that hold a positive anchor."""
-        shapes = self.student.level_shapes(self.image_size)
-        per_cell = self.student.anchors_per_cell
-        cells, start = {}, 0
-        for level, (height, width) in shapes.items():
-            stop = start + height * width * per_cell
-            anchors = self.assignment.positive[:, start:stop]
-            grid = ops.reshape(anchors, (-1, height, width, per_cell))
-            cells[level] = ops.any(grid, axis=-1)
-            start = stop
-        return cells
+        positive = self.assignment.positive
+        cells = _cells_by_level(self.student, positive, self.image_size)
+        return {level: ops.any(anchors, axis=-1) for level, anchors in cells.items()}
+
+    @cached_property
+    def _teacher_scores(self):
+        best = ops.sigmoid(ops.max(self.teacher_outputs["class_logits"], axis=-1))
+        cells = _cells_by_level(self.teacher, best, self.teacher_image_size)
+        return {level: ops.max(anchors, axis=-1) for level, anchors in cells.items()}
+
+    def teacher_cell_scores(self, level, student_features):
+        """The teacher's best class score at each cell of the student's map of a level.
+
+        Args:
+            level: such as `"P3"`.
+            student_features: the student's map, `(batch, height, width, channels)`.
+
+        Returns:
+            `(batch, height, width)` in [0, 1], without gradient.
+        """
+        scores = ops.cast(self._teacher_scores[level], "float32")[..., None]
+        return ops.stop_gradient(self.teacher_map(scores, student_features)[..., 0])
 
     def detections(self, num_detections, score_threshold):
         """The teacher's best detections of each image, after non-maximum suppression.
@@ -149,6 +161,17 @@ class Step:
         there = ops.expand_dims(found["classes"] >= 0, axis=-1)
         boxes = found["boxes"] / view_scale(self.image_size, self.teacher_image_size)
         return {**found, "boxes": ops.where(there, boxes, -1.0)}
+
+
+def _cells_by_level(detector, values, image_size):
+    """`{level: (batch, height, width, anchors of a cell)}` of values `(batch, anchors)`."""
+    per_cell = detector.anchors_per_cell
+    cells, start = {}, 0
+    for level, (height, width) in detector.level_shapes(image_size).items():
+        stop = start + height * width * per_cell
+        cells[level] = ops.reshape(values[:, start:stop], (-1, height, width, per_cell))
+        start = stop
+    return cells
 
 
 def _best(detections, num_detections, score_threshold):

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "AdaptiveDistillation": "adaptive_distillation",
+        "AttentionNonLocal": "attention_non_local",
         "AttentionTransfer": "attention_transfer",
         "ChannelWiseDivergence": "channel_wise_divergence",
         "DIST": "dist",

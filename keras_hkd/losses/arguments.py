@@ -98,6 +98,27 @@ def as_labels(labels, num_classes, leading):
     return labels, (labels >= 0) & (labels < num_classes)
 
 
+def as_constant(name, values, expected):
+    """A tensor that stands beside those compared, as float32 without gradient.
+
+    Args:
+        name: of the argument.
+        values: numbers or booleans.
+        expected: shape, `None` for sizes that are unknown.
+
+    Raises:
+        ValueError: another shape.
+
+    Example:
+
+    >>> float(as_constant("teacher_scores", [0.5], (1,))[0])
+    0.5
+    """
+    values = ops.stop_gradient(ops.cast(ops.convert_to_tensor(values), "float32"))
+    check_shape(name, values, expected)
+    return values
+
+
 def check_shape(name, tensor, expected):
     """Refuse an argument that would broadcast.
 

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_hkd.losses import positions
 from keras_hkd.losses.arguments import as_boxes, as_image_size
+from keras_hkd.losses.attention import channel_attention, spatial_attention
 from keras_hkd.losses.checks import in_range, positive
 from keras_hkd.losses.context_block import ContextBlock
 from keras_hkd.losses.learnable_loss import LearnableLoss
@@ -114,7 +115,8 @@ class FocalGlobal(LearnableLoss):
         focal = self.alpha * foreground + self.beta * background
 
         flat = [positions.flatten(x) for x in (teacher, student)]
-        space, channels = zip(*(self._attention(x, weights) for x in flat), strict=True)
+        space = [spatial_attention(x, weights, self.temperature) for x in flat]
+        channels = [channel_attention(x, weights, self.temperature) for x in flat]
         squares = ops.square(flat[0] - flat[1]) * channels[0][:, None, :]
         total = ops.sum(ops.sum(squares, axis=-1) * space[0] * focal)
         total += self.gamma * ops.sum(ops.abs(space[0] - space[1]) * weights)
@@ -133,18 +135,6 @@ class FocalGlobal(LearnableLoss):
             "relation_weight": self.relation_weight,
             "temperature": self.temperature,
         }
-
-    def _attention(self, features, weights):
-        """Attention (batch, positions) and (batch, channels)."""
-        strength = ops.abs(features)
-        count = ops.sum(weights, axis=1, keepdims=True)
-        space = ops.mean(strength, axis=-1, keepdims=True) / self.temperature
-        # Each position's own share: a position of weight 2 is two positions, each with one share.
-        present = ops.where(weights > 0, 1.0 / ops.where(weights > 0, weights, 1.0), 0.0)
-        shares = ops.exp(positions.log_softmax(space, weights))[..., 0] * present
-        means = ops.sum(strength * weights[..., None], axis=1) / ops.where(count > 0, count, 1.0)
-        num_channels = ops.cast(ops.shape(features)[-1], "float32")
-        return shares * count, ops.softmax(means / self.temperature, axis=-1) * num_channels
 
     def _relation(self, teacher, student, weights):
         shape = ops.shape(student)

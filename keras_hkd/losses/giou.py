@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_hkd.losses.arguments import check_shape, over_positives
+from keras_hkd.losses.arguments import as_constant, over_positives
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, global_ratio
 
@@ -71,9 +71,7 @@ class GIoU(DistillationLoss):
         if mask is not None:
             weights = weights * expand_to_rank(mask, rows.ndim)
         if teacher_scores is not None:
-            scores = ops.stop_gradient(ops.cast(ops.convert_to_tensor(teacher_scores), "float32"))
-            check_shape("teacher_scores", scores, tuple(rows.shape))
-            weights = weights * scores
+            weights *= as_constant("teacher_scores", teacher_scores, tuple(rows.shape))
         total = ops.sum(rows * weights)
         if positives is not None:
             return over_positives(total, positives, tuple(rows.shape))

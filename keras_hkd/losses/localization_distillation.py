@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
+from keras_hkd.boxes.iou import pairwise_distance_iou
 from keras_hkd.losses import categorical
-from keras_hkd.losses.arguments import check_shape
+from keras_hkd.losses.arguments import as_constant
 from keras_hkd.losses.checks import in_range, positive
 from keras_hkd.losses.distillation_loss import DistillationLoss, blank
 from keras_hkd.replicas import expand_to_rank, weighted_mean
@@ -79,10 +80,10 @@ class LocalizationDistillation(DistillationLoss):
         main = ops.ones_like(student[:, :, 0] if student.ndim == 3 else student[:, :, 0, 0])
         main = main if mask is None else main * expand_to_rank(_of_anchors(mask, anchors), 2)
         if student_scores is not None:
-            main = main * _weights("student_scores", student_scores, anchors)
+            main = main * as_constant("student_scores", student_scores, anchors)
         read = main
         if valuable is not None:
-            valuable = _weights("valuable", valuable, anchors)
+            valuable = as_constant("valuable", valuable, anchors)
             read = main + valuable
         teacher, student = (blank(_edges(x), read) for x in (teacher, student))
         rows = categorical.divergence(teacher / self.temperature, student / self.temperature)
@@ -99,8 +100,7 @@ class LocalizationDistillation(DistillationLoss):
 def valuable_region(anchors, boxes, present, *, threshold=0.5, fraction=0.25):
     """Anchors near a person, but not near enough to stand for it: LD's second region.
 
-    `fraction t <= DIoU < t`, `DIoU = IoU - (distance of centres / diagonal of the hull)^2`, with
-    the person of the largest DIoU.
+    `fraction t <= DIoU < t`, with the person of the largest DIoU (`pairwise_distance_iou`).
 
     Args:
         anchors: (anchors, 4) xyxy pixels.
@@ -119,15 +119,7 @@ def valuable_region(anchors, boxes, present, *, threshold=0.5, fraction=0.25):
     >>> [round(float(weight), 4) for weight in weights[0]]  # 1 / 2 - 1 / 32
     [0.4688, 0.0]
     """
-    a, b = anchors[None, :, None, :], ops.cast(boxes, "float32")[:, None, :, :]
-    sides = ops.minimum(a[..., 2:], b[..., 2:]) - ops.maximum(a[..., :2], b[..., :2])
-    overlap = ops.prod(ops.maximum(sides, 0.0), axis=-1)
-    areas = [ops.prod(ops.maximum(x[..., 2:] - x[..., :2], 0.0), axis=-1) for x in (a, b)]
-    union = areas[0] + areas[1] - overlap
-    hull = ops.maximum(a[..., 2:], b[..., 2:]) - ops.minimum(a[..., :2], b[..., :2])
-    shift = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2.0
-    diagonal = ops.maximum(ops.sum(ops.square(hull), axis=-1), 1e-6)
-    diou = overlap / ops.maximum(union, 1e-6) - ops.sum(ops.square(shift), axis=-1) / diagonal
+    diou = pairwise_distance_iou(anchors[None], ops.cast(boxes, "float32"), xp=ops)
     present = ops.convert_to_tensor(present)[:, None, :]
     best = ops.max(ops.where(present, diou, -1.0), axis=-1, initial=-1.0)
     inside = (best >= fraction * threshold) & (best < threshold)
@@ -141,12 +133,6 @@ def _of_anchors(mask, anchors):
             f"Received: mask of shape {tuple(mask.shape)}."
         )
     return mask
-
-
-def _weights(name, weights, anchors):
-    weights = ops.stop_gradient(ops.cast(ops.convert_to_tensor(weights), "float32"))
-    check_shape(name, weights, anchors)
-    return weights
 
 
 def _edges(logits):

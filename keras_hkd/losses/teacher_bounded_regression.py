@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_hkd.losses.arguments import check_shape
+from keras_hkd.losses.arguments import as_constant
 from keras_hkd.losses.checks import in_range
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
@@ -63,8 +63,7 @@ class TeacherBoundedRegression(DistillationLoss):
         Returns:
             A float32 scalar.
         """
-        targets = ops.stop_gradient(ops.cast(ops.convert_to_tensor(targets), "float32"))
-        check_shape("targets", targets, tuple(student.shape))
+        targets = as_constant("targets", targets, tuple(student.shape))
         own = ops.sum(ops.square(student - targets), axis=-1)
         bound = ops.sum(ops.square(teacher - targets), axis=-1)
         return weighted_mean(ops.where(own + self.margin > bound, own, 0.0), mask)

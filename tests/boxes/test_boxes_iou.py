@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from keras import ops
 
-from keras_hkd.boxes.iou import area, pairwise_intersection_over_area, pairwise_iou
+from keras_hkd.boxes.iou import (
+    area,
+    pairwise_distance_iou,
+    pairwise_intersection_over_area,
+    pairwise_iou,
+)
 
 
 def boxes_of(max_boxes=6):
@@ -39,6 +44,21 @@ def test_iou_equals_the_definition_pair_by_pair(a, b):
     )
 
 
+def one_distance(a, b):
+    """Squared distance of the centres over the squared diagonal of what holds both."""
+    shift = numpy.hypot((a[0] + a[2] - b[0] - b[2]) / 2, (a[1] + a[3] - b[1] - b[3]) / 2)
+    across = numpy.hypot(max(a[2], b[2]) - min(a[0], b[0]), max(a[3], b[3]) - min(a[1], b[1]))
+    return (shift / across) ** 2 if across > 0 else 0.0
+
+
+@given(boxes_of(), boxes_of())
+def test_distance_iou_equals_the_definition_pair_by_pair(a, b):
+    expected = [[one_iou(x, y) - one_distance(x, y) for y in b] for x in a]
+    found = pairwise_distance_iou(a, b)
+    numpy.testing.assert_allclose(found, numpy.reshape(expected, (len(a), len(b))), atol=1e-12)
+    assert ((found > -1) & (found <= 1)).all()
+
+
 @given(boxes_of(), boxes_of())
 def test_iou_is_symmetric_bounded_and_one_with_itself(a, b):
     overlap = pairwise_iou(a, b)
@@ -57,7 +77,9 @@ def test_intersection_over_area_is_iou_times_union_over_area(a, b):
     numpy.testing.assert_allclose(share, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("function", [pairwise_iou, pairwise_intersection_over_area])
+@pytest.mark.parametrize(
+    "function", [pairwise_iou, pairwise_distance_iou, pairwise_intersection_over_area]
+)
 def test_numpy_and_keras_agree_on_a_batch(function):
     generator = numpy.random.default_rng(0)
     a = generator.uniform(0, 50, (2, 5, 4)).astype("float32")

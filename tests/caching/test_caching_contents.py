@@ -24,6 +24,8 @@ def test_what_hierarchies_read_is_stored():
     ]
     found = Contents.of(hkd)
     assert found == Contents(("pyramid", "class_tower"), ("P3", "P4", "P5"))
+    where_it_sees = Pyramid(FeatureImitation(), at="teacher_scores")
+    assert Contents.of(where_it_sees).outputs == ("class_logits", "pyramid")
     assert Contents.of([*hkd, Pyramid(FeatureImitation())]).levels is None
     assert Contents.of(ClassLogits(AdaptiveDistillation())).outputs == ("class_logits",)
     assert Contents.of(Boxes(GIoU())) == Contents() == Contents(("box_outputs", "class_logits"))

@@ -17,6 +17,8 @@ TERMS = {
     "channel_wise_divergence": lambda: Pyramid(losses.ChannelWiseDivergence(), **LEVELS),
     "focal_global": lambda: Pyramid(losses.FocalGlobal(), **LEVELS),
     "masked_generative": lambda: Pyramid(losses.MaskedGenerative(), **LEVELS),
+    "attention_non_local": lambda: Pyramid(losses.AttentionNonLocal(), **LEVELS),
+    "feature_richness": lambda: Pyramid(losses.FeatureImitation(), at="teacher_scores", **LEVELS),
     "fine_grained_imitation": lambda: Pyramid(losses.FineGrainedImitation(), **LEVELS),
     "review": lambda: Review(**LEVELS),
     "region": lambda: Region(losses.FeatureImitation(), num_detections=2, score_threshold=0.0),

@@ -56,6 +56,34 @@ def test_is_zero_for_a_copy(family, step_of):
     assert float(attached(teacher, student).compute(step_of(teacher, student, student_seed=0))) == 0
 
 
+def test_cells_are_weighed_by_the_teachers_best_score(family, step_of):
+    teacher, student = family(class_names=("person", "rider")), family()
+    teacher.anchors_per_cell = student.anchors_per_cell = 3
+    student.class_names = teacher.class_names
+    step = step_of(teacher, student)
+    logits, start, expected = step.teacher_outputs["class_logits"], 0, []
+    for level, (height, width) in teacher.level_shapes((64, 64)).items():
+        found = logits[:, start : start + 3 * height * width].reshape(2, height, width, 6)
+        start += 3 * height * width
+        scores = 1 / (1 + np.exp(-found.max(-1)))
+        maps = (
+            outputs["pyramid"][level] for outputs in (step.teacher_outputs, step.student_outputs)
+        )
+        squares = np.square(np.subtract(*maps)).mean(-1)
+        expected.append((scores * squares).sum() / scores.sum())
+    assert start == logits.shape[1]
+    got = float(attached(teacher, student, at="teacher_scores").compute(step))
+    assert got == pytest.approx(np.mean(expected), rel=1e-5)
+    assert got != pytest.approx(float(attached(teacher, student).compute(step)), rel=1e-3)
+
+
+def test_scores_need_the_classes_of_the_student_and_a_known_word(family):
+    with pytest.raises(ValueError, match="Pyramid\\(at='teacher_scores'\\)"):
+        attached(family(class_names=("car",)), family(), at="teacher_scores")
+    with pytest.raises(ValueError, match="`at` must be one of"):
+        Pyramid(FeatureImitation(), at="positives")
+
+
 def test_only_levels_in_common_are_read_across_families(family, other_family, step_of):
     teacher = other_family(width=6, levels=("P3", "P4", "P5", "P6", "P7"))
     student = family()
@@ -95,7 +123,9 @@ def test_a_weight_without_its_level_is_refused(levels):
 
 
 def test_config_round_trip():
-    hierarchy = Pyramid(PearsonCorrelation(), levels=("P3", "P4"), level_weights=(1.0, 2.0))
+    hierarchy = Pyramid(
+        PearsonCorrelation(), at="teacher_scores", levels=("P3", "P4"), level_weights=(1.0, 2.0)
+    )
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(hierarchy))
     assert again.get_config() == hierarchy.get_config()
     assert isinstance(again.loss, PearsonCorrelation)

@@ -50,6 +50,13 @@ CASES = {
     "MaskedGenerative": Case(
         losses.MaskedGenerative(), MAP, copy_is_zero=False, copy_is_flat=False
     ),
+    "AttentionNonLocal": Case(
+        losses.AttentionNonLocal(),
+        MAP,
+        copy_is_zero=False,
+        copy_is_flat=False,
+        width_free=True,
+    ),
     "FineGrainedImitation": Case(
         losses.FineGrainedImitation(adapter="conv"),
         MAP,

@@ -39,11 +39,14 @@ pixels = {"teacher": boxes, "student": boxes + 3 * normal(9, 4), "mask": shares(
 positives = shares(9) > 0.08
 labels = np.where(positives, generator.integers(0, 4, (4, 9)), -1)
 soft = {**rows, "teacher": np.asarray(tf.nn.softmax(rows["teacher"]))}
+attention = losses.AttentionNonLocal(feature_weight=0.1, relation_weight=0.1)
+attention.build(6, 6)  # here, since both devices read one set of layers
 CASES = {
     "FeatureImitation": (losses.FeatureImitation(), {**regions}),
     "AttentionTransfer": (losses.AttentionTransfer(), maps),
     "PearsonCorrelation": (losses.PearsonCorrelation(), maps),
     "ChannelWiseDivergence": (losses.ChannelWiseDivergence(), maps),
+    "AttentionNonLocal": (attention, maps),
     "FocalGlobal": (losses.FocalGlobal(relation_weight=0.0), {**maps, **where}),
     "FineGrainedImitation": (losses.FineGrainedImitation(adapter="none"), {**maps, **where}),
     "HierarchicalContext": (losses.HierarchicalContext(), maps),

@@ -1,0 +1,165 @@
+"""AttentionNonLocal: features where attention lies, and what positions have to do with each other.
+
+Known as FBKD.
+"""
+
+import keras
+from keras import ops
+
+from keras_hkd.losses import positions
+from keras_hkd.losses.attention import spatial_attention
+from keras_hkd.losses.checks import in_range, positive, whole
+from keras_hkd.losses.learnable_loss import LearnableLoss
+from keras_hkd.losses.non_local_block import NonLocalBlock
+from keras_hkd.replicas import sum_over_replicas
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class AttentionNonLocal(LearnableLoss):
+    """Imitate where teacher or student look, and the relations between positions (FBKD).
+
+    With `A(F) = n softmax over positions of mean_c |F| / t` the spatial attention of a map of n
+    positions, m = (A(T) + A(S)) / 2 without gradient, R_T and R_S a `NonLocalBlock` of teacher and
+    student, phi and psi 1x1 convolutions, V a matrix, K a 3x3 convolution of one channel, and |.|
+    the length of a vector that holds the whole batch,
+
+        loss = feature_weight  | sqrt(m) (T - phi(S)) |
+             + channel_weight  | mean_ij T - V mean_ij S |
+             + spatial_weight  | mean_c T - K mean_c S |
+             + relation_weight | R_T(T) - psi(R_S(S)) |
+
+    Lengths, not squares: the loss grows with the root of the batch, of the map and of the width,
+    and far from the teacher the student is pulled no harder than near it. phi, psi, V and K bridge
+    widths and have to learn, so the loss is not 0 at a copy.
+
+    The call takes `teacher` and `student`, maps (batch, h, w, channels), of any widths; and `mask`,
+    weights (batch, ...) without the channels: what has weight 0 is not there.
+
+    Args:
+        feature_weight: at least 0.
+        channel_weight: at least 0.
+        spatial_weight: at least 0.
+        relation_weight: at least 0.
+        temperature: positive number t.
+        reduction: whole number of at least 1; width of a map over that of its block's inside.
+
+    Raises:
+        ValueError: a number outside its range.
+
+    Example:
+
+    >>> teacher = keras.random.normal((2, 4, 4, 3), seed=0)
+    >>> student = keras.random.normal((2, 4, 4, 5), seed=1)
+    >>> bool(AttentionNonLocal()(teacher, student) > 0)
+    True
+
+    Reference:
+        Zhang and Ma, "Improve Object Detection with Feature-based Knowledge Distillation: Towards
+        Accurate and Efficient Detectors", ICLR 2021, https://openreview.net/forum?id=uKhGRvM8QNH
+    """
+
+    compares = ("features",)
+    min_rank = max_rank = 4
+    masks_channels = False
+    needs_equal_channels = False
+
+    def __init__(
+        self,
+        *,
+        feature_weight=7e-5,
+        channel_weight=4e-3,
+        spatial_weight=4e-3,
+        relation_weight=7e-5,
+        temperature=0.5,
+        reduction=2,
+    ):
+        super().__init__()
+        self.feature_weight = in_range("feature_weight", feature_weight)
+        self.channel_weight = in_range("channel_weight", channel_weight)
+        self.spatial_weight = in_range("spatial_weight", spatial_weight)
+        self.relation_weight = in_range("relation_weight", relation_weight)
+        self.temperature = positive("temperature", temperature)
+        self.reduction = whole("reduction", reduction, low=1)
+
+    def make_layers(self, teacher_channels, student_channels):
+        def dense(name):
+            layer = keras.layers.Dense(teacher_channels, dtype="float32", name=name)
+            layer.build((None, student_channels))
+            return layer
+
+        def block(name, channels):
+            layer = NonLocalBlock(reduction=self.reduction, dtype="float32", name=name)
+            layer.build((None, None, None, channels))
+            return layer
+
+        spatial = keras.layers.Conv2D(1, 3, padding="same", dtype="float32", name="spatial")
+        spatial.build((None, None, None, 1))
+        return {
+            "feature": dense("feature"),
+            "channel": dense("channel"),
+            "spatial": spatial,
+            "relation": dense("relation"),
+            "teacher_non_local": block("teacher_non_local", teacher_channels),
+            "student_non_local": block("student_non_local", student_channels),
+        }
+
+    def compute(self, teacher, student, mask):
+        """The four lengths, weighted.
+
+        Args:
+            teacher: float32 map without gradient, (batch, h, w, channels).
+            student: float32 map (batch, h, w, channels).
+            mask: float32 weights on leading axes, or `None`.
+
+        Returns:
+            A float32 scalar.
+        """
+        layers = self._layers
+        weights = positions.flat_weights(mask, student)
+        images = positions.image_weights(weights)
+        grid = ops.reshape(weights, (*ops.shape(student)[:3], 1))
+
+        def squares(a, b):
+            return ops.sum(positions.flatten(ops.square(a - b)), axis=-1)
+
+        attention = [
+            spatial_attention(positions.flatten(x), weights, self.temperature)
+            for x in (teacher, student)
+        ]
+        looked_at = ops.stop_gradient(sum(attention) / 2.0)
+        relations = (
+            layers["teacher_non_local"](teacher, grid),
+            layers["relation"](layers["student_non_local"](student, grid)),
+        )
+        channels = ops.square(_mean(teacher, grid) - layers["channel"](_mean(student, grid)))
+        spatial = layers["spatial"](ops.mean(student, axis=-1, keepdims=True))
+        sums = {
+            "feature": squares(teacher, layers["feature"](student)) * looked_at * weights,
+            "channel": ops.sum(channels, axis=-1) * images,
+            "spatial": squares(ops.mean(teacher, axis=-1, keepdims=True), spatial) * weights,
+            "relation": squares(*relations) * weights,
+        }
+        lengths = _root(sum_over_replicas(ops.stack([ops.sum(x) for x in sums.values()])))
+        factors = [getattr(self, f"{name}_weight") for name in sums]
+        return ops.sum(lengths * ops.array(factors, "float32"))
+
+    def get_config(self):
+        return {
+            "feature_weight": self.feature_weight,
+            "channel_weight": self.channel_weight,
+            "spatial_weight": self.spatial_weight,
+            "relation_weight": self.relation_weight,
+            "temperature": self.temperature,
+            "reduction": self.reduction,
+        }
+
+
+def _mean(features, weights):
+    """Mean over the positions of each image, (batch, channels)."""
+    count = ops.sum(weights, axis=(1, 2))
+    return ops.sum(features * weights, axis=(1, 2)) / ops.where(count > 0, count, 1.0)
+
+
+def _root(x):
+    """Square root whose slope at 0 is 0 instead of infinite."""
+    return ops.where(x > 0, ops.sqrt(ops.where(x > 0, x, 1.0)), 0.0)

@@ -1,0 +1,73 @@
+"""NonLocalBlock: what each position of a map has to do with all others (Wang et al.)."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class NonLocalBlock(keras.layers.Layer):
+    """Adds to each position a mean of all positions, weighed by how well two of them agree.
+
+    `R(F)_i = F_i + W sum_j (theta(F_i) . phi(F_j)) g(F_j) / n`, over the n positions of an image;
+    theta, phi and g to `channels / reduction`, W back and zero at the start, so that a new block is
+    the identity. Without a softmax the sum over j is one small matrix for each image, so time and
+    memory grow with n and not with its square.
+
+    Args:
+        reduction: whole number of at least 1.
+        **kwargs: of `keras.layers.Layer`.
+
+    Example:
+
+    >>> features = keras.random.normal((1, 4, 4, 6), seed=0)
+    >>> bool(ops.all(NonLocalBlock()(features) == features))
+    True
+
+    Reference:
+        Wang et al., "Non-local Neural Networks", CVPR 2018, https://arxiv.org/abs/1711.07971 (the
+        dot-product form)
+    """
+
+    def __init__(self, *, reduction=2, **kwargs):
+        super().__init__(**kwargs)
+        self.reduction = reduction
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        hidden = max(1, channels // self.reduction)
+
+        def dense(name, inputs, outputs, initializer):
+            layer = keras.layers.Dense(
+                outputs, kernel_initializer=initializer, dtype=self.dtype_policy, name=name
+            )
+            layer.build((None, inputs))
+            return layer
+
+        def small():
+            return keras.initializers.RandomNormal(stddev=0.01)
+
+        self.theta = dense("theta", channels, hidden, small())
+        self.phi = dense("phi", channels, hidden, small())
+        self.g = dense("g", channels, hidden, small())
+        self.back = dense("back", hidden, channels, "zeros")
+        self.built = True
+
+    def call(self, features, weights=None):
+        """Add what the other positions say.
+
+        Args:
+            features: (batch, h, w, channels).
+            weights: (batch, h, w, 1), 0 where a position is not there; `None` for ones.
+
+        Returns:
+            A tensor like `features`.
+        """
+        if weights is None:
+            weights = ops.ones_like(features[..., :1])
+        count = ops.sum(weights, axis=(1, 2))[..., None]
+        pairs = ops.einsum("nijp,nijq->npq", self.phi(features), self.g(features) * weights)
+        pairs /= ops.where(count > 0, count, 1.0)
+        return features + self.back(ops.einsum("nijp,npq->nijq", self.theta(features), pairs))
+
+    def get_config(self):
+        return {**super().get_config(), "reduction": self.reduction}
