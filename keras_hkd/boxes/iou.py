@@ -65,7 +65,7 @@ def pairwise_distance_iou(boxes_a, boxes_b, xp=numpy):
         xp: `numpy` or `keras.ops`.
 
     Returns:
-        `(..., n, m)` in (-1, 1].
+        `(..., n, m)` in [-1, 1].
 
     Example:
     >>> a = numpy.array([[0.0, 0.0, 4.0, 4.0]])

@@ -56,7 +56,7 @@ def test_distance_iou_equals_the_definition_pair_by_pair(a, b):
     expected = [[one_iou(x, y) - one_distance(x, y) for y in b] for x in a]
     found = pairwise_distance_iou(a, b)
     numpy.testing.assert_allclose(found, numpy.reshape(expected, (len(a), len(b))), atol=1e-12)
-    assert ((found > -1) & (found <= 1)).all()
+    assert ((found >= -1) & (found <= 1)).all()
 
 
 @given(boxes_of(), boxes_of())
