@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_hkd.boxes.iou import pairwise_iou
+from keras_hkd.boxes.iou import area
 from keras_hkd.losses import positions
 from keras_hkd.losses.arguments import as_boxes, as_image_size
 from keras_hkd.losses.checks import in_range, one_of, positive, several
@@ -135,31 +135,50 @@ class FineGrainedImitation(LearnableLoss):
 
     def _near(self, boxes, present, image_size, map_size):
         """I as float32 (batch, cells)."""
-        anchors = self._anchors(image_size, map_size)
-        overlap = ops.where(present[..., None], pairwise_iou(boxes, anchors, xp=ops), 0.0)
-        best = ops.max(overlap, axis=-1, keepdims=True, initial=0.0)
-        near = ops.cast((overlap > self.threshold * best) & (overlap > 0), "float32")
-        near = ops.max(near, axis=1, initial=0.0)
-        per_cell = len(self.anchor_scales) * len(self.aspect_ratios)
-        return ops.max(
-            ops.reshape(near, (-1, map_size[0] * map_size[1], per_cell)), axis=-1, initial=0.0
-        )
+        best = 0.0
+        for shape in self._anchor_shapes(image_size, map_size):
+            overlap = _overlap(boxes, present, shape, image_size, map_size)
+            best = ops.maximum(best, ops.max(overlap, axis=(2, 3), keepdims=True, initial=0.0))
+        near = 0.0
+        for shape in self._anchor_shapes(image_size, map_size):
+            # Computed again rather than kept: of all shapes at once it would be the largest tensor.
+            overlap = _overlap(boxes, present, shape, image_size, map_size)
+            counts = ops.cast((overlap > self.threshold * best) & (overlap > 0), "float32")
+            near = ops.maximum(near, ops.max(counts, axis=1, initial=0.0))
+        return ops.reshape(near, (-1, map_size[0] * map_size[1]))
 
-    def _anchors(self, image_size, map_size):
-        """(cells * anchors of a cell, 4) xyxy pixels."""
-        steps = [
-            pixels / ops.cast(n, "float32") for pixels, n in zip(image_size, map_size, strict=True)
-        ]
-        y, x = (
-            (ops.arange(n, dtype="float32") + 0.5) * step
-            for n, step in zip(map_size, steps, strict=True)
-        )
-        x, y = ops.meshgrid(x, y)
-        centers = ops.reshape(ops.stack([x, y, x, y], axis=-1), (-1, 1, 4))
-        shapes = [
-            [-scale / ratio**0.5, -scale * ratio**0.5, scale / ratio**0.5, scale * ratio**0.5]
+    def _anchor_shapes(self, image_size, map_size):
+        """(height, width) in pixels of the anchors of every cell."""
+        steps = _steps(image_size, map_size)
+        stride = ops.sqrt(steps[0] * steps[1])
+        return [
+            (stride * scale * ratio**0.5, stride * scale / ratio**0.5)
             for scale in self.anchor_scales
             for ratio in self.aspect_ratios
         ]
-        stride = ops.sqrt(steps[0] * steps[1])
-        return ops.reshape(centers + ops.array(shapes, "float32") * stride / 2.0, (-1, 4))
+
+
+def _steps(image_size, map_size):
+    """Pixels from one cell to the next, down and across."""
+    return [
+        pixels / ops.cast(cells, "float32")
+        for pixels, cells in zip(image_size, map_size, strict=True)
+    ]
+
+
+def _overlap(boxes, present, shape, image_size, map_size):
+    """IoU (batch, n, h, w) of boxes with the anchors of one shape, 0 where there is no box.
+
+    On a grid of equal anchors rows and columns overlap apart, so nothing is built cell by cell
+    but the result.
+    """
+    shared = []
+    for axis, (step, cells) in enumerate(zip(_steps(image_size, map_size), map_size, strict=True)):
+        centres = (ops.arange(cells, dtype="float32") + 0.5) * step
+        first, last = centres - shape[axis] / 2.0, centres + shape[axis] / 2.0
+        low, high = boxes[..., 1 - axis, None], boxes[..., 3 - axis, None]
+        shared.append(ops.maximum(ops.minimum(high, last) - ops.maximum(low, first), 0.0))
+    intersection = shared[0][..., :, None] * shared[1][..., None, :]
+    areas = area(boxes, xp=ops) + shape[0] * shape[1]
+    union = areas[..., None, None] - intersection
+    return ops.where(present[..., None, None], intersection / union, 0.0)
