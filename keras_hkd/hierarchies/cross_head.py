@@ -7,9 +7,9 @@ from keras_hkd.hierarchies.alignment import check_same_anchors, shared_classes
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.hierarchies.open_heads import open_head
 from keras_hkd.hierarchies.projection import projection
+from keras_hkd.losses.channel_moments import channel_moments
 from keras_hkd.losses.giou import GIoU
 from keras_hkd.losses.quality_focal_distillation import QualityFocalDistillation
-from keras_hkd.replicas import sum_over_replicas
 
 HEADS = ("class", "box")
 
@@ -153,26 +153,7 @@ def _rescaled(student, teacher, epsilon=1e-6):
     A channel that is constant becomes the teacher's mean, without gradient (it would be of the size
     of 1 / epsilon).
     """
-    student, teacher = ops.cast(student, "float32"), ops.cast(teacher, "float32")
-    _, centred, deviation = _moments(student, epsilon)
-    teacher_mean, _, teacher_deviation = _moments(teacher, epsilon)
-    scale = ops.where(deviation > 0, teacher_deviation / (deviation + epsilon), 0.0)
-    return centred * scale + teacher_mean
-
-
-def _moments(features, epsilon):
-    """Mean, what is left without it, and deviation of each channel; 0 where at most epsilon."""
-    count = sum_over_replicas(ops.cast(ops.size(features[..., 0]), "float32"))
-
-    def mean_of(x, count):
-        # Axis by axis: rounding grows with the longest axis instead of the number of cells.
-        return sum_over_replicas(ops.sum(ops.sum(ops.sum(x, 0), 0), 0)) / ops.maximum(count, 1.0)
-
-    mean = mean_of(features, count)
-    # Centred twice: the rounding of the first mean would make a constant channel vary.
-    centred = features - mean
-    centred = centred - mean_of(centred, count)
-    variance = mean_of(ops.square(centred), count - 1.0)
-    varies = variance > epsilon**2
-    deviation = ops.where(varies, ops.sqrt(ops.where(varies, variance, 1.0)), 0.0)
-    return mean, centred, deviation
+    maps = [ops.cast(features, "float32") for features in (student, teacher)]
+    means, centred, deviations = channel_moments(maps, epsilon=epsilon)
+    scale = ops.where(deviations[0] > 0, deviations[1] / (deviations[0] + epsilon), 0.0)
+    return centred[0] * scale + means[1]

@@ -1,9 +1,11 @@
 """Pyramid hierarchy: whole feature maps, level by level."""
 
 import keras
+from keras import ops
 
 from keras_hkd.hierarchies.alignment import shared_classes
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
+from keras_hkd.losses.channel_moments import standardised
 
 CELLS = ("all", "teacher_scores")
 
@@ -23,6 +25,9 @@ class Pyramid(Hierarchy):
             that the teacher gives it: features are learned where it sees something, and images
             without labels teach as well as others (feature richness, FRS). The loss must take a
             mask.
+        standardize: whether the channels of both maps get mean 0 and deviation 1 over the batch
+            before they are compared, as `PearsonCorrelation` does itself; PaddleDetection and
+            MMYOLO do so before CWD, FGD and MGD. Maps of unlike scale then need no other weight.
         levels: pyramid levels, such as `("P3", "P4")`; all common ones by default.
         level_weights: w_l, one number for each level; 1 by default. Pedestrians are small, so finer
             levels may deserve more.
@@ -47,11 +52,14 @@ class Pyramid(Hierarchy):
     gives = (*Hierarchy.gives, "boxes")
     rank = 4
 
-    def __init__(self, loss, *, at="all", levels=None, level_weights=None, **kwargs):
+    def __init__(
+        self, loss, *, at="all", standardize=False, levels=None, level_weights=None, **kwargs
+    ):
         super().__init__(loss, **kwargs)
         if at not in CELLS:
             raise ValueError(f"`at` must be one of {CELLS}. Received: at={at!r}")
         self.at = at
+        self.standardize = bool(standardize)
         self.levels = None if levels is None else tuple(levels)
         self.level_weights = None if level_weights is None else tuple(level_weights)
         if self.level_weights is not None and (
@@ -90,6 +98,9 @@ class Pyramid(Hierarchy):
             student = self.project(level, step.student_outputs["pyramid"][level])
             teacher = step.teacher_map(step.teacher_outputs["pyramid"][level], student)
             mask = None if self.at == "all" else step.teacher_cell_scores(level, student)
+            if self.standardize:  # one by one: not every loss needs equal widths
+                maps = (ops.cast(features, "float32") for features in (teacher, student))
+                teacher, student = (standardised([features], mask)[0] for features in maps)
             total += weight * self.compare(level, step, teacher, student, mask=mask)
         return total / len(levels)
 
@@ -100,6 +111,7 @@ class Pyramid(Hierarchy):
         return {
             **super().get_config(),
             "at": self.at,
+            "standardize": self.standardize,
             "levels": self.levels,
             "level_weights": self.level_weights,
         }

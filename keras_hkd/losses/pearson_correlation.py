@@ -3,9 +3,10 @@
 import keras
 from keras import ops
 
+from keras_hkd.losses.channel_moments import standardised
 from keras_hkd.losses.checks import positive
 from keras_hkd.losses.distillation_loss import DistillationLoss
-from keras_hkd.replicas import expand_to_rank, sum_over_replicas, weighted_mean
+from keras_hkd.replicas import weighted_mean
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -65,49 +66,11 @@ class PearsonCorrelation(DistillationLoss):
         Returns:
             A float32 scalar.
         """
-        teacher, student = self._standardise((teacher, student), mask)
+        # Deviations from a mean sum to 0, so the loss has no slope along the means.
+        teacher, student = standardised(
+            [teacher, student], mask, epsilon=self.epsilon, constant_means=True
+        )
         return weighted_mean(ops.square(student - teacher), mask) / 2
 
     def get_config(self):
         return {"epsilon": self.epsilon}
-
-    def _standardise(self, tensors, mask):
-        """Both tensors at once, so that replicas exchange their statistics in few messages."""
-        weights = ops.ones_like(tensors[0][..., :1])
-        if mask is not None:
-            weights = weights * expand_to_rank(mask, tensors[0].ndim)
-
-        def sums(xs):
-            xs = xs if mask is None else [x * weights for x in xs]
-            return sum_over_replicas(ops.stack([_sum_by_channel(x) for x in xs]))
-
-        total, squares = ops.unstack(
-            sum_over_replicas(ops.stack([ops.sum(weights), ops.sum(ops.square(weights))]))
-        )
-        # Deviations from a mean sum to 0, so the loss has no slope along the means: stopping their
-        # gradient changes nothing but the time of a step, which it halves.
-        # Centred twice: the rounding of the first mean would make a constant channel vary.
-        centred = tensors
-        for _ in range(2):
-            means = ops.unstack(ops.stop_gradient(sums(centred) / _positive_or_one(total)), 2)
-            centred = [x - mean for x, mean in zip(centred, means, strict=True)]
-        # For weights 0 and 1 this is n - 1; it does not depend on the scale of the weights.
-        freedom = total - squares / _positive_or_one(total)
-        variances = sums([ops.square(x) for x in centred]) / _positive_or_one(freedom)
-        return [x * scale for x, scale in zip(centred, self._scales(variances), strict=True)]
-
-    def _scales(self, variances):
-        varies = variances > self.epsilon**2
-        deviations = ops.sqrt(ops.where(varies, variances, 1.0))
-        return ops.unstack(ops.where(varies, 1.0 / (deviations + self.epsilon), 0.0), 2)
-
-
-def _sum_by_channel(x):
-    # Axis by axis: rounding grows with the longest axis instead of the number of positions.
-    for _ in range(x.ndim - 1):
-        x = ops.sum(x, axis=0)
-    return x
-
-
-def _positive_or_one(x):
-    return ops.where(x > 0, x, 1.0)

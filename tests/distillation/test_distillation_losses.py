@@ -14,6 +14,9 @@ TERMS = {
     "feature_imitation": lambda: Pyramid(losses.FeatureImitation(), **LEVELS),
     "attention_transfer": lambda: Pyramid(losses.AttentionTransfer(), **LEVELS),
     "pearson_correlation": lambda: Pyramid(losses.PearsonCorrelation(), **LEVELS),
+    "standardised_divergence": lambda: Pyramid(
+        losses.ChannelWiseDivergence(), standardize=True, **LEVELS
+    ),
     "channel_wise_divergence": lambda: Pyramid(losses.ChannelWiseDivergence(), **LEVELS),
     "focal_global": lambda: Pyramid(losses.FocalGlobal(), **LEVELS),
     "masked_generative": lambda: Pyramid(losses.MaskedGenerative(), **LEVELS),

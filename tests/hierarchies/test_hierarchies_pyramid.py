@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from keras_hkd.hierarchies import Pyramid
-from keras_hkd.losses import FeatureImitation, FocalGlobal, PearsonCorrelation
+from keras_hkd.losses import (
+    AttentionTransfer,
+    FeatureImitation,
+    FocalGlobal,
+    PearsonCorrelation,
+)
 
 
 def attached(teacher, student, loss=None, **options):
@@ -77,6 +82,31 @@ def test_cells_are_weighed_by_the_teachers_best_score(family, step_of):
     assert got != pytest.approx(float(attached(teacher, student).compute(step)), rel=1e-3)
 
 
+@pytest.mark.parametrize("at", ["all", "teacher_scores"])
+def test_imitation_of_standardised_maps_is_the_correlation_loss(at, family, step_of):
+    teacher, student = family(), family()
+    step = step_of(teacher, student)
+    features = step.teacher_outputs["pyramid"]
+    step.teacher_outputs["pyramid"] = {level: 40 * x + 7 for level, x in features.items()}
+    imitation = attached(teacher, student, at=at, standardize=True)
+    correlation = attached(teacher, student, at=at, loss=PearsonCorrelation())
+    expected = 2 * float(correlation.compute(step))
+    assert float(imitation.compute(step)) == pytest.approx(expected, rel=1e-4)
+    plain = attached(teacher, student, at=at)
+    assert float(plain.compute(step)) > 100 * expected
+
+
+def test_maps_of_unequal_width_are_standardised_each_by_itself(family, step_of):
+    teacher, student = family(width=6), family(width=4)
+    hierarchy = attached(teacher, student, loss=AttentionTransfer(), standardize=True)
+    assert not hierarchy.projections
+    step = step_of(teacher, student)
+    before = float(hierarchy.compute(step))
+    features = step.student_outputs["pyramid"]
+    step.student_outputs["pyramid"] = {level: 3 * x - 5 for level, x in features.items()}
+    assert float(hierarchy.compute(step)) == pytest.approx(before, rel=1e-3)
+
+
 def test_scores_need_the_classes_of_the_student_and_a_known_word(family):
     with pytest.raises(ValueError, match="Pyramid\\(at='teacher_scores'\\)"):
         attached(family(class_names=("car",)), family(), at="teacher_scores")
@@ -124,7 +154,11 @@ def test_a_weight_without_its_level_is_refused(levels):
 
 def test_config_round_trip():
     hierarchy = Pyramid(
-        PearsonCorrelation(), at="teacher_scores", levels=("P3", "P4"), level_weights=(1.0, 2.0)
+        PearsonCorrelation(),
+        at="teacher_scores",
+        standardize=True,
+        levels=("P3", "P4"),
+        level_weights=(1.0, 2.0),
     )
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(hierarchy))
     assert again.get_config() == hierarchy.get_config()
