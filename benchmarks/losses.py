@@ -84,7 +84,11 @@ def terms():
         "focal_global": pyramid(L.FocalGlobal(), 1.0),
         "masked_generative": pyramid(L.MaskedGenerative(), 2e-5),
         "attention_non_local": pyramid(L.AttentionNonLocal(), 1.0),
-        "feature_richness": ([h.Pyramid(L.FeatureImitation(), at="teacher_scores")], [1.0]),
+        # Of RetinaNet 0.005 for sums over 256 channels and over levels, here means.
+        "feature_richness": (
+            [h.Pyramid(L.FeatureImitation(), at="teacher_scores")],
+            [0.005 * 256 * 3],
+        ),
         "fine_grained_imitation": pyramid(L.FineGrainedImitation(), 0.01),
         "review": ([h.Review()], [1.0]),
         "cross_head": ([h.CrossHead()], [1.0]),

@@ -10,17 +10,6 @@ DETECTIONS, PREDICTIONS = "detections", ("class_logits", "box_outputs")
 MAPS = ("pyramid", "class_tower")
 NAMES = (DETECTIONS, *PREDICTIONS, *MAPS)
 
-# What hierarchies read, unless they say so themselves in an attribute `reads`.
-READS = {
-    "Boxes": PREDICTIONS,
-    "ClassLogits": ("class_logits",),
-    "ClassTower": ("class_tower",),
-    "KerasLoss": ("class_logits",),
-    "Pyramid": ("pyramid",),  # says itself where it reads scores, too
-    "Region": ("pyramid",),
-    "Review": ("pyramid",),
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
@@ -84,14 +73,11 @@ def reads(hierarchy) -> tuple[str, ...]:
     """
     if not hierarchy.needs_teacher:
         return ()
-    name = type(hierarchy).__name__
-    read = getattr(hierarchy, "reads", READS.get(name))
-    if getattr(getattr(hierarchy, "keras_loss", None), "teacher_layer_name", None):
-        read = None
-    if read is None:
+    if hierarchy.reads is None:
         raise ValueError(
-            f"{name} reads layers of the teacher itself, which a cache does not hold: train it "
-            f"with the teacher. A cache serves {', '.join(sorted(READS))}, and hierarchies of your "
-            "own with an attribute `reads`, a tuple of names of outputs."
+            f"{type(hierarchy).__name__} reads layers of the teacher itself, which a cache does "
+            "not hold: train it with the teacher. A cache serves hierarchies that read predictions "
+            "or maps of the pyramid and the class tower, and those of your own whose attribute "
+            "`reads` is a tuple of names of outputs."
         )
-    return tuple(read)
+    return tuple(hierarchy.reads)

@@ -41,6 +41,7 @@ class Boxes(Hierarchy):
     default_name = "boxes"
     learner_kinds = ("detector",)
     tensors = ("boxes", "bins")
+    reads = ("class_logits", "box_outputs")
     gives = (
         *Hierarchy.gives,
         *("targets", "positives", "student_scores", "teacher_scores", "valuable"),

@@ -37,6 +37,7 @@ class ClassLogits(Hierarchy):
     default_name = "class_logits"
     learner_kinds = ("detector",)
     tensors = ("logits",)
+    reads = ("class_logits",)
     gives = (*Hierarchy.gives, "labels", "positives")
     rank = 3
 

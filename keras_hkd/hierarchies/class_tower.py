@@ -33,6 +33,7 @@ class ClassTower(Hierarchy):
     default_name = "class_tower"
     learner_kinds = ("detector",)
     tensors = ("features",)
+    reads = ("class_tower",)
     rank = 3
 
     def check(self, teacher, student):

@@ -57,6 +57,10 @@ class Hierarchy(keras.layers.Layer):
     tensors = ()
     """What is compared here, in the words of a loss's `compares`; empty where that varies."""
 
+    reads = None
+    """Names of the teacher's outputs that are read here, such as `("pyramid",)`, which a cache has
+    to hold beside detections; None where layers of the teacher are read, which no cache holds."""
+
     rank = None
     """Axes of the tensors that the loss compares, the batch included; None where it varies."""
 

@@ -30,6 +30,12 @@ class KerasLoss(Hierarchy):
         super().__init__(loss.compute_loss, name=name, **kwargs)
         self.keras_loss = loss
 
+    @property
+    def reads(self):
+        """Class logits, or a layer of the teacher itself."""
+        of_layer = getattr(self.keras_loss, "teacher_layer_name", None)
+        return ("class_logits",) if of_layer is None else None
+
     def check(self, teacher, student):
         read = [getattr(self.keras_loss, f"{r}_layer_name", None) for r in ("teacher", "student")]
         if None in read and getattr(student, "kind", "detector") == "detector":

@@ -23,19 +23,19 @@ class Pyramid(Hierarchy):
             `boxes` of the labelled people, for instance `FocalGlobal` and `FineGrainedImitation`.
         at: `"all"`, all cells alike, or `"teacher_scores"`, each weighed by the best class score
             that the teacher gives it: features are learned where it sees something, and images
-            without labels teach as well as others (feature richness, FRS). The loss must take a
-            mask.
+            without labels teach as well as others (feature richness, FRS). Made for losses in which
+            a cell may count by any weight (`weighs_cells`); other losses are refused.
         standardize: whether the channels of both maps get mean 0 and deviation 1 over the batch
-            before they are compared, as `PearsonCorrelation` does itself; PaddleDetection and
-            MMYOLO do so before CWD, FGD and MGD. Maps of unlike scale then need no other weight.
+            before they are compared, as `PearsonCorrelation` does itself. Maps of unlike scale then
+            need no other weight.
         levels: pyramid levels, such as `("P3", "P4")`; all common ones by default.
         level_weights: w_l, one number for each level; 1 by default. Pedestrians are small, so finer
             levels may deserve more.
         name: of the term.
 
     Raises:
-        ValueError: unknown `at`; or, when attached, a pair that lacks a level, or a teacher whose
-            scores are read and which lacks the student's classes.
+        ValueError: unknown `at`, or a loss that does not suit it; or, when attached, a pair that
+            lacks a level, or a teacher whose scores are read and which lacks the student's classes.
 
     Example:
     >>> from keras_hkd.losses import FeatureImitation
@@ -58,6 +58,12 @@ class Pyramid(Hierarchy):
         super().__init__(loss, **kwargs)
         if at not in CELLS:
             raise ValueError(f"`at` must be one of {CELLS}. Received: at={at!r}")
+        if at != "all" and not getattr(loss, "weighs_cells", True):
+            raise ValueError(
+                f"{type(loss).__name__} cannot weigh cells by the teacher's scores: its mask says "
+                "which cells are there, not how much they count. Use at='all', or a loss that "
+                "does, such as FeatureImitation, PearsonCorrelation or ChannelWiseDivergence."
+            )
         self.at = at
         self.standardize = bool(standardize)
         self.levels = None if levels is None else tuple(levels)
@@ -72,7 +78,7 @@ class Pyramid(Hierarchy):
 
     @property
     def reads(self):
-        """Names of the teacher's outputs that are read here, which a cache has to hold."""
+        """Maps, and the class logits where cells are weighed by them."""
         return ("pyramid",) if self.at == "all" else ("pyramid", "class_logits")
 
     def check(self, teacher, student):
@@ -100,7 +106,7 @@ class Pyramid(Hierarchy):
             mask = None if self.at == "all" else step.teacher_cell_scores(level, student)
             if self.standardize:  # one by one: not every loss needs equal widths
                 maps = (ops.cast(features, "float32") for features in (teacher, student))
-                teacher, student = (standardised([features], mask)[0] for features in maps)
+                teacher, student = (standardised([features])[0] for features in maps)
             total += weight * self.compare(level, step, teacher, student, mask=mask)
         return total / len(levels)
 

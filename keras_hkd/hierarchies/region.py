@@ -46,6 +46,7 @@ class Region(Hierarchy):
     default_name = "region"
     learner_kinds = ("detector",)
     tensors = ("features",)
+    reads = ("pyramid",)
     rank = 5
 
     def __init__(

@@ -39,6 +39,7 @@ class Review(Hierarchy):
     default_name = "review"
     learner_kinds = ("detector",)
     tensors = ("features",)
+    reads = ("pyramid",)
     gives = (*Hierarchy.gives, "boxes")
 
     def __init__(self, loss=None, *, levels=None, mid_channels=None, **kwargs):

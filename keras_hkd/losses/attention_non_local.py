@@ -28,9 +28,9 @@ class AttentionNonLocal(LearnableLoss):
              + spatial_weight  | mean_c T - K mean_c S |
              + relation_weight | R_T(T) - psi(R_S(S)) |
 
-    Lengths, not squares: the loss grows with the root of the batch, of the map and of the width,
-    and far from the teacher the student is pulled no harder than near it. phi, psi, V and K bridge
-    widths and have to learn, so the loss is not 0 at a copy.
+    Lengths, not squares: far from the teacher the student is pulled no harder than near it, and the
+    terms of features and relations grow with the root of the batch, of the map and of the width.
+    phi, psi and V bridge widths, and all four have to learn, so the loss is not 0 at a copy.
 
     The call takes `teacher` and `student`, maps (batch, h, w, channels), of any widths; and `mask`,
     weights (batch, ...) without the channels: what has weight 0 is not there.

@@ -43,6 +43,7 @@ class ChannelWiseDivergence(DistillationLoss):
     """
 
     min_rank = 3
+    weighs_cells = True
     masks_channels = False
 
     def __init__(self, *, temperature=1.0):

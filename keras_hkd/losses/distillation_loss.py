@@ -31,6 +31,8 @@ class DistillationLoss:
         reads_masked: True where the mask does not stand for all that is read.
         min_rank: the fewest axes that the loss makes sense for.
         max_rank: the most axes; None for any number.
+        weighs_cells: True where the mask may be any weight of the cells of a map, a cell counting
+            as much as its weight; False where it only says which cells are there.
         masks_channels: True where a mask may reach down to the last axis, False where the loss
             reads that axis whole.
 
@@ -51,6 +53,7 @@ class DistillationLoss:
     reads_masked = False
     min_rank = 1
     max_rank = None
+    weighs_cells = False
     masks_channels = True
 
     def __call__(self, teacher, student, *, mask=None, **context):

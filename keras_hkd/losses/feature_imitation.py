@@ -28,6 +28,8 @@ class FeatureImitation(DistillationLoss):
         https://arxiv.org/abs/1412.6550
     """
 
+    weighs_cells = True
+
     def compute(self, teacher, student, mask):
         """Mean squared difference; the arguments are those of `DistillationLoss.compute`.
 

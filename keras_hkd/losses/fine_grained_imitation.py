@@ -59,6 +59,7 @@ class FineGrainedImitation(LearnableLoss):
     needs = ("boxes", "image_size")
     compares = ("features",)
     min_rank = max_rank = 4
+    weighs_cells = True
     masks_channels = False
 
     def __init__(

@@ -50,6 +50,7 @@ class MaskedGenerative(LearnableLoss):
     uses = ("training",)
     compares = ("features",)
     min_rank = max_rank = 4
+    weighs_cells = True
     masks_channels = False
 
     def __init__(self, *, hidden_fraction=0.65, seed=0):

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_hkd.losses.checks import whole
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class NonLocalBlock(keras.layers.Layer):
@@ -30,7 +32,7 @@ class NonLocalBlock(keras.layers.Layer):
 
     def __init__(self, *, reduction=2, **kwargs):
         super().__init__(**kwargs)
-        self.reduction = reduction
+        self.reduction = whole("reduction", reduction, low=1)
 
     def build(self, input_shape):
         channels = input_shape[-1]

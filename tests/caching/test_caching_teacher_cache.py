@@ -281,3 +281,33 @@ def test_detections_of_each_view_serve_predictions_alone(pair, images, tmp_path)
 def test_options_that_do_not_go_together_are_refused(pair, images, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         TeacherCache.build(pair[0], images, tmp_path, **options)
+
+
+def test_scores_of_a_larger_teacher_of_other_anchors_and_classes(pair, images, tmp_path):
+    """Weighing cells needs the student's classes, the teacher's anchors, and maps resized alike."""
+    from keras_hkd.detectors import build
+
+    classes = ("rider", *images.class_names)
+    teacher = build("retinanet_micro", image_size=(64, 64), seed=1, class_names=classes)
+    large = {"teacher_image_size": (96, 128)}
+
+    def terms(**options):
+        return [Pyramid(FeatureImitation(), levels=("P3", "P4"), **options)]
+
+    made = {"image_size": (64, 64), "batch_size": 4, **large}
+    at_scores = terms(at="teacher_scores")
+    cache = TeacherCache.build(teacher, images, tmp_path / "a", hierarchies=at_scores, **made)
+    student = pair[1]
+    cached = Distiller(cache, student, terms(at="teacher_scores"))
+    live = Distiller(teacher, student, terms(at="teacher_scores"), **large)
+    for ours, theirs in zip(live.projections, cached.projections, strict=True):
+        ours.set_weights(theirs.get_weights())
+    x, labels = batch_of(cache, images, 0)
+    found, expected = (
+        float(distiller.compute_terms(x, labels, student(x), False)["pyramid_loss"])
+        for distiller in (cached, live)
+    )
+    assert found == pytest.approx(expected, rel=1e-3)
+    without = TeacherCache.build(teacher, images, tmp_path / "b", hierarchies=terms(), **made)
+    with pytest.raises(ValueError, match="class_logits"):
+        Distiller(without, student, terms(at="teacher_scores"))

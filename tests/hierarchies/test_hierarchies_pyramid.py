@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_hkd import losses
 from keras_hkd.hierarchies import Pyramid
 from keras_hkd.losses import (
     AttentionTransfer,
@@ -11,6 +12,9 @@ from keras_hkd.losses import (
     FocalGlobal,
     PearsonCorrelation,
 )
+
+OF_MAPS = ["PearsonCorrelation", "ChannelWiseDivergence", "FeatureImitation"]
+OF_MAPS += [name for name in losses.__all__ if "features" in getattr(losses, name).compares]
 
 
 def attached(teacher, student, loss=None, **options):
@@ -82,18 +86,51 @@ def test_cells_are_weighed_by_the_teachers_best_score(family, step_of):
     assert got != pytest.approx(float(attached(teacher, student).compute(step)), rel=1e-3)
 
 
-@pytest.mark.parametrize("at", ["all", "teacher_scores"])
-def test_imitation_of_standardised_maps_is_the_correlation_loss(at, family, step_of):
+def test_imitation_of_standardised_maps_is_the_correlation_loss(family, step_of):
     teacher, student = family(), family()
     step = step_of(teacher, student)
     features = step.teacher_outputs["pyramid"]
     step.teacher_outputs["pyramid"] = {level: 40 * x + 7 for level, x in features.items()}
-    imitation = attached(teacher, student, at=at, standardize=True)
-    correlation = attached(teacher, student, at=at, loss=PearsonCorrelation())
+    imitation = attached(teacher, student, standardize=True)
+    correlation = attached(teacher, student, loss=PearsonCorrelation())
     expected = 2 * float(correlation.compute(step))
     assert float(imitation.compute(step)) == pytest.approx(expected, rel=1e-4)
-    plain = attached(teacher, student, at=at)
-    assert float(plain.compute(step)) > 100 * expected
+    assert float(attached(teacher, student).compute(step)) > 100 * expected
+
+
+def test_all_cells_alike_say_what_is_standard(family, step_of):
+    """Moments weighed by the scores would be those of the people, who would not stand out."""
+    teacher, student = family(levels=("P3",)), family(levels=("P3",))
+    step = step_of(teacher, student)
+    scores = 1 / (1 + np.exp(-step.teacher_outputs["class_logits"].reshape(2, 8, 8)))
+    maps = [outputs["pyramid"]["P3"] for outputs in (step.teacher_outputs, step.student_outputs)]
+    a, b = ((x - x.mean((0, 1, 2))) / x.std((0, 1, 2), ddof=1) for x in maps)
+    expected = np.average(np.square(a - b).mean(-1), weights=scores)
+    hierarchy = attached(teacher, student, at="teacher_scores", standardize=True)
+    assert float(hierarchy.compute(step)) == pytest.approx(expected, rel=1e-4)
+
+
+def far(step, shift):
+    """The step with all of the teacher's scores lower."""
+    step.teacher_outputs["class_logits"] = step.teacher_outputs["class_logits"] - np.float32(shift)
+    return step
+
+
+@pytest.mark.parametrize("name", OF_MAPS)
+def test_a_loss_weighs_cells_or_is_refused(name, family, step_of):
+    """However little a teacher sees in a batch, the term neither explodes nor fades away."""
+    kind = getattr(losses, name)
+    if not kind.weighs_cells:
+        with pytest.raises(ValueError, match=f"{name} cannot weigh cells"):
+            Pyramid(kind(), at="teacher_scores")
+        return
+    teacher, student = family(), family()
+    people = [(8, 8, 30, 50)]
+    hierarchy = attached(teacher, student, kind(), at="teacher_scores")
+    value, faint = (
+        float(hierarchy.compute(far(step_of(teacher, student, people), shift))) for shift in (4, 14)
+    )
+    assert faint == pytest.approx(value, rel=0.2)
 
 
 def test_maps_of_unequal_width_are_standardised_each_by_itself(family, step_of):

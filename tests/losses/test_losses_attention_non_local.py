@@ -110,7 +110,7 @@ def test_a_new_block_is_the_identity_and_learns_on_both_sides(random):
     found = tape.gradient(value, [v.value for v in variables])
     moved = {v.path for v, g in zip(variables, found, strict=True) if np.abs(g).max() > 0}
     for block in ("teacher_non_local", "student_non_local"):
-        assert any(f"{block}/back" in path or "back" in path for path in moved), moved
+        assert any(f"{block}/back" in path for path in moved), moved
     for part in ("feature", "channel", "spatial", "relation"):
         assert any(v is w for v in loss.layers[part].weights for w in variables)
     assert len(variables) == 4 * 2 + 2 * 8
@@ -127,7 +127,7 @@ def test_perfect_imitation_has_no_slope(gradients, random):
     loss.layers["spatial"].kernel.assign(kernel)
     features = random(2, 4, 5, 3)
     value, _, gradient = gradients(loss, features, features)
-    assert value == pytest.approx(0, abs=1e-6) and np.all(np.isfinite(gradient))
+    assert value == 0.0 and not gradient.any()
 
 
 def test_block_config_round_trip():
