@@ -1,16 +1,20 @@
 """LD: where the edges of a box are, as the teacher's distribution over places.
 
 New here is the loss, `keras_hkd.losses.LocalizationDistillation`; the method is the Distiller with
-that one term.
+that one term, beside one of feature maps where wanted.
 """
 
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.hierarchies.boxes import Boxes
+from keras_hkd.hierarchies.pyramid import Pyramid
 from keras_hkd.losses.localization_distillation import LocalizationDistillation
+from keras_hkd.losses.pearson_correlation import PearsonCorrelation
 from keras_hkd.methods.method_options import check_options
 
 
-def ld(teacher, student, *, weight=20.0, student_loss_weight=1.0, **loss_options):
+def ld(
+    teacher, student, *, weight=20.0, pyramid_weight=0.0, student_loss_weight=1.0, **loss_options
+):
     """A Distiller with localization distillation of box edges.
 
     `L = student_loss_weight * L_det + weight * L_LD`, L_LD at positive anchors and at those near
@@ -25,6 +29,8 @@ def ld(teacher, student, *, weight=20.0, student_loss_weight=1.0, **loss_options
             matched to the student's anchors, and the teacher's doubt is lost.
         student: the detector to train, a YOLOV8.
         weight: of the term, a number or a schedule.
+        pyramid_weight: of a second term that the paper does not have, `PearsonCorrelation` of the
+            pyramid's maps (PKD, whose authors give it 6); 0 for none.
         student_loss_weight: weight of the student's own loss.
         **loss_options: of `keras_hkd.losses.LocalizationDistillation`.
 
@@ -45,12 +51,12 @@ def ld(teacher, student, *, weight=20.0, student_loss_weight=1.0, **loss_options
     Paper: Zheng et al., Localization Distillation for Dense Object Detection, CVPR 2022,
     https://arxiv.org/abs/2102.12252.
     """
-    own = ("weight", "student_loss_weight")
+    own = ("weight", "pyramid_weight", "student_loss_weight")
     check_options("ld", loss_options, LocalizationDistillation, own=own)
+    hierarchies, weights = [Boxes(LocalizationDistillation(**loss_options))], [weight]
+    if pyramid_weight != 0:
+        hierarchies.append(Pyramid(PearsonCorrelation()))
+        weights.append(pyramid_weight)
     return Distiller(
-        teacher,
-        student,
-        [Boxes(LocalizationDistillation(**loss_options))],
-        [weight],
-        student_loss_weight=student_loss_weight,
+        teacher, student, hierarchies, weights, student_loss_weight=student_loss_weight
     )
