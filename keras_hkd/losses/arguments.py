@@ -161,6 +161,5 @@ def over_positives(total, positives, leading):
     >>> float(over_positives(6.0, ops.array([True, True, False]), (3,)))
     3.0
     """
-    count = ops.cast(ops.convert_to_tensor(positives), "float32")
-    check_shape("positives", count, leading)
-    return global_ratio(total, ops.sum(count), minimum=1.0)
+    count = ops.sum(as_constant("positives", positives, leading))
+    return global_ratio(total, count, minimum=1.0)

@@ -50,8 +50,6 @@ def channel_attention(features, weights, temperature):
     >>> [round(float(x), 4) for x in a[0]]
     [1.0, 1.0]
     """
-    count = ops.sum(weights, axis=1, keepdims=True)
-    sums = ops.sum(ops.abs(features) * weights[..., None], axis=1)
-    means = sums / ops.where(count > 0, count, 1.0)
+    means = positions.mean(ops.abs(features), weights)
     num_channels = ops.cast(ops.shape(features)[-1], "float32")
     return ops.softmax(means / temperature, axis=-1) * num_channels

@@ -122,16 +122,15 @@ class AttentionNonLocal(LearnableLoss):
         def squares(a, b):
             return ops.sum(positions.flatten(ops.square(a - b)), axis=-1)
 
-        attention = [
-            spatial_attention(positions.flatten(x), weights, self.temperature)
-            for x in (teacher, student)
-        ]
+        flat = [positions.flatten(x) for x in (teacher, student)]
+        attention = [spatial_attention(x, weights, self.temperature) for x in flat]
         looked_at = ops.stop_gradient(sum(attention) / 2.0)
         relations = (
             layers["teacher_non_local"](teacher, grid),
             layers["relation"](layers["student_non_local"](student, grid)),
         )
-        channels = ops.square(_mean(teacher, grid) - layers["channel"](_mean(student, grid)))
+        means = [positions.mean(x, weights) for x in flat]
+        channels = ops.square(means[0] - layers["channel"](means[1]))
         spatial = layers["spatial"](ops.mean(student, axis=-1, keepdims=True))
         sums = {
             "feature": squares(teacher, layers["feature"](student)) * looked_at * weights,
@@ -152,12 +151,6 @@ class AttentionNonLocal(LearnableLoss):
             "temperature": self.temperature,
             "reduction": self.reduction,
         }
-
-
-def _mean(features, weights):
-    """Mean over the positions of each image, (batch, channels)."""
-    count = ops.sum(weights, axis=(1, 2))
-    return ops.sum(features * weights, axis=(1, 2)) / ops.where(count > 0, count, 1.0)
 
 
 def _root(x):

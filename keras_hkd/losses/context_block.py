@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_hkd.losses import positions
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class ContextBlock(keras.layers.Layer):
@@ -53,12 +55,9 @@ class ContextBlock(keras.layers.Layer):
         Returns:
             A tensor like `features`.
         """
-        scores = self.attention(features)
-        if weights is not None:
-            present = weights > 0
-            scores += ops.where(present, ops.log(ops.where(present, weights, 1.0)), -1e30)
-        height, width = ops.shape(features)[1:3]
-        shares = ops.exp(ops.log_softmax(ops.reshape(scores, (-1, height * width)), axis=-1))
-        shares = ops.reshape(shares, (-1, height, width, 1))
-        context = ops.sum(shares * features, axis=(1, 2), keepdims=True)
+        if weights is None:
+            weights = ops.ones_like(features[..., :1])
+        flat = positions.flatten(features)
+        scores = positions.log_softmax(self.attention(flat), positions.flatten(weights)[..., 0])
+        context = ops.sum(ops.exp(scores) * flat, axis=1)[:, None, None, :]
         return features + self.expand(ops.relu(self.norm(self.squeeze(context))))

@@ -136,14 +136,17 @@ class FineGrainedImitation(LearnableLoss):
 
     def _near(self, boxes, present, image_size, map_size):
         """I as float32 (batch, cells)."""
+
+        def overlaps():
+            """Anew each time: those of all shapes at once would be the largest tensor of a step."""
+            for shape in self._anchor_shapes(image_size, map_size):
+                yield _overlap(boxes, present, shape, image_size, map_size)
+
         best = 0.0
-        for shape in self._anchor_shapes(image_size, map_size):
-            overlap = _overlap(boxes, present, shape, image_size, map_size)
+        for overlap in overlaps():
             best = ops.maximum(best, ops.max(overlap, axis=(2, 3), keepdims=True, initial=0.0))
         near = 0.0
-        for shape in self._anchor_shapes(image_size, map_size):
-            # Computed again rather than kept: of all shapes at once it would be the largest tensor.
-            overlap = _overlap(boxes, present, shape, image_size, map_size)
+        for overlap in overlaps():
             counts = ops.cast((overlap > self.threshold * best) & (overlap > 0), "float32")
             near = ops.maximum(near, ops.max(counts, axis=1, initial=0.0))
         return ops.reshape(near, (-1, map_size[0] * map_size[1]))

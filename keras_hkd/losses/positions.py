@@ -49,6 +49,25 @@ def flat_weights(mask, features):
     return flatten(weights)[..., 0]
 
 
+def mean(features, weights):
+    """Mean of each image over its positions, by their weights.
+
+    Args:
+        features: (batch, positions, channels).
+        weights: (batch, positions).
+
+    Returns:
+        (batch, channels); 0 where no position is there.
+
+    Example:
+
+    >>> [float(x) for x in mean(ops.array([[[1.0], [4.0]]]), ops.array([[1.0, 2.0]]))[0]]
+    [3.0]
+    """
+    count = ops.sum(weights, axis=1, keepdims=True)
+    return ops.sum(features * weights[..., None], axis=1) / ops.where(count > 0, count, 1.0)
+
+
 def log_softmax(logits, weights):
     """Logarithm of the softmax over positions of which each counts by its weight.
 
