@@ -136,17 +136,19 @@ class FineGrainedImitation(LearnableLoss):
 
     def _near(self, boxes, present, image_size, map_size):
         """I as float32 (batch, cells)."""
+        shapes = self._anchor_shapes(image_size, map_size)
 
-        def overlaps():
-            """Anew each time: those of all shapes at once would be the largest tensor of a step."""
-            for shape in self._anchor_shapes(image_size, map_size):
-                yield _overlap(boxes, present, shape, image_size, map_size)
+        def overlap_with(shape):
+            return _overlap(boxes, present, shape, image_size, map_size)
 
         best = 0.0
-        for overlap in overlaps():
+        for shape in shapes:
+            overlap = overlap_with(shape)
             best = ops.maximum(best, ops.max(overlap, axis=(2, 3), keepdims=True, initial=0.0))
         near = 0.0
-        for overlap in overlaps():
+        for shape in shapes:
+            # Computed again rather than kept: of all shapes at once it would be the largest tensor.
+            overlap = overlap_with(shape)
             counts = ops.cast((overlap > self.threshold * best) & (overlap > 0), "float32")
             near = ops.maximum(near, ops.max(counts, axis=1, initial=0.0))
         return ops.reshape(near, (-1, map_size[0] * map_size[1]))
