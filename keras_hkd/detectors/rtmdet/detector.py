@@ -1,0 +1,139 @@
+"""RTMDet behind the Detector contract."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from keras_hkd.detectors.detector import Detector
+from keras_hkd.detectors.rtmdet.assignment import dynamic_soft_labels
+from keras_hkd.detectors.rtmdet.network import LEVELS, RTMDetConfig, rtmdet_network
+from keras_hkd.losses.giou import _generalised_iou
+from keras_hkd.replicas import global_ratio
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class RTMDet(Detector):
+    """Anchor-free detector of the RTMDet family.
+
+    Loss, with the targets of dynamic soft labels (an overlap t in [0, 1] at each positive point)
+    and `N = max(1, sum of t)` over the global batch:
+
+    `class_loss = 1 / N * sum |t - sigmoid(logit)|^2 * BCE(logit, t)` (quality focal loss),
+    `box_loss = 2 / N * sum_positive t * (1 - GIoU)`.
+
+    Args:
+        model: an `RTMDetConfig`, or a functional model with the outputs of `rtmdet_network`, such
+            as one with fewer channels.
+        exponential: whether box distances pass through an exponential; of a config, what it says.
+        class_loss_weight: weight of the class loss.
+        box_loss_weight: weight of the box loss.
+        **kwargs: see `Detector`.
+
+    Example:
+    >>> detector = RTMDet(RTMDetConfig(width=0.125, num_classes=1), image_size=(64, 64))
+    >>> detector.levels
+    ('P3', 'P4', 'P5')
+
+    Reference: Lyu et al., https://arxiv.org/abs/2212.07784.
+    """
+
+    levels = LEVELS
+
+    def __init__(
+        self,
+        model: RTMDetConfig | keras.Model,
+        *,
+        exponential: bool | None = None,
+        class_loss_weight: float = 1.0,
+        box_loss_weight: float = 2.0,
+        **kwargs,
+    ):
+        if isinstance(model, RTMDetConfig):
+            exponential = model.exponential if exponential is None else exponential
+            model = rtmdet_network(model)
+        if not hasattr(model, "num_classes"):
+            model.num_classes = int(model.output["class_logits"].shape[-1])
+        super().__init__(model, **kwargs)
+        self.exponential = bool(exponential)
+        self.class_loss_weight = float(class_loss_weight)
+        self.box_loss_weight = float(box_loss_weight)
+
+    def build_network(self, model):
+        return model
+
+    def anchor_points(self, image_size):
+        points = []
+        for level, (height, width) in self.level_shapes(image_size).items():
+            x, y = ops.meshgrid(
+                ops.arange(width, dtype="float32") * self.stride(level),
+                ops.arange(height, dtype="float32") * self.stride(level),
+            )
+            points.append(ops.reshape(ops.stack([x, y], axis=-1), (-1, 2)))
+        return ops.concatenate(points, axis=0)
+
+    def anchor_strides(self, image_size):
+        """`(points, 1)` stride in pixels of every point."""
+        return ops.concatenate(
+            [
+                ops.full((height * width, 1), self.stride(level), dtype="float32")
+                for level, (height, width) in self.level_shapes(image_size).items()
+            ],
+            axis=0,
+        )
+
+    def decode_boxes(self, box_outputs, image_size):
+        sides = ops.exp(box_outputs) if self.exponential else box_outputs
+        sides = sides * self.anchor_strides(image_size)
+        points = self.anchor_points(image_size)
+        return ops.concatenate([points - sides[..., :2], points + sides[..., 2:]], axis=-1)
+
+    def box_outputs_for(self, boxes, image_size):
+        points, strides = self.anchor_points(image_size), self.anchor_strides(image_size)
+        sides = ops.concatenate([points - boxes[..., :2], boxes[..., 2:] - points], axis=-1)
+        sides = sides / strides
+        return ops.log(ops.maximum(sides, 1e-3)) if self.exponential else sides
+
+    def encode_boxes(self, boxes, image_size):
+        """Raw box outputs of target boxes."""
+        return self.box_outputs_for(boxes, image_size)
+
+    def match(self, outputs, labels, image_size):
+        return dynamic_soft_labels(
+            ops.stop_gradient(outputs["class_logits"]),
+            ops.stop_gradient(self.decode_boxes(outputs["box_outputs"], image_size)),
+            self.anchor_points(image_size),
+            self.anchor_strides(image_size),
+            labels,
+        )
+
+    def losses_of(self, outputs, assignment, image_size):
+        logits, targets = outputs["class_logits"], assignment.target_scores
+        count = ops.sum(targets)
+        cross_entropy = ops.relu(logits) - logits * targets + ops.softplus(-ops.abs(logits))
+        focal = cross_entropy * ops.square(targets - ops.sigmoid(logits))
+        counted = ops.cast(ops.logical_not(assignment.ignored), "float32")[..., None]
+        boxes = self.decode_boxes(outputs["box_outputs"], image_size)
+        weight = ops.sum(targets, axis=-1) * ops.cast(assignment.positive, "float32")
+        apart = 1.0 - _generalised_iou(boxes, assignment.target_boxes)
+        return (
+            self.class_loss_weight * global_ratio(ops.sum(focal * counted), count, minimum=1.0),
+            self.box_loss_weight * global_ratio(ops.sum(apart * weight), count, minimum=1.0),
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "network": keras.saving.serialize_keras_object(self.model),
+            "exponential": self.exponential,
+            "class_loss_weight": self.class_loss_weight,
+            "box_loss_weight": self.box_loss_weight,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        network = config.pop("network")
+        if isinstance(network, dict):
+            network = keras.saving.deserialize_keras_object(network)
+        return cls(network, **config)

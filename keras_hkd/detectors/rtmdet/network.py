@@ -1,0 +1,321 @@
+"""The network of RTMDet: CSPNeXt backbone, path aggregation neck and decoupled heads."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import keras
+from keras import layers
+
+LEVELS = ("P3", "P4", "P5")
+PIXEL_MEAN = (123.675, 116.28, 103.53)
+PIXEL_DEVIATION = (58.395, 57.12, 57.375)
+PRIOR_PROBABILITY = 0.01
+BATCH_NORM_EPSILON = 1e-5  # of the published networks
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RTMDetConfig:
+    """Describes an RTMDet network.
+
+    Args:
+        depth: factor on the number of blocks of each stage (3, 6, 6 and 3).
+        width: factor on the number of channels of each stage (64 to 1024).
+        pyramid_channels: channels of P3, P4 and P5, and of the heads.
+        num_neck_blocks: blocks in each stage of the neck.
+        depthwise: whether 3x3 convolutions are depthwise with a pointwise one behind.
+        channel_attention: whether backbone stages weigh their channels.
+        num_head_convs: convolutions of each head before its predictor.
+        shared_heads: whether the levels share the convolutions of their heads, each level with
+            BatchNorm of its own.
+        exponential: whether box distances pass through an exponential, as in the sizes m to x.
+        num_classes: number of classes.
+        activation: of every convolution, a name that Keras knows.
+
+    Raises:
+        ValueError: a number out of range.
+
+    Example:
+    >>> RTMDetConfig(num_classes=1).stage_channels
+    (16, 32, 64, 128, 256)
+    """
+
+    depth: float = 0.33
+    width: float = 0.25
+    pyramid_channels: int = 64
+    num_neck_blocks: int = 1
+    depthwise: bool = True
+    channel_attention: bool = True
+    num_head_convs: int = 2
+    shared_heads: bool = False
+    exponential: bool = False
+    num_classes: int = 80
+    activation: str = "silu"
+
+    def __post_init__(self) -> None:
+        for name in ("depth", "width"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)!r}")
+        for name in ("pyramid_channels", "num_neck_blocks", "num_head_convs", "num_classes"):
+            value = getattr(self, name)
+            if int(value) != value or value < 1:
+                raise ValueError(f"`{name}` must be a whole number above 0. Received: {value!r}")
+
+    @property
+    def stage_channels(self) -> tuple[int, ...]:
+        """Channels of the stem and of the four stages."""
+        return tuple(int(channels * self.width) for channels in (64, 128, 256, 512, 1024))
+
+    @property
+    def stage_blocks(self) -> tuple[int, ...]:
+        """Blocks of the four stages."""
+        return tuple(max(round(blocks * self.depth), 1) for blocks in (3, 6, 6, 3))
+
+
+SIZES = {
+    "nano": RTMDetConfig(),
+    "tiny": RTMDetConfig(
+        depth=0.167, width=0.375, pyramid_channels=96, depthwise=False, shared_heads=True
+    ),
+    "s": RTMDetConfig(width=0.5, pyramid_channels=128, depthwise=False, shared_heads=True),
+    "m": RTMDetConfig(
+        depth=0.67,
+        width=0.75,
+        pyramid_channels=192,
+        num_neck_blocks=2,
+        depthwise=False,
+        shared_heads=True,
+        exponential=True,
+    ),
+    "l": RTMDetConfig(
+        depth=1.0,
+        width=1.0,
+        pyramid_channels=256,
+        num_neck_blocks=3,
+        depthwise=False,
+        shared_heads=True,
+        exponential=True,
+    ),
+    "x": RTMDetConfig(
+        depth=1.33,
+        width=1.25,
+        pyramid_channels=320,
+        num_neck_blocks=4,
+        depthwise=False,
+        shared_heads=True,
+        exponential=True,
+    ),
+}
+"""The sizes of the paper, by name."""
+
+
+def rtmdet_network(config: RTMDetConfig) -> keras.Model:
+    """Builds the network with random weights.
+
+    Args:
+        config: the sizes of its parts.
+
+    Returns:
+        A functional model from RGB images `(batch, height, width, 3)` in [0, 255] to a dict of
+        `pyramid` and `class_tower` (level -> map), `class_logits (batch, points, classes)` and
+        `box_outputs (batch, points, 4)`: left, top, right, bottom from the point in units of the
+        stride, before the exponential where there is one.
+
+    Example:
+    >>> network = rtmdet_network(RTMDetConfig(num_classes=1))
+    >>> sorted(network.output)
+    ['box_outputs', 'class_logits', 'class_tower', 'pyramid']
+
+    Reference: Lyu et al., https://arxiv.org/abs/2212.07784.
+    """
+    return _built(config)[0]
+
+
+def convolution_names(config: RTMDetConfig) -> list[str]:
+    """Names of the network's convolutions in the order in which the published code runs them."""
+    return _built(config)[1]
+
+
+def _built(config):
+    images = keras.Input((None, None, 3), name="images")
+    x = layers.Rescaling(
+        [1 / deviation for deviation in PIXEL_DEVIATION],
+        [-mean / deviation for mean, deviation in zip(PIXEL_MEAN, PIXEL_DEVIATION, strict=True)],
+        name="rescaling",
+    )(images)
+    blocks = _Blocks(config)
+    pyramid = blocks.neck(blocks.backbone(x))
+    towers, logits, boxes = blocks.heads(pyramid)
+    network = keras.Model(
+        images,
+        {
+            "pyramid": dict(zip(LEVELS, pyramid, strict=True)),
+            "class_tower": dict(zip(LEVELS, towers, strict=True)),
+            "class_logits": layers.Concatenate(axis=1, name="class_logits")(logits),
+            "box_outputs": layers.Concatenate(axis=1, name="box_outputs")(boxes),
+        },
+        name="network",
+    )
+    return network, blocks.convolutions
+
+
+class _Blocks:
+    """The parts of the network; layers are named after their place."""
+
+    def __init__(self, config: RTMDetConfig):
+        self.config = config
+        self.convolutions = []
+
+    def _run(self, layer, x):
+        self.convolutions.append(layer.name)
+        return layer(x)
+
+    def conv(self, x, filters, size, stride, name, layer=None):
+        """Convolution, BatchNorm, activation; `layer` is a convolution made before."""
+        if layer is None:
+            layer = layers.Conv2D(
+                filters, size, stride, _padding(stride), use_bias=False, name=f"{name}_conv"
+            )
+        return self._normalized(self._run(layer, _padded(x, size, stride, name)), name)
+
+    def depthwise(self, x, size, stride, name):
+        """Depthwise convolution, BatchNorm, activation."""
+        layer = layers.DepthwiseConv2D(
+            size, stride, _padding(stride), use_bias=False, name=f"{name}_conv"
+        )
+        return self._normalized(self._run(layer, _padded(x, size, stride, name)), name)
+
+    def separable(self, x, filters, size, stride, name):
+        """Depthwise convolution and pointwise convolution, each normalised and activated."""
+        x = self.depthwise(x, size, stride, f"{name}_depthwise")
+        return self.conv(x, filters, 1, 1, f"{name}_pointwise")
+
+    def conv3(self, x, filters, stride, name):
+        """A 3x3 convolution, depthwise where the config says so."""
+        if self.config.depthwise:
+            return self.separable(x, filters, 3, stride, name)
+        return self.conv(x, filters, 3, stride, name)
+
+    def _normalized(self, x, name):
+        x = layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, name=f"{name}_norm")(x)
+        return layers.Activation(self.config.activation, name=f"{name}_activation")(x)
+
+    def csp(self, x, filters, num_blocks, name, add, attention):
+        """Cross stage partial layer of CSPNeXt blocks."""
+        half = filters // 2
+        short = self.conv(x, half, 1, 1, f"{name}_short")
+        main = self.conv(x, half, 1, 1, f"{name}_main")
+        for index in range(num_blocks):
+            block = f"{name}_block{index + 1}"
+            y = self.conv3(main, half, 1, f"{block}_first")
+            y = self.separable(y, half, 5, 1, f"{block}_second")
+            main = layers.Add(name=f"{block}_add")([main, y]) if add else y
+        x = layers.Concatenate(name=f"{name}_concat")([main, short])
+        if attention:
+            weights = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
+            gate = layers.Conv2D(x.shape[-1], 1, name=f"{name}_attention_conv")
+            weights = self._run(gate, weights)
+            weights = layers.Activation("hard_sigmoid", name=f"{name}_attention")(weights)
+            x = layers.Multiply(name=f"{name}_weighted")([x, weights])
+        return self.conv(x, filters, 1, 1, f"{name}_final")
+
+    def backbone(self, x):
+        """Maps of strides 8, 16 and 32."""
+        config = self.config
+        first, *channels = config.stage_channels
+        x = self.conv(x, first // 2, 3, 2, "stem1")
+        x = self.conv(x, first // 2, 3, 1, "stem2")
+        x = self.conv(x, first, 3, 1, "stem3")
+        maps = []
+        for stage, (filters, num_blocks) in enumerate(
+            zip(channels, config.stage_blocks, strict=True), start=1
+        ):
+            name, last = f"stage{stage}", stage == len(channels)
+            x = self.conv3(x, filters, 2, f"{name}_down")
+            if last:
+                x = self._pooled(x, filters, name)
+            x = self.csp(x, filters, num_blocks, name, not last, config.channel_attention)
+            maps.append(x)
+        return maps[1:]
+
+    def _pooled(self, x, filters, name):
+        """Spatial pyramid pooling."""
+        x = self.conv(x, filters // 2, 1, 1, f"{name}_spp1")
+        pooled = [
+            layers.MaxPooling2D(size, 1, "same", name=f"{name}_spp_pool{size}")(x)
+            for size in (5, 9, 13)
+        ]
+        x = layers.Concatenate(name=f"{name}_spp_concat")([x, *pooled])
+        return self.conv(x, filters, 1, 1, f"{name}_spp2")
+
+    def neck(self, maps):
+        """P3, P4 and P5."""
+        fine, middle, coarse = maps
+        widths = [x.shape[-1] for x in maps]
+        coarse = self.conv(coarse, widths[1], 1, 1, "neck_reduce5")
+        middle = self._join(coarse, middle, widths[1], "neck_down4", up=True)
+        middle = self.conv(middle, widths[0], 1, 1, "neck_reduce4")
+        p3 = self._join(middle, fine, widths[0], "neck_down3", up=True)
+        p4 = self._join(p3, middle, widths[1], "neck_up4")
+        p5 = self._join(p4, coarse, widths[2], "neck_up5")
+        return [
+            self.conv3(x, self.config.pyramid_channels, 1, f"neck_out{level}")
+            for level, x in zip((3, 4, 5), (p3, p4, p5), strict=True)
+        ]
+
+    def _join(self, x, other, filters, name, up=False):
+        if up:
+            x = layers.UpSampling2D(2, interpolation="nearest", name=f"{name}_upsampling")(x)
+        else:
+            x = self.conv3(x, x.shape[-1], 2, f"{name}_stride")
+        x = layers.Concatenate(name=f"{name}_join")([x, other])
+        blocks = self.config.num_neck_blocks
+        return self.csp(x, filters, blocks, name, add=False, attention=False)
+
+    def heads(self, pyramid):
+        """Class towers, class logits and box outputs, level by level."""
+        config = self.config
+        bias = math.log(PRIOR_PROBABILITY / (1 - PRIOR_PROBABILITY))
+        prior = keras.initializers.Constant(bias)
+        shared, towers, logits, boxes = {}, [], [], []
+        for level, x in zip(LEVELS, pyramid, strict=True):
+            towers.append(self._tower(x, f"head_{level}_class", shared))
+            predictor = layers.Conv2D(
+                config.num_classes, 1, bias_initializer=prior, name=f"head_{level}_class_predictor"
+            )
+            logits.append(_flat(self._run(predictor, towers[-1])))
+            tower = self._tower(x, f"head_{level}_box", shared)
+            predictor = layers.Conv2D(4, 1, name=f"head_{level}_box_predictor")
+            boxes.append(_flat(self._run(predictor, tower)))
+        return towers, logits, boxes
+
+    def _tower(self, x, name, shared):
+        channels = self.config.pyramid_channels
+        for index in range(1, self.config.num_head_convs + 1):
+            place = f"{name}{index}"
+            if not self.config.shared_heads:
+                x = self.conv3(x, channels, 1, place)
+                continue
+            key = (name.rpartition("_")[2], index)
+            if key not in shared:
+                shared[key] = layers.Conv2D(
+                    channels, 3, padding="same", use_bias=False, name=f"head_{key[0]}{index}_conv"
+                )
+            x = self.conv(x, channels, 3, 1, place, layer=shared[key])
+        return x
+
+
+def _padding(stride):
+    return "same" if stride == 1 else "valid"
+
+
+def _padded(x, size, stride, name):
+    """The published networks pad evenly; Keras's "same" would pad strided ones below alone."""
+    if stride == 1:
+        return x
+    return layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
+
+
+def _flat(x):
+    return layers.Reshape((-1, x.shape[-1]))(x)
