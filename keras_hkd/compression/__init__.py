@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = attach(
         "MagnitudePruning": "magnitude_pruning",
         "PolynomialDecay": "model_optimization",
         "UnsupportedLayerError": "flat_graph",
+        "gradient_worth": "taylor_worth",
         "is_quantized": "quantization",
         "kernel_sparsity": "magnitude_pruning",
         "prune_channels": "channel_pruning",

@@ -83,6 +83,11 @@ class ChannelGroups:
         self._freeze_predictions()
         self.fixed = {self._root(channel) for channel in self._frozen}
 
+    @property
+    def count(self):
+        """Numbers of groups lie below this."""
+        return len(self._parents)
+
     def of(self, tensor):
         """`(channels,)` integers: the group of each channel of a tensor."""
         return self._roots(self._channels[id(tensor)])
@@ -122,8 +127,14 @@ class ChannelGroups:
         else:
             self._fix(call)
             return
-        if not _keeps_zero(operation):
+        if not _keeps_zero(operation) and not self._only_scales(call):
             self._freeze(self._channels[id(call.outputs[0])])
+
+    def _only_scales(self, call):
+        """Whether all that reads a call is a product, which is zero where its other factor is."""
+        consumers = self.graph.consumers(call.outputs[0])
+        products = (layers.Multiply, numpy_ops.Multiply)
+        return bool(consumers) and all(isinstance(one.operation, products) for one in consumers)
 
     def _follow_maker(self, call):
         operation = call.operation

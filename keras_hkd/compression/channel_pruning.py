@@ -1,5 +1,6 @@
 """Structured pruning: the channels that matter least are removed, and a smaller model comes out."""
 
+import itertools
 import math
 
 import numpy as np
@@ -11,7 +12,9 @@ from keras_hkd.compression.compressed import checked_learner, rewritten
 from keras_hkd.compression.quantization import is_quantized
 
 
-def prune_channels(student, amount, *, multiple_of=1, min_channels=4):
+def prune_channels(
+    student, amount, *, worth=None, multiple_of=1, min_channels=4, across_layers=False
+):
     """A smaller copy of a detector or classifier: the least channels of every layer are removed.
 
     Channels that an addition adds are removed together, and so are those that a depthwise
@@ -29,9 +32,14 @@ def prune_channels(student, amount, *, multiple_of=1, min_channels=4):
             student is taken. It is left as it is.
         amount: share of the channels to remove from every set of layers that belong together, in
             (0, 1).
+        worth: of each group of channels, as `keras_hkd.compression.gradient_worth` estimates it
+            from data; None for the norms above.
         multiple_of: channels are kept in multiples of this, where there are as many; 8 suits
             phones.
         min_channels: least that are kept of such a set.
+        across_layers: whether `amount` is a share of all channels rather than of each set: those
+            that are worth least for the weights that they cost go, wherever they are, at most
+            half of a set at a time.
 
     Returns:
         The copy, of the same family.
@@ -63,11 +71,12 @@ def prune_channels(student, amount, *, multiple_of=1, min_channels=4):
             f"'{student.name}' is quantised: prune the float student first, then quantise the copy."
         )
     groups = ChannelGroups(student.network)
-    removed = least_groups(groups, amount, multiple_of, min_channels)
+    choose = least_groups_of_all if across_layers else least_groups
+    removed = choose(groups, amount, multiple_of, min_channels, worth)
     return rewritten(student, ChannelRemoval(sorted(removed)))
 
 
-def least_groups(groups, amount, multiple_of=1, min_channels=4):
+def least_groups(groups, amount, multiple_of=1, min_channels=4, worth=None):
     """The groups of channels to remove; see `prune_channels`.
 
     Args:
@@ -75,11 +84,12 @@ def least_groups(groups, amount, multiple_of=1, min_channels=4):
         amount: share to remove.
         multiple_of: of what is kept.
         min_channels: least that is kept.
+        worth: of each group; None for that of `group_worth`.
 
     Returns:
         set of numbers of groups.
     """
-    worth = group_worth(groups)
+    worth = _checked_worth(groups, worth)
     removed = set()
     for members in _sets_of_groups(groups):
         free = sorted((group for group in members if group not in groups.fixed), key=worth.get)
@@ -87,6 +97,87 @@ def least_groups(groups, amount, multiple_of=1, min_channels=4):
         keep = max(keep, min_channels)
         removed.update(free[: max(0, len(members) - keep)])
     return removed - _last_ones(groups, removed, worth)
+
+
+def least_groups_of_all(groups, amount, multiple_of=1, min_channels=4, worth=None):
+    """The groups that are worth least for what they cost, over the whole network.
+
+    A set gives up channels in steps of `multiple_of`, its least first; a step's price is the worth
+    that it loses over the weights that it frees. The cheapest steps are taken until `amount` of
+    all removable channels are gone.
+
+    Args:
+        groups: `ChannelGroups`.
+        amount: share of all removable channels to remove.
+        multiple_of: of what is kept.
+        min_channels: least that is kept of a set.
+        worth: of each group; None for that of `group_worth`.
+
+    Returns:
+        set of numbers of groups.
+    """
+    worth, costs = _checked_worth(groups, worth), group_costs(groups)
+    steps, num_free = [], 0
+    for number, members in enumerate(_sets_of_groups(groups)):
+        free = sorted((one for one in members if one not in groups.fixed), key=worth.get)
+        num_free += len(free)
+        least = max(min_channels, math.ceil(len(members) / 2), len(members) - len(free))
+        first = len(members) % multiple_of or multiple_of
+        ends = [end for end in range(first, len(members) - least + 1, multiple_of)]
+        for start, end in itertools.pairwise([0, *ends]):
+            part = free[start:end]
+            price = sum(worth[one] for one in part) / sum(costs[one] for one in part)
+            steps.append((price, number, part))
+    removed = set()
+    # A set's later steps must not come before its earlier ones: the dearest so far counts.
+    dearest = {}
+    for index, (price, number, part) in enumerate(steps):
+        dearest[number] = max(price, dearest.get(number, 0.0))
+        steps[index] = (dearest[number], index, part)
+    for _, _, part in sorted(steps):
+        if len(removed) + len(part) / 2 > amount * num_free:
+            break
+        removed.update(part)
+    return removed - _last_ones(groups, removed, worth)
+
+
+def group_costs(groups):
+    """`{group: weights}`: how many weights of convolutions go with each group of channels.
+
+    Args:
+        groups: `ChannelGroups`.
+    """
+    costs, seen = {}, set()
+    for call in groups.graph.calls:
+        layer = call.operation
+        kernel = getattr(layer, "pointwise_kernel", None)
+        kernel = getattr(layer, "kernel", None) if kernel is None else kernel
+        if id(layer) in seen or kernel is None:
+            continue
+        seen.add(id(layer))
+        size = math.prod(kernel.shape)
+        sides = [call.outputs[0]]
+        if not isinstance(layer, layers.DepthwiseConv2D):
+            sides.append(call.inputs[0])
+        for tensor in sides:
+            channels = groups.of(tensor).tolist()
+            for group in channels:
+                costs[group] = costs.get(group, 0.0) + size / len(channels)
+    return costs
+
+
+def _checked_worth(groups, worth):
+    """`{group: worth}` of every group."""
+    if worth is None:
+        return group_worth(groups)
+    worth = np.asarray(worth, "float64")
+    if worth.shape != (groups.count,):
+        raise ValueError(
+            f"`worth` must have a number for each of the {groups.count} groups of channels: "
+            "estimate it on the very model that is pruned. Received: "
+            f"an array of shape {worth.shape}"
+        )
+    return dict(enumerate(worth.tolist()))
 
 
 def group_worth(groups):

@@ -9,6 +9,7 @@ from keras_hkd.backend import require_tensorflow
 from keras_hkd.classifiers.classifier import Classifier
 from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.retinanet import RetinaNet
+from keras_hkd.detectors.rtmdet import RTMDet
 from keras_hkd.detectors.yolo_v8 import YOLOV8
 from keras_hkd.learner import Learner
 
@@ -69,6 +70,11 @@ class CompressedRetinaNet(Compressed, RetinaNet):
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
+class CompressedRTMDet(Compressed, RTMDet):
+    """An `RTMDet` with a rewritten network; see `quantize` and `prune_channels`."""
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
 class CompressedClassifier(Compressed, Classifier):
     """A `Classifier` with a rewritten network; see `quantize` and `prune_channels`."""
 
@@ -76,6 +82,7 @@ class CompressedClassifier(Compressed, Classifier):
 FAMILIES = {
     YOLOV8: CompressedYOLOV8,
     RetinaNet: CompressedRetinaNet,
+    RTMDet: CompressedRTMDet,
     Classifier: CompressedClassifier,
 }
 

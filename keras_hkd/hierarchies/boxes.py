@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_hkd.hierarchies.alignment import shared_classes
-from keras_hkd.hierarchies.class_logits import dense_way
+from keras_hkd.hierarchies.class_logits import PLACES, dense_way
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.localization_distillation import valuable_region
 
@@ -26,6 +26,8 @@ class Boxes(Hierarchy):
     Args:
         loss: how box outputs are compared; called with `mask (batch, anchors)`.
         decoded: whether boxes in pixels are compared; None for what the loss is made for.
+        at: `"positives"`, anchors that stand for labelled people, or `"all"`, every anchor that the
+            assignment does not ignore, for losses that weigh them by the teacher's scores.
         name: of the term.
 
     Raises:
@@ -47,9 +49,15 @@ class Boxes(Hierarchy):
         *("targets", "positives", "student_scores", "teacher_scores", "valuable"),
     )
 
-    def __init__(self, loss, *, decoded=None, **kwargs):
+    def __init__(self, loss, *, decoded=None, at="positives", **kwargs):
         super().__init__(loss, **kwargs)
-        self.decoded = decoded
+        if at not in PLACES:
+            raise ValueError(f"`at` must be one of {PLACES}. Received: at={at!r}")
+        self.decoded, self.at = decoded, at
+        if at == "all" and "positives" in getattr(loss, "needs", ()):
+            raise ValueError(
+                f"{type(loss).__name__} compares boxes of labelled people. Received: at='all'"
+            )
         self.check_loss(loss, ("boxes",) if self.compares_decoded else ("bins",))
 
     @property
@@ -78,7 +86,8 @@ class Boxes(Hierarchy):
         return dense_way(teacher, student, same_size)
 
     def compute(self, step):
-        mask = step.assignment.positive
+        positive, ignored = step.assignment.positive, step.assignment.ignored
+        mask = positive if self.at == "positives" else ~ignored
         if step.lines_up:
             teacher = self._values(step.teacher, step.teacher_outputs["box_outputs"], step)
         else:
@@ -118,14 +127,15 @@ class Boxes(Hierarchy):
         return {
             **super().given(step),
             "targets": targets,
-            "positives": lambda: assignment.positive,
+            # Where all anchors count, the sum of their weights is what a loss divides by.
+            "positives": lambda: assignment.positive if self.at == "positives" else None,
             "student_scores": lambda: _best_scores(step.student_outputs),
             "teacher_scores": teacher_scores,
             "valuable": valuable,
         }
 
     def get_config(self):
-        return {**super().get_config(), "decoded": self.decoded}
+        return {**super().get_config(), "decoded": self.decoded, "at": self.at}
 
 
 def _encodes(detector):

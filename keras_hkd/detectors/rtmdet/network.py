@@ -12,7 +12,8 @@ LEVELS = ("P3", "P4", "P5")
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_DEVIATION = (58.395, 57.12, 57.375)
 PRIOR_PROBABILITY = 0.01
-BATCH_NORM_EPSILON = 1e-5  # of the published networks
+BATCH_NORM_EPSILON = 1e-5  # of the published networks, as is the momentum
+BATCH_NORM_MOMENTUM = 0.9
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -198,7 +199,10 @@ class _Blocks:
         return self.conv(x, filters, 3, stride, name)
 
     def _normalized(self, x, name):
-        x = layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, name=f"{name}_norm")(x)
+        norm = layers.BatchNormalization(
+            momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=f"{name}_norm"
+        )
+        x = norm(x)
         return layers.Activation(self.config.activation, name=f"{name}_activation")(x)
 
     def csp(self, x, filters, num_blocks, name, add, attention):
