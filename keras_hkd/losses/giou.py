@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_hkd.boxes.iou import generalized_iou
 from keras_hkd.losses.arguments import as_constant, over_positives
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, global_ratio
@@ -66,7 +67,7 @@ class GIoU(DistillationLoss):
         Raises:
             ValueError: an argument has another shape.
         """
-        rows = 1.0 - _generalised_iou(teacher, student)
+        rows = 1.0 - generalized_iou(teacher, student, xp=ops)
         weights = ops.ones_like(rows)
         if mask is not None:
             weights = weights * expand_to_rank(mask, rows.ndim)
@@ -76,15 +77,3 @@ class GIoU(DistillationLoss):
         if positives is not None:
             return over_positives(total, positives, tuple(rows.shape))
         return global_ratio(total, ops.sum(weights))
-
-
-def _generalised_iou(a, b):
-    def area(top_left, bottom_right):
-        sides = ops.maximum(bottom_right - top_left, 0.0)
-        return sides[..., 0] * sides[..., 1]
-
-    overlap = area(ops.maximum(a[..., :2], b[..., :2]), ops.minimum(a[..., 2:], b[..., 2:]))
-    hull = area(ops.minimum(a[..., :2], b[..., :2]), ops.maximum(a[..., 2:], b[..., 2:]))
-    union = area(a[..., :2], a[..., 2:]) + area(b[..., :2], b[..., 2:]) - overlap
-    iou = ops.where(union > 0, overlap / ops.where(union > 0, union, 1.0), 0.0)
-    return iou - ops.where(hull > 0, (hull - union) / ops.where(hull > 0, hull, 1.0), 0.0)

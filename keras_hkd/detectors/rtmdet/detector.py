@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from keras_hkd.boxes.iou import generalized_iou
 from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.rtmdet.assignment import dynamic_soft_labels
 from keras_hkd.detectors.rtmdet.network import LEVELS, RTMDetConfig, rtmdet_network
-from keras_hkd.losses.giou import _generalised_iou
 from keras_hkd.replicas import global_ratio
 
 
@@ -115,7 +115,7 @@ class RTMDet(Detector):
         counted = ops.cast(ops.logical_not(assignment.ignored), "float32")[..., None]
         boxes = self.decode_boxes(outputs["box_outputs"], image_size)
         weight = ops.sum(targets, axis=-1) * ops.cast(assignment.positive, "float32")
-        apart = 1.0 - _generalised_iou(boxes, assignment.target_boxes)
+        apart = 1.0 - generalized_iou(boxes, assignment.target_boxes, xp=ops)
         return (
             self.class_loss_weight * global_ratio(ops.sum(focal * counted), count, minimum=1.0),
             self.box_loss_weight * global_ratio(ops.sum(apart * weight), count, minimum=1.0),

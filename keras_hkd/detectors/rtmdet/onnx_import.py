@@ -45,8 +45,8 @@ def import_rtmdet(
         path: the `.onnx` file.
         class_names: names of its classes; by default `person` of one class, else `class_0`, ....
         image_size: `(height, width)` in pixels, the detector's default.
-        images: `(n, height, width, 3)` RGB in [0, 255], letterboxed photographs, of a size that is a
-            multiple of 32; a few hundred.
+        images: `(n, height, width, 3)` RGB in [0, 255], letterboxed photographs, both sides
+            multiples of 32; a few hundred.
         **options: of the `Detector`.
 
     Returns:
@@ -158,7 +158,7 @@ def _convolutions(graph, path):
         if node.op_type != "Conv":
             continue
         if node.input[1] not in weights:
-            raise _another(path, "a convolution whose kernel is computed")
+            raise _another_architecture(path, "a convolution whose kernel is computed")
         kernel = numpy_helper.to_array(weights[node.input[1]]).astype("float32")
         groups = next((a.i for a in node.attribute if a.name == "group"), 1)
         bias = np.zeros(kernel.shape[0], "float32")
@@ -189,10 +189,14 @@ def _config_of(graph, convolutions, path) -> tuple[RTMDetConfig, list[str]]:
         network = rtmdet_network(config)
         if [tuple(network.get_layer(name).kernel.shape) for name in names] == shapes:
             return config, names
-    raise ValueError(
+    received = f"{len(shapes)} convolutions, whose shapes are those of none"
+    raise _another_architecture(path, received)
+
+
+def _another_architecture(path, received):
+    return ValueError(
         f"'{path}' holds another architecture: expected RTMDet in one of the sizes "
-        f"{', '.join(SIZES)}, of any width. Received: {len(shapes)} convolutions, whose shapes are "
-        "those of none"
+        f"{', '.join(SIZES)}, of any width. Received: {received}"
     )
 
 
