@@ -10,7 +10,7 @@ from keras import ops
 from PIL import Image
 
 from keras_hkd.boxes.suppression import non_max_suppression
-from keras_hkd.data.letterbox import Letterbox
+from keras_hkd.data.batches.letterbox import Letterbox
 
 SIDE = 416
 STRIDES = (8, 16, 32)

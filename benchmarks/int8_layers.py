@@ -20,7 +20,7 @@ from keras_hkd.detectors import load_detector
 from keras_hkd.evaluation.benchmark import export_precisions
 from keras_hkd.evaluation.latency import measure_latencies
 from keras_hkd.export.conversion import convert
-from keras_hkd.export.tflite_runner import TFLiteRunner
+from keras_hkd.inference.tflite_runner import TFLiteRunner
 from keras_hkd.training.atomic_write import write_json
 from keras_hkd.training.run_folder import versions
 

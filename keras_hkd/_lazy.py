@@ -16,8 +16,9 @@ def attach(
 
     Args:
         module_name: the package's own `__name__`.
-        names: public name -> the submodule, relative to the package, that defines it. `None` as
-            submodule means that the name is itself a submodule (or sub-package).
+        names: public name -> the submodule that defines it, relative to the package or, beginning
+            with the name of the top package, absolute. `None` as submodule means that the name is
+            itself a submodule (or sub-package).
 
     Returns:
         `(__getattr__, __dir__, __all__)`, to be assigned at the top of the package's `__init__.py`.
@@ -45,11 +46,16 @@ def attach(
                 f"submodule another name, or map {name!r} to None to make the module itself public."
             )
 
+    top = f"{module_name.partition('.')[0]}."
+
     def load(name: str) -> object:
         if name not in names:
             raise AttributeError(_unknown_name_message(module_name, name, names), name=name)
         submodule = names[name]
-        module = importlib.import_module(f"{module_name}.{submodule or name}")
+        path = submodule or name
+        if not path.startswith(top):
+            path = f"{module_name}.{path}"
+        module = importlib.import_module(path)
         value = module if submodule is None else getattr(module, name)
         setattr(sys.modules[module_name], name, value)
         return value

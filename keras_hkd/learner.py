@@ -1,12 +1,11 @@
 """What a Distiller asks of everything that it trains or learns from: detectors and classifiers."""
 
-import importlib
-import json
 import pathlib
 import zipfile
 
 import keras
 
+from keras_hkd import registration
 from keras_hkd.own_loss import OwnLossModel
 from keras_hkd.replicas import num_replicas
 from keras_hkd.suggestions import did_you_mean
@@ -178,7 +177,7 @@ def read_model(path, kind):
     if not path.is_file():
         raise FileNotFoundError(f"No {kind} at '{path}': expected a .keras file.")
     try:
-        _import_home(path)
+        _import_homes(path)
         return keras.saving.load_model(path, compile=False)
     except (ValueError, KeyError, OSError, TypeError) as error:
         raise ValueError(
@@ -187,15 +186,14 @@ def read_model(path, kind):
         ) from error
 
 
-def _import_home(path):
-    """Imports the module of ours that a saved model comes from, so that Keras knows its class."""
+def _import_homes(path):
+    """Imports our modules that a saved model is made of, so that Keras knows its classes."""
     try:
         with zipfile.ZipFile(path) as archive:
-            home = str(json.loads(archive.read("config.json")).get("module"))
-    except (zipfile.BadZipFile, KeyError, ValueError, AttributeError):
+            config = archive.read("config.json").decode()
+    except (zipfile.BadZipFile, KeyError, ValueError):
         return  # no model of Keras, which says so itself
-    if home.partition(".")[0] == __name__.partition(".")[0]:
-        importlib.import_module(home)
+    registration.register(registration.names_in(config))
 
 
 def synchronize_batch_norm(model):

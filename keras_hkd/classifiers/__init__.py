@@ -7,13 +7,13 @@ __getattr__, __dir__, __all__ = attach(
     {
         "ClassAssignment": "classifier",
         "Classifier": "classifier",
-        "SelfSupervisedClassifier": "self_supervised",
+        "SelfSupervisedClassifier": "keras_hkd.methods.hsakd.self_supervised",
         "as_classifier": "adaptation",
         "build": "builders",
-        "joint_labels": "rotations",
+        "joint_labels": "keras_hkd.methods.hsakd.rotations",
         "load_classifier": "adaptation",
         "names": "builders",
-        "rotate_four": "rotations",
+        "rotate_four": "keras_hkd.methods.hsakd.rotations",
         "save_backbone": "backbone_weights",
     },
 )

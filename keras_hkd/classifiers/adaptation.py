@@ -39,8 +39,6 @@ def load_classifier(path):
         FileNotFoundError: no such file.
         ValueError: the file holds no classifier, or is damaged.
     """
-    from keras_hkd.classifiers import self_supervised  # noqa: F401 (registers what may be in it)
-
     model = read_model(path, "classifier")
     try:
         return as_classifier(model)

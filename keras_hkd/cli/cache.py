@@ -121,8 +121,8 @@ def command(
     elif category_ids:
         raise ValueError("--category belongs to --detections: a teacher knows its own classes.")
     method_arguments.check_teachers(method, None, teacher_cache=out)
-    from keras_hkd.caching import TeacherCache
     from keras_hkd.data import load_dataset
+    from keras_hkd.teacher_cache import TeacherCache
 
     dataset = load_dataset(data, format=format, on_bad_data=on_bad_data)
     for record in dataset.skipped:

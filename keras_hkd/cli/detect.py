@@ -51,7 +51,7 @@ def command(
     """
     size = parse_image_size(image_size)
     check_model_file(model)
-    from keras_hkd.evaluation.photos import find_images, image_ids
+    from keras_hkd.inference.photos import find_images, image_ids
 
     paths = find_images(images)
     ids = image_ids(paths)
@@ -102,7 +102,7 @@ class _Run:
 
     def _decoded(self, batch) -> Iterator[tuple]:
         from keras_hkd.data import BadDataError
-        from keras_hkd.evaluation.photos import load_photo
+        from keras_hkd.inference.photos import load_photo
 
         for path, image_id in batch:
             try:
@@ -116,7 +116,7 @@ class _Run:
                 )
 
     def _detect(self, decoded) -> list[dict]:
-        from keras_hkd.evaluation.prediction import coco_results, predict_images
+        from keras_hkd.inference.prediction import coco_results, predict_images
 
         photos = [photo for _, _, photo in decoded]
         found = predict_images(
@@ -132,7 +132,7 @@ class _Run:
         return results
 
     def _draw(self, photo, found, path) -> None:
-        from keras_hkd.evaluation.drawing import draw_detections
+        from keras_hkd.inference.drawing import draw_detections
 
         names = self.detector.class_names
         classes = found["classes"].astype(int)

@@ -192,7 +192,7 @@ def _make_pair(kind, given, sources, dataset, settings):
     """The teacher, or None, and the student, at the size that they are to see."""
     teacher, class_names, size = None, dataset.class_names, settings.image_size
     if sources.teacher_cache is not None:
-        from keras_hkd.caching import TeacherCache
+        from keras_hkd.teacher_cache import TeacherCache
         from keras_hkd.training.batches import check_cache
 
         teacher = TeacherCache.load(sources.teacher_cache)

@@ -8,9 +8,9 @@ import keras
 from keras_hkd.backend import require_tensorflow
 from keras_hkd.classifiers.classifier import Classifier
 from keras_hkd.detectors.detector import Detector
-from keras_hkd.detectors.retinanet import RetinaNet
+from keras_hkd.detectors.keras_cv.retinanet import RetinaNet
+from keras_hkd.detectors.keras_cv.yolo_v8 import YOLOV8
 from keras_hkd.detectors.rtmdet import RTMDet
-from keras_hkd.detectors.yolo_v8 import YOLOV8
 from keras_hkd.learner import Learner
 
 

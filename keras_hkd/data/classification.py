@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_hkd.data.annotations import Dataset, ImageAnnotation, with_unique_ids
-from keras_hkd.data.synthetic_source import PREFIX
+from keras_hkd.data.drawn.source import PREFIX
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -169,7 +169,7 @@ def load_classification(
     loaded = []
     for one in map(os.fspath, source):
         if one.startswith(PREFIX):
-            from keras_hkd.data.synthetic_classes import synthetic_classes_of
+            from keras_hkd.data.drawn.classification import synthetic_classes_of
 
             part = synthetic_classes_of(one, class_names)
         else:

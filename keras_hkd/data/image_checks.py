@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from keras_hkd.data.bad_records import BadRecords, RecordProblem, checked_size
+from keras_hkd.data.formats.bad_records import BadRecords, RecordProblem, checked_size
+from keras_hkd.data.formats.records import ImageRecord, Records, find_image
 from keras_hkd.data.image_files import UnreadableImageError, decode_image, image_size
-from keras_hkd.data.records import ImageRecord, Records, find_image
 
 PROGRESS_FROM = 200
 

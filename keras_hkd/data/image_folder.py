@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from keras_hkd.data.annotations import BadDataError
-from keras_hkd.data.bad_records import BadRecords
 from keras_hkd.data.classification import ClassificationDataset, check_class_names, whole_image
+from keras_hkd.data.formats.bad_records import BadRecords
 from keras_hkd.data.image_files import SUFFIXES, UnreadableImageError, decode_image, image_size
 
 

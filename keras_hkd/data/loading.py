@@ -10,11 +10,11 @@ from pathlib import Path
 from types import ModuleType
 
 from keras_hkd.data.annotations import BadDataError, Dataset, with_unique_ids
-from keras_hkd.data.bad_records import BadRecords, checked_annotation
+from keras_hkd.data.drawn.source import PREFIX, parse_synthetic
+from keras_hkd.data.formats.bad_records import BadRecords, checked_annotation
+from keras_hkd.data.formats.records import Records, canonical
 from keras_hkd.data.image_checks import locate, whole_images
-from keras_hkd.data.records import Records, canonical
 from keras_hkd.data.splits import choose_split
-from keras_hkd.data.synthetic_source import PREFIX, parse_synthetic
 from keras_hkd.suggestions import did_you_mean
 
 # Name of the format -> module, in the order of asking.
@@ -185,7 +185,7 @@ def _checked_format(format: str) -> str:
 
 
 def _reader(format: str) -> ModuleType:
-    return importlib.import_module(f"keras_hkd.data.{READERS[format]}")
+    return importlib.import_module(f"keras_hkd.data.formats.{READERS[format]}")
 
 
 def _recognised(path: Path) -> str:
@@ -226,7 +226,7 @@ def _class_index(records: Records, class_names: tuple[str, ...], path: Path) -> 
 
 
 def _synthetic(source: str, class_names: tuple[str, ...]) -> Dataset:
-    from keras_hkd.data.synthetic import MEAN_THINGS, synthetic_dataset
+    from keras_hkd.data.drawn.scenes import MEAN_THINGS, synthetic_dataset
 
     if [canonical(name) for name in class_names] != ["person"]:
         raise ValueError(f"Drawn scenes hold the class person only, got class_names={class_names}.")

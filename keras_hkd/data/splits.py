@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_hkd.data.annotations import BadDataError
-from keras_hkd.data.bad_records import BadRecords, RecordProblem, Unique
-from keras_hkd.data.records import ImageRecord, without_suffix
-from keras_hkd.data.text_files import read_text
+from keras_hkd.data.formats.bad_records import BadRecords, RecordProblem, Unique
+from keras_hkd.data.formats.records import ImageRecord, without_suffix
+from keras_hkd.data.formats.text_files import read_text
 
 _FOLDERS = ("splits", "ImageSets/Main")
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_hkd.data.annotations import BadDataError, Dataset, ImageAnnotation, with_unique_ids
-from keras_hkd.data.bad_records import BadRecords
+from keras_hkd.data.formats.bad_records import BadRecords
+from keras_hkd.data.formats.records import ImageRecord, Records, without_suffix
 from keras_hkd.data.image_checks import locate, whole_images
 from keras_hkd.data.image_files import SUFFIXES
 from keras_hkd.data.loading import is_dataset, load_dataset
-from keras_hkd.data.records import ImageRecord, Records, without_suffix
 
 
 def load_unlabelled(

@@ -5,8 +5,8 @@ import inspect
 import keras_cv
 
 from keras_hkd.detectors.detector import Detector
-from keras_hkd.detectors.retinanet import RetinaNet
-from keras_hkd.detectors.yolo_v8 import YOLOV8
+from keras_hkd.detectors.keras_cv.retinanet import RetinaNet
+from keras_hkd.detectors.keras_cv.yolo_v8 import YOLOV8
 from keras_hkd.learner import read_model
 
 FAMILIES = {keras_cv.models.RetinaNet: RetinaNet, keras_cv.models.YOLOV8Detector: YOLOV8}
@@ -54,9 +54,9 @@ def _family(model):
         if isinstance(model, library_class):
             return family
     if any(base.__module__.partition(".")[0] == "keras_hub" for base in type(model).__mro__):
-        from keras_hkd.detectors import hub  # only where keras_hub is installed
+        from keras_hkd.detectors.keras_hub import adapters  # only where keras_hub is installed
 
-        return hub.family(model)
+        return adapters.family(model)
     return None
 
 

@@ -6,11 +6,11 @@ from functools import partial
 import keras
 import keras_cv
 
-from keras_hkd.detectors import backbones
-from keras_hkd.detectors.feature_pyramid import FeaturePyramid
-from keras_hkd.detectors.prediction_head import PredictionHead
-from keras_hkd.detectors.retinanet import RetinaNet
-from keras_hkd.detectors.yolo_v8 import YOLOV8
+from keras_hkd.detectors.keras_cv import backbones
+from keras_hkd.detectors.keras_cv.feature_pyramid import FeaturePyramid
+from keras_hkd.detectors.keras_cv.prediction_head import PredictionHead
+from keras_hkd.detectors.keras_cv.retinanet import RetinaNet
+from keras_hkd.detectors.keras_cv.yolo_v8 import YOLOV8
 from keras_hkd.learner import synchronize_batch_norm
 from keras_hkd.suggestions import did_you_mean
 

@@ -5,7 +5,7 @@ from keras_hkd._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "AdversarialDistiller": "adversarial",
+        "AdversarialDistiller": "keras_hkd.methods.lw_kd.adversarial_distiller",
         "Distiller": "distiller",
         "GradientShares": "gradient_share_callback",
         "MeanTeacher": "ema_teacher",

@@ -11,7 +11,7 @@ import numpy as np
 from keras_hkd.evaluation.latency import measure_latencies
 from keras_hkd.evaluation.model_cost import count_gflops, count_parameters
 from keras_hkd.evaluation.peak_memory import measure_peak_memory_mib
-from keras_hkd.evaluation.prediction import input_size
+from keras_hkd.inference.prediction import input_size
 
 TFLITE_PRECISIONS = ("float32", "float16", "int8")
 
@@ -139,7 +139,7 @@ def _rows(name, path, threads, image_size, nms):
 
 def _tflite_row(name, path, threads):
     from keras_hkd.export.tflite_file import read_model
-    from keras_hkd.export.tflite_runner import TFLiteRunner
+    from keras_hkd.inference.tflite_runner import TFLiteRunner
 
     read_model(path)  # a damaged file is named here
     runner = TFLiteRunner(path.read_bytes(), threads)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from keras_hkd.data.pipeline import prediction_batches
+from keras_hkd.data.batches.pipeline import prediction_batches
 from keras_hkd.evaluation.model_cost import count_parameters
-from keras_hkd.evaluation.prediction import input_size
 from keras_hkd.evaluation.progress import image_progress
+from keras_hkd.inference.prediction import input_size
 
 
 def evaluate_classifier(

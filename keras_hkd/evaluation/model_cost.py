@@ -7,7 +7,7 @@ import math
 import keras
 
 from keras_hkd.evaluation.latency import measure_latency_ms
-from keras_hkd.evaluation.prediction import input_size
+from keras_hkd.inference.prediction import input_size
 from keras_hkd.quiet import quiet
 
 

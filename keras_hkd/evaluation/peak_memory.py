@@ -60,7 +60,7 @@ def _child() -> None:
 def _grown_by_tflite(file, num_threads):
     import ai_edge_litert.interpreter  # noqa: F401 (so that the library itself is not counted)
 
-    from keras_hkd.export.tflite_runner import TFLiteRunner
+    from keras_hkd.inference.tflite_runner import TFLiteRunner
 
     before = peak_bytes()
     runner = TFLiteRunner(pathlib.Path(file).read_bytes(), num_threads)
@@ -70,7 +70,7 @@ def _grown_by_tflite(file, num_threads):
 
 def _grown_by_keras(file, image_size):
     from keras_hkd.detectors import load_detector
-    from keras_hkd.evaluation.prediction import input_size
+    from keras_hkd.inference.prediction import input_size
 
     before = peak_bytes()
     detector = load_detector(file)

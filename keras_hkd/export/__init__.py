@@ -7,14 +7,14 @@ __getattr__, __dir__, __all__ = attach(
     {
         "ExportError": "verification",
         "ExportReport": "tflite",
-        "Grid": "grid",
+        "Grid": "keras_hkd.inference.grid",
         "ModelCard": "tflite_metadata",
-        "TFLiteDetector": "tflite_detector",
+        "TFLiteDetector": "keras_hkd.inference.tflite_detector",
         "export_onnx": "onnx_file",
         "export_saved_model": "saved_model",
         "export_tflite": "tflite",
         "layer_errors": "quantization_errors",
         "list_operators": "tflite_file",
-        "read_metadata": "tflite_metadata",
+        "read_metadata": "keras_hkd.inference.tflite_metadata",
     },
 )

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_hkd.boxes import clip
-from keras_hkd.export.post_processing import NUM_CANDIDATES
+from keras_hkd.inference.post_processing import NUM_CANDIDATES
 
 
 def detections_in_graph(class_logits, box_outputs, grid, suppression):

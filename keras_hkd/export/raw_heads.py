@@ -10,8 +10,8 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from keras_hkd.backend import require_tensorflow
 from keras_hkd.detectors import RetinaNet, as_detector
-from keras_hkd.detectors.yolo_v8 import YOLOV8
-from keras_hkd.export.grid import DELTAS, SIDES, Grid
+from keras_hkd.detectors.keras_cv.yolo_v8 import YOLOV8
+from keras_hkd.inference.grid import DELTAS, SIDES, Grid
 from keras_hkd.quiet import quiet
 
 HEADS = ("class_logits", "box_outputs")

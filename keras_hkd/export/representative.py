@@ -6,8 +6,8 @@ import pathlib
 
 import numpy as np
 
+from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.data.image_files import SUFFIXES, decode_image
-from keras_hkd.data.letterbox import Letterbox
 
 MAX_IMAGES = 200
 
@@ -58,7 +58,7 @@ def sample_images(image_size, num_images=2) -> np.ndarray:
         image_size: `(height, width)` in pixels.
         num_images: how many.
     """
-    from keras_hkd.data.synthetic import synthetic_dataset
+    from keras_hkd.data.drawn.scenes import synthetic_dataset
 
     return representative_array(synthetic_dataset(num_images, (256, 256), seed=11), image_size)
 

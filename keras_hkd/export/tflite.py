@@ -14,7 +14,6 @@ import keras_hkd
 from keras_hkd.export import tflite_file, verification
 from keras_hkd.export.conversion import QUANTIZATIONS, convert, has_own_ranges
 from keras_hkd.export.graph_post_processing import post_processing_function
-from keras_hkd.export.post_processing import Suppression
 from keras_hkd.export.raw_heads import (
     HEADS,
     checked_detector,
@@ -30,7 +29,8 @@ from keras_hkd.export.tflite_metadata import (
     append_files,
     model_metadata,
 )
-from keras_hkd.export.tflite_runner import TFLiteRunner
+from keras_hkd.inference.post_processing import Suppression
+from keras_hkd.inference.tflite_runner import TFLiteRunner
 from keras_hkd.suggestions import did_you_mean
 
 FORMAT = 1

@@ -8,15 +8,12 @@ import pathlib
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-FILE_IDENTIFIER = b"TFL3"
+from keras_hkd.inference.tflite_metadata import FILE_IDENTIFIER, NotTFLiteError
+
 FLEX_PREFIX = "Flex"
 _BUILTINS = {
     code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
 }
-
-
-class NotTFLiteError(ValueError):
-    """A file that is no TFLite model, or a damaged one."""
 
 
 def read_model(source):

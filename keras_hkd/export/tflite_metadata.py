@@ -12,14 +12,13 @@ import dataclasses
 import hashlib
 import io
 import json
-import pathlib
 import zipfile
 
 import flatbuffers
 
-from keras_hkd.export.tflite_file import NotTFLiteError, read_model
+from keras_hkd.inference.tflite_metadata import OURS
 
-OURS, LABELS = "keras_hkd.json", "labels.txt"
+LABELS = "labels.txt"
 BUFFER_NAME = "TFLITE_METADATA"
 _CONTENT_IMAGE, _CONTENT_BOXES, _CONTENT_FEATURE = 2, 3, 1
 _UNIT_NORMALIZATION, _UNIT_THRESHOLD = 1, 3
@@ -104,43 +103,6 @@ def append_files(content: bytes, ours: dict, class_names) -> bytes:
             ):
                 archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
         return file.getvalue()
-
-
-def read_metadata(path) -> dict:
-    """What a `.tflite` file that this package wrote says about itself.
-
-    Args:
-        path: the file.
-
-    Returns:
-        dict of `format`, `class_names`, `image_size`, `quantization`, `nms`, `suppression`, `grid`
-        and `card`.
-
-    Raises:
-        FileNotFoundError: no such file.
-        NotTFLiteError: no TFLite model, a damaged one, or one that this package did not write.
-    """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"No TFLite file at '{path}'.")
-    with path.open("rb") as file:
-        if file.read(8)[4:] != b"TFL3":
-            read_model(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            values = json.loads(archive.read(OURS))
-            length = min(member.header_offset for member in archive.infolist())
-    except (zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
-        raise NotTFLiteError(
-            f"'{path}' is a TFLite model that keras_hkd did not write, or one that was cut short: "
-            f"it has no readable {OURS} behind the model. Export the detector again with "
-            "`keras-hkd export`."
-        ) from error
-    if not isinstance(values, dict) or "sha256" not in values:
-        raise NotTFLiteError(f"'{path}' is a TFLite model that keras_hkd did not write.")
-    if hashlib.sha256(path.read_bytes()[:length]).hexdigest() != values["sha256"]:
-        raise NotTFLiteError(f"'{path}' is damaged: the model is not the one that was written.")
-    return values
 
 
 class _Builder:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from keras_hkd.export.grid import NUM_BINS, SIDES
 from keras_hkd.export.raw_heads import HEADS
+from keras_hkd.inference.grid import NUM_BINS, SIDES
 
 # Largest error of the raw heads that a kind of file may have, as a share of their spread.
 LIMITS = {None: 1e-3, "float16": 2e-2, "dynamic": 0.25, "int8": 0.5}

@@ -14,26 +14,26 @@ Attributes:
 
 # label: (hierarchy, its loss)
 SAMPLES = {
-    "Pyramid": ("pyramid.Pyramid", "feature_imitation.FeatureImitation"),
-    "Region": ("region.Region", "feature_imitation.FeatureImitation"),
-    "Review": ("review.Review", None),
-    "ClassTower": ("class_tower.ClassTower", "feature_imitation.FeatureImitation"),
-    "ClassLogits": ("class_logits.ClassLogits", "adaptive_distillation.AdaptiveDistillation"),
-    "Boxes(GIoU)": ("boxes.Boxes", "giou.GIoU"),
+    "Pyramid": ("Pyramid", "FeatureImitation"),
+    "Region": ("Region", "FeatureImitation"),
+    "Review": ("Review", None),
+    "ClassTower": ("ClassTower", "FeatureImitation"),
+    "ClassLogits": ("ClassLogits", "AdaptiveDistillation"),
+    "Boxes(GIoU)": ("Boxes", "GIoU"),
     "Boxes(LocalizationDistillation)": (
-        "boxes.Boxes",
-        "localization_distillation.LocalizationDistillation",
+        "Boxes",
+        "LocalizationDistillation",
     ),
     "Boxes(TeacherBoundedRegression)": (
-        "boxes.Boxes",
-        "teacher_bounded_regression.TeacherBoundedRegression",
+        "Boxes",
+        "TeacherBoundedRegression",
     ),
-    "CrossHead": ("cross_head.CrossHead", None),
-    "NeighbourCells": ("neighbour_cells.NeighbourCells", None),
-    "Logits": ("logits.Logits", "logit_distillation.LogitDistillation"),
-    "Branches": ("rotations.Branches", "logit_distillation.LogitDistillation"),
-    "RotatedLogits": ("rotations.RotatedLogits", "logit_distillation.LogitDistillation"),
-    "NeighbourClasses": ("neighbour_classes.NeighbourClasses", None),
+    "CrossHead": ("CrossHead", None),
+    "NeighbourCells": ("NeighbourCells", None),
+    "Logits": ("Logits", "LogitDistillation"),
+    "Branches": ("Branches", "LogitDistillation"),
+    "RotatedLogits": ("RotatedLogits", "LogitDistillation"),
+    "NeighbourClasses": ("NeighbourClasses", None),
 }
 
 
@@ -150,6 +150,5 @@ def _sample(hierarchy, loss):
     return make() if loss is None else make(_load("losses", loss)())
 
 
-def _load(package, path):
-    module, _, name = path.partition(".")
-    return getattr(importlib.import_module(f"keras_hkd.{package}.{module}"), name)
+def _load(package, name):
+    return getattr(importlib.import_module(f"keras_hkd.{package}"), name)

@@ -5,10 +5,10 @@ Nothing is new here but the composition: HSAKD's branches and terms
 `keras_hkd.distillation.MutualDistiller`.
 """
 
-from keras_hkd.classifiers.self_supervised import SelfSupervisedClassifier
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.mutual import MutualDistiller
-from keras_hkd.methods.hsakd import rotation_terms
+from keras_hkd.methods.hsakd.method import rotation_terms
+from keras_hkd.methods.hsakd.self_supervised import SelfSupervisedClassifier
 
 
 def hssakd(

@@ -6,7 +6,7 @@ from keras_hkd.data import (
     classification_training_batches,
     training_batches,
 )
-from keras_hkd.data.classification_batches import CLASSIFICATION_AUGMENTATION
+from keras_hkd.data.batches.classification_batches import CLASSIFICATION_AUGMENTATION
 from keras_hkd.evaluation.classifier_scores import check_same_classes
 
 

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from keras_hkd.caching import TeacherCache
 from keras_hkd.cli import cache, training_run
+from keras_hkd.teacher_cache import TeacherCache
 
 DATA = "synthetic:train?num_images=4&seed=1&height=64&width=64"
 

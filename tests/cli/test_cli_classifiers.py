@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from keras_hkd.cli.main import main
-from keras_hkd.data.synthetic_classes import synthetic_classification
+from keras_hkd.data.drawn.classification import synthetic_classification
 
 SIZE = 32
 

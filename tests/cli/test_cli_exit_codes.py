@@ -30,7 +30,7 @@ def run_as(module: str, source: str) -> BaseException:
     ],
 )
 def test_what_our_code_refuses_is_bad_input(source):
-    assert exit_codes.is_bad_input(run_as("keras_hkd.data.coco", source))
+    assert exit_codes.is_bad_input(run_as("keras_hkd.data.formats.coco", source))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_what_our_code_refuses_is_bad_input(source):
     ],
 )
 def test_faults_that_surface_in_our_code_are_failures(source):
-    assert not exit_codes.is_bad_input(run_as("keras_hkd.data.coco", source))
+    assert not exit_codes.is_bad_input(run_as("keras_hkd.data.formats.coco", source))
 
 
 @pytest.mark.parametrize("module", ["keras.src.models", "keras_hkd_plugin.main"])

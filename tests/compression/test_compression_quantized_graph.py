@@ -9,7 +9,7 @@ from keras_hkd.compression import UnsupportedLayerError
 from keras_hkd.compression.quantized_graph import quantized_network
 from keras_hkd.export import tflite_file
 from keras_hkd.export.conversion import convert
-from keras_hkd.export.tflite_runner import TFLiteRunner
+from keras_hkd.inference.tflite_runner import TFLiteRunner
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 16, 32, 3)).astype("float32")
 FLOAT_OPERATORS = {"DEQUANTIZE", "FAKE_QUANT"}

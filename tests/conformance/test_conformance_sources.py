@@ -13,7 +13,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Library -> the parts of keras_hkd, by first path component, that may import it.
 ALLOWED = {
     "tensorflow": {
-        *("caching", "data", "export", "compression", "distillation", "training", "replicas"),
+        *("teacher_cache", "data", "export", "compression", "training", "replicas"),
+        *("distillation", "methods"),
         "evaluation",  # counts operations with the profiler of TensorFlow
     },
     "tensorflow_model_optimization": {"compression"},

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from keras_hkd.data.annotations import BadDataError
-from keras_hkd.data.bad_records import BadRecords
+from keras_hkd.data.formats.bad_records import BadRecords
+from keras_hkd.data.formats.records import ImageRecord, Records
 from keras_hkd.data.image_checks import locate, whole_images
-from keras_hkd.data.records import ImageRecord, Records
 
 
 def record(name="a.png", **options):

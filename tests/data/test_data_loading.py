@@ -114,9 +114,9 @@ def drawn(monkeypatch):
         images = [ImageAnnotation("", i, width, height, [], []) for i in range(num_images)]
         return Dataset(images, ("person",), "drawn", "synthetic")
 
-    module = types.ModuleType("keras_hkd.data.synthetic")
+    module = types.ModuleType("keras_hkd.data.drawn.scenes")
     module.synthetic_dataset, module.MEAN_THINGS = synthetic_dataset, 3.5
-    monkeypatch.setitem(sys.modules, "keras_hkd.data.synthetic", module)
+    monkeypatch.setitem(sys.modules, "keras_hkd.data.drawn.scenes", module)
     return calls
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from keras_hkd.data.annotations import BadDataError
-from keras_hkd.data.bad_records import BadRecords
-from keras_hkd.data.records import ImageRecord
+from keras_hkd.data.formats.bad_records import BadRecords
+from keras_hkd.data.formats.records import ImageRecord
 from keras_hkd.data.splits import choose_split
 
 

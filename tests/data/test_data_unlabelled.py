@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from keras_hkd.data.annotations import BadDataError, Dataset, ImageAnnotation
+from keras_hkd.data.drawn.scenes import synthetic_dataset
 from keras_hkd.data.loading import is_dataset, load_dataset
-from keras_hkd.data.synthetic import synthetic_dataset
 from keras_hkd.data.unlabelled import load_unlabelled, without_labels
 
 

@@ -7,9 +7,10 @@ import keras_cv
 import numpy
 import pytest
 
-from keras_hkd.detectors import backbones, build
-from keras_hkd.detectors.feature_pyramid import FeaturePyramid
-from keras_hkd.detectors.prediction_head import PredictionHead
+from keras_hkd.detectors import build
+from keras_hkd.detectors.keras_cv import backbones
+from keras_hkd.detectors.keras_cv.feature_pyramid import FeaturePyramid
+from keras_hkd.detectors.keras_cv.prediction_head import PredictionHead
 
 IMAGE_SIZE = (64, 96)
 MICRO = {"retinanet": "retinanet_micro", "yolo_v8": "yolo_v8_micro"}

@@ -28,7 +28,7 @@ def wide_model():
     """Give a raw KerasCV model, wider than the student."""
     import keras_cv
 
-    from keras_hkd.detectors import backbones
+    from keras_hkd.detectors.keras_cv import backbones
 
     return keras_cv.models.YOLOV8Detector(
         backbone=backbones.micro((12, 16, 32, 40, 48)),

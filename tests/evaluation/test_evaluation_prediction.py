@@ -1,13 +1,7 @@
-import numpy as np
 import pytest
 
-from keras_hkd.evaluation.prediction import (
-    category_ids,
-    coco_results,
-    input_size,
-    predict_dataset,
-    predict_images,
-)
+from keras_hkd.evaluation.prediction import category_ids, predict_dataset
+from keras_hkd.inference.prediction import predict_images
 
 SCENES = [
     ((64, 64), [10, 20, 30, 60]),
@@ -57,22 +51,6 @@ def test_score_threshold(WhiteBoxDetector, white_boxes):
     assert predict_dataset(detector, dataset, score_threshold=0.6) == []
 
 
-def test_boxes_outside_the_picture_are_cut_or_dropped(WhiteBoxDetector):
-    class Everywhere(WhiteBoxDetector):
-        def predict_on_batch(self, images):
-            found = super().predict_on_batch(images)
-            found["boxes"][:, 0] = [0, 0, 64, 64]  # over picture and padding
-            found["boxes"][:, 1] = [40, 10, 60, 60]  # in the padding only
-            found["classes"][:, :2] = 0
-            found["confidence"][:, :2] = 0.5
-            found["num_detections"][:] = 2
-            return found
-
-    tall = np.zeros((64, 32, 3), np.uint8)
-    (found,) = predict_images(Everywhere(), [tall])
-    assert found["boxes"].tolist() == [[0, 0, 32, 64]]
-
-
 def test_images_in_memory_and_datasets_agree(WhiteBoxDetector, white_boxes):
     dataset = white_boxes(SCENES)
     images = [dataset.load_image(i) for i in range(len(dataset))]
@@ -83,19 +61,6 @@ def test_images_in_memory_and_datasets_agree(WhiteBoxDetector, white_boxes):
         box = found[result["image_id"] - 1]["boxes"][0]
         pixel_of_input = max(SCENES[result["image_id"] - 1][0]) / 128
         assert as_xyxy(result) == pytest.approx(box.tolist(), abs=1.1 * pixel_of_input)
-
-
-def test_no_image(WhiteBoxDetector):
-    assert predict_images(WhiteBoxDetector(), []) == []
-
-
-def test_results_leave_out_classes_without_category():
-    found = {
-        "boxes": np.array([[0, 0, 1, 1], [0, 0, 2, 2], [0, 0, 3, 3]], float),
-        "classes": np.array([0, 1, -1]),
-        "confidence": np.array([0.9, 0.8, 0.7]),
-    }
-    assert [r["bbox"] for r in coco_results(found, 1, [0, 5])] == [[0, 0, 2, 2]]
 
 
 @pytest.mark.parametrize(
@@ -117,9 +82,3 @@ def test_no_class_in_common():
     names = [f"class_{i}" for i in range(80)]
     with pytest.raises(ValueError, match=r"class_4, \.\.\. \(80 in all\).*none in common"):
         category_ids(names, ("person",))
-
-
-def test_image_size():
-    assert input_size(object(), (32, 64)) == (32, 64)
-    with pytest.raises(ValueError, match="object has no `image_size`"):
-        input_size(object())

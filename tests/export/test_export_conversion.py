@@ -3,7 +3,7 @@ import tensorflow as tf
 
 from keras_hkd.export.conversion import convert, has_own_ranges
 from keras_hkd.export.tflite_file import float_operators, read_model
-from keras_hkd.export.tflite_runner import TFLiteRunner
+from keras_hkd.inference.tflite_runner import TFLiteRunner
 
 SPEC = tf.TensorSpec((1, 4, 4, 3), tf.float32, name="images")
 

@@ -65,7 +65,7 @@ def mediapipe_detects(mediapipe_python, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def scenes():
-    from keras_hkd.data.synthetic import synthetic_dataset
+    from keras_hkd.data.drawn.scenes import synthetic_dataset
 
     dataset = synthetic_dataset(20, (160, 160), seed=21)
     return np.stack([dataset.load_image(i) for i in range(len(dataset))])
@@ -132,7 +132,7 @@ def test_people_in_real_photographs(quantization, shared_dir, tmp_path, mediapip
     if not STUDENT.is_file():
         pytest.skip(f"the trained student {STUDENT.relative_to(ROOT)} is not there")
     from keras_hkd.data import load_dataset
-    from keras_hkd.data.letterbox import Letterbox
+    from keras_hkd.data.batches.letterbox import Letterbox
 
     student = keras_hkd.load_detector(STUDENT)
     size = student.image_size

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_hkd.data.synthetic import synthetic_dataset
+from keras_hkd.data.drawn.scenes import synthetic_dataset
 from keras_hkd.export.representative import representative_array
 
 SIZE = (64, 96)

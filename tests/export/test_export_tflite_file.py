@@ -3,14 +3,14 @@ import pytest
 
 from keras_hkd.export import list_operators
 from keras_hkd.export.tflite_file import (
-    NotTFLiteError,
     foreign_operators,
     join_models,
     name_tensors,
     pack_model,
     read_model,
 )
-from keras_hkd.export.tflite_runner import TFLiteRunner
+from keras_hkd.inference.tflite_metadata import NotTFLiteError
+from keras_hkd.inference.tflite_runner import TFLiteRunner
 
 
 def converted(function, *shapes, flex=False):

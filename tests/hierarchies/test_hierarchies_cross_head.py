@@ -200,7 +200,7 @@ def test_yolo_v8_is_trained_through_the_teacher_and_a_copy_costs_nothing(yolos, 
 
 
 def test_heads_that_cannot_be_cut_and_other_sizes_are_refused(pair, images, labels):
-    from keras_hkd.detectors.prediction_head import PredictionHead
+    from keras_hkd.detectors.keras_cv.prediction_head import PredictionHead
 
     teacher, student = pair
     hierarchy = attached(teacher, student)

@@ -1,0 +1,115 @@
+"""Which image is seen when, and with which random numbers: a function of seed and epoch alone."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+from keras_hkd.data.batches.augmentation import draw_numbers
+from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
+from keras_hkd.data.batches.stored_views import StoredViews
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """Endless passes over the same images; every pass is a permutation of its own.
+
+    A pass has as many whole batches as the images give; those that do not fill one are left out
+    of it. The views of an image are drawn anew in every pass.
+
+    Args:
+        num_images: images of the stream.
+        batch_size: images per batch.
+        seed: the run's seed.
+        number: which of a run's streams it is; streams of other numbers are independent.
+        views: views that come again and again; None for views drawn anew in every pass.
+    """
+
+    num_images: int
+    batch_size: int
+    seed: int
+    number: int = 0
+    views: StoredViews | None = None
+
+    @property
+    def batches_per_pass(self) -> int:
+        """Whole batches of one pass."""
+        return self.num_images // self.batch_size
+
+    def epoch(self, epoch, num_batches: int):
+        """Give the images of the batches `epoch * num_batches` up to the next epoch's.
+
+        Args:
+            epoch: int64 scalar.
+            num_batches: batches per epoch, at most those of a pass.
+
+        Returns:
+            int32 `(num_batches * batch_size,)` image numbers, and float32 of as many rows, the
+            numbers drawn for their views.
+        """
+        if num_batches == self.batches_per_pass:
+            return self._pass(epoch)
+        first = epoch * num_batches
+        parts = [self._pass(first // self.batches_per_pass + i) for i in (0, 1)]
+        start = tf.cast(first % self.batches_per_pass, tf.int32) * self.batch_size
+        stop = start + num_batches * self.batch_size
+        order, draws = (tf.concat(part, axis=0)[start:stop] for part in zip(*parts, strict=True))
+        return (
+            tf.ensure_shape(order, (num_batches * self.batch_size,)),
+            tf.ensure_shape(draws, (num_batches * self.batch_size, draws.shape[1])),
+        )
+
+    def _pass(self, number):
+        key = tf.stack([tf.constant(self.seed, tf.int64), 2 * number])
+        if self.number:
+            key = tf.random.experimental.stateless_fold_in(key, self.number)
+        order = tf.random.experimental.stateless_shuffle(tf.range(self.num_images), key)
+        order = order[: self.batches_per_pass * self.batch_size]
+        if self.views is None:
+            draws = draw_numbers(self.seed, number, self.num_images, stream=self.number)
+        else:
+            view = self.views.view_of(number)
+            draws = draw_numbers(self.views.seed, view, self.num_images)
+        return order, tf.gather(draws, order)
+
+
+class EpochPlan:
+    """The order of images in any epoch of a training run.
+
+    Args:
+        dataset: a `Dataset`: one pass over it is an epoch. Or a `SemiSupervisedDataset`: batches
+            come in turn from one pass over its labelled images and from all its images.
+        batch_size: images per batch, at most the number of (labelled) images.
+        seed: the run's seed.
+        views: see `Stream`; of a `Dataset` only.
+    """
+
+    def __init__(self, dataset, batch_size: int, seed: int, views: StoredViews | None = None):
+        self.batch_size = batch_size
+        sets = [dataset]
+        if isinstance(dataset, SemiSupervisedDataset):
+            sets = [dataset.labelled, dataset.images]
+        self.streams = [
+            Stream(len(one), batch_size, seed, number, views) for number, one in enumerate(sets)
+        ]
+
+    def epoch(self, epoch):
+        """Give image numbers and drawn numbers of one epoch, batch after batch.
+
+        Args:
+            epoch: int64 scalar.
+
+        Returns:
+            int32 `(n,)` and float32 `(n, 11)`.
+        """
+        num_batches = self.streams[0].batches_per_pass
+        parts = [stream.epoch(epoch, num_batches) for stream in self.streams]
+        return tuple(self._in_turn(column, num_batches) for column in zip(*parts, strict=True))
+
+    def _in_turn(self, rows, num_batches: int):
+        if len(rows) == 1:
+            return rows[0]
+        shape = (num_batches, self.batch_size, *rows[0].shape[1:])
+        batches = tf.stack([tf.reshape(one, shape) for one in rows], axis=1)
+        return tf.reshape(batches, (-1, *shape[2:]))

@@ -1,0 +1,201 @@
+"""Images decoded once into one array, so that later epochs run no Python and read no file."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from keras_hkd.data.annotations import BadDataError, Dataset
+from keras_hkd.data.batches.letterbox import PADDING_GREY, content_size, fit_scale, shrink
+
+_MIN_IMAGES_FOR_PROGRESS = 200
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Canvases:
+    """How images lie on equal canvases: top left, shrunk where they are larger, padded grey 114.
+
+    Args:
+        size: `(height, width)` of every canvas in pixels, both even.
+        scales: float64 `(n,)`, canvas pixels per pixel of the original image, at most 1.
+        content_sizes: int64 `(n, 2)`, rows and columns of each picture on its canvas.
+        source_sizes: int64 `(n, 2)`, height and width of each original image.
+    """
+
+    size: tuple[int, int]
+    scales: np.ndarray
+    content_sizes: np.ndarray
+    source_sizes: np.ndarray
+
+    @classmethod
+    def plan(cls, dataset: Dataset, max_size: tuple[int, int]) -> Canvases:
+        """Finds the smallest canvas that holds all images, none of them larger than `max_size`.
+
+        Args:
+            dataset: the images, of which only the sizes are read.
+            max_size: `(height, width)` in pixels that no picture may exceed on its canvas.
+
+        Example:
+            >>> from keras_hkd.data.annotations import ImageAnnotation
+            >>> images = [ImageAnnotation("", i, *size, boxes=[], classes=[])
+            ...           for i, size in enumerate([(640, 480), (100, 200)])]
+            >>> canvases = Canvases.plan(Dataset(images, ("person",), "", ""), (384, 384))
+            >>> canvases.size, canvases.content_sizes.tolist()
+            ((288, 384), [[288, 384], [200, 100]])
+        """
+        sizes = np.array([(image.height, image.width) for image in dataset])
+        scales = np.minimum(fit_scale(sizes, np.array(max_size)), 1.0)
+        contents = np.array(
+            [
+                (content_size(height, scale), content_size(width, scale))
+                for (height, width), scale in zip(sizes, scales, strict=True)
+            ]
+        )
+        height, width = contents.max(axis=0)
+        return cls((int(height + height % 2), int(width + width % 2)), scales, contents, sizes)
+
+    def draw(self, image: np.ndarray, index: int) -> np.ndarray:
+        """Lays one image on its canvas.
+
+        Args:
+            image: uint8 `(height, width, 3)`.
+            index: position of the image in the dataset.
+
+        Returns:
+            uint8 `(*size, 3)`.
+        """
+        canvas = np.full((*self.size, 3), PADDING_GREY, np.uint8)
+        height, width = (int(length) for length in self.content_sizes[index])
+        canvas[:height, :width] = shrink(image, (height, width), float(self.scales[index]))
+        return canvas
+
+
+def load_checked(dataset: Dataset, index: int) -> np.ndarray:
+    """Loads one image and refuses it when its size is not the one that its boxes were read for.
+
+    Args:
+        dataset: where the image is.
+        index: its position.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+
+    Raises:
+        BadDataError: the size differs from the annotation's.
+    """
+    annotation = dataset[index]
+    image = dataset.load_image(index)
+    expected = (annotation.height, annotation.width, 3)
+    if image.shape != expected:
+        raise BadDataError(
+            annotation.image_path or dataset.source,
+            f"image {annotation.image_id}",
+            f"the annotation says (height, width, channels) {expected}, the image has "
+            f"{image.shape}: its boxes would be misplaced; correct the annotation",
+        )
+    return image
+
+
+def decode_all(dataset: Dataset, canvases: Canvases, *, half_size: bool = False):
+    """Decodes every image once, in threads, with a progress bar above 200 images.
+
+    Args:
+        dataset: the images.
+        canvases: how they are laid out.
+        half_size: also return each canvas at half its size (mean of 2 x 2 pixels).
+
+    Returns:
+        uint8 `(n, height, width, 3)`, and the halves `(n, height / 2, width / 2, 3)` or None.
+
+    Raises:
+        BadDataError: an image cannot be read or has another size than its annotation says.
+        MemoryError: the arrays would not fit into the free memory.
+    """
+    height, width = canvases.size
+    _check_memory(len(dataset) * height * width * 3 * (1.25 if half_size else 1.0))
+    pixels = np.empty((len(dataset), height, width, 3), np.uint8)
+    halves = np.empty((len(dataset), height // 2, width // 2, 3), np.uint8) if half_size else None
+
+    def decode(index: int) -> None:
+        canvas = canvases.draw(load_checked(dataset, index), index)
+        pixels[index] = canvas
+        if halves is not None:
+            halves[index] = half_size_of(canvas)
+
+    _run_in_threads(decode, len(dataset), "Decoding images")
+    return pixels, halves
+
+
+def half_size_of(image: np.ndarray) -> np.ndarray:
+    """Halves an image by the mean of 2 x 2 pixels.
+
+    Args:
+        image: uint8 `(height, width, 3)`, both even.
+
+    Returns:
+        uint8 `(height / 2, width / 2, 3)`.
+    """
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(image).reduce(2))
+
+
+def _run_in_threads(task: Callable[[int], None], count: int, title: str) -> None:
+    with contextlib.ExitStack() as stack:
+        advance = progress_steps(stack, count, title)
+        pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count() or 1))
+        futures = [pool.submit(task, index) for index in range(count)]
+        try:
+            for future in futures:
+                future.result()
+                advance()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def progress_steps(stack: contextlib.ExitStack, count: int, title: str) -> Callable[[], object]:
+    """Shows a progress bar on stderr while `stack` is open, for more than 200 steps.
+
+    Args:
+        stack: closes the bar.
+        count: number of steps.
+        title: what is done.
+
+    Returns:
+        A function to be called after each step.
+    """
+    if count <= _MIN_IMAGES_FOR_PROGRESS:
+        return lambda: None
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    progress = Progress(*columns, console=Console(stderr=True, emoji=False), transient=True)
+    task = stack.enter_context(progress).add_task(title, total=count)
+    return lambda: progress.advance(task)
+
+
+def _check_memory(num_bytes: float) -> None:
+    free_bytes = _available_memory_bytes()
+    needed = 2 * num_bytes  # the array, and its copy in TensorFlow's own memory
+    if free_bytes is not None and needed > free_bytes:
+        raise MemoryError(
+            f"The decoded images would take {needed / 2**30:.1f} GiB while they are loaded, of "
+            f"{free_bytes / 2**30:.1f} GiB of free memory. Pass cache=False to decode them anew in "
+            "each epoch, or take a smaller `image_size`."
+        )
+
+
+def _available_memory_bytes() -> int | None:
+    try:
+        with open("/proc/meminfo") as lines:
+            found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    except OSError:  # not every system tells
+        return None
+    return int(found[0]) * 1024 if found else None

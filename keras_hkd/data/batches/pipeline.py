@@ -1,0 +1,330 @@
+"""Annotated images to batches for a detector, in `tf.data`: no Python per image once started."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+import tensorflow as tf
+
+from keras_hkd.data.annotations import Dataset
+from keras_hkd.data.batches.augmentation import NO_AUGMENTATION, Augmentation, draw_numbers
+from keras_hkd.data.batches.epoch_plan import EpochPlan
+from keras_hkd.data.batches.image_cache import Canvases, decode_all
+from keras_hkd.data.batches.label_table import LabelTable, letterbox_scales
+from keras_hkd.data.batches.letterbox import check_size
+from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
+from keras_hkd.data.batches.stored_views import StoredViews
+from keras_hkd.data.batches.views import ViewMaker, fit_top_left
+
+CACHE_OVERSIZE = 1.5
+"""Cached pictures are kept this much larger than the frame, so that zooming in stays sharp."""
+
+_GRAPH_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+def steps_per_epoch(dataset: Dataset | SemiSupervisedDataset, batch_size: int) -> int:
+    """Counts the training batches of one epoch: the whole batches that the images give.
+
+    Args:
+        dataset: the training images; of two streams, twice the batches of the labelled images.
+        batch_size: images per batch.
+
+    Raises:
+        ValueError: the batch size is not a whole number from 1 to the number of images.
+
+    Example:
+        >>> steps_per_epoch(range(10), batch_size=4)
+        2
+    """
+    if isinstance(dataset, SemiSupervisedDataset):
+        return 2 * steps_per_epoch(dataset.labelled, batch_size)
+    _check_whole(batch_size, "batch_size", lowest=1)
+    if batch_size > len(dataset):
+        raise ValueError(
+            f"`batch_size` is {batch_size}, the dataset holds {len(dataset)} images: an epoch "
+            f"would have no batch. Take a batch size of at most {len(dataset)}, or more images."
+        )
+    return len(dataset) // batch_size
+
+
+def training_batches(
+    dataset: Dataset | SemiSupervisedDataset,
+    *,
+    image_size: tuple[int, int],
+    batch_size: int,
+    seed: int,
+    first_epoch: int = 0,
+    max_boxes: int | None = None,
+    augmentation: Augmentation | None = Augmentation(),  # noqa: B008 (frozen)
+    cache: bool = True,
+    ignore_regions: bool = False,
+    stored=None,
+) -> tf.data.Dataset:
+    """Streams shuffled, augmented batches without end, the same for the same seed.
+
+    Epoch e is a permutation drawn from (seed, e), less the images that do not fill a batch; image
+    i is augmented in it by numbers drawn from (seed, e, i). A stream from `first_epoch=e`
+    therefore equals, bit for bit, what an uninterrupted one gives from its epoch e on.
+
+    Args:
+        dataset: the images; a `SemiSupervisedDataset` gives batches of its two streams in turn.
+        image_size: `(height, width)` of the batches in pixels.
+        batch_size: images per batch.
+        seed: whole number of at least 0.
+        first_epoch: epoch to begin with.
+        max_boxes: places for people per image; by default the largest count in the set. Of more
+            people the largest are kept.
+        augmentation: how images vary; None for letterboxing alone.
+        cache: decode all images once into memory; False reads the files in every epoch.
+        ignore_regions: also give `ignore_boxes`: ignore regions, and the people partly in view
+            that are not labels (cut off, too small, or above `max_boxes`).
+        stored: what a teacher said about these images beforehand, a `keras_hkd.TeacherCache`,
+            which labels then hold as `teacher`; its `training_batches` checks that they fit.
+
+    Returns:
+        A `tf.data.Dataset` of `(images, labels)`: images float32 `(batch_size, height, width, 3)`
+        RGB in [0, 255]; labels `boxes` float32 `(batch_size, max_boxes, 4)` xyxy pixels, `classes`
+        float32 `(batch_size, max_boxes)`, and on request `ignore_boxes` float32
+        `(batch_size, num_ignore, 4)`, all padded with -1 at the end. `steps_per_epoch(dataset,
+        batch_size)` batches make an epoch.
+
+    Raises:
+        ValueError: an argument is out of range, or `cache=False` with images that have no file.
+        BadDataError: an image cannot be read.
+    """
+    frame_size = check_size(image_size, "image_size")
+    steps_per_epoch(dataset, batch_size)  # refuses a batch size that does not fit
+    _check_whole(seed, "seed", lowest=0)
+    _check_whole(first_epoch, "first_epoch", lowest=0)
+    views = None if stored is None else stored.views
+    plan_epoch = EpochPlan(dataset, batch_size, seed, views).epoch
+    if isinstance(dataset, SemiSupervisedDataset):
+        dataset = dataset.images
+    labels = _collect_labels(dataset, frame_size, max_boxes)
+    plan = tf.data.Dataset.counter(first_epoch).flat_map(
+        lambda epoch: tf.data.Dataset.from_tensor_slices(plan_epoch(epoch))
+    )
+    batches = _views(
+        dataset, plan, frame_size, batch_size, labels, augmentation, cache, ignore_regions
+    )
+    if stored is not None:
+        taught = _stored_batches(stored, plan_epoch, first_epoch, batch_size)
+        batches = tf.data.Dataset.zip(batches, taught).map(
+            lambda batch, teacher: (batch[0], {**batch[1], "teacher": teacher})
+        )
+    return batches.prefetch(2)
+
+
+def stored_view_batches(
+    dataset: Dataset,
+    rows,
+    *,
+    image_size: tuple[int, int],
+    batch_size: int,
+    views: StoredViews | None = None,
+    augmentation: Augmentation | None = None,
+    cache: bool = True,
+) -> tf.data.Dataset:
+    """Gives the very images that training will see, for a teacher to look at beforehand.
+
+    Row r is view r // n of image r % n, of n images.
+
+    Args:
+        dataset: the images.
+        rows: numbers of the rows wanted.
+        image_size: `(height, width)` of the batches in pixels.
+        batch_size: images per batch; the last batch is filled up with its last row.
+        views: which views there are; None for one, where nothing is drawn at random.
+        augmentation: how views vary; None for letterboxing alone.
+        cache: decode all images once into memory.
+
+    Returns:
+        A finite `tf.data.Dataset` of float32 `(batch_size, height, width, 3)` RGB in [0, 255].
+
+    Raises:
+        ValueError: an argument is out of range, or `cache=False` with images that have no file.
+        BadDataError: an image cannot be read.
+    """
+    frame_size = check_size(image_size, "image_size")
+    _check_whole(batch_size, "batch_size", lowest=1)
+    views = views or StoredViews(1)
+    rows = np.asarray(rows, np.int64)
+    rows = np.pad(rows, (0, -len(rows) % batch_size), mode="edge")
+    draws = tf.stack([draw_numbers(views.seed, v, len(dataset)) for v in range(views.count)])
+    indices = (rows % len(dataset)).astype(np.int32)
+    drawn = tf.gather_nd(draws, np.stack([rows // len(dataset), indices], axis=1))
+    plan = tf.data.Dataset.from_tensor_slices((indices, drawn))
+    labels = _collect_labels(dataset, frame_size, None)
+    batches = _views(dataset, plan, frame_size, batch_size, labels, augmentation, cache, False)
+    return batches.map(lambda images, labels: images).prefetch(2)
+
+
+def _views(dataset, plan, frame_size, batch_size, labels, augmentation, cache, ignore_regions):
+    """Batches of images and labels from a plan of image numbers and drawn numbers."""
+    canvases = Canvases.plan(dataset, tuple(int(CACHE_OVERSIZE * s) for s in frame_size))
+    make = ViewMaker(augmentation or NO_AUGMENTATION, frame_size, labels, canvases, ignore_regions)
+    if cache:
+        with tf.device("CPU:0"):
+            pixels = tuple(map(tf.constant, decode_all(dataset, canvases, half_size=True)))
+        plan = plan.batch(batch_size, drop_remainder=True)
+        return _parallel(plan, lambda indices, draws: make.from_cache(*pixels, indices, draws))
+    _require_files(dataset)
+    read = _canvas_reader(dataset, canvases)
+    plan = _parallel(plan, lambda index, draws: (index, draws, read(index)))
+    plan = plan.batch(batch_size, drop_remainder=True)
+    return plan.map(lambda indices, draws, pixels: make.from_batch(pixels, indices, draws))
+
+
+def _stored_batches(stored, plan_epoch, first_epoch, batch_size: int):
+    """What is stored for the images of `training_batches`, batch by batch."""
+
+    def numbered(epoch):
+        indices, draws = plan_epoch(epoch)
+        return tf.data.Dataset.from_tensor_slices(
+            (indices, draws, tf.fill(tf.shape(indices), epoch))
+        )
+
+    plan = tf.data.Dataset.counter(first_epoch).flat_map(numbered)
+    return _parallel(plan.batch(batch_size, drop_remainder=True), stored.read)
+
+
+def evaluation_batches(
+    dataset: Dataset,
+    *,
+    image_size: tuple[int, int],
+    batch_size: int,
+    max_boxes: int | None = None,
+    cache: bool = False,
+    ignore_regions: bool = False,
+) -> tf.data.Dataset:
+    """Gives every image once, in order, letterboxed, with its labels.
+
+    Args:
+        dataset: the images.
+        image_size: `(height, width)` of the batches in pixels.
+        batch_size: images per batch; the last batch holds what is left.
+        max_boxes: places for people per image; by default the largest count in the set.
+        cache: decode the images once into memory. Images without a file always are.
+        ignore_regions: also give `ignore_boxes`.
+
+    Returns:
+        A finite `tf.data.Dataset` of `(images, labels)` as `training_batches` gives them, the
+        first axis not static. All people are labels, however small.
+
+    Raises:
+        ValueError: an argument is out of range.
+        BadDataError: an image cannot be read.
+    """
+    frame_size = check_size(image_size, "image_size")
+    images = _letterboxed(dataset, frame_size, batch_size, cache)
+    labels = _collect_labels(dataset, frame_size, max_boxes)
+    columns = {"boxes": labels.boxes, "classes": labels.classes}
+    if ignore_regions:
+        columns["ignore_boxes"] = labels.ignore_boxes
+    labels = tf.data.Dataset.from_tensor_slices(columns)
+    return tf.data.Dataset.zip(images, labels).batch(batch_size).prefetch(2)
+
+
+def prediction_batches(
+    dataset: Dataset, *, image_size: tuple[int, int], batch_size: int, cache: bool = False
+) -> tf.data.Dataset:
+    """Gives every image once, in order, letterboxed, without labels.
+
+    `Letterbox.fit((annotation.height, annotation.width), image_size).invert(boxes)` brings boxes
+    that are found in them back to the original image.
+
+    Args:
+        dataset: the images.
+        image_size: `(height, width)` of the batches in pixels.
+        batch_size: images per batch; the last batch holds what is left.
+        cache: decode the images once into memory. Images without a file always are.
+
+    Returns:
+        A finite `tf.data.Dataset` of float32 `(b, height, width, 3)` RGB in [0, 255].
+
+    Raises:
+        ValueError: an argument is out of range.
+        BadDataError: an image cannot be read.
+    """
+    frame_size = check_size(image_size, "image_size")
+    return _letterboxed(dataset, frame_size, batch_size, cache).batch(batch_size).prefetch(2)
+
+
+def _collect_labels(dataset: Dataset, frame_size, max_boxes: int | None) -> LabelTable:
+    if max_boxes is not None:
+        _check_whole(max_boxes, "max_boxes", lowest=1)
+    return LabelTable.collect(dataset, frame_size, max_boxes)
+
+
+def _letterboxed(dataset: Dataset, frame_size, batch_size: int, cache: bool) -> tf.data.Dataset:
+    _check_whole(batch_size, "batch_size", lowest=1)
+    if not len(dataset):
+        raise ValueError("The dataset holds no image.")
+    canvases = Canvases.plan(dataset, frame_size)
+    order = tf.data.Dataset.range(len(dataset))
+    if cache or not _readable_in_graph(dataset):
+        with tf.device("CPU:0"):
+            pixels = tf.constant(decode_all(dataset, canvases)[0])
+        scales = letterbox_scales(dataset, frame_size) / canvases.scales
+        contents = canvases.content_sizes
+
+        def read(index):
+            height, width = tf.unstack(tf.gather(contents, index))
+            return tf.gather(pixels, index)[:height, :width]
+    else:
+        read = _file_reader(dataset)
+        scales = letterbox_scales(dataset, frame_size)
+    scales = tf.constant(scales, tf.float32)
+    return _parallel(order, lambda i: fit_top_left(read(i), tf.gather(scales, i), frame_size))
+
+
+def _file_reader(dataset: Dataset):
+    """Reads image i in the graph: uint8 (height, width, 3), refused if it has another size."""
+    paths = tf.constant([annotation.image_path for annotation in dataset])
+    sizes = tf.constant([(annotation.height, annotation.width) for annotation in dataset], tf.int32)
+
+    def read(index):
+        path = tf.gather(paths, index)
+        # Decodes PNG too, and with the accurate transform the very pixels that Pillow gives.
+        image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
+        message = tf.strings.join(["The image has another size than its annotation says: ", path])
+        same = tf.reduce_all(tf.shape(image)[:2] == tf.gather(sizes, index))
+        with tf.control_dependencies([tf.Assert(same, [message])]):
+            return tf.ensure_shape(tf.identity(image), (None, None, 3))
+
+    return read
+
+
+def _canvas_reader(dataset: Dataset, canvases: Canvases):
+    read = _file_reader(dataset)
+    scales = tf.constant(canvases.scales, tf.float32)
+    return lambda index: fit_top_left(read(index), tf.gather(scales, index), canvases.size)
+
+
+def _readable_in_graph(dataset: Dataset) -> bool:
+    paths = [annotation.image_path for annotation in dataset]
+    return type(dataset).load_image is Dataset.load_image and all(
+        path.lower().endswith(_GRAPH_SUFFIXES) for path in paths
+    )
+
+
+def _require_files(dataset: Dataset) -> None:
+    if not _readable_in_graph(dataset):
+        raise ValueError(
+            f"cache=False reads files while training, but {dataset.source!r} holds images that are "
+            f"drawn, or are none of {', '.join(_GRAPH_SUFFIXES)}. Pass cache=True."
+        )
+
+
+def _parallel(batches: tf.data.Dataset, function) -> tf.data.Dataset:
+    return batches.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _check_whole(value, name: str, lowest: int) -> None:
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        whole = lowest - 1
+    if whole < lowest:
+        raise ValueError(f"`{name}` must be a whole number of at least {lowest}, got {value!r}.")

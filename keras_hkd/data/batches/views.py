@@ -1,0 +1,157 @@
+"""Batches of training views from pictures on canvases, in the graph."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from keras_hkd.data.batches.augmentation import (
+    Augmentation,
+    View,
+    change_colours,
+    plan_views,
+    sample_windows,
+    view_boxes,
+)
+from keras_hkd.data.batches.image_cache import Canvases
+from keras_hkd.data.batches.label_table import LabelTable
+from keras_hkd.data.batches.letterbox import PADDING_GREY
+
+_MAX_STEP_ON_FULL_CANVAS = 1.75
+"""Above this many canvas pixels per frame pixel the half-size canvas is read, against aliasing."""
+
+_NOWHERE = -1e6
+"""A window that shows nothing of the canvas and so costs no sampling."""
+
+
+class ViewMaker:
+    """Turns image numbers and drawn numbers into one batch of augmented images and labels.
+
+    Args:
+        augmentation: how images vary.
+        frame_size: `(height, width)` of the batches in pixels.
+        labels: the labels of the set.
+        canvases: how the pictures lie on their canvases.
+        ignore_regions: whether the labels hold `ignore_boxes`.
+    """
+
+    def __init__(
+        self,
+        augmentation: Augmentation,
+        frame_size: tuple[int, int],
+        labels: LabelTable,
+        canvases: Canvases,
+        ignore_regions: bool,
+    ):
+        self.augmentation, self.frame_size = augmentation, frame_size
+        self.ignore_regions = ignore_regions
+        scales = labels.scales / canvases.scales
+        with tf.device("CPU:0"):
+            self._content_sizes = tf.constant(
+                canvases.source_sizes * labels.scales[:, None], tf.float32
+            )
+            self._canvas_scales = tf.constant(1 / scales, tf.float32)
+            self._boxes, self._classes = tf.constant(labels.boxes), tf.constant(labels.classes)
+            self._ignore_boxes = tf.constant(labels.ignore_boxes)
+
+    def from_cache(self, full, half, indices, draws):
+        """Makes the views of images that lie in memory.
+
+        Args:
+            full: uint8 `(n, canvas height, canvas width, 3)`, all images of the set.
+            half: uint8, the same at half the size.
+            indices: int32 `(b,)`, positions in the set.
+            draws: float32 `(b, 11)` of `draw_numbers`.
+
+        Returns:
+            float32 `(b, height, width, 3)` in [0, 255], and the labels.
+        """
+        return self._make(full, half, indices, indices, draws)
+
+    def from_batch(self, full, indices, draws):
+        """Makes the views of the images of one batch.
+
+        Args:
+            full: float32 `(b, canvas height, canvas width, 3)`, the images of the batch.
+            indices: int32 `(b,)`, their positions in the set.
+            draws: float32 `(b, 11)` of `draw_numbers`.
+
+        Returns:
+            float32 `(b, height, width, 3)` in [0, 255], and the labels.
+        """
+        half = tf.nn.avg_pool2d(full, 2, 2, "VALID")
+        return self._make(full, half, tf.range(draws.shape[0]), indices, draws)
+
+    def _make(self, full, half, places, indices, draws):
+        content_sizes = tf.gather(self._content_sizes, indices)
+        scales = tf.gather(self._canvas_scales, indices)
+        view = plan_views(self.augmentation, draws, content_sizes, self.frame_size)
+        windows = sample_windows(view, scales, self.frame_size)
+        steps = tf.reduce_max(scales[:, None] / view.scales, axis=-1)
+        coarse = (steps > _MAX_STEP_ON_FULL_CANVAS)[:, None]
+        # Each picture is read from one canvas; the other crop of it is 114 all over.
+        images = self._crop(full, tf.where(coarse, _NOWHERE, windows), places)
+        images += self._crop(half, tf.where(coarse, windows / 2, _NOWHERE), places)
+        return change_colours(images - PADDING_GREY, view), self._labels(indices, view)
+
+    def _crop(self, pixels, windows, places):
+        height, width = pixels.shape[1:3]
+        last = tf.constant([max(height - 1, 1), max(width - 1, 1)] * 2, tf.float32)
+        return tf.image.crop_and_resize(
+            pixels,
+            (windows - 0.5) / last,
+            places,
+            self.frame_size,
+            extrapolation_value=PADDING_GREY,
+        )
+
+    def _labels(self, indices, view: View):
+        classes = tf.gather(self._classes, indices)
+        boxes, visible = view_boxes(tf.gather(self._boxes, indices), view, self.frame_size)
+        sides = tf.minimum(boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1])
+        is_person = classes >= 0
+        kept = is_person & (visible >= self.augmentation.min_visible)
+        kept &= sides >= self.augmentation.min_side_px
+        rows = _front(tf.concat([boxes, classes[..., None]], axis=-1), kept)
+        labels = {"boxes": rows[..., :4], "classes": rows[..., 4]}
+        if self.ignore_regions:
+            cut_off = is_person & ~kept & (visible > 0)
+            labels["ignore_boxes"] = self._ignored(indices, view, boxes, cut_off)
+        return labels
+
+    def _ignored(self, indices, view: View, boxes, cut_off):
+        regions = tf.gather(self._ignore_boxes, indices)
+        is_region = regions[..., 0] >= 0
+        regions, visible = view_boxes(regions, view, self.frame_size)
+        rows = tf.concat([regions, boxes], axis=1)
+        return _front(rows, tf.concat([is_region & (visible > 0), cut_off], axis=1))
+
+
+def fit_top_left(image, scale, target_size: tuple[int, int]):
+    """Letterboxes one image in the graph, smoothed when it shrinks (triangle filter).
+
+    Args:
+        image: uint8 `(height, width, 3)`.
+        scale: float32 scalar, target pixels per pixel of the image.
+        target_size: `(height, width)` in pixels.
+
+    Returns:
+        float32 `(*target_size, 3)` in [0, 255], grey 114 right of and below the picture.
+    """
+    shifted = tf.cast(image, tf.float32) - PADDING_GREY  # what the op leaves out is 0
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=shifted[None],
+        size=target_size,
+        scale=tf.stack([scale, scale]),
+        translation=[0.0, 0.0],
+        kernel_type="triangle",
+        antialias=True,
+    )[0]
+    resized = tf.ensure_shape(resized, (*target_size, 3))
+    return tf.clip_by_value(resized + PADDING_GREY, 0.0, 255.0)
+
+
+def _front(rows, kept):
+    """Moves the kept rows to the front, in their order, and fills the others with -1."""
+    order = tf.argsort(tf.cast(~kept, tf.int32), axis=1, stable=True)
+    rows = tf.where(kept[..., None], rows, -1.0)
+    return tf.gather(rows, order, axis=1, batch_dims=1)

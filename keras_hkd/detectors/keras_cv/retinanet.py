@@ -1,0 +1,267 @@
+"""KerasCV's RetinaNet behind the Detector contract."""
+
+import functools
+
+import keras
+import keras_cv
+import numpy
+from keras import ops
+
+from keras_hkd.boxes.formats import convert
+from keras_hkd.boxes.iou import pairwise_iou
+from keras_hkd.detectors.detector import Assignment, Detector
+from keras_hkd.detectors.keras_cv import backbones, feature_pyramid, prediction_head  # noqa: F401 (registers)
+from keras_hkd.replicas import global_ratio
+
+BOX_VARIANCE = (0.1, 0.1, 0.2, 0.2)
+FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class RetinaNet(Detector):
+    """Anchor-based detector with focal loss.
+
+    Loss, over anchors that are not ignored, N being the positive anchors of the global batch or 1:
+
+    `class_loss = 1 / N * sum focal(logits, targets; alpha 0.25, gamma 2)`,
+    `box_loss = 1 / N * sum_positive smooth_l1(deltas, target deltas)`, the mean of the four deltas,
+    as in KerasCV.
+
+    An anchor is positive where its IoU with a person is `positive_iou` or more, background below
+    `negative_iou`, ignored between.
+
+    What it mends: N counts the positives of all replicas; an image without people teaches
+    background; a custom feature pyramid survives saving; anchors stay float32 under
+    `mixed_float16`.
+
+    Args:
+        model: a `keras_cv.models.RetinaNet`.
+        positive_iou: overlap from which an anchor is positive.
+        negative_iou: overlap below which an anchor is background.
+        **kwargs: see `Detector`.
+
+    Paper: https://arxiv.org/abs/1708.02002.
+    """
+
+    def __init__(self, model, *, positive_iou=0.5, negative_iou=0.4, **kwargs):
+        if not 0.0 < negative_iou <= positive_iou < 1.0:
+            raise ValueError(
+                "Expected 0 < negative_iou <= positive_iou < 1. Received: "
+                f"negative_iou={negative_iou}, positive_iou={positive_iou}"
+            )
+        super().__init__(model, **kwargs)
+        for generator in getattr(model.anchor_generator, "anchor_generators", {}).values():
+            generator.dtype = "float32"  # under `mixed_float16` anchors would be rounded to pixels
+        self.positive_iou = float(positive_iou)
+        self.negative_iou = float(negative_iou)
+
+    def build_network(self, model):
+        images = keras.Input(model.feature_extractor.input_shape[1:], name="images")
+        maps = model.feature_pyramid(model.feature_extractor(images))
+        maps = list(maps.values()) if isinstance(maps, dict) else list(maps)
+        heads = (model.classification_head, model.box_head)
+        return self._outputs_per_level(
+            images,
+            {f"P{index}": features for index, features in enumerate(maps, start=3)},
+            *(functools.partial(_apply_head, head) for head in heads),
+            _anchors_per_cell(model),
+        )
+
+    def _outputs_per_level(self, images, maps, class_head, box_head, anchors_per_cell):
+        """The network; each head gives `(last hidden map or None, prediction)` of a level."""
+        self.levels = tuple(maps)
+        self.anchors_per_cell = anchors_per_cell
+        towers, logits, boxes = {}, [], []
+        for level, features in maps.items():
+            hidden, predicted = class_head(features)
+            if hidden is not None:
+                towers[level] = hidden
+            logits.append(keras.layers.Reshape((-1, self.model.num_classes))(predicted))
+            _, predicted = box_head(features)
+            boxes.append(keras.layers.Reshape((-1, 4))(predicted))
+        return keras.Model(
+            images,
+            {
+                "pyramid": dict(maps),
+                "class_tower": towers,
+                "class_logits": ops.concatenate(logits, axis=1),
+                "box_outputs": ops.concatenate(boxes, axis=1),
+            },
+            name="network",
+        )
+
+    @property
+    def anchor_layout(self):
+        """Sizes, shapes and strides of the anchors: equal where anchors line up."""
+        layout = _anchor_config(self.model.anchor_generator)
+        del layout["bounding_box_format"]
+        return layout
+
+    def anchors(self, image_size):
+        """`(anchors, 4)` xyxy pixels."""
+        generator = self.model.anchor_generator
+        boxes = generator(image_shape=(*image_size, 3))
+        boxes = ops.concatenate([ops.convert_to_tensor(level) for level in boxes.values()], axis=0)
+        return keras_cv.bounding_box.convert_format(
+            boxes,
+            source=generator.bounding_box_format,
+            target="xyxy",
+            image_shape=(*image_size, 3),
+        )
+
+    def anchor_points(self, image_size):
+        return convert(self.anchors(image_size), "xyxy", "center_xywh", xp=ops)[..., :2]
+
+    def decode_boxes(self, box_outputs, image_size):
+        center_x, center_y, width, height = _split(
+            convert(self.anchors(image_size), "xyxy", "center_xywh", xp=ops)
+        )
+        deltas = box_outputs * ops.array(BOX_VARIANCE, "float32")
+        dy, dx, dh, dw = _split(deltas)
+        decoded = ops.stack(
+            [
+                dx * width + center_x,
+                dy * height + center_y,
+                ops.exp(dw) * width,
+                ops.exp(dh) * height,
+            ],
+            axis=-1,
+        )
+        return convert(decoded, "center_xywh", "xyxy", xp=ops)
+
+    def encode_boxes(self, boxes, image_size):
+        """`(batch, anchors, 4)` y, x, height, width deltas of one target box for each anchor."""
+        center_x, center_y, width, height = _split(
+            convert(self.anchors(image_size), "xyxy", "center_xywh", xp=ops)
+        )
+        x, y, w, h = _split(convert(boxes, "xyxy", "center_xywh", xp=ops))
+        deltas = ops.stack(
+            [
+                (y - center_y) / height,
+                (x - center_x) / width,
+                ops.log(ops.maximum(h, 1e-6) / height),
+                ops.log(ops.maximum(w, 1e-6) / width),
+            ],
+            axis=-1,
+        )
+        return deltas / ops.array(BOX_VARIANCE, "float32")
+
+    def box_outputs_for(self, boxes, image_size):
+        return self.encode_boxes(boxes, image_size)
+
+    def match(self, outputs, labels, image_size):
+        people = ops.cast(labels["boxes"], "float32")
+        classes = ops.cast(labels["classes"], "int32")
+        anchors = self.anchors(image_size)
+        if people.shape[1] == 0:
+            mask = ops.zeros_like(outputs["class_logits"][..., 0]) > 0
+            boxes = ops.broadcast_to(anchors, (ops.shape(people)[0], *anchors.shape))
+            return Assignment(mask, mask, boxes, ops.zeros_like(outputs["class_logits"]))
+        overlap = pairwise_iou(anchors, people, xp=ops)
+        overlap = ops.where(classes[:, None, :] >= 0, overlap, -1.0)
+        best, overlap = ops.argmax(overlap, axis=-1), ops.max(overlap, axis=-1)
+        positive = overlap >= self.positive_iou
+        target_classes = ops.take_along_axis(classes, best, axis=1)
+        target_scores = ops.one_hot(target_classes, self.num_classes, dtype="float32")
+        return Assignment(
+            positive,
+            (overlap >= self.negative_iou) & ops.logical_not(positive),
+            ops.take_along_axis(people, best[..., None], axis=1),
+            target_scores * ops.cast(positive, "float32")[..., None],
+        )
+
+    def losses_of(self, outputs, assignment, image_size):
+        positive = ops.cast(assignment.positive, "float32")
+        count = ops.sum(positive)
+        counted = ops.cast(ops.logical_not(assignment.ignored), "float32")[..., None]
+        focal = _focal(outputs["class_logits"], assignment.target_scores)
+        targets = ops.where(
+            assignment.positive[..., None],
+            self.encode_boxes(assignment.target_boxes, image_size),
+            0.0,
+        )
+        distance = ops.mean(_smooth_l1(outputs["box_outputs"] - targets), axis=-1)
+        return (
+            global_ratio(ops.sum(focal * counted), count, minimum=1.0),
+            global_ratio(ops.sum(distance * positive), count, minimum=1.0),
+        )
+
+    def get_config(self):
+        model = self.model
+        return {
+            **super().get_config(),
+            "positive_iou": self.positive_iou,
+            "negative_iou": self.negative_iou,
+            "num_library_classes": model.num_classes,
+            "backbone": keras.saving.serialize_keras_object(model.backbone),
+            "feature_pyramid": keras.saving.serialize_keras_object(model.feature_pyramid),
+            "classification_head": keras.saving.serialize_keras_object(model.classification_head),
+            "box_head": keras.saving.serialize_keras_object(model.box_head),
+            "anchors": _anchor_config(model.anchor_generator),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        parts = {
+            key: keras.saving.deserialize_keras_object(config.pop(key))
+            for key in ("backbone", "feature_pyramid", "classification_head", "box_head")
+        }
+        model = keras_cv.models.RetinaNet(
+            num_classes=config.pop("num_library_classes"),
+            bounding_box_format="xyxy",
+            anchor_generator=keras_cv.layers.AnchorGenerator(**config.pop("anchors")),
+            **parts,
+        )
+        return cls(model, **config)
+
+
+def _split(boxes):
+    return tuple(boxes[..., index] for index in range(4))
+
+
+def _apply_head(head, features):
+    """The last hidden map and the prediction of a head; no hidden map from an unknown head."""
+    if not hasattr(head, "conv_layers") or not hasattr(head, "prediction_layer"):
+        return None, head(features)
+    hidden = features
+    for layer in head.conv_layers:
+        hidden = layer(hidden)
+    return hidden, head.prediction_layer(hidden)
+
+
+def _anchors_per_cell(model):
+    generators = model.anchor_generator.anchor_generators.values()
+    counts = {len(one.scales) * len(one.aspect_ratios) for one in generators}
+    if len(counts) != 1:
+        raise ValueError(
+            "Every pyramid level must have the same number of anchors per cell. "
+            f"Received: {sorted(counts)}"
+        )
+    return counts.pop()
+
+
+def _anchor_config(generator):
+    generators = list(generator.anchor_generators.values())
+    return {
+        "bounding_box_format": generator.bounding_box_format,
+        "sizes": [float(numpy.ravel(one.sizes)[0]) for one in generators],
+        "scales": [float(value) for value in generators[0].scales],
+        "aspect_ratios": [float(value) for value in generators[0].aspect_ratios],
+        "strides": [int(one.stride) for one in generators],
+        "clip_boxes": bool(generators[0].clip_boxes),
+    }
+
+
+def _focal(logits, targets):
+    """Focal loss of each anchor and class, from logits, stable for any of them."""
+    cross_entropy = ops.relu(logits) - logits * targets + ops.softplus(-ops.abs(logits))
+    scores = ops.sigmoid(logits)
+    missed = targets * (1.0 - scores) + (1.0 - targets) * scores
+    alpha = targets * FOCAL_ALPHA + (1.0 - targets) * (1.0 - FOCAL_ALPHA)
+    return alpha * ops.power(missed, FOCAL_GAMMA) * cross_entropy
+
+
+def _smooth_l1(difference):
+    distance = ops.abs(difference)
+    return ops.where(distance < 1.0, 0.5 * ops.square(distance), distance - 0.5)

@@ -1,0 +1,189 @@
+"""KerasCV's YOLOV8Detector behind the Detector contract."""
+
+import keras
+import keras_cv
+from keras import ops
+
+from keras_hkd.detectors.detector import Assignment, Detector
+from keras_hkd.detectors.keras_cv import backbones  # noqa: F401 (registers what saved models are made of)
+from keras_hkd.replicas import global_ratio
+
+NUM_BINS = 16
+LEAST_WEIGHT = 1e-5  # of a bin, where a box is encoded
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class YOLOV8(Detector):
+    """Anchor-free detector with a distribution over 16 bins for each side of a box.
+
+    Loss, with targets of task-aligned assignment and `N = max(1, sum of target scores)` over the
+    global batch:
+
+    `class_loss = 0.5 / N * sum BCE(logits, target scores)`,
+    `box_loss = 7.5 / N * sum_positive target_score * (1 - CIoU)`.
+
+    What it mends: logits leave the model (the library returns scores); the class head starts from a
+    prior probability of 0.01; the loss is computed in float32, so `mixed_float16` trains; N counts
+    the people of all replicas; an image without people teaches background.
+
+    Args:
+        model: a `keras_cv.models.YOLOV8Detector`.
+        box_loss_weight: weight of the box loss.
+        class_loss_weight: weight of the class loss.
+        **kwargs: see `Detector`.
+
+    Paper: the task-aligned assignment is that of TOOD, https://arxiv.org/abs/2108.07755.
+    """
+
+    levels = ("P3", "P4", "P5")
+
+    def __init__(self, model, *, box_loss_weight=7.5, class_loss_weight=0.5, **kwargs):
+        super().__init__(model, **kwargs)
+        self.box_loss_weight = float(box_loss_weight)
+        self.class_loss_weight = float(class_loss_weight)
+        self._assigner = keras_cv.models.yolov8.LabelEncoder(num_classes=self.num_classes)
+        _start_from_prior(model)
+
+    def build_network(self, model):
+        pyramid, tower, logits, boxes = {}, {}, [], []
+        for index, level in enumerate(self.levels, start=1):
+            head = f"yolo_v8_head_{index}"
+            pyramid[level] = _source(model, f"{head}_class_1_conv", f"{head}_class_1_pad")
+            predictor = model.get_layer(f"{head}_class_3_conv")
+            tower[level] = predictor.input
+            logits.append(_flat(predictor.output))
+            boxes.append(_flat(model.get_layer(f"{head}_box_3_conv").output))
+        return keras.Model(
+            model.inputs,
+            {
+                "pyramid": pyramid,
+                "class_tower": tower,
+                "class_logits": ops.concatenate(logits, axis=1),
+                "box_outputs": ops.concatenate(boxes, axis=1),
+            },
+            name="network",
+        )
+
+    def anchor_points(self, image_size):
+        points = []
+        for level, (height, width) in self.level_shapes(image_size).items():
+            stride = float(self.stride(level))
+            x, y = ops.meshgrid(
+                (ops.arange(width, dtype="float32") + 0.5) * stride,
+                (ops.arange(height, dtype="float32") + 0.5) * stride,
+            )
+            points.append(ops.reshape(ops.stack([x, y], axis=-1), (-1, 2)))
+        return ops.concatenate(points, axis=0)
+
+    def anchor_strides(self, image_size):
+        """`(anchors, 1)` stride in pixels of every anchor."""
+        return ops.concatenate(
+            [
+                ops.full((height * width, 1), self.stride(level), dtype="float32")
+                for level, (height, width) in self.level_shapes(image_size).items()
+            ],
+            axis=0,
+        )
+
+    def box_values(self, box_outputs):
+        """`(batch, anchors, 4, 16)`: logits of the distribution of each side."""
+        return ops.reshape(box_outputs, (*ops.shape(box_outputs)[:2], 4, NUM_BINS))
+
+    def decode_boxes(self, box_outputs, image_size):
+        weights = ops.softmax(self.box_values(box_outputs), axis=-1)
+        sides = ops.sum(weights * ops.arange(NUM_BINS, dtype="float32"), axis=-1)
+        sides = sides * self.anchor_strides(image_size)
+        points = self.anchor_points(image_size)
+        return ops.concatenate([points - sides[..., :2], points + sides[..., 2:]], axis=-1)
+
+    def box_outputs_for(self, boxes, image_size):
+        points, strides = self.anchor_points(image_size), self.anchor_strides(image_size)
+        sides = ops.concatenate([points - boxes[..., :2], boxes[..., 2:] - points], axis=-1)
+        sides = ops.clip(sides / strides, 0.0, NUM_BINS - 1.0)
+        # The two bins beside each side share it, so that the expectation is the side.
+        away = ops.abs(sides[..., None] - ops.arange(NUM_BINS, dtype="float32"))
+        logits = ops.log(ops.maximum(1.0 - away, LEAST_WEIGHT))
+        return ops.reshape(logits, (*ops.shape(boxes)[:2], 4 * NUM_BINS))
+
+    def match(self, outputs, labels, image_size):
+        boxes, scores = self.decode(outputs, image_size)
+        people = ops.cast(labels["boxes"], "float32")
+        classes = ops.cast(labels["classes"], "float32")
+        present = ops.expand_dims(classes >= 0, axis=-1)
+        if people.shape[1] == 0:
+            nobody = ops.zeros_like(scores)
+            mask = ops.zeros_like(scores[..., 0]) > 0
+            return Assignment(mask, mask, ops.zeros_like(boxes), nobody)
+        target_boxes, target_scores, _ = self._assigner.assign(
+            ops.stop_gradient(scores),
+            ops.stop_gradient(boxes),
+            self.anchor_points(image_size),
+            classes,
+            people,
+            present,
+        )
+        positive = ops.max(target_scores, axis=-1) > 0
+        return Assignment(positive, ops.zeros_like(positive), target_boxes, target_scores)
+
+    def losses_of(self, outputs, assignment, image_size):
+        boxes = self.decode_boxes(outputs["box_outputs"], image_size)
+        targets = assignment.target_scores
+        count = ops.sum(targets)
+        logits = outputs["class_logits"]
+        cross_entropy = ops.relu(logits) - logits * targets + ops.softplus(-ops.abs(logits))
+        counted = ops.cast(ops.logical_not(assignment.ignored), "float32")[..., None]
+        strides = self.anchor_strides(image_size)
+        overlap = keras_cv.bounding_box.compute_ciou(
+            boxes / strides, assignment.target_boxes / strides, bounding_box_format="xyxy"
+        )
+        weight = ops.sum(targets, axis=-1) * ops.cast(assignment.positive, "float32")
+        return (
+            self.class_loss_weight
+            * global_ratio(ops.sum(cross_entropy * counted), count, minimum=1.0),
+            self.box_loss_weight
+            * global_ratio(ops.sum((1.0 - overlap) * weight), count, minimum=1.0),
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "backbone": keras.saving.serialize_keras_object(self.model.backbone),
+            "num_library_classes": self.model.num_classes,
+            "fpn_depth": self.model.fpn_depth,
+            "box_loss_weight": self.box_loss_weight,
+            "class_loss_weight": self.class_loss_weight,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        model = keras_cv.models.YOLOV8Detector(
+            backbone=keras.saving.deserialize_keras_object(config.pop("backbone")),
+            num_classes=config.pop("num_library_classes"),
+            bounding_box_format="xyxy",
+            fpn_depth=config.pop("fpn_depth"),
+        )
+        return cls(model, **config)
+
+
+def _flat(tensor):
+    return keras.layers.Reshape((-1, tensor.shape[-1]))(tensor)
+
+
+def _source(model, layer_name, padding_name):
+    """The pyramid map that a head reads, before the head's own zero padding."""
+    names = {layer.name for layer in model.layers}
+    return model.get_layer(padding_name if padding_name in names else layer_name).input
+
+
+def _start_from_prior(model, probability=0.01):
+    """Gives a class head that has never been trained (bias exactly 0) its prior probability.
+
+    Without it every anchor says 0.5 at the start, and epochs pass in learning that most of an
+    image is background.
+    """
+    layers = [model.get_layer(f"yolo_v8_head_{index}_class_3_conv") for index in (1, 2, 3)]
+    if all(float(ops.max(ops.abs(layer.bias))) == 0.0 for layer in layers):
+        for layer in layers:
+            value = float(ops.log(probability / (1.0 - probability)))
+            layer.bias.assign(ops.full(layer.bias.shape, value, dtype=layer.bias.dtype))

@@ -1,0 +1,83 @@
+"""KerasHub's DFineObjectDetector behind the Detector contract, as a teacher."""
+
+import keras
+from keras import ops
+
+from keras_hkd.boxes.formats import convert
+from keras_hkd.detectors.detector import Detector
+from keras_hkd.detectors.keras_hub.adapters import prepared
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class HubDFine(Detector):
+    """A `keras_hub.models.DFineObjectDetector` as teacher: a set of boxes, no grid and no anchors.
+
+    What it predicts is matched to the student's anchors, for class logits and boxes; it has no maps
+    that stand for pyramid levels here, and does not learn: D-FINE's own loss assigns labels to
+    queries, which nothing else in this package has.
+
+    Args:
+        model: the library's detector.
+        image_size: `(height, width)`; the backbone's own by default, which most have. Give a
+            Distiller `teacher_image_size` where the student's is another.
+        **kwargs: see `Detector`.
+
+    Paper: https://arxiv.org/abs/2410.13842.
+    """
+
+    learns = False
+
+    def __init__(self, model, *, image_size=None, **kwargs):
+        own = tuple(model.backbone.image_shape[:2])
+        if image_size is None and None not in own:
+            image_size = own
+        super().__init__(
+            model, **({} if image_size is None else {"image_size": image_size}), **kwargs
+        )
+
+    def build_network(self, model):
+        images = keras.Input(model.backbone.image_shape, name="images")
+        found = model(prepared(model, images))
+        return keras.Model(
+            images,
+            {
+                "pyramid": {},
+                "class_tower": {},
+                "class_logits": found["logits"],
+                "box_outputs": found["pred_boxes"],
+            },
+            name="network",
+        )
+
+    def check_image_size(self, image_size):
+        self._check_fixed(image_size)
+        return super().check_image_size(image_size)
+
+    def call(self, images, training=False):
+        self._check_fixed(images.shape[1:3])
+        return super().call(images, training=False)
+
+    def _check_fixed(self, image_size):
+        wanted = tuple(self.model.backbone.image_shape[:2])
+        if None not in wanted and tuple(image_size) != wanted:
+            raise ValueError(
+                f"This D-FINE sees images of {wanted} only. Received: {tuple(image_size)}. "
+                f"Under a Distiller give teacher_image_size={wanted}."
+            )
+
+    def decode_boxes(self, box_outputs, image_size):
+        height, width = image_size
+        pixels = box_outputs * ops.array([width, height, width, height], "float32")
+        return convert(pixels, "center_xywh", "xyxy", xp=ops)
+
+    def match(self, outputs, labels, image_size):
+        raise ValueError("A D-FINE detector can teach and detect; it cannot be trained here.")
+
+    def get_config(self):
+        model = keras.saving.serialize_keras_object(self.model)
+        return {**super().get_config(), "model": model}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        return cls(keras.saving.deserialize_keras_object(config.pop("model")), **config)

@@ -1,0 +1,103 @@
+"""KerasHub's RetinaNetObjectDetector behind the Detector contract."""
+
+import keras
+from keras import ops
+
+from keras_hkd.detectors.keras_cv.retinanet import BOX_VARIANCE, RetinaNet
+from keras_hkd.detectors.keras_hub.adapters import prepared
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class HubRetinaNet(RetinaNet):
+    """A `keras_hub.models.RetinaNetObjectDetector` as teacher or student.
+
+    Losses and assignment are those of `RetinaNet`. What differs from KerasCV: anchors and the
+    encoding of boxes (x, y, width, height, without variance), and images are scaled outside of the
+    model, see `keras_hkd.detectors.keras_hub.adapters`.
+
+    Args:
+        model: the library's detector.
+        **kwargs: see `RetinaNet`.
+    """
+
+    def build_network(self, model):
+        images = keras.Input(model.backbone.image_shape, name="images")
+        return self._outputs_per_level(
+            images,
+            model.backbone(prepared(model, images)),
+            *(_OpenHead(head) for head in (model.classification_head, model.box_head)),
+            int(model.anchor_generator.num_base_anchors),
+        )
+
+    @property
+    def anchor_layout(self):
+        generator = self.model.anchor_generator
+        names = ("min_level", "max_level", "num_scales", "aspect_ratios", "anchor_size")
+        return {name: getattr(generator, name) for name in names}
+
+    def anchors(self, image_size):
+        generator = self.model.anchor_generator
+        height, width = image_size
+        boxes = generator(ops.zeros((1, height, width, 1)))
+        boxes = ops.concatenate([ops.convert_to_tensor(level) for level in boxes.values()], axis=0)
+        return keras.utils.bounding_boxes.convert_format(
+            boxes, generator.bounding_box_format, "xyxy", height=height, width=width
+        )
+
+    @property
+    def _variance(self):
+        """Of x, y, width and height, over that of KerasCV."""
+        encoder = getattr(self.model, "label_encoder", None)
+        own = getattr(encoder, "box_variance", (1.0, 1.0, 1.0, 1.0))
+        return ops.array([a / b for a, b in zip(own, BOX_VARIANCE, strict=True)], "float32")
+
+    def decode_boxes(self, box_outputs, image_size):
+        return super().decode_boxes(_swapped(box_outputs * self._variance), image_size)
+
+    def encode_boxes(self, boxes, image_size):
+        return _swapped(super().encode_boxes(boxes, image_size)) / self._variance
+
+    def get_config(self):
+        config = {
+            name: getattr(self, name)
+            for name in (
+                *("name", "image_size", "class_names", "class_indices", "score_threshold"),
+                *("nms_iou_threshold", "max_detections", "positive_iou", "negative_iou"),
+            )
+        }
+        return {**config, "model": keras.saving.serialize_keras_object(self.model)}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        return cls(keras.saving.deserialize_keras_object(config.pop("model")), **config)
+
+
+def _swapped(deltas):
+    """x, y, width, height to y, x, height, width, and back."""
+    return ops.take(deltas, ops.array([1, 0, 3, 2], "int32"), axis=-1)
+
+
+class _OpenHead(keras.layers.Layer):
+    """A head that gives its last hidden map beside its prediction.
+
+    Its layers are called in here: those of both heads have the same names, which a functional model
+    does not take.
+
+    Args:
+        head: the library's `PredictionHead`.
+    """
+
+    def __init__(self, head, **kwargs):
+        super().__init__(name=f"open_{head.name}", dtype=head.dtype_policy, **kwargs)
+        self.head = head
+        self.built = True
+
+    def call(self, features):
+        head, hidden = self.head, features
+        for index, layer in enumerate(head.conv_layers):
+            hidden = layer(hidden)
+            if head.use_group_norm:
+                hidden = head.group_norm_layers[index](hidden)
+            hidden = head.activation(hidden)
+        return hidden, head.prediction_layer(hidden)

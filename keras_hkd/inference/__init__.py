@@ -1,0 +1,16 @@
+"""A finished detector on photos: loading, detecting, drawing; the runner of `.tflite` files."""
+
+from keras_hkd._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Grid": "grid",
+        "TFLiteDetector": "tflite_detector",
+        "draw_detections": "drawing",
+        "find_images": "photos",
+        "load_photo": "photos",
+        "predict_images": "prediction",
+        "read_metadata": "tflite_metadata",
+    },
+)

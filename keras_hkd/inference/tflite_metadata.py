@@ -1,0 +1,54 @@
+"""What a TFLite file that this package wrote says about itself: JSON behind the model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+import zipfile
+
+OURS = "keras_hkd.json"
+FILE_IDENTIFIER = b"TFL3"
+
+
+class NotTFLiteError(ValueError):
+    """A file that is no TFLite model, or a damaged one."""
+
+
+def read_metadata(path) -> dict:
+    """What a `.tflite` file that this package wrote says about itself.
+
+    Args:
+        path: the file.
+
+    Returns:
+        dict of `format`, `class_names`, `image_size`, `quantization`, `nms`, `suppression`, `grid`
+        and `card`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        NotTFLiteError: no TFLite model, a damaged one, or one that this package did not write.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"No TFLite file at '{path}'.")
+    with path.open("rb") as file:
+        if file.read(8)[4:] != FILE_IDENTIFIER:
+            raise NotTFLiteError(
+                f"'{path}' is not a TFLite model: its first bytes say something else."
+            )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            values = json.loads(archive.read(OURS))
+            length = min(member.header_offset for member in archive.infolist())
+    except (zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
+        raise NotTFLiteError(
+            f"'{path}' is a TFLite model that keras_hkd did not write, or one that was cut short: "
+            f"it has no readable {OURS} behind the model. Export the detector again with "
+            "`keras-hkd export`."
+        ) from error
+    if not isinstance(values, dict) or "sha256" not in values:
+        raise NotTFLiteError(f"'{path}' is a TFLite model that keras_hkd did not write.")
+    if hashlib.sha256(path.read_bytes()[:length]).hexdigest() != values["sha256"]:
+        raise NotTFLiteError(f"'{path}' is damaged: the model is not the one that was written.")
+    return values

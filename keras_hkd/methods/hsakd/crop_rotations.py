@@ -1,0 +1,220 @@
+"""Crops hierarchy: what two backbones make of people and background, upright and turned."""
+
+import keras
+from keras import ops
+
+from keras_hkd.boxes.iou import pairwise_iou
+from keras_hkd.hierarchies.best_boxes import best_boxes
+from keras_hkd.hierarchies.hierarchy import Hierarchy
+from keras_hkd.hierarchies.roi_align import roi_align
+from keras_hkd.methods.hsakd.branches import light_branch
+from keras_hkd.methods.hsakd.rotations import NUM_ROTATIONS, joint_labels, rotate_four
+from keras_hkd.methods.hsakd.self_supervised import joint_cross_entropy
+
+# Centres of background boxes in fractions of the image (Halton points of bases 2 and 3), and sides
+# in fractions of its shorter side, in turn.
+_CENTRES = tuple(
+    (x, y)
+    for x, y in zip(
+        (0.5, 0.25, 0.75, 0.125, 0.625, 0.375, 0.875, 0.0625),
+        (0.333, 0.667, 0.111, 0.444, 0.778, 0.222, 0.556, 0.889),
+        strict=True,
+    )
+)
+_SIDES = (0.25, 0.4)
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class CropRotations(Hierarchy):
+    """Compares what branches on both backbones say of crops: which class, and how turned.
+
+    Squares are cut out of the image around its largest people and at places without any, resized,
+    and turned four times. Both backbones see them. On each of P3 to P5 stands a branch that names
+    one of `4 * (classes + 1)` pairs of class (or background) and turn: 8 for pedestrians.
+
+        L = sum over levels of [ loss(q_l^T, q_l^S) + CE(q_l^T, 4 * class + turn) ]
+
+    The first part trains the student's backbone and branches, the second the teacher's branches
+    alone, which learn along on the frozen backbone. Both backbones run on crops with the BatchNorm
+    statistics that they have of whole images, which crops do not move.
+
+    Reconstruction: HSAKD transfers a backbone that was distilled as a classifier; that its branches
+    can stand in the detector is our reading. People stand upright, so that turns are easy to tell:
+    keep the weight low.
+
+    Args:
+        loss: how logits `(crops, 4 * (classes + 1))` are compared; called with `mask (crops,)`.
+        num_people: crops of people per image, the largest first.
+        num_background: crops of background per image, from fixed places that no label touches.
+        crop_size: side in pixels that crops are brought to; a multiple of 32.
+        context: side of the square over the longer side of the box.
+        min_side_px: people whose longer side is shorter are not cropped.
+        name: of the term.
+
+    Raises:
+        ValueError: an option out of its range; or, when attached, detectors of different classes.
+
+    Example:
+    >>> from keras_hkd.losses import LogitDistillation
+    >>> CropRotations(LogitDistillation()).crop_size
+    64
+
+    Paper: https://arxiv.org/abs/2107.13715.
+    """
+
+    default_name = "crop_rotations"
+    tensors = ("logits",)
+    learner_kinds = ("detector",)
+
+    def __init__(
+        self,
+        loss,
+        *,
+        num_people=2,
+        num_background=2,
+        crop_size=64,
+        context=1.2,
+        min_side_px=16.0,
+        **kwargs,
+    ):
+        super().__init__(loss, **kwargs)
+        if min(num_people, num_background) < 1 or crop_size < 32 or crop_size % 32 or context <= 0:
+            raise ValueError(
+                "Expected num_people and num_background >= 1, crop_size a multiple of 32 and "
+                f"context > 0. Received: num_people={num_people}, "
+                f"num_background={num_background}, crop_size={crop_size}, context={context}"
+            )
+        self.num_people = int(num_people)
+        self.num_background = int(num_background)
+        self.crop_size = int(crop_size)
+        self.context = float(context)
+        self.min_side_px = float(min_side_px)
+
+    def check(self, teacher, student):
+        if teacher.class_names != student.class_names:
+            raise ValueError(
+                "CropRotations needs teacher and student of the same classes. Received: teacher "
+                f"{teacher.class_names}, student {student.class_names}."
+            )
+
+    def attach(self, teacher, student):
+        self.check(teacher, student)
+        self.background_class = student.num_classes
+        self._backbones = _Backbones(teacher, student)
+        self.teacher_branches = self._branches(self._backbones.teacher)
+        self.student_branches = self._branches(self._backbones.student)
+        self.built = True
+
+    def _branches(self, backbone):
+        num_logits = NUM_ROTATIONS * (self.background_class + 1)
+        widths = {level: x.shape[-1] for level, x in backbone.output.items()}
+        return {level: light_branch(widths, level, num_logits) for level in widths}
+
+    def compute(self, step):
+        return sum(self.parts(step))
+
+    def parts(self, step):
+        """What teaches the student, and what the teacher's branches learn by."""
+        crops, classes = self.crops(step)
+        rotated, joint = rotate_four(crops), joint_labels(classes)
+        teacher = self._logits(
+            self._backbones.teacher, self.teacher_branches, rotated, step.training, frozen=True
+        )
+        student = self._logits(
+            self._backbones.student, self.student_branches, rotated, step.training
+        )
+        counted = ops.cast(joint >= 0, "float32")
+        taught = sum(self.compare(k, step, teacher[k], student[k], mask=counted) for k in student)
+        return taught, sum(joint_cross_entropy(logits, joint) for logits in teacher.values())
+
+    def _logits(self, backbone, branches, crops, training, frozen=False):
+        maps = backbone(crops, training=False)
+        if frozen:
+            maps = keras.tree.map_structure(ops.stop_gradient, maps)
+        return {
+            level: ops.cast(branches[level](maps[level], training=training), "float32")
+            for level in branches
+        }
+
+    def crops(self, step):
+        """The upright crops of a batch and what they show, without gradient.
+
+        Returns:
+            `(crops, side, side, 3)` RGB in [0, 255] and `(crops,)` int32: the class, the number of
+            classes for background, -1 for a place that stayed empty. Crops of an image stand
+            together, people first.
+        """
+        people, classes = self._people(step.labels)
+        background, free = self._background(step)
+        boxes = ops.concatenate([people, background], axis=1)
+        free = ops.where(free, self.background_class, -1)
+        classes = ops.concatenate([classes, ops.cast(free, "int32")], axis=1)
+        images = ops.cast(step.images, "float32")
+        pixels = roi_align(images, boxes, 1, self.crop_size)
+        pixels = ops.reshape(pixels, (-1, self.crop_size, self.crop_size, 3))
+        return ops.stop_gradient(pixels), ops.reshape(classes, (-1,))
+
+    def _people(self, labels):
+        boxes = ops.cast(labels["boxes"], "float32")
+        classes = ops.cast(labels["classes"], "int32")
+        squares, sides = _squares(boxes, self.context)
+        wanted = (classes >= 0) & (sides >= self.min_side_px)
+        people = ops.concatenate([squares, ops.cast(classes[..., None], "float32")], axis=-1)
+        people, chosen = best_boxes(people, ops.where(wanted, sides, 0.0), self.num_people)
+        return people[..., :4], ops.where(chosen, ops.cast(people[..., 4], "int32"), -1)
+
+    def _background(self, step):
+        height, width = step.image_size
+        places = []
+        for number, (x, y) in enumerate(_CENTRES):
+            half = 0.5 * _SIDES[number % len(_SIDES)] * min(height, width)
+            x, y = (
+                max(half, min(x * width, width - half)),
+                max(half, min(y * height, height - half)),
+            )
+            places.append((x - half, y - half, x + half, y + half))
+        places = ops.array(places, "float32")
+        taken = ops.cast(step.labels["boxes"], "float32")
+        if "ignore_boxes" in step.labels:
+            regions = ops.cast(step.labels["ignore_boxes"], "float32")
+            taken = ops.concatenate([taken, regions], axis=1)
+        places = ops.broadcast_to(places[None], (ops.shape(taken)[0], len(_CENTRES), 4))
+        overlap = ops.max(pairwise_iou(places, taken, xp=ops), axis=-1)
+        order = ops.arange(len(_CENTRES), 0, -1, dtype="float32")[None]
+        free = ops.where(overlap > 0, 0.0, order)
+        return best_boxes(places, free, self.num_background)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_people": self.num_people,
+            "num_background": self.num_background,
+            "crop_size": self.crop_size,
+            "context": self.context,
+            "min_side_px": self.min_side_px,
+        }
+
+
+class _Backbones:
+    """The detectors' backbones. No Keras object: their weights are the detectors' own."""
+
+    def __init__(self, teacher, student):
+        self.teacher, self.student = _backbone(teacher), _backbone(student)
+
+
+def _backbone(detector):
+    """The functional model from images to the maps P3 to P5 of a detector's backbone."""
+    backbone = detector.model.backbone
+    maps = {
+        level: backbone.get_layer(backbone.pyramid_level_inputs[level]).output
+        for level in ("P3", "P4", "P5")
+    }
+    return keras.Model(backbone.inputs, maps, name="maps")
+
+
+def _squares(boxes, context):
+    """The square around each box `(batch, n, 4)`, and the longer side of the box `(batch, n)`."""
+    centres = (boxes[..., :2] + boxes[..., 2:]) / 2
+    sides = ops.max(boxes[..., 2:] - boxes[..., :2], axis=-1)
+    half = 0.5 * context * sides[..., None]
+    return ops.concatenate([centres - half, centres + half], axis=-1), sides

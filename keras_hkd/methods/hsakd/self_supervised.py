@@ -1,0 +1,210 @@
+"""A classifier with auxiliary branches that tell class and rotation together."""
+
+import keras
+from keras import ops
+
+from keras_hkd.classifiers.adaptation import as_classifier
+from keras_hkd.learner import Learner, synchronize_batch_norm
+from keras_hkd.methods.hsakd.branches import STYLES, branch
+from keras_hkd.methods.hsakd.rotations import NUM_ROTATIONS, joint_labels, rotate_four, upright
+from keras_hkd.replicas import weighted_mean
+
+MODES = ("student", "joint", "frozen")
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class SelfSupervisedClassifier(Learner):
+    """A classifier and, at each of its stages, a branch that names class and rotation at once.
+
+    One forward pass sees every image at four quarter turns. A branch says which of
+    `4 * classes` pairs of class and turn it sees: what it has to learn for that is more than the
+    class alone, and a good thing to teach (the self-supervised augmented task of HSAKD).
+
+    `class_loss` is the classifier's own, on upright images only. `branch_class_loss` is, summed
+    over branches, the mean over images and turns of `-log softmax(logits)[4 * class + turn]`.
+
+    What ships is `.deployed`, the classifier alone: branches stay behind.
+
+    Args:
+        classifier: a `Classifier`, or a functional model of which one can be made. Of another
+            `SelfSupervisedClassifier` its classifier is taken, and branches are made anew.
+        mode: what learns from labels. `"student"`: the classifier; its branches learn from a
+            teacher's. `"joint"`: classifier and branches, as peers and jointly trained teachers do.
+            `"frozen"`: the branches alone; the classifier stays as it is, in inference mode, its
+            BatchNorm statistics too.
+        branch_style: `"copied"`, branches as deep as the rest of the network, or `"light"`; see
+            `keras_hkd.methods.hsakd.branches.branch`.
+        levels: stages that have a branch; all by default.
+
+    Attributes:
+        branches: `{level: branch}`.
+
+    Raises:
+        TypeError: no classifier can be made of what was given.
+        ValueError: an unknown mode, style or level.
+
+    Example:
+    >>> from keras_hkd.classifiers import build
+    >>> learner = SelfSupervisedClassifier(build("cnn_micro", class_names=("cat", "dog")))
+    >>> outputs = learner(ops.zeros((1, 64, 64, 3)))
+    >>> tuple(outputs["logits"].shape), tuple(outputs["branch_logits"]["C3"].shape)
+    ((1, 2), (4, 8))
+
+    Paper: Yang et al., Hierarchical Self-supervised Augmented Knowledge Distillation, IJCAI 2021,
+    https://arxiv.org/abs/2107.13715.
+    """
+
+    kind = "classifier"
+
+    def __init__(self, classifier, *, mode="student", branch_style="copied", levels=None, **kwargs):
+        _check_option("mode", mode, MODES)
+        _check_option("branch_style", branch_style, STYLES)
+        classifier = as_classifier(classifier).deployed
+        own = () if mode == "frozen" else classifier.loss_names
+        self.loss_names = own if mode == "student" else (*own, "branch_class_loss")
+        super().__init__(**kwargs)
+        self.classifier = classifier
+        self.mode = mode
+        self.branch_style = branch_style
+        self.levels = _checked_levels(levels, classifier)
+        num_logits = NUM_ROTATIONS * classifier.num_classes
+        self.branches = {
+            level: branch(classifier.network, level, num_logits, branch_style)
+            for level in self.levels
+        }
+        if any(getattr(layer, "synchronized", False) for layer in classifier._flatten_layers()):
+            synchronize_batch_norm(self)
+        self._freeze()
+        self.built = True
+
+    @property
+    def deployed(self):
+        """The plain classifier: exactly what was given."""
+        return self.classifier
+
+    @property
+    def class_names(self):
+        """Names of the classes."""
+        return self.classifier.class_names
+
+    @property
+    def image_size(self):
+        """`(height, width)` in pixels."""
+        return self.classifier.image_size
+
+    @image_size.setter
+    def image_size(self, value):
+        self.classifier.image_size = value
+
+    @property
+    def trainable(self):
+        """Whether it trains; a frozen classifier never does."""
+        return keras.Model.trainable.fget(self)
+
+    @trainable.setter
+    def trainable(self, value):
+        keras.Model.trainable.fset(self, value)
+        self._freeze()
+
+    def _freeze(self):
+        if getattr(self, "mode", None) == "frozen" and hasattr(self, "classifier"):
+            self.classifier.trainable = False
+
+    def call(self, images, training=False):
+        """What classifier and branches say of a batch at all four turns.
+
+        Args:
+            images: `(batch, side, side, 3)` RGB in [0, 255].
+            training: whether batch statistics are used, by a frozen classifier never.
+
+        Returns:
+            what the classifier gives for the upright images (`logits`, `stages`, `embedding`), and
+            `rotated_logits (4 * batch, classes)` and `branch_logits`, a dict level ->
+            `(4 * batch, 4 * classes)` float32, with the turns of an image one behind the other.
+        """
+        return self.call_rotated(rotate_four(images), training=training)
+
+    def call_rotated(self, rotated, training=False):
+        """As `call`, of images `(4 * batch, side, side, 3)` that are turned already."""
+        frozen = self.mode == "frozen"
+        outputs = self.classifier(rotated, training=training and not frozen)
+        if frozen:
+            outputs = keras.tree.map_structure(ops.stop_gradient, outputs)
+        logits = {
+            level: ops.cast(layer(outputs["stages"][level], training=training), "float32")
+            for level, layer in self.branches.items()
+        }
+        return {
+            **keras.tree.map_structure(upright, outputs),
+            "rotated_logits": outputs["logits"],
+            "branch_logits": logits,
+        }
+
+    def check_labels(self, labels):
+        return self.classifier.check_labels(labels)
+
+    def assign(self, outputs, labels, image_size):
+        """The classifier's `ClassAssignment` of the upright images."""
+        return self.classifier.assign(outputs, labels, image_size)
+
+    def task_losses(self, outputs, assignment, image_size):
+        """The losses of the mode; see the class."""
+        losses = {}
+        if self.mode != "frozen":
+            losses = self.classifier.task_losses(outputs, assignment, image_size)
+        if self.mode != "student":
+            classes = joint_labels(assignment.classes)
+            losses["branch_class_loss"] = sum(
+                joint_cross_entropy(logits, classes) for logits in outputs["branch_logits"].values()
+            )
+        return losses
+
+    def predictions(self, outputs, image_size):
+        """`{"scores": (batch, classes)}` of the classifier."""
+        return self.classifier.predictions(outputs, image_size)
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "classifier": keras.saving.serialize_keras_object(self.classifier),
+            "mode": self.mode,
+            "branch_style": self.branch_style,
+            "levels": self.levels,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        return cls(keras.saving.deserialize_keras_object(config.pop("classifier")), **config)
+
+
+def joint_cross_entropy(logits, classes):
+    """This replica's share of the mean of `-log softmax(logits)[class]` over labelled rows.
+
+    Args:
+        logits: `(rows, classes)` float32.
+        classes: `(rows,)` int32, -1 for rows that do not count.
+
+    Example:
+    >>> round(float(joint_cross_entropy(ops.zeros((2, 8)), ops.array([3, -1]))), 4)
+    2.0794
+    """
+    targets = ops.one_hot(classes, logits.shape[-1], dtype="float32")
+    losses = -ops.sum(targets * ops.log_softmax(logits, axis=-1), axis=-1)
+    return weighted_mean(losses, ops.cast(classes >= 0, "float32"))
+
+
+def _check_option(name, value, known):
+    if value not in known:
+        raise ValueError(f"`{name}` must be one of {known}. Received: {name}={value!r}")
+
+
+def _checked_levels(levels, classifier):
+    levels = classifier.levels if levels is None else tuple(levels)
+    unknown = [level for level in levels if level not in classifier.levels]
+    if unknown or not levels:
+        raise ValueError(
+            f"Classifier '{classifier.name}' has the stages {classifier.levels}. "
+            f"Received: levels={levels}"
+        )
+    return tuple(level for level in classifier.levels if level in levels)

@@ -1,0 +1,119 @@
+"""What a discriminator can still tell apart: the student's outputs from the teacher's."""
+
+import threading
+
+import keras
+from keras import ops
+
+from keras_hkd.hierarchies.hierarchy import Hierarchy
+from keras_hkd.losses.checks import in_range, positive
+from keras_hkd.methods.lw_kd.drawn_logits import check_classes, drawn_in
+from keras_hkd.replicas import weighted_mean
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class Adversarial(Hierarchy):
+    """Rewards a student whose outputs a discriminator D takes for the teacher's.
+
+    `L_adv = -E[log D(p)]`, the generator's side in its non-saturating form. The other side,
+    `L_D = -E[log D(q)] - E[log(1 - D(sg(p)))]`, is what `discriminator_loss` gives, and whoever
+    trains the student (`keras_hkd.distillation.AdversarialDistiller`) steps D by it. D is an MLP
+    over class probabilities, C - 64 - 1; it is no part of the student and does not train with it.
+
+    Args:
+        bank: a `ClassBank`, from which the teacher's logits are drawn.
+        temperature: that divides both logits before the softmax.
+        real_label: what D is to say of the teacher's outputs; below 1 it is one-sided label
+            smoothing, `-[a log D(q) + (1 - a) log(1 - D(q))]`.
+        width: of D's hidden layer.
+        seed: of D's initial weights.
+        name: of the term.
+
+    Raises:
+        ValueError: an argument out of its range, or a student of other classes.
+
+    Paper: Liu et al., https://arxiv.org/abs/2005.09163 (reconstruction); Goodfellow et al.,
+    https://arxiv.org/abs/1406.2661.
+    """
+
+    default_name = "adversarial"
+    needs_teacher = False
+    learner_kinds = ("classifier",)
+
+    def __init__(self, bank, *, temperature=1.0, real_label=0.9, width=64, seed=0, **kwargs):
+        super().__init__(ops.softplus, **kwargs)
+        self.bank = bank
+        self.temperature = positive("temperature", temperature)
+        self.real_label = in_range("real_label", real_label, low=0.5, high=1.0)
+        self.width, self.seed = int(width), int(seed)
+        self.discriminator = None
+        # Replicas take turns within a step, each in a thread of its own.
+        self.seen = threading.local()
+
+    @property
+    def frozen_layers(self):
+        """The discriminator: the Distiller's optimizer is not its."""
+        return () if self.discriminator is None else (self.discriminator,)
+
+    def check(self, teacher, student):
+        check_classes(self.bank, student)
+
+    def attach(self, teacher, student):
+        self.check(teacher, student)
+        first, last = (
+            {"kernel_initializer": keras.initializers.GlorotUniform(seed), "dtype": "float32"}
+            for seed in (2 * self.seed, 2 * self.seed + 1)
+        )
+        self.discriminator = keras.Sequential(
+            [
+                keras.Input((student.num_classes,)),
+                keras.layers.Dense(self.width, "leaky_relu", name="hidden", **first),
+                keras.layers.Dense(1, name="real", **last),
+            ],
+            name="discriminator",
+        )
+        self.built = True
+
+    def compute(self, step):
+        logits = step.student_outputs["logits"]
+        counted = ops.cast(step.assignment.counted, "float32")
+        if step.training:
+            # For D's own step, which follows that of the student on the same outputs.
+            self.seen.batch = (drawn_in(step, self.bank), ops.stop_gradient(logits), counted)
+        return weighted_mean(ops.softplus(-self.judge(logits)), counted)  # -log sigmoid(x)
+
+    def judge(self, logits):
+        """D's logit for class logits `(batch, classes)`: `(batch,)`, above 0 for the teacher's."""
+        probabilities = ops.softmax(ops.cast(logits, "float32") / self.temperature)
+        return self.discriminator(probabilities)[:, 0]
+
+    def discriminator_loss(self, real, fake, counted=None):
+        """`L_D`: what D loses by taking one for the other.
+
+        Args:
+            real: the teacher's logits `(batch, classes)`.
+            fake: the student's.
+            counted: weights `(batch,)` of the rows; None for 1.
+
+        Returns:
+            A float32 scalar, this replica's share.
+        """
+        real, fake = self.judge(ops.stop_gradient(real)), self.judge(ops.stop_gradient(fake))
+        taken = self.real_label * ops.softplus(-real) + (1 - self.real_label) * ops.softplus(real)
+        return weighted_mean(taken + ops.softplus(fake), counted)
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "bank": keras.saving.serialize_keras_object(self.bank),
+            "temperature": self.temperature,
+            "real_label": self.real_label,
+            "width": self.width,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config["bank"] = keras.saving.deserialize_keras_object(config["bank"])
+        return cls(**config)

@@ -1,0 +1,130 @@
+"""A Distiller with a discriminator that learns against its student."""
+
+import keras
+import tensorflow as tf
+
+from keras_hkd.backend import require_tensorflow
+from keras_hkd.distillation.distiller import Distiller
+from keras_hkd.losses.checks import positive
+from keras_hkd.methods.lw_kd.adversarial import Adversarial
+from keras_hkd.replicas import num_replicas
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class AdversarialDistiller(Distiller):
+    """Trains a student and, after each of its steps, the discriminator of an `Adversarial` term.
+
+    Two optimizers take turns on one forward pass of the student: first the student's, against the
+    discriminator as it stands, then the discriminator's own Adam, on the outputs that the student
+    had. Neither touches the other's weights. The discriminator's loss is logged as
+    `discriminator_loss`; it and its optimizer are checkpointed, and nothing of them ships.
+
+    The two steps are written for TensorFlow. On JAX leave the adversarial term out: a `Distiller`
+    with the remaining hierarchies runs there.
+
+    Args:
+        student: a classifier, trained in place.
+        distillation_losses: hierarchies, one `Adversarial` among them.
+        distillation_loss_weights: as of `Distiller`.
+        student_loss_weight: weight of the student's own loss.
+        discriminator_learning_rate: Adam's.
+
+    Raises:
+        ValueError: on another backend than TensorFlow.
+        ValueError: as `Distiller`, or other than one `Adversarial`.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_hkd import hierarchies
+    >>> from keras_hkd.classifiers import build
+    >>> bank = hierarchies.ClassBank(np.eye(2)[:, None] * 3.0)
+    >>> distiller = AdversarialDistiller(
+    ...     build("cnn_micro", class_names=("cat", "dog")), hierarchies.Adversarial(bank), 0.1
+    ... )
+    >>> distiller.term_names
+    ('adversarial',)
+    """
+
+    def __init__(
+        self,
+        student,
+        distillation_losses,
+        distillation_loss_weights=None,
+        student_loss_weight=1.0,
+        discriminator_learning_rate=1e-4,
+        name="adversarial_distiller",
+        **kwargs,
+    ):
+        require_tensorflow("AdversarialDistiller (not so lw_kd with beta=0)")
+        super().__init__(
+            None,
+            student,
+            distillation_losses,
+            distillation_loss_weights,
+            student_loss_weight,
+            name=name,
+            **kwargs,
+        )
+        self.adversarial = _the_one(self.distillation_losses)
+        self.discriminator_learning_rate = positive(
+            "discriminator_learning_rate", discriminator_learning_rate
+        )
+        self.discriminator_optimizer = keras.optimizers.Adam(
+            self.discriminator_learning_rate, name="discriminator_adam"
+        )
+        self.discriminator_optimizer.build(self.adversarial.discriminator.weights)
+        self.discriminator_tracker = keras.metrics.Mean(name="discriminator_loss")
+
+    @property
+    def metrics(self):
+        """The total loss, its terms, and the discriminator's loss."""
+        own = getattr(self, "discriminator_tracker", None)
+        return super().metrics if own is None else [*super().metrics, own]
+
+    @property
+    def checkpoint_variables(self):
+        """What a checkpoint holds: everything, and the state of the second optimizer."""
+        return [*self.variables, *self.discriminator_optimizer.variables]
+
+    def train_step(self, *args):
+        """A step of the student, then one of the discriminator on the same outputs."""
+        super().train_step(*args)
+        real, fake, counted = self.adversarial.seen.batch
+        del self.adversarial.seen.batch
+        self.discriminator_step(real, fake, counted)
+        return self.get_metrics_result()
+
+    def discriminator_step(self, real, fake, counted=None):
+        """One step of the discriminator; the student is not touched.
+
+        Args:
+            real: the teacher's logits `(batch, classes)`.
+            fake: the student's.
+            counted: weights `(batch,)`, 0 for images without a label.
+        """
+        weights = self.adversarial.discriminator.weights
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([weight.value for weight in weights])
+            loss = self.adversarial.discriminator_loss(real, fake, counted)
+            share = loss / num_replicas()
+        self.discriminator_tracker.update_state(loss)
+        gradients = tape.gradient(share, [weight.value for weight in weights])
+        self.discriminator_optimizer.apply_gradients(zip(gradients, weights, strict=True))
+
+    def get_config(self):
+        config = {
+            **super().get_config(),
+            "discriminator_learning_rate": self.discriminator_learning_rate,
+        }
+        del config["teacher"]
+        return config
+
+
+def _the_one(hierarchies):
+    found = [hierarchy for hierarchy in hierarchies if isinstance(hierarchy, Adversarial)]
+    if len(found) != 1:
+        raise ValueError(
+            "AdversarialDistiller needs one `Adversarial` among its hierarchies. "
+            f"Received: {[type(hierarchy).__name__ for hierarchy in hierarchies]}"
+        )
+    return found[0]

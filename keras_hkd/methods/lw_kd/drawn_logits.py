@@ -1,0 +1,72 @@
+"""Targets for a classifier from a teacher that never sees its images."""
+
+import keras
+
+from keras_hkd.hierarchies.hierarchy import Hierarchy
+from keras_hkd.losses.logit_distillation import LogitDistillation
+from keras_hkd.methods.lw_kd.class_bank import ClassBank
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class DrawnLogits(Hierarchy):
+    """Compares the logits of an image with those of a random instance of its class.
+
+    `L = mean_i loss(g(u_i), f(x_i))` over labelled images, u_i drawn among the instances of a
+    `ClassBank` whose class is that of x_i.
+
+    Args:
+        bank: a `ClassBank` of as many classes as the student has.
+        loss: how logits are compared, called with `mask (batch,)`; by default
+            `LogitDistillation(temperature=4.0)`.
+        name: of the term.
+
+    Raises:
+        ValueError: when attached to a student of another number of classes.
+
+    Paper: Liu et al., https://arxiv.org/abs/2005.09163 (reconstruction).
+    """
+
+    default_name = "drawn_logits"
+    tensors = ("logits",)
+    needs_teacher = False
+    learner_kinds = ("classifier",)
+
+    def __init__(self, bank, loss=None, **kwargs):
+        super().__init__(LogitDistillation(temperature=4.0) if loss is None else loss, **kwargs)
+        self.bank = bank
+
+    def check(self, teacher, student):
+        check_classes(self.bank, student)
+
+    def compute(self, step):
+        drawn = drawn_in(step, self.bank)
+        mask = keras.ops.cast(step.assignment.counted, "float32")
+        return self.loss(drawn, step.student_outputs["logits"], mask=mask)
+
+    def get_config(self):
+        return {**super().get_config(), "bank": keras.saving.serialize_keras_object(self.bank)}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        for key in ("bank", "loss"):
+            config[key] = keras.saving.deserialize_keras_object(config[key])
+        return cls(**config)
+
+
+def drawn_in(step, bank):
+    """The logits drawn for the images of a step: the same for every hierarchy that asks."""
+    if getattr(step, "drawn_logits", None) is None:
+        step.drawn_logits = bank.draw(step.assignment.classes, training=step.training)
+    return step.drawn_logits
+
+
+def check_classes(bank, student):
+    """Raises a ValueError unless a bank has the classes of a student."""
+    if not isinstance(bank, ClassBank):
+        raise TypeError(f"Expected a keras_hkd.hierarchies.ClassBank. Received: {bank!r}")
+    if bank.num_classes != student.num_classes:
+        raise ValueError(
+            "The bank needs as many classes as the student. Received: "
+            f"{bank.num_classes} and {student.num_classes}."
+        )

@@ -1,0 +1,82 @@
+"""OSAKD: a single model that teaches itself by the company its outputs keep.
+
+New here are the soft labels, `keras_hkd.hierarchies.NeighbourClasses` (of detectors
+`NeighbourCells`), and `keras_hkd.losses.SoftLabelDivergence`, which compares them with the student;
+the method is the Distiller without a teacher and that one term.
+"""
+
+from keras_hkd.distillation.distiller import Distiller
+from keras_hkd.distillation.learners import as_learner
+from keras_hkd.distillation.schedules import LinearWarmUp
+from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
+from keras_hkd.methods.method_options import check_options
+from keras_hkd.methods.osakd.neighbour_cells import NeighbourCells
+from keras_hkd.methods.osakd.neighbour_classes import NeighbourClasses
+
+OWN_OPTIONS = ("weight", "num_steps", "form", "temperature", "student_loss_weight")
+TARGET_WEIGHT, RAMP_SHARE, DEFAULT_RAMP_STEPS = 0.5, 0.1, 500
+
+
+def osakd(
+    student,
+    *,
+    weight=None,
+    num_steps=None,
+    form="kl",
+    temperature=1.0,
+    student_loss_weight=1.0,
+    **neighbour_options,
+):
+    """A Distiller with self-acquired soft labels: `L = L_task + lambda(step) D(s, p)`.
+
+    `s_c = k_c / k`, the share of class c among the k nearest neighbours in the space of the
+    student's own logits, is the k-NN estimate of the posterior P(c | logits). No teacher, no second
+    network, no augmentation.
+
+    What is known and what is reconstructed: the abstract has k-NN density estimation in the output
+    space and posterior soft labels. D, lambda and its ramp, k, the queue, and that a sample is not
+    its own neighbour are this project's; detectors too (see `NeighbourCells`).
+
+    Args:
+        student: a classifier, a functional model that ends in logits, or a detector of one class.
+        weight: lambda, a number or a schedule. By default it rises from 0 to 0.5 over the first
+            tenth of the training: at first neighbours are chance.
+        num_steps: training steps in all, for that ramp; without it the ramp takes 500 steps.
+        form: D, "kl" for the divergence KL(s || p), "mse" for the mean squared error.
+        temperature: of p.
+        student_loss_weight: weight of the student's own loss.
+        **neighbour_options: of a classifier `num_neighbours` and `queue_size`, see
+            `keras_hkd.hierarchies.NeighbourClasses`; of a detector `num_neighbours` and
+            `max_positives`, see `NeighbourCells`.
+
+    Returns:
+        A `Distiller`, to be compiled and fitted.
+
+    Raises:
+        ValueError: an option out of its range, or a detector of several classes.
+
+    Example:
+    >>> from keras_hkd.classifiers import build
+    >>> distiller = osakd(build("cnn_micro", class_names=("cat", "dog")), num_steps=1_000)
+    >>> distiller.term_names, [float(distiller.distillation_loss_weights[0](t)) for t in (0, 100)]
+    (('neighbours',), [0.0, 0.5])
+
+    Paper: Tzelepi and Tefas, Efficient training of lightweight neural networks using Online
+    Self-Acquired Knowledge Distillation, ICME 2021, https://arxiv.org/abs/2108.11798.
+    """
+    student = as_learner(student)
+    if weight is None:
+        ramp = DEFAULT_RAMP_STEPS if num_steps is None else max(1, round(RAMP_SHARE * num_steps))
+        weight = LinearWarmUp(TARGET_WEIGHT, steps=ramp)
+    detects = student.kind == "detector"
+    hierarchy = NeighbourCells if detects else NeighbourClasses
+    check_options("osakd", neighbour_options, hierarchy, own=OWN_OPTIONS)
+    activation = "sigmoid" if detects else student.activation
+    loss = SoftLabelDivergence(form=form, activation=activation, temperature=temperature)
+    return Distiller(
+        None,
+        student,
+        hierarchy(loss, **neighbour_options),
+        weight,
+        student_loss_weight=student_loss_weight,
+    )

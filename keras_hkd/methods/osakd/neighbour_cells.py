@@ -1,0 +1,141 @@
+"""What a detector's own class tower says about a cell through the cells that look like it."""
+
+from collections import namedtuple
+
+import keras
+from keras import ops
+
+from keras_hkd.hierarchies.hierarchy import Hierarchy
+from keras_hkd.losses.checks import whole
+from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
+from keras_hkd.methods.osakd.nearest_neighbours import neighbour_labels
+from keras_hkd.methods.osakd.neighbour_classes import MOST_NEIGHBOURS
+
+Cells = namedtuple("Cells", "vectors logits positive counted")
+Cells.__doc__ = """Cells of a batch that are compared with each other.
+
+Attributes:
+    vectors: `(batch, cells, width)` what the class predictor reads there.
+    logits: `(batch, cells)` class logit of the cell.
+    positive: `(batch, cells)` bool, cells that stand for a person.
+    counted: `(batch, cells)` bool, False where an image has fewer cells to choose.
+"""
+
+
+@keras.saving.register_keras_serializable(package="keras_hkd")
+class NeighbourCells(Hierarchy):
+    """Soft foreground labels from nearest neighbours in a detector's class tower; no teacher.
+
+    `L = mean_i loss(s_i, z_i)`, `s_i = k_fg / k`: the share of positive cells among the k nearest
+    of the chosen cells of the batch, for one class a local probability of a person: a label that is
+    smoothed near clutter and nowhere else. Chosen are, in each image, the positive cells and as
+    many hard negatives: those of highest class logit that are neither positive nor ignored. z is
+    the cell's highest logit over its anchors (over its positive ones at a positive cell).
+
+    Reconstruction: the paper has classifiers only.
+
+    Args:
+        loss: how soft labels `(batch, cells, 1)` and logits are compared, called with
+            `mask (batch, cells)`; Kullback-Leibler divergence of Bernoulli distributions by
+            default.
+        num_neighbours: k, fewer where a batch has not as many chosen cells.
+        max_positives: positive cells of an image that are chosen, the highest logits first.
+        name: of the term.
+
+    Raises:
+        ValueError: an argument below 1; when attached, to a detector of more than one class, or one
+            whose class head hides its last map.
+
+    Example:
+    >>> NeighbourCells().num_neighbours
+    8
+
+    Paper: Tzelepi and Tefas, https://arxiv.org/abs/2108.11798 (for classifiers).
+    """
+
+    default_name = "neighbours"
+    tensors = ("probabilities",)
+    needs_teacher = False
+    learner_kinds = ("detector",)
+
+    def __init__(self, loss=None, *, num_neighbours=MOST_NEIGHBOURS, max_positives=32, **kwargs):
+        loss = SoftLabelDivergence(activation="sigmoid") if loss is None else loss
+        super().__init__(loss, **kwargs)
+        self.num_neighbours = whole("num_neighbours", num_neighbours, low=1)
+        self.max_positives = whole("max_positives", max_positives, low=1)
+
+    def check(self, teacher, student):
+        if len(student.class_names) != 1:
+            raise ValueError(
+                "NeighbourCells tells one class from background. Received: a detector of the "
+                f"classes {student.class_names}."
+            )
+        if set(student.network.output["class_tower"]) != set(student.levels):
+            raise ValueError(
+                "NeighbourCells cannot read the student's class head: it has no `conv_layers` and "
+                "`prediction_layer`. Give it those attributes."
+            )
+
+    def compute(self, step):
+        cells = _chosen(_all_cells(step), self.max_positives)
+        labels, found = self.soft_labels(cells)
+        mask = ops.cast(cells.counted & found, "float32")
+        return self.loss(labels[..., None], cells.logits[..., None], mask=mask)
+
+    def soft_labels(self, cells):
+        """`k_fg / k` of `Cells`: `(batch, cells)`, and whether a cell has a neighbour at all."""
+        width = cells.vectors.shape[-1]
+        vectors = ops.reshape(ops.stop_gradient(cells.vectors), (-1, width))
+        places = ops.arange(ops.shape(vectors)[0])
+        usable = (places[:, None] != places[None]) & ops.reshape(cells.counted, (1, -1))
+        classes = ops.reshape(ops.cast(cells.positive, "int32"), (-1,))
+        labels, found = neighbour_labels(vectors, vectors, classes, usable, 2, self.num_neighbours)
+        shape = (-1, cells.positive.shape[1])
+        return ops.stop_gradient(ops.reshape(labels[:, 1], shape)), ops.reshape(found, shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_neighbours": self.num_neighbours,
+            "max_positives": self.max_positives,
+        }
+
+
+def _all_cells(step):
+    """Every cell of every level, and whether it may be chosen at all."""
+    assignment, per_cell = step.assignment, step.student.anchors_per_cell
+
+    def by_cell(values):
+        return ops.reshape(values, (-1, values.shape[1] // per_cell, per_cell))
+
+    positive, ignored = by_cell(assignment.positive), by_cell(assignment.ignored)
+    any_positive = ops.any(positive, axis=-1)
+    read = ops.where(any_positive[..., None], positive, ops.logical_not(ignored))
+    logits = by_cell(step.student_outputs["class_logits"][..., 0])
+    logits = ops.max(ops.where(read, logits, -1e9), axis=-1)
+    towers = [step.student_outputs["class_tower"][level] for level in step.student.levels]
+    vectors = [ops.reshape(t, (-1, t.shape[1] * t.shape[2], t.shape[3])) for t in towers]
+    vectors = ops.cast(ops.concatenate(vectors, axis=1), "float32")
+    return Cells(vectors, logits, any_positive, ops.any(read, axis=-1))
+
+
+def _chosen(cells, max_positives):
+    """In each image the positive cells, up to a limit, and as many hard negatives."""
+    number = min(max_positives, cells.positive.shape[1])
+    kinds = (cells.positive, cells.counted & ops.logical_not(cells.positive))
+    ranked = [
+        ops.top_k(ops.stop_gradient(ops.where(kind, cells.logits, -1e9)), number) for kind in kinds
+    ]
+    there = [
+        ops.take_along_axis(kind, places, axis=1)
+        for kind, (_, places) in zip(kinds, ranked, strict=True)
+    ]
+    num_positives = ops.sum(ops.cast(there[0], "int32"), axis=1, keepdims=True)
+    there[1] = there[1] & (ops.arange(number)[None] < num_positives)
+    places = ops.concatenate([places for _, places in ranked], axis=1)
+    return Cells(
+        ops.take_along_axis(cells.vectors, places[..., None], axis=1),
+        ops.take_along_axis(cells.logits, places, axis=1),
+        ops.take_along_axis(cells.positive, places, axis=1),
+        ops.concatenate(there, axis=1),
+    )

@@ -1,0 +1,12 @@
+"""A teacher's outputs, computed once and stored: training without running the teacher."""
+
+from keras_hkd._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "CacheError": "cache_key",
+        "DetectionsTeacher": "detections_teacher",
+        "TeacherCache": "cache",
+    },
+)

@@ -1,0 +1,306 @@
+"""Computing a teacher cache: shard by shard, each written once it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_hkd.data import Augmentation, Dataset, StoredViews, stored_view_batches
+from keras_hkd.distillation.learners import as_learner
+from keras_hkd.distillation.teacher_hash import weights_hash
+from keras_hkd.evaluation.progress import image_progress
+from keras_hkd.hierarchies.alignment import shared_classes
+from keras_hkd.teacher_cache import manifest
+from keras_hkd.teacher_cache.cache import EXACT, REPLAY
+from keras_hkd.teacher_cache.cache_key import CacheError, require_key
+from keras_hkd.teacher_cache.collector import Collector, fit_bases, maps_of
+from keras_hkd.teacher_cache.contents import Contents
+from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
+from keras_hkd.teacher_cache.differences import exact_differences, replay_differences
+from keras_hkd.teacher_cache.features import FeatureStore
+from keras_hkd.teacher_cache.shards import Shards, rows_per_shard
+from keras_hkd.training import atomic_write
+from keras_hkd.training.sole_writer import sole_writer
+
+SAMPLE_IMAGES = 64
+"""Images that components are fitted on and differences are measured on."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Recipe:
+    """The options of `TeacherCache.build`, checked.
+
+    Raises:
+        ValueError: options that do not go together.
+    """
+
+    image_size: tuple[int, int] | None = None
+    hierarchies: object = None
+    outputs: tuple[str, ...] | None = None
+    mode: str = EXACT
+    views: int = 0
+    seed: int = 0
+    augmentation: Augmentation | None = None
+    teacher_image_size: tuple[int, int] | None = None
+    num_detections: int = 100
+    features: FeatureStore = dataclasses.field(default_factory=FeatureStore)
+    batch_size: int = 16
+    cache_images: bool = True
+    progress: bool = True
+    shard_rows: int | None = None
+
+    def __post_init__(self):
+        if self.mode not in (EXACT, REPLAY):
+            raise ValueError(f"`mode` must be {EXACT!r} or {REPLAY!r}. Received: {self.mode!r}")
+        for name in ("num_detections", "batch_size", "shard_rows"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1: {getattr(self, name)}")
+        if self.mode == REPLAY and self.views:
+            raise ValueError(
+                "Replay stores the images as they are and moves the boxes with any view: leave "
+                f"out `views`. Received: mode='replay', views={self.views}"
+            )
+        if self.augmentation is not None and not self.views:
+            raise ValueError(
+                "`augmentation` says how stored views vary, so it needs views=1 or more. "
+                f"Received: views={self.views}"
+            )
+        if self.hierarchies is not None and self.outputs is not None:
+            raise ValueError("Give `hierarchies` or `outputs`, not both.")
+        self.stored_views = StoredViews(self.views, self.seed) if self.views else None
+        if self.views and self.augmentation is None:
+            self.augmentation = Augmentation()
+
+    def contents(self) -> Contents:
+        """What is to be stored."""
+        if self.mode == EXACT:
+            if self.hierarchies is not None:
+                return Contents.of(self.hierarchies)
+            return Contents() if self.outputs is None else Contents(tuple(self.outputs))
+        asked = Contents(tuple(self.outputs or ()))
+        if asked.outputs:
+            raise ValueError(
+                "Replay holds detections alone: maps and dense predictions of the image as it is "
+                f"say nothing about an augmented one. Received: outputs={asked.outputs}"
+            )
+        return asked
+
+    def images(self, dataset, rows):
+        """Batches of the images of some rows."""
+        return stored_view_batches(
+            dataset,
+            rows,
+            image_size=self.image_size,
+            batch_size=self.batch_size,
+            views=self.stored_views,
+            augmentation=self.augmentation,
+            cache=self.cache_images,
+        )
+
+
+def build(cls, teacher, dataset, folder: Path, recipe: Recipe):
+    """Complete the cache in a folder; see `TeacherCache.build`.
+
+    Args:
+        cls: `TeacherCache`.
+        teacher: a detector.
+        dataset: the training images.
+        folder: where to.
+        recipe: a `Recipe`.
+    """
+    teacher = _as_detector(teacher, dataset)
+    size = recipe.image_size or teacher.image_size
+    recipe.image_size = tuple(int(side) for side in size)
+    contents = recipe.contents()
+    key = _key(teacher, dataset, recipe)
+    with completing(folder, key) as saved:
+        return _complete(cls, teacher, dataset, folder, recipe, contents, key, saved)
+
+
+def _complete(cls, teacher, dataset, folder, recipe, contents, key, saved):
+    num_rows = len(dataset) * max(1, recipe.views)
+    sample = np.unique(np.linspace(0, num_rows - 1, min(SAMPLE_IMAGES, num_rows)).astype(int))
+    bases = manifest.read_bases(folder / manifest.BASES) if saved else {}
+    if saved is None or manifest.bases_digest(bases) != saved["bases"]:
+        images = recipe.images(dataset, sample) if recipe.features.channels else ()
+        seen = recipe.teacher_image_size
+        bases = fit_bases(teacher, contents, recipe.features, images, seen)
+    collector = Collector(
+        teacher,
+        contents,
+        recipe.features,
+        bases,
+        recipe.num_detections,
+        recipe.teacher_image_size,
+        _class_indices(teacher, dataset),
+    )
+    blank = np.zeros((recipe.batch_size, *recipe.image_size, 3), np.float32)
+    row_format = collector.row_format(collector.rows(blank))
+    key["rows"] = row_format.to_json()
+    require_same_cache(folder, key)
+    facts = {
+        "key": key,
+        "num_images": len(dataset),
+        "shard_rows": _shard_rows(saved, recipe, num_rows, row_format.row_bytes),
+        "map_shapes": _map_shapes(teacher, contents, recipe),
+        "report": None if saved is None else saved.get("report"),
+    }
+    standing = teacher if contents.outputs else _detections_alone(teacher, recipe.image_size)
+    begin(folder, facts, bases, standing)
+    cache = cls(*manifest.read(folder))
+    missing = cache.shards.missing()
+    _fill(cache.shards, missing, collector, row_format, dataset, recipe)
+    if missing or cache.report is None:
+        cache.report = _report(cache, teacher, collector, dataset, recipe, sample)
+        manifest.write(folder, {**facts, "report": cache.report}, bases, standing)
+    return cache
+
+
+def require_same_cache(folder: Path, key: dict) -> dict | None:
+    """The facts of the cache in a folder, refused if it is another one; None where there is none.
+
+    Args:
+        folder: of the cache.
+        key: what is asked for; entries that are missing are not compared.
+
+    Raises:
+        CacheError: another cache, or files that are none of a cache's.
+    """
+    if not (folder / manifest.FACTS).exists():
+        # What a build leaves that is killed before it has said what it makes.
+        begun = {manifest.TEACHER, manifest.BASES}
+        if folder.is_dir() and {path.name for path in folder.glob("[!.]*")} - begun:
+            raise CacheError(
+                f"{folder} is not empty and holds no teacher cache: give a folder of its own."
+            )
+        return None
+    facts = manifest.read_facts(folder)
+    require_key(facts["key"], key, folder)
+    return facts
+
+
+@contextlib.contextmanager
+def completing(folder: Path, key: dict):
+    """Keep other processes from writing to the cache in a folder; gives `require_same_cache`.
+
+    A second build of the same cache waits for the first and finds it whole.
+
+    Args:
+        folder: of the cache.
+        key: see `require_same_cache`.
+
+    Raises:
+        CacheError: see `require_same_cache`.
+    """
+    require_same_cache(folder, key)  # before the lock, so that a stranger's folder gets no file
+    with sole_writer(folder, wait=True):
+        yield require_same_cache(folder, key)
+
+
+def begin(folder: Path, facts: dict, bases: dict, teacher) -> None:
+    """Write what a cache is to be, before its shards; what a killed process left half-written goes.
+
+    Args:
+        folder: of the cache.
+        facts: see `manifest.write`.
+        bases: see `manifest.write`.
+        teacher: what stands for the teacher.
+    """
+    atomic_write.remove_partial_files(folder)
+    manifest.write(folder, facts, bases, teacher)
+
+
+def _as_detector(teacher, dataset):
+    teacher = as_learner(teacher)
+    if teacher.kind != "detector" or not isinstance(dataset, Dataset):
+        raise TypeError(
+            "A teacher cache serves detectors and datasets of boxes. Received: a "
+            f"{teacher.kind} and a {type(dataset).__name__}."
+        )
+    if not len(dataset):
+        raise ValueError("The dataset holds no image.")
+    return teacher
+
+
+def _class_indices(teacher, dataset):
+    """The teacher's classes that the images have, or None for all."""
+    try:
+        return shared_classes(teacher, dataset)
+    except ValueError:
+        return None  # hierarchies that compare classes refuse the pair; others need none
+
+
+def _key(teacher, dataset, recipe) -> dict:
+    seen = recipe.teacher_image_size
+    views = recipe.stored_views
+    return {
+        "format": 1,
+        "teacher_hash": weights_hash(teacher),
+        "class_names": list(teacher.class_names),
+        "data_hash": dataset.content_hash,
+        "image_size": list(recipe.image_size),
+        "teacher_image_size": None if seen is None else [int(side) for side in seen],
+        "mode": recipe.mode,
+        "views": None if views is None else dataclasses.asdict(views),
+        "augmentation": manifest.augmentation_facts(recipe.augmentation),
+        "features": dataclasses.asdict(recipe.features),
+    }
+
+
+def _shard_rows(saved, recipe, num_rows, row_bytes) -> int:
+    if saved is not None:
+        return saved["shard_rows"]
+    asked = recipe.shard_rows or rows_per_shard(num_rows, row_bytes)
+    return int(min(asked, num_rows))
+
+
+def _map_shapes(teacher, contents, recipe) -> dict:
+    """Shapes of the teacher's own maps, which stored ones are brought back to."""
+    size = recipe.teacher_image_size or recipe.image_size
+    spec = teacher.compute_output_spec(keras.KerasTensor((1, *size, 3)))
+    shapes = {name: tuple(m.shape[1:]) for name, m in maps_of(spec, contents).items()}
+    levels = teacher.level_shapes(size)
+    return {name: [*levels[name.rpartition("/")[2]], shape[-1]] for name, shape in shapes.items()}
+
+
+def _detections_alone(teacher, image_size):
+    return DetectionsTeacher(teacher.class_names, image_size, teacher.name)
+
+
+def _fill(shards: Shards, missing, collector, row_format, dataset, recipe) -> None:
+    """Compute the missing shards in order and write each as soon as its last row is there."""
+    if not missing:
+        return
+    wanted = np.concatenate([np.array(shards.rows_of(number)) for number in missing])
+    number, held, done = 0, [], 0
+    with image_progress("Running the teacher", len(wanted), recipe.progress) as advance:
+        for images in recipe.images(dataset, wanted):
+            rows = row_format.pack(collector.rows(np.asarray(images)))
+            rows = rows[: len(wanted) - done]
+            done += len(rows)
+            advance(len(rows))
+            held.append(rows)
+            while number < len(missing):
+                needed = len(shards.rows_of(missing[number]))
+                if sum(map(len, held)) < needed:
+                    break
+                rows = np.concatenate(held)
+                shards.write(missing[number], rows[:needed])
+                number, held = number + 1, [rows[needed:]]
+
+
+def _report(cache, teacher, collector, dataset, recipe, sample) -> dict:
+    """What the cache takes, and how far it is from the live teacher on a few images."""
+    report = {"num_bytes": cache.num_bytes, "num_rows": cache.shards.num_rows}
+    if recipe.mode == EXACT:
+        rows = sample[: recipe.batch_size]
+        images = next(iter(recipe.images(dataset, rows))).numpy()[: len(rows)]
+        found = exact_differences(cache, teacher, rows, images)
+        return {**report, "exact": found, "num_images_compared": len(rows)}
+    some = dataset.select([int(index) for index in sample])
+    found = replay_differences(cache, collector, some, sample, recipe)
+    return {**report, "replay": found, "num_images_compared": len(some)}

@@ -1,0 +1,131 @@
+"""One forward pass of a teacher, and of it what is to be stored."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from keras_hkd.hierarchies.shared_view import resize_view, view_scale
+from keras_hkd.teacher_cache import stored_detections
+from keras_hkd.teacher_cache.contents import MAPS, PREDICTIONS
+from keras_hkd.teacher_cache.features import principal_components
+from keras_hkd.teacher_cache.row_format import Field, RowFormat
+
+
+class Collector:
+    """From images to the named tensors of a cache's rows.
+
+    Args:
+        teacher: a `Detector`.
+        contents: `Contents`.
+        features: `FeatureStore`.
+        bases: map name -> `(mean, components)`, for maps that are projected.
+        num_detections: per image.
+        teacher_image_size: `(height, width)` that the teacher sees images at; None for theirs.
+        class_indices: classes that are detected; see `stored_detections.detect`.
+    """
+
+    def __init__(
+        self,
+        teacher,
+        contents,
+        features,
+        bases,
+        num_detections,
+        teacher_image_size=None,
+        class_indices=None,
+    ):
+        self.teacher = teacher
+        self.contents = contents
+        self.features = features
+        self.bases = bases
+        self.num_detections = num_detections
+        self.teacher_image_size = teacher_image_size
+        self.class_indices = class_indices
+        self._compiled = _Compiled(self.collect, teacher)
+
+    def collect(self, images):
+        """Named tensors of a batch, detections in pixels of the images given."""
+        size = tuple(images.shape[1:3])
+        seen = self.teacher_image_size or size
+        outputs = self.teacher(resize_view(images, seen), training=False)
+        found = stored_detections.detect(
+            self.teacher, outputs, seen, self.num_detections, self.class_indices
+        )
+        if seen != size:
+            found["boxes"] = found["boxes"] / view_scale(size, seen)
+        values = {f"detections/{name}": value for name, value in found.items()}
+        values |= {name: outputs[name] for name in PREDICTIONS if name in self.contents.outputs}
+        for name, value in maps_of(outputs, self.contents).items():
+            values[name] = self.features.compress(value, self.bases.get(name))
+        return values
+
+    def arrays(self, images) -> dict:
+        """What `collect` gives, computed in one compiled pass."""
+        return {k: np.asarray(v) for k, v in self._compiled.predict_on_batch(images).items()}
+
+    def rows(self, images) -> dict:
+        """Arrays of a batch as a `RowFormat` packs them."""
+        values = self.arrays(images)
+        found = {name: values.pop(f"detections/{name}") for name in stored_detections.NAMES}
+        return {**stored_detections.encode(found, images.shape[1:3]), **values}
+
+    def row_format(self, rows: dict) -> RowFormat:
+        """The format of rows that `rows` gave."""
+        fields = stored_detections.fields(self.num_detections)
+        names = [name for name in rows if not name.startswith("detections/")]
+        order = {name: place for place, name in enumerate((*PREDICTIONS, *MAPS))}
+        names.sort(key=lambda name: (order[name.partition("/")[0]], name))
+        return RowFormat((*fields, *(Field(name, rows[name].shape[1:]) for name in names)))
+
+
+class _Compiled(keras.Model):
+    """Keras's way to compile a function on any backend."""
+
+    def __init__(self, function, teacher):
+        super().__init__(name="collector")
+        self.function, self.teacher = function, teacher
+        self.jit_compile = teacher.jit_compile
+        self.built = True
+
+    def call(self, images, training=False):
+        return self.function(images)
+
+
+def maps_of(outputs, contents) -> dict:
+    """The maps that are stored, by names such as `pyramid/P3`."""
+    found = {}
+    for name in MAPS:
+        if name in contents.outputs:
+            for level, value in outputs[name].items():
+                if name != "pyramid" or contents.levels is None or level in contents.levels:
+                    found[f"{name}/{level}"] = value
+    return found
+
+
+def fit_bases(teacher, contents, features, batches, teacher_image_size) -> dict:
+    """Principal components of every map that is to be projected.
+
+    Args:
+        teacher: a `Detector`.
+        contents: `Contents`.
+        features: `FeatureStore`.
+        batches: batches of images.
+        teacher_image_size: that the teacher sees; None for that of the batches.
+
+    Returns:
+        map name -> `(mean, components)`.
+    """
+    if features.channels is None:
+        return {}
+    whole = type(features)()
+    collector = Collector(teacher, contents, whole, {}, 1, teacher_image_size)
+    found: dict[str, list] = {}
+    for images in batches:
+        for name, value in collector.arrays(np.asarray(images)).items():
+            if name.partition("/")[0] in MAPS and features.projects(value.shape[-1]):
+                found.setdefault(name, []).append(value)
+    return {
+        name: principal_components(np.concatenate(maps), features.channels)
+        for name, maps in found.items()
+    }

@@ -1,0 +1,188 @@
+"""Detections by any program, as COCO results, in a teacher's place."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from keras_hkd.boxes import clip
+from keras_hkd.data.batches.letterbox import Letterbox, check_size
+from keras_hkd.teacher_cache import manifest, stored_detections
+from keras_hkd.teacher_cache.building import begin, completing
+from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
+from keras_hkd.teacher_cache.row_format import RowFormat
+from keras_hkd.teacher_cache.shards import rows_per_shard
+
+
+def from_detections(
+    cls,
+    detections,
+    dataset,
+    folder: Path,
+    *,
+    image_size,
+    category_ids: Mapping[int, str] | None = None,
+    num_detections: int = 100,
+):
+    """Write the cache of a teacher that is a file of detections; see `TeacherCache`.
+
+    Args:
+        cls: `TeacherCache`.
+        detections: `.json` or `.json.gz` file of COCO results, or a list of such dicts. Scores are
+            probabilities in [0, 1]. Results for images that the dataset has not are left out.
+        dataset: the training images; results go by its `image_id`.
+        folder: where to.
+        image_size: `(height, width)` in pixels of the training.
+        category_ids: category id -> name of the class; by default 1 is the first class of the
+            dataset, 2 the second, and so on. Other categories are left out.
+        num_detections: the best of each image that are kept.
+
+    Raises:
+        CacheError: the folder holds the cache of other detections.
+        ValueError: a record of another form, or none for these images.
+    """
+    image_size = check_size(image_size, "image_size")
+    if num_detections < 1:
+        raise ValueError(f"`num_detections` must be at least 1: {num_detections}")
+    classes = _class_indices(category_ids, dataset.class_names)
+    per_image, num_others = _by_image(_records(detections), dataset, classes, detections)
+    digest = hashlib.sha256(json.dumps([rows for rows in per_image]).encode()).hexdigest()
+    row_format = RowFormat(stored_detections.fields(num_detections))
+    key = {
+        "format": 1,
+        "teacher_hash": digest,
+        "class_names": list(dataset.class_names),
+        "data_hash": dataset.content_hash,
+        "image_size": list(image_size),
+        "teacher_image_size": None,
+        "mode": "replay",
+        "views": None,
+        "augmentation": None,
+        "features": {"pooling": 1, "channels": None},
+        "rows": row_format.to_json(),
+    }
+    report = {
+        "num_rows": len(dataset),
+        "num_images_without_detection": sum(not rows for rows in per_image),
+        "num_results_of_other_images_or_classes": num_others,
+    }
+    default = rows_per_shard(len(dataset), row_format.row_bytes)
+    with completing(folder, key) as saved:
+        facts = {
+            "key": key,
+            "num_images": len(dataset),
+            "shard_rows": default if saved is None else saved["shard_rows"],
+            "map_shapes": {},
+            "report": report,
+        }
+        begin(folder, facts, {}, DetectionsTeacher(dataset.class_names, image_size))
+        cache = cls(*manifest.read(folder))
+        for number in cache.shards.missing():
+            rows = [
+                _row(per_image[i], dataset[i], image_size, num_detections)
+                for i in cache.shards.rows_of(number)
+            ]
+            columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+            packed = row_format.pack(stored_detections.encode(columns, image_size))
+            cache.shards.write(number, packed)
+    return cache
+
+
+def _class_indices(category_ids, class_names) -> dict[int, int]:
+    if category_ids is None:
+        return {number: number - 1 for number in range(1, len(class_names) + 1)}
+    unknown = set(category_ids.values()) - set(class_names)
+    if unknown:
+        raise ValueError(
+            f"`category_ids` names classes that the dataset has not: {sorted(unknown)}. It has "
+            f"{', '.join(class_names)}."
+        )
+    return {int(number): class_names.index(name) for number, name in category_ids.items()}
+
+
+def _records(detections) -> list:
+    if isinstance(detections, (list, tuple)):
+        return list(detections)
+    path = Path(detections)
+    try:
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+        records = json.loads(content)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: there is no such file of detections.") from None
+    except (ValueError, OSError, EOFError, RecursionError) as error:
+        raise ValueError(f"{path}: expected a JSON list of COCO results: {error}") from error
+    if not isinstance(records, list):
+        raise ValueError(
+            f"{path}: expected a JSON list of COCO results. Received: {type(records).__name__}"
+        )
+    return records
+
+
+def _by_image(records, dataset, classes, source):
+    """For each image its `[x1, y1, x2, y2, class, score]`, best first, and how many are left."""
+    places = {image.image_id: place for place, image in enumerate(dataset)}
+    per_image, num_others = [[] for _ in dataset], 0
+    for number, record in enumerate(records):
+        image_id, category, row = _checked(record, number, source)
+        if image_id not in places or category not in classes:
+            num_others += 1
+            continue
+        per_image[places[image_id]].append([*row[:4], classes[category], row[4]])
+    if not any(per_image):
+        raise ValueError(
+            f"{_named(source)}: none of {len(records)} detections is of an image and a class of "
+            f"{dataset.source!r}: they go by `image_id` and `category_id` (see `category_ids`, "
+            "or --category)."
+        )
+    return [sorted(rows, key=lambda row: -row[5]) for rows in per_image], num_others
+
+
+def _checked(record, number, source):
+    try:
+        left, top, width, height = (float(value) for value in record["bbox"])
+        score = float(record["score"])
+        image_id, category = record["image_id"], record["category_id"]
+        if isinstance(category, float) and category.is_integer():
+            category = int(category)
+        fine = width >= 0 and height >= 0 and 0 <= score <= 1
+        fine = fine and isinstance(image_id, (int, str)) and isinstance(category, int)
+        if not (fine and all(map(math.isfinite, (left, top, width, height)))):
+            raise ValueError
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(
+            f"{_named(source)}: detection {number} must be a dict of `image_id`, `category_id`, "
+            "`bbox` [left, top, width, height] in pixels and `score`, a probability in [0, 1]. "
+            f"Received: {str(record)[:150]}"
+        ) from None
+    return image_id, category, (left, top, left + width, top + height, score)
+
+
+def _named(source) -> str:
+    return "detections" if isinstance(source, (list, tuple)) else str(source)
+
+
+def _row(rows, image, image_size, num_detections) -> dict:
+    """The detections of one image in pixels of the letterboxed one, padded with -1."""
+    letterbox = Letterbox.fit((image.height, image.width), image_size)
+    found = np.array(rows, float).reshape(-1, 6)
+    boxes = clip(found[:, :4], (image.height, image.width))
+    kept = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    boxes, found = boxes[kept][:num_detections], found[kept][:num_detections]
+    row = {
+        "boxes": np.full((num_detections, 4), -1.0),
+        "classes": np.full(num_detections, -1),
+        "confidence": np.full(num_detections, -1.0),
+        "ranks": np.arange(num_detections),
+    }
+    row["boxes"][: len(boxes)] = letterbox.apply(boxes)
+    row["classes"][: len(boxes)] = found[:, 4]
+    row["confidence"][: len(boxes)] = found[:, 5]
+    return row

@@ -1,0 +1,108 @@
+"""The files of a cache beside its shards: what it was made from, the teacher's form, the bases."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_hkd.data.batches.augmentation import NO_AUGMENTATION, Augmentation
+from keras_hkd.teacher_cache.cache_key import CacheError, digest_of
+from keras_hkd.training import atomic_write
+from keras_hkd.training.atomic_write import DAMAGE
+
+FACTS, TEACHER, BASES = "cache.json", "teacher.json", "bases.npz"
+MEND = (
+    "Build it again with the same arguments (`keras-hkd cache`, or TeacherCache.build): only what "
+    "is missing is computed."
+)
+
+
+def write(folder: Path, facts: dict, bases: dict, teacher) -> None:
+    """Write all three, each all or nothing, `cache.json` last.
+
+    Args:
+        folder: of the cache.
+        facts: `key`, `num_images`, `shard_rows`, `map_shapes` and, once it is known, `report`.
+        bases: map name -> `(mean, components)`.
+        teacher: what stands for the teacher; its configuration is written, no weight.
+    """
+    if bases:
+        columns = {f"{name}|mean": mean for name, (mean, _) in bases.items()}
+        columns |= {f"{name}|axes": axes for name, (_, axes) in bases.items()}
+        with atomic_write.replacing(folder / BASES) as partial:
+            np.savez(partial, **columns)
+    config = keras.saving.serialize_keras_object(teacher)
+    atomic_write.write_text(folder / TEACHER, json.dumps(config))
+    atomic_write.write_json(folder / FACTS, {**facts, "bases": bases_digest(bases)})
+
+
+def read(folder: Path) -> tuple:
+    """What a `TeacherCache` is made from: folder, facts, bases and what stands for the teacher.
+
+    Raises:
+        CacheError: there is no cache, or one of its files is damaged.
+    """
+    facts = read_facts(folder)
+    bases = read_bases(folder / BASES)
+    if bases_digest(bases) != facts["bases"]:
+        raise CacheError(f"The teacher cache {folder} is damaged: {BASES}. {MEND}")
+    try:
+        config = json.loads((folder / TEACHER).read_text(encoding="utf-8"))
+        if config["registered_name"] == "keras_hkd>DetectionsTeacher":
+            import keras_hkd.teacher_cache.detections_teacher  # noqa: F401 (registers it)
+        else:
+            import keras_hkd.detectors.adaptation  # noqa: F401 (registers the detectors)
+        teacher = keras.saving.deserialize_keras_object(config)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CacheError(f"The teacher cache {folder} is damaged: {TEACHER}. {MEND}") from error
+    return folder, facts, bases, teacher
+
+
+def read_facts(folder: Path) -> dict:
+    """What `cache.json` says.
+
+    Raises:
+        CacheError: there is none, or it is damaged.
+    """
+    try:
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        return {**facts, "key": dict(facts["key"]), "bases": facts["bases"]}
+    except FileNotFoundError:
+        raise CacheError(f"{folder} holds no teacher cache: there is no {FACTS}.") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise CacheError(
+            f"The teacher cache {folder} is damaged: {FACTS} cannot be read. Delete the folder and "
+            "build the cache again."
+        ) from error
+
+
+def augmentation_facts(augmentation) -> dict | None:
+    """An augmentation as plain values; None stands for letterboxing alone."""
+    if augmentation is None or augmentation == NO_AUGMENTATION:
+        return None
+    facts = dataclasses.asdict(augmentation)
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in facts.items()}
+
+
+def augmentation_of(facts: dict) -> Augmentation:
+    """The inverse of `augmentation_facts`."""
+    return Augmentation(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()})
+
+
+def read_bases(path: Path) -> dict:
+    """Map name -> `(mean, components)` of a file; empty where there is none or it is damaged."""
+    try:
+        with open(path, "rb") as file, np.load(file) as arrays:
+            names = sorted({name.rpartition("|")[0] for name in arrays})
+            return {name: (arrays[f"{name}|mean"], arrays[f"{name}|axes"]) for name in names}
+    except DAMAGE:
+        return {}
+
+
+def bases_digest(bases: dict) -> str:
+    """Checksum of what `read_bases` gives."""
+    return digest_of({name: [a.tolist() for a in arrays] for name, arrays in bases.items()})

@@ -1,0 +1,1 @@
+from fixtures.steps import family, other_family, step_of  # noqa: F401

@@ -1,0 +1,102 @@
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_hkd.teacher_cache.shards import Shards, rows_per_shard
+
+ROWS = np.random.default_rng(0).integers(0, 65536, (10, 6)).astype("<u2")
+
+
+@pytest.fixture(params=[3, 10, 1])
+def shards(tmp_path, request):
+    made = Shards(tmp_path, "key", num_rows=10, row_bytes=12, shard_rows=request.param)
+    for number in range(made.count):
+        rows = made.rows_of(number)
+        made.write(number, ROWS[rows.start : rows.stop])
+    return made
+
+
+def test_rows_come_back_in_the_order_asked(shards):
+    asked = [9, 0, 3, 3, 7, 2]
+    read = tf.data.Dataset.from_tensors(tf.constant(asked, tf.int64)).map(shards.gather)
+    assert next(iter(read)).numpy().tolist() == ROWS[asked].tolist()
+    assert shards.missing() == []
+    assert sum(path.stat().st_size for path in shards.folder.iterdir()) == shards.num_bytes
+
+
+def _flip(path):
+    content = bytearray(path.read_bytes())
+    content[5] ^= 1
+    path.write_bytes(content)
+
+
+def _shorten(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("damage", [_flip, _shorten, lambda path: path.unlink()])
+def test_damage_is_found(tmp_path, damage):
+    made = Shards(tmp_path, "key", num_rows=10, row_bytes=12, shard_rows=5)
+    for number in range(2):
+        made.write(number, ROWS[5 * number : 5 * number + 5])
+    damage(made.path(1))
+    assert made.missing() == [1]
+
+
+def test_shards_of_another_cache_or_another_place_do_not_pass(tmp_path):
+    one = Shards(tmp_path, "key", num_rows=10, row_bytes=12, shard_rows=5)
+    one.write(0, ROWS[:5])
+    other = Shards(tmp_path, "other key", num_rows=10, row_bytes=12, shard_rows=5)
+    assert not other.is_whole(0)
+    one.path(0).rename(one.path(1))
+    assert not one.is_whole(1)
+
+
+def test_a_shard_of_another_length_is_refused(tmp_path):
+    made = Shards(tmp_path, "key", num_rows=10, row_bytes=12, shard_rows=5)
+    with pytest.raises(ValueError, match="5 rows of 12 bytes"):
+        made.write(0, ROWS[:4])
+
+
+def test_there_are_at_most_64_shards():
+    for num_rows, row_bytes in ((1, 2), (117_000, 4_400_000), (10**6, 100_000)):
+        rows = rows_per_shard(num_rows, row_bytes)
+        assert 1 <= -(-num_rows // rows) <= 64
+
+
+READ_ALL = """
+import pathlib, re, sys
+import numpy as np
+import tensorflow as tf
+from keras_hkd.teacher_cache.shards import Shards
+
+shards = Shards(pathlib.Path(sys.argv[1]), "key", num_rows=128, row_bytes=2**20, shard_rows=32)
+for number in range(shards.count):
+    shards.write(number, np.full((32, 2**19), number, np.uint16))
+
+
+def own_megabytes():
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(r"RssAnon:\\s+(\\d+)", status)[1]) / 1024
+
+
+def read(rows):
+    return [int(row[0]) for row in rows.map(shards.gather).unbatch()]
+
+
+rows = tf.data.Dataset.range(128).batch(2)
+next(iter(rows.map(lambda row: row + 1)))
+before = own_megabytes()
+assert read(rows) == [number // 32 for number in range(128)]
+print(own_megabytes() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.own_process
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_files_are_mapped_not_copied_into_memory(fresh_python, tmp_path):
+    """The 128 MB of four shards; a graph's optimizer used to copy them all at its first call."""
+    assert float(fresh_python(READ_ALL, tmp_path)) < 64
