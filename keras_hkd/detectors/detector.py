@@ -1,12 +1,18 @@
 """The contract of every detector family: one forward pass, logits, one loss, one decoding."""
 
+from __future__ import annotations
+
+import functools
 import math
 from collections import namedtuple
 
 import keras
 from keras import ops
 
+from keras_hkd.boxes.coding import HEADS, BoxCoding, joint_logits
 from keras_hkd.boxes.containment import inside_any
+from keras_hkd.boxes.formats import convert
+from keras_hkd.boxes.grid import NO_ANCHOR, Grid
 from keras_hkd.boxes.suppression import non_max_suppression
 from keras_hkd.learner import Learner
 
@@ -24,10 +30,24 @@ Attributes:
 class Detector(Learner):
     """A dense one-stage detector: the role that a teacher or a student plays.
 
-    Subclasses adapt one library family. They build `self.network`, a functional model from images
-    to `pyramid`, `class_tower`, `class_logits` and `box_outputs`, and say how anchors are assigned
-    to people, how both losses are computed and how boxes are decoded. Everything else (training,
-    prediction, saving, distillation) is common.
+    Subclasses adapt one family. Everything else (training, prediction, saving, distillation, the
+    teacher cache, compression, export) is common and reads what a family declares here. In order, a
+    family provides:
+
+    1. `levels`: names of its pyramid levels, finest first; `stride(level)` where the stride of
+       `P<n>` is not `2**n` pixels.
+    2. `coding`: how its numbers code a box, an object of `keras_hkd.boxes.coding`.
+    3. Where its anchors lie. One point in the middle of each cell is the default. Otherwise
+       `cell_offset` (0 for the upper left corner of the cell); and of a family with anchors
+       `anchors_per_cell`, `anchor_sizes` and `clip_anchors`.
+    4. `build_network(model)`: the functional model of one forward pass.
+    5. `match` and `losses_of`: which anchors stand for people, and the family's own losses.
+    6. `get_config` and `from_config`, and the registration with Keras, so that it can be saved.
+    7. `library_models`, if it adapts the models of a library, so that `as_detector` finds it.
+    8. `open_head`, if its heads can be cut for `keras_hkd.hierarchies.CrossHead`.
+
+    The network takes RGB pixels in [0, 255]; what else it asks of its images it does itself, see
+    `keras_hkd.detectors.preprocessing`. A family with an objectness logit gives it as a third head.
 
     Args:
         model: the library's detector; its layers are used, not copied.
@@ -72,27 +92,49 @@ class Detector(Learner):
 
     # What a family provides.
 
-    levels = ()
-    """Names of the pyramid levels, finest first."""
+    levels: tuple[str, ...] = ()
+    """Names of the pyramid levels, finest first; none of a family that predicts sets of boxes."""
+
+    coding: BoxCoding | None = None
+    """How box outputs code boxes."""
+
+    cell_offset = 0.5
+    """Where in a cell its anchors lie, in strides from the upper left corner."""
 
     anchors_per_cell = 1
     """Anchors at each cell of a pyramid level."""
 
-    def build_network(self, model):
-        """The functional model of one forward pass over the library model's own layers."""
+    clip_anchors = False
+    """Whether anchors are cut at the edge of the image."""
+
+    library_models: tuple[str, ...] = ()
+    """Classes of libraries that this very class adapts, such as `"keras_cv.RetinaNet"`."""
+
+    @property
+    def anchor_sizes(self) -> tuple[tuple[tuple[float, float], ...], ...]:
+        """For each level `(width, height)` in pixels of the anchors of a cell; 0 for the stride."""
+        return (NO_ANCHOR * self.anchors_per_cell,) * len(self.levels)
+
+    def stride(self, level: str) -> int:
+        """Pixels between neighbouring cells of a pyramid level: `P3` 8, `P4` 16, ..."""
+        return 2 ** int(level[1:])
+
+    def build_network(self, model) -> keras.Model:
+        """Builds the functional model of one forward pass over the model's own layers.
+
+        Its outputs are a dict of
+
+        - `pyramid`: level -> `(batch, h, w, channels)`, the maps that the heads read;
+        - `class_tower`: level -> `(batch, h, w, channels)`, the last hidden maps of the class head;
+          empty where they cannot be read;
+        - `class_logits (batch, anchors, classes of the model)`;
+        - `box_outputs (batch, anchors, coding.num_values)`;
+        - optionally `objectness (batch, anchors, 1)`: a logit o of there being anything. The score
+          of a class is then `sigmoid(class logit) * sigmoid(o)`.
+
+        Anchors run level by level, row by row, cell by cell, anchor by anchor.
+        """
         raise NotImplementedError(f"{type(self).__name__} must implement `build_network`.")
-
-    def anchor_points(self, image_size):
-        """`(anchors, 2)` x, y in pixels of the centre of every anchor."""
-        raise NotImplementedError(f"{type(self).__name__} must implement `anchor_points`.")
-
-    def decode_boxes(self, box_outputs, image_size):
-        """`(batch, anchors, 4)` xyxy pixels from raw box outputs."""
-        raise NotImplementedError(f"{type(self).__name__} must implement `decode_boxes`.")
-
-    def box_outputs_for(self, boxes, image_size):
-        """Raw box outputs that decode to one target box `(batch, anchors, 4)` for each anchor."""
-        raise NotImplementedError(f"{type(self).__name__} must implement `box_outputs_for`.")
 
     def match(self, outputs, labels, image_size):
         """The `Assignment` of anchors to labelled people, ignore regions left aside."""
@@ -102,30 +144,118 @@ class Detector(Learner):
         """`(class_loss, box_loss)`, scalars: this replica's share of the global mean."""
         raise NotImplementedError(f"{type(self).__name__} must implement `losses_of`.")
 
-    # What is common.
+    def open_head(self, key: str):
+        """A head cut in two for CrossHead; None where it cannot be cut.
 
-    def stride(self, level):
-        """Pixels between neighbouring cells of a pyramid level: `P3` 8, `P4` 16, ..."""
-        return 2 ** int(level[1:])
+        Args:
+            key: `"class"`, `"box"` or `"objectness"`.
+
+        Returns:
+            An object of `keras_hkd.detectors.open_heads`, or None.
+        """
+        return None
+
+    # What follows from it.
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Pixels between neighbouring cells, for each level."""
+        return tuple(self.stride(level) for level in self.levels)
+
+    @property
+    def family(self) -> type:
+        """The class that says how predictions are made; of a compressed detector the float one."""
+        return type(self)
+
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """Names of its raw heads, in order: those of `HEADS` that it has."""
+        return tuple(name for name in HEADS if name in self.network.output)
 
     def check_image_size(self, image_size):
         """`(height, width)` in whole pixels; a ValueError for a size that it cannot see."""
         return _checked_image_size(image_size)
 
-    def level_shapes(self, image_size):
+    def level_shapes(self, image_size) -> dict[str, tuple[int, int]]:
         """`{level: (height, width)}` in cells, for images of `image_size`."""
         return {
             level: tuple(math.ceil(side / self.stride(level)) for side in image_size)
             for level in self.levels
         }
 
-    def channels(self, level):
+    def channels(self, level: str) -> int:
         """Width of the pyramid map at a level."""
         return self.network.output["pyramid"][level].shape[-1]
 
+    @property
+    def tower_channels(self) -> dict[str, int]:
+        """`{level: width}` of the maps that the class predictor reads, where they can be read."""
+        towers = self.network.output["class_tower"]
+        return {level: features.shape[-1] for level, features in towers.items()}
+
+    def grid(self, image_size) -> Grid:
+        """Where its anchors lie and how its boxes are coded, for images of one size.
+
+        Raises:
+            TypeError: the family predicts a set of boxes and has no grid.
+        """
+        if not self.levels or self.coding is None:
+            raise TypeError(
+                "Expected a detector that predicts a box for each anchor of a grid. Received: a "
+                f"{type(self).__name__}, which predicts a set of boxes. Distil it into another."
+            )
+        size = tuple(int(side) for side in image_size)
+        sizes, clip = self.anchor_sizes, self.clip_anchors
+        return _grid(size, self.coding, self.levels, self.strides, sizes, clip, self.cell_offset)
+
+    def priors(self, image_size):
+        """`(anchors, 4)` centre x, centre y, width, height in pixels that boxes are coded against.
+
+        Without anchors, width and height are the stride.
+        """
+        return ops.convert_to_tensor(self.grid(image_size).all_priors)
+
+    def anchor_points(self, image_size):
+        """`(anchors, 2)` x, y in pixels of the centre of every anchor."""
+        return self.priors(image_size)[..., :2]
+
+    def anchor_strides(self, image_size):
+        """`(anchors, 1)` stride in pixels of every anchor."""
+        return ops.convert_to_tensor(self.grid(image_size).all_strides)
+
+    def anchors(self, image_size):
+        """`(anchors, 4)` xyxy pixels; without anchors squares of 8 strides around the points."""
+        if self.grid(image_size).has_anchors:
+            return convert(self.priors(image_size), "center_xywh", "xyxy", xp=ops)
+        points, half = self.anchor_points(image_size), 4.0 * self.anchor_strides(image_size)
+        return ops.concatenate([points - half, points + half], axis=-1)
+
+    def decode_boxes(self, box_outputs, image_size):
+        """`(batch, anchors, 4)` xyxy pixels from raw box outputs."""
+        return self.coding.decode(box_outputs, self.priors(image_size), ops)
+
+    def encode_boxes(self, boxes, image_size):
+        """Raw box outputs that decode to one target box `(batch, anchors, 4)` for each anchor."""
+        return self.coding.encode(boxes, self.priors(image_size), ops)
+
     def box_values(self, box_outputs):
         """Box outputs shaped for comparison: `(batch, anchors, 4)`, or with bins behind."""
-        return box_outputs
+        return self.coding.edges(box_outputs, ops)
+
+    def raw_heads(self, outputs) -> dict:
+        """The raw heads of what `call` gave, by `head_names`: what an exported file ends in."""
+        heads = {name: outputs[name] for name in self.head_names}
+        if "objectness" in heads:
+            heads["class_logits"] = outputs["conditional_logits"]
+        return heads
+
+    def joined(self, heads: dict) -> dict:
+        """The outputs that `call` gives for raw heads."""
+        if "objectness" not in heads:
+            return dict(heads)
+        conditional = heads["class_logits"]
+        logits = joint_logits(conditional, heads["objectness"], ops)
+        return {**heads, "class_logits": logits, "conditional_logits": conditional}
 
     def call(self, images, training=False):
         """Raw predictions and feature maps of a batch.
@@ -136,24 +266,27 @@ class Detector(Learner):
 
         Returns:
             dict of `pyramid` and `class_tower` (dicts level -> `(batch, h, w, channels)`),
-            `class_logits (batch, anchors, num_classes)` and
-            `box_outputs (batch, anchors, 4 or 64)`, the last two float32. Anchors run level by
-            level, row by row, cell by cell.
+            `class_logits (batch, anchors, num_classes)`, whose sigmoid is the score, and
+            `box_outputs (batch, anchors, coding.num_values)`, the last two float32. With an
+            objectness logit also `objectness (batch, anchors, 1)` and, as the class head gave
+            them, `conditional_logits (batch, anchors, num_classes)`; the score is then that of
+            both. Anchors run level by level, row by row, cell by cell.
         """
         outputs = dict(self.network(images, training=training))
-        logits = ops.cast(outputs["class_logits"], "float32")
+        heads = {name: ops.cast(outputs[name], "float32") for name in self.head_names}
         if self.class_indices != tuple(range(self.model.num_classes)):
-            logits = ops.take(logits, ops.array(self.class_indices, "int32"), axis=-1)
-        outputs["class_logits"] = logits
-        outputs["box_outputs"] = ops.cast(outputs["box_outputs"], "float32")
-        return outputs
+            chosen = ops.array(self.class_indices, "int32")
+            heads["class_logits"] = ops.take(heads["class_logits"], chosen, axis=-1)
+        return {**outputs, **self.joined(heads)}
 
     def compute_output_spec(self, images, training=False):
         outputs = dict(self.network(images))
-        logits, boxes = outputs["class_logits"], outputs["box_outputs"]
-        outputs["class_logits"] = keras.KerasTensor((*logits.shape[:2], self.num_classes))
-        outputs["box_outputs"] = keras.KerasTensor(boxes.shape)
-        return outputs
+        heads = {name: keras.KerasTensor(outputs[name].shape) for name in self.head_names}
+        logits = keras.KerasTensor((*heads["class_logits"].shape[:2], self.num_classes))
+        heads["class_logits"] = logits
+        if "objectness" in heads:
+            heads["conditional_logits"] = logits
+        return {**outputs, **heads}
 
     def check_labels(self, labels):
         """Labels as the losses need them, or a clear error."""
@@ -224,6 +357,11 @@ class Detector(Learner):
             "nms_iou_threshold": self.nms_iou_threshold,
             "max_detections": self.max_detections,
         }
+
+
+@functools.lru_cache(maxsize=64)
+def _grid(*fields):
+    return Grid(*fields)
 
 
 def _checked_image_size(image_size):

@@ -157,7 +157,7 @@ def _keras_row(name, path, image_size, nms):
     cost = {"parameters": count_parameters(detector), "gflops": count_gflops(detector, size)}
     if not nms:
         outputs = detector.network.output
-        heads = [outputs[head] for head in ("class_logits", "box_outputs")]
+        heads = [outputs[head] for head in detector.head_names]
         model = keras.Model(detector.network.inputs, heads)
     return _Row(name, path, None, lambda: model.predict_on_batch(images), cost)
 

@@ -7,23 +7,27 @@ import tensorflow as tf
 from keras import ops
 
 from keras_hkd.boxes import clip
+from keras_hkd.boxes.coding import HEADS, joint_logits
 from keras_hkd.inference.post_processing import NUM_CANDIDATES
 
 
-def detections_in_graph(class_logits, box_outputs, grid, suppression):
+def detections_in_graph(class_logits, box_outputs, grid, suppression, objectness=None):
     """Detections of one image, by the rule of `post_processing.detections`.
 
     Args:
         class_logits: `(1, anchors, classes)`.
-        box_outputs: `(1, anchors, 4 or 64)`.
+        box_outputs: `(1, anchors, coding.num_values)`.
         grid: a `Grid`.
         suppression: a `Suppression`.
+        objectness: `(1, anchors, 1)` logits, of a family that has them.
 
     Returns:
         boxes `(1, N, 4)` ymin, xmin, ymax, xmax in 0..1; classes `(1, N)`; scores `(1, N)`; count
         `(1,)`: all float32, in the order that MediaPipe reads, filled up with 0.
     """
     num_classes = class_logits.shape[-1]
+    if objectness is not None:
+        class_logits = joint_logits(class_logits, objectness, ops)
     num_pairs = grid.num_anchors * num_classes
     logits, best = tf.math.top_k(tf.reshape(class_logits, (-1,)), min(NUM_CANDIDATES, num_pairs))
     scores = tf.sigmoid(logits)
@@ -56,22 +60,27 @@ def detections_in_graph(class_logits, box_outputs, grid, suppression):
     )
 
 
-def post_processing_function(grid, suppression, num_classes):
+def post_processing_function(grid, suppression, num_classes, head_names=HEADS[:2]):
     """The TensorFlow function of decoding and suppression on its own.
 
     Args:
         grid: a `Grid`.
         suppression: a `Suppression`.
         num_classes: classes of the detector.
+        head_names: names of the raw heads, in order.
 
     Returns:
-        A concrete function `class_logits, box_outputs -> boxes, classes, scores, count`.
+        A concrete function from the raw heads to boxes, classes, scores and count.
     """
 
-    def post(class_logits, box_outputs):
-        return detections_in_graph(class_logits, box_outputs, grid, suppression)
+    def post(*heads):
+        class_logits, box_outputs, *objectness = heads
+        return detections_in_graph(class_logits, box_outputs, grid, suppression, *objectness)
 
+    widths = dict(zip(HEADS, (num_classes, grid.coding.num_values, 1), strict=True))
     return tf.function(post, autograph=False).get_concrete_function(
-        tf.TensorSpec((1, grid.num_anchors, num_classes), tf.float32, name="class_logits"),
-        tf.TensorSpec((1, grid.num_anchors, grid.num_box_values), tf.float32, name="box_outputs"),
+        *(
+            tf.TensorSpec((1, grid.num_anchors, widths[name]), tf.float32, name=name)
+            for name in head_names
+        )
     )

@@ -9,7 +9,6 @@ import numpy as np
 from keras_hkd.export import verification
 from keras_hkd.export.graph_post_processing import post_processing_function
 from keras_hkd.export.raw_heads import (
-    HEADS,
     checked_detector,
     checked_image_size,
     grid_of,
@@ -73,20 +72,21 @@ def export_onnx(
     grid, sample = grid_of(detector, size), sample_images(size)
     heads = raw_heads(detector, size)
     with replacing_file(path, ".onnx") as partial:
-        network = _to_onnx(heads, ["images"], HEADS, opset)
+        names = detector.head_names
+        network = _to_onnx(heads, ["images"], names, opset)
         session = _session(network)
         received = [session.run(None, {"images": image[None]}) for image in sample]
         received = {
-            name: np.concatenate([one[i] for one in received]) for i, name in enumerate(HEADS)
+            name: np.concatenate([one[i] for one in received]) for i, name in enumerate(names)
         }
         expected = keras_heads(detector, sample)
         errors = verification.check_heads(expected, received, 1e-3, "ONNX file")
         if nms:
-            post = post_processing_function(grid, suppression, detector.num_classes)
-            tail = _to_onnx(post, HEADS, OUTPUT_NAMES, opset)
-            run = _runner(_session(tail))
+            post = post_processing_function(grid, suppression, detector.num_classes, names)
+            tail = _to_onnx(post, names, OUTPUT_NAMES, opset)
+            run = _runner(_session(tail), names)
             verification.check_post_processing(detector, grid, suppression, run)
-            network = _joined(network, tail)
+            network = _joined(network, tail, names)
             _session(network).run(None, {"images": sample[:1]})
         partial.write_bytes(network.SerializeToString())
     operators = {}
@@ -131,15 +131,15 @@ def _rename(graph, names):
         value.name = names.get(value.name, value.name)
 
 
-def _joined(network, tail):
+def _joined(network, tail, names):
     import onnx.compose
 
     tail = onnx.compose.add_prefix(tail, "post/", rename_inputs=False, rename_outputs=False)
-    return onnx.compose.merge_models(network, tail, io_map=[(name, name) for name in HEADS])
+    return onnx.compose.merge_models(network, tail, io_map=[(name, name) for name in names])
 
 
-def _runner(session):
-    return lambda *heads: session.run(None, dict(zip(HEADS, heads, strict=True)))
+def _runner(session, names):
+    return lambda *heads: session.run(None, dict(zip(names, heads, strict=True)))
 
 
 def _session(model):

@@ -9,12 +9,9 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from keras_hkd.backend import require_tensorflow
-from keras_hkd.detectors import RetinaNet, as_detector
-from keras_hkd.detectors.keras_cv.yolo_v8 import YOLOV8
-from keras_hkd.inference.grid import DELTAS, SIDES, Grid
+from keras_hkd.boxes.grid import Grid
+from keras_hkd.detectors import as_detector
 from keras_hkd.quiet import quiet
-
-HEADS = ("class_logits", "box_outputs")
 
 
 def checked_detector(detector):
@@ -56,7 +53,7 @@ def checked_image_size(image_size, detector) -> tuple[int, int]:
 
 
 def raw_heads(detector, image_size):
-    """The frozen function `images (1, height, width, 3) -> class_logits, box_outputs`.
+    """The frozen function from `images (1, height, width, 3)` to the raw heads, in order.
 
     Args:
         detector: a `Detector`.
@@ -71,7 +68,7 @@ def raw_heads(detector, image_size):
 
     def forward(images):
         outputs = detector(images, training=False)
-        return tuple(outputs[name] for name in HEADS)
+        return tuple(detector.raw_heads(outputs).values())
 
     spec = tf.TensorSpec((1, *image_size, 3), tf.float32, name="images")
     try:
@@ -92,62 +89,28 @@ def keras_heads(detector, images) -> dict[str, np.ndarray]:
         images: `(n, height, width, 3)` in [0, 255].
     """
     outputs = detector(tf.constant(images, tf.float32), training=False)
-    return {name: np.asarray(outputs[name]) for name in HEADS}
+    return {name: np.asarray(value) for name, value in detector.raw_heads(outputs).items()}
 
 
 def grid_of(detector, image_size) -> Grid:
     """The grid of a detector, checked against the detector's own anchors.
 
     Args:
-        detector: a `RetinaNet` or a `YOLOV8`.
+        detector: a `Detector`.
         image_size: `(height, width)` in pixels.
 
     Raises:
-        TypeError: another family.
+        TypeError: it predicts a set of boxes.
         ValueError: anchors that a grid cannot describe.
     """
-    strides = tuple(detector.stride(level) for level in detector.levels)
-    if isinstance(detector, YOLOV8):
-        return Grid(image_size, SIDES, detector.levels, strides, (((0.0, 0.0),),) * len(strides))
-    generator = getattr(getattr(detector, "model", None), "anchor_generator", None)
-    if not isinstance(detector, RetinaNet) or not hasattr(generator, "anchor_generators"):
-        raise TypeError(
-            "Export knows how KerasCV's RetinaNet and YOLOV8 code their boxes. Received: "
-            f"{type(detector).__name__}. Distil it into one of these."
-        )
-    generators = list(generator.anchor_generators.values())
-    grid = Grid(
-        image_size,
-        DELTAS,
-        detector.levels,
-        tuple(int(one.stride) for one in generators),
-        tuple(_anchor_sizes(one) for one in generators),
-        bool(generators[0].clip_boxes),
-    )
-    _check_anchors(grid, np.asarray(detector.anchors(image_size)))
-    return grid
-
-
-def _anchor_sizes(generator):
-    size = float(np.ravel(generator.sizes)[0])
-    return tuple(
-        (float(size * scale * np.sqrt(ratio)), float(size * scale / np.sqrt(ratio)))
-        for scale in generator.scales
-        for ratio in generator.aspect_ratios
-    )
-
-
-def _check_anchors(grid, anchors):
-    fits = grid.num_anchors == len(anchors)
-    if fits:
-        x, y, width, height = grid.priors(np.arange(len(anchors))).T
-        ours = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], axis=-1)
-        fits = np.allclose(ours, anchors, atol=1e-2)
-    if not fits:
+    grid = detector.grid(image_size)
+    priors = np.asarray(detector.priors(image_size))
+    if priors.shape != grid.all_priors.shape or not np.allclose(priors, grid.all_priors, atol=1e-2):
         raise ValueError(
-            "The detector's anchors are not a regular grid of sizes x scales x aspect ratios, so "
-            "they cannot be exported."
+            f"The anchors of '{detector.name}' are not the regular grid that its "
+            f"{type(detector).__name__} declares, so it cannot be exported."
         )
+    return grid
 
 
 @contextlib.contextmanager

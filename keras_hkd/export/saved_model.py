@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from keras_hkd.export import verification
 from keras_hkd.export.raw_heads import (
-    HEADS,
     checked_detector,
     checked_image_size,
     keras_heads,
@@ -34,8 +33,8 @@ def export_saved_model(
 
     `images (b, height, width, 3)` float32 in [0, 255], letterboxed, give what `predict` gives:
     `boxes (b, N, 4)` xyxy pixels, `classes`, `confidence`, `num_detections`; or with `nms=False`
-    `class_logits` and `box_outputs`. The folder appears at `path` only once it was loaded again and
-    agreed with Keras.
+    the raw heads, `class_logits` and `box_outputs`. The folder appears at `path` only once it was
+    loaded again and agreed with Keras.
 
     Args:
         detector: a `Detector`, a raw KerasCV detector, or a Distiller, whose student is taken.
@@ -81,7 +80,7 @@ def _endpoint(detector, size, suppression, nms):
     def serve(images):
         outputs = detector(images, training=False)
         if not nms:
-            return {name: outputs[name] for name in HEADS}
+            return detector.raw_heads(outputs)
         return detector.detections(
             outputs,
             size,

@@ -15,7 +15,6 @@ from keras_hkd.export import tflite_file, verification
 from keras_hkd.export.conversion import QUANTIZATIONS, convert, has_own_ranges
 from keras_hkd.export.graph_post_processing import post_processing_function
 from keras_hkd.export.raw_heads import (
-    HEADS,
     checked_detector,
     checked_image_size,
     grid_of,
@@ -44,6 +43,7 @@ OUTPUT_NAMES = ("boxes", "classes", "scores", "count")
 RAW_HEADS = {
     "class_logits": "A logit for each anchor and class; its sigmoid is the score.",
     "box_outputs": "Coded box of each anchor; the grid in keras_hkd.json says how and where.",
+    "objectness": "A logit for each anchor; scores are multiplied by its sigmoid.",
 }
 
 
@@ -97,8 +97,9 @@ def export_tflite(
         representative_images: for "int8": an array (n, height, width, 3) in [0, 255], a dataset or
             a folder; about 100 images of the kind that it will see. A detector trained
             quantisation-aware knows its ranges and needs none.
-        nms: False leaves decoding and suppression out: class_logits (1, anchors, classes) and
-            box_outputs (1, anchors, 4 or 64), int8 in an int8 file, and the grid in the metadata.
+        nms: False leaves decoding and suppression out: class_logits (1, anchors, classes),
+            box_outputs (1, anchors, 4 or 64) and, in families that have it, objectness (1, anchors,
+            1), int8 in an int8 file, and the grid in the metadata.
         max_detections: N above.
         score_threshold: detections that score at most this are dropped; the detector's by default.
         iou_threshold: overlap above which the lower score is dropped; the detector's by default.
@@ -216,9 +217,11 @@ def _check_ranges(detector, heads, quantization):
 def _check_network(detector, network, images, quantization):
     runner = TFLiteRunner(network)
     received = [runner.run(image) for image in images]
-    received = {name: np.concatenate([one[i] for one in received]) for i, name in enumerate(HEADS)}
-    what = f"{quantization or 'float32'} TFLite file"
     expected = keras_heads(detector, images)
+    received = {
+        name: np.concatenate([one[i] for one in received]) for i, name in enumerate(expected)
+    }
+    what = f"{quantization or 'float32'} TFLite file"
     return verification.check_heads(expected, received, verification.LIMITS[quantization], what)
 
 
@@ -226,12 +229,16 @@ def _finish(detector, network, grid, suppression, nms, quantization, card) -> by
     card = ModelCard() if card is None else card
     model = tflite_file.read_model(network)
     if nms:
-        tail = convert(post_processing_function(grid, suppression, detector.num_classes))
+        tail = convert(
+            post_processing_function(grid, suppression, detector.num_classes, detector.head_names)
+        )
         runner = TFLiteRunner(tail)
         verification.check_post_processing(detector, grid, suppression, runner.run)
         model = tflite_file.join_models(model, tflite_file.read_model(tail))
-    tflite_file.name_tensors(model, ["images"], OUTPUT_NAMES if nms else HEADS)
-    outputs = list((DETECTIONS if nms else RAW_HEADS).items())
+    tflite_file.name_tensors(model, ["images"], OUTPUT_NAMES if nms else detector.head_names)
+    outputs = list(DETECTIONS.items())
+    if not nms:
+        outputs = [(name, RAW_HEADS[name]) for name in detector.head_names]
     about = model_metadata(card, grid.image_size, outputs, suppression.score_threshold)
     tflite_file.set_buffer(model, BUFFER_NAME, about)
     content = tflite_file.pack_model(model)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from keras_hkd.export.raw_heads import HEADS
-from keras_hkd.inference.grid import NUM_BINS, SIDES
+from keras_hkd.boxes.coding import HEADS
 
 # Largest error of the raw heads that a kind of file may have, as a share of their spread.
 LIMITS = {None: 1e-3, "float16": 2e-2, "dynamic": 0.25, "int8": 0.5}
@@ -23,7 +22,7 @@ def head_errors(expected, received) -> dict[str, float]:
     `sqrt(mean((received - expected)^2)) / max(std(expected), 0.25)`
 
     Args:
-        expected: dict of arrays from Keras, by the names in `HEADS`.
+        expected: dict of arrays from Keras, by the names of the heads.
         received: the same from the file.
 
     Returns:
@@ -35,7 +34,7 @@ def head_errors(expected, received) -> dict[str, float]:
         {'class_logits': 0.0, 'box_outputs': 0.1}
     """
     errors = {}
-    for name in HEADS:
+    for name in expected:
         difference = np.asarray(received[name], np.float64) - expected[name]
         spread = max(float(np.std(expected[name])), _LEAST_SPREAD)
         errors[name] = round(float(np.sqrt(np.mean(difference**2))) / spread, 9)
@@ -76,17 +75,17 @@ def check_post_processing(detector, grid, suppression, run, seed=0):
         detector: a `Detector`.
         grid: its `Grid`.
         suppression: a `Suppression`.
-        run: function from `class_logits`, `box_outputs` (arrays of a batch of one) to boxes,
-            classes, scores and count, as the graph gives them.
+        run: function from the raw heads in order (arrays of a batch of one) to boxes, classes,
+            scores and count, as the graph gives them.
         seed: of the heads.
 
     Raises:
         ExportError: they differ.
     """
-    logits, outputs = random_heads(grid, detector.num_classes, seed)
-    boxes, classes, scores, count = (np.asarray(value) for value in run(logits, outputs))
+    heads = random_heads(grid, detector.num_classes, seed, detector.head_names)
+    boxes, classes, scores, count = (np.asarray(value) for value in run(*heads))
     found = detector.detections(
-        {"class_logits": logits, "box_outputs": outputs},
+        detector.joined(dict(zip(detector.head_names, heads, strict=True))),
         grid.image_size,
         max_detections=suppression.max_detections,
         iou_threshold=suppression.iou_threshold,
@@ -109,21 +108,36 @@ def check_post_processing(detector, grid, suppression, run, seed=0):
         )
 
 
-def random_heads(grid, num_classes, seed=0):
+def random_heads(grid, num_classes, seed=0, head_names=HEADS[:2]):
     """Raw heads drawn at random, with small boxes, many overlaps and no ties.
 
     Args:
         grid: a `Grid`.
         num_classes: classes of the detector.
         seed: of the draw.
+        head_names: which heads.
 
     Returns:
-        float32 `(1, anchors, classes)` logits and `(1, anchors, 4 or 64)` box outputs.
+        A tuple of these heads, float32: `(1, anchors, classes)` logits, `(1, anchors,
+        coding.num_values)` box outputs, `(1, anchors, 1)` objectness.
     """
     generator = np.random.default_rng(seed)
     size = (1, grid.num_anchors)
     logits = generator.normal(-1.0, 2.0, (*size, num_classes))
-    outputs = generator.normal(0.0, 1.5, (*size, grid.num_box_values))
-    if grid.coding == SIDES:  # near sides are likelier, or all boxes would cover the image
-        outputs -= 0.4 * np.tile(np.arange(NUM_BINS), 4)
-    return logits.astype(np.float32), outputs.astype(np.float32)
+    outputs = generator.normal(0.0, 1.5, (*size, grid.coding.num_values))
+    objectness = generator.normal(0.0, 2.0, (*size, 1))
+    bins = grid.coding.num_bins
+    if bins:  # near sides are likelier, or all boxes would cover the image
+        outputs -= 0.4 * np.tile(np.arange(bins), 4)
+    else:
+        outputs = grid.coding.encode(_boxes_near(grid, outputs), grid.all_priors)
+    heads = dict(zip(HEADS, (logits, outputs, objectness), strict=True))
+    return tuple(heads[name].astype(np.float32) for name in head_names)
+
+
+def _boxes_near(grid, draws):
+    """Boxes about as large as the anchors, or as three strides where there are none."""
+    priors, size = grid.all_priors, 1.0 if grid.has_anchors else 3.0
+    centres = priors[:, :2] + 0.1 * draws[..., :2] * priors[:, 2:]
+    half = size * np.exp(0.2 * draws[..., 2:]) * priors[:, 2:] / 2
+    return np.concatenate([centres - half, centres + half], axis=-1)

@@ -2,6 +2,9 @@
 
 from keras import ops
 
+ANCHORS = ("levels", "strides", "anchors_per_cell", "anchor_sizes", "clip_anchors", "cell_offset")
+"""What a detector declares of where its anchors lie."""
+
 
 def misalignment(teacher, student):
     """Why anchor i of the teacher is not anchor i of the student, or None where it is.
@@ -10,21 +13,16 @@ def misalignment(teacher, student):
         teacher: a `Detector`.
         student: a `Detector`.
     """
-    if _family(teacher) is not _family(student):
+    if teacher.family is not student.family:
         return (
             "teacher and student must be of one family. Received: teacher "
             f"{type(teacher).__name__}, student {type(student).__name__}"
         )
-    for attribute in ("levels", "anchors_per_cell", "anchor_layout"):
-        ours, theirs = getattr(student, attribute, None), getattr(teacher, attribute, None)
+    for attribute in (*ANCHORS, "coding"):
+        ours, theirs = getattr(student, attribute), getattr(teacher, attribute)
         if ours != theirs:
             return f"`{attribute}` must be equal. Received: teacher {theirs}, student {ours}"
     return None
-
-
-def _family(detector):
-    """A detector's class; of a compressed one that of its float model."""
-    return getattr(detector, "family", type(detector))
 
 
 def check_same_anchors(teacher, student, hierarchy_name):

@@ -70,12 +70,13 @@ class Boxes(Hierarchy):
         if dense_way(teacher, student, True) != "direct":
             shared_classes(teacher, student, type(self).__name__)
         needs = getattr(self.loss, "needs", ())
-        if "targets" in needs and not self.compares_decoded and not _encodes(student):
+        has_bins = student.coding.num_bins > 0
+        if "targets" in needs and not self.compares_decoded and has_bins:
             raise ValueError(
                 f"{type(self.loss).__name__} needs targets of the raw box outputs, which a "
                 f"{type(student).__name__} does not have. Compare pixels: decoded=True."
             )
-        if "bins" in getattr(self.loss, "compares", ()) and _encodes(student):
+        if "bins" in getattr(self.loss, "compares", ()) and not has_bins:
             raise ValueError(
                 f"{type(self.loss).__name__} compares distributions over bins, which YOLOV8 "
                 f"predicts for each edge of a box. Received: a {type(student).__name__} as "
@@ -94,7 +95,7 @@ class Boxes(Hierarchy):
             mask = mask & step.matched.found
             teacher = step.matched.boxes
             if not self.compares_decoded:
-                found = step.student.box_outputs_for(teacher, step.image_size)
+                found = step.student.encode_boxes(teacher, step.image_size)
                 teacher = step.student.box_values(found)
         student = self._values(step.student, step.student_outputs["box_outputs"], step)
         return self.compare("all", step, teacher, student, mask=ops.cast(mask, "float32"))
@@ -119,7 +120,7 @@ class Boxes(Hierarchy):
 
         def valuable():
             people, present = step.labels["boxes"], step.labels["classes"] >= 0
-            weights = valuable_region(_anchors(step.student, step.image_size), people, present)
+            weights = valuable_region(step.student.anchors(step.image_size), people, present)
             weights = ops.where(assignment.positive, 0.0, weights)
             # Where the teacher has found nobody it has nothing to say about edges.
             return weights if step.lines_up else ops.where(step.matched.found, weights, 0.0)
@@ -138,17 +139,5 @@ class Boxes(Hierarchy):
         return {**super().get_config(), "decoded": self.decoded, "at": self.at}
 
 
-def _encodes(detector):
-    return hasattr(detector, "encode_boxes")
-
-
 def _best_scores(outputs):
     return ops.stop_gradient(ops.sigmoid(ops.max(outputs["class_logits"], axis=-1)))
-
-
-def _anchors(detector, image_size):
-    """`(anchors, 4)` xyxy pixels; squares of 8 strides, as LD has them, where there are none."""
-    if hasattr(detector, "anchors"):
-        return detector.anchors(image_size)
-    points, half = detector.anchor_points(image_size), 4.0 * detector.anchor_strides(image_size)
-    return ops.concatenate([points - half, points + half], axis=-1)

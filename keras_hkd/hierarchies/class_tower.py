@@ -38,13 +38,13 @@ class ClassTower(Hierarchy):
 
     def check(self, teacher, student):
         for role, detector in (("teacher", teacher), ("student", student)):
-            towers = _towers(detector)
-            if not detector.levels or set(towers) != set(detector.levels):
+            channels = detector.tower_channels
+            if not detector.levels or set(channels) != set(detector.levels):
                 raise ValueError(
                     f"ClassTower cannot read the {role}'s class head: it has no `conv_layers` and "
                     "`prediction_layer`. Give it those attributes, or use ClassLogits."
                 )
-            widths = sorted({tower.shape[-1] for tower in towers.values()})
+            widths = sorted(set(channels.values()))
             if len(widths) > 1:
                 raise ValueError(
                     "ClassTower shares one projection over all levels, so class towers must be of "
@@ -59,7 +59,7 @@ class ClassTower(Hierarchy):
         self.check(teacher, student)
         self.attached_levels = common_levels(None, teacher, student, type(self).__name__)
         level = self.attached_levels[0]
-        self.add_projection("all", *(_towers(d)[level].shape[-1] for d in (teacher, student)))
+        self.add_projection("all", *(d.tower_channels[level] for d in (teacher, student)))
         self.built = True
 
     def compute(self, step):
@@ -74,12 +74,6 @@ class ClassTower(Hierarchy):
         teacher, student = (ops.concatenate(rows, axis=1) for rows in (taught, learnt))
         student = self.project("all", student)
         return self.compare("all", step, teacher, student, mask=ops.cast(mask, "float32"))
-
-
-def _towers(detector):
-    """`{level: map}` that the class predictor reads; empty for a model without a class head."""
-    network = getattr(detector, "network", None)
-    return {} if network is None else network.output.get("class_tower", {})
 
 
 def _rows(grid, num_trailing):

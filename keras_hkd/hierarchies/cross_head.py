@@ -3,15 +3,15 @@
 import keras
 from keras import ops
 
+from keras_hkd.boxes.coding import joint_logits
 from keras_hkd.hierarchies.alignment import check_same_anchors, shared_classes
 from keras_hkd.hierarchies.hierarchy import Hierarchy
-from keras_hkd.hierarchies.open_heads import open_head
 from keras_hkd.hierarchies.projection import projection
 from keras_hkd.losses.channel_moments import channel_moments
 from keras_hkd.losses.giou import GIoU
 from keras_hkd.losses.quality_focal_distillation import QualityFocalDistillation
 
-HEADS = ("class", "box")
+HEADS = {"class": "class_logits", "box": "box_outputs", "objectness": "objectness"}
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -21,8 +21,9 @@ class CrossHead(Hierarchy):
     The student's features before the last convolution of its tower are, before their ReLU, brought
     to the mean and deviation of the teacher's channels (over images and cells of a level) and sent
     through the teacher's frozen last convolution and predictor. (A RetinaNet's tower is shared by
-    all levels; of YOLOV8's heads, one for each level, the second convolution is the last.) With
-    these cross predictions
+    all levels; of YOLOV8's heads, one for each level, the second convolution is the last.) A
+    family's objectness is crossed like its class logits and joined with them. With these cross
+    predictions
 
     `L = class_loss(logits^T, cross logits) + box_loss(boxes^T, cross boxes)`
 
@@ -64,12 +65,12 @@ class CrossHead(Hierarchy):
         shared_classes(teacher, student, type(self).__name__)
         self.check_classes(student)
         for role, detector in (("teacher", teacher), ("student", student)):
-            for key in HEADS:
-                if open_head(detector, key) is None:
+            for key in _keys(detector):
+                if detector.open_head(key) is None:
                     raise ValueError(
-                        f"CrossHead needs a {key} head of at least two `conv_layers` with their "
-                        "activations inside, as RetinaNet has it, or the layers of YOLOV8. The "
-                        f"{role}, a {type(detector).__name__}, has neither. Use "
+                        f"CrossHead needs a {key} head that can be cut before its last "
+                        "convolution, such as at least two `conv_layers` with their activations "
+                        f"inside. That of the {role}, a {type(detector).__name__}, cannot. Use "
                         "ClassLogits(QualityFocalDistillation()) and Boxes(GIoU()) for the same "
                         "losses without the crossing."
                     )
@@ -77,7 +78,8 @@ class CrossHead(Hierarchy):
     def attach(self, teacher, student):
         self.check(teacher, student)
         self.heads = {
-            key: tuple(open_head(detector, key) for detector in (teacher, student)) for key in HEADS
+            key: tuple(detector.open_head(key) for detector in (teacher, student))
+            for key in _keys(teacher)
         }
         for key, (wanted, found) in self.heads.items():
             for head in (wanted, found):
@@ -97,11 +99,13 @@ class CrossHead(Hierarchy):
             )
         logits = self._cross(step, "class", step.teacher.model.num_classes)
         logits = ops.take(logits, ops.array(step.teacher.class_indices, "int32"), axis=-1)
+        if "objectness" in self.heads:
+            logits = joint_logits(logits, self._cross(step, "objectness", 1), ops)
         if self.chosen is not None:
             logits = ops.take(logits, ops.array(self.chosen, "int32"), axis=-1)
         outputs = step.teacher_outputs
-        num_values = outputs["box_outputs"].shape[-1]
-        boxes = step.teacher.decode_boxes(self._cross(step, "box", num_values), step.image_size)
+        crossed = self._cross(step, "box", step.teacher.coding.num_values)
+        boxes = step.teacher.decode_boxes(crossed, step.image_size)
         counted = ops.cast(ops.logical_not(step.assignment.ignored), "float32")
         class_term = self.compare("class", step, outputs["class_logits"], logits, mask=counted)
         wanted = step.teacher.decode_boxes(outputs["box_outputs"], step.image_size)
@@ -145,6 +149,11 @@ class CrossHead(Hierarchy):
             if isinstance(config[key], dict):
                 config[key] = keras.saving.deserialize_keras_object(config[key])
         return cls(**config)
+
+
+def _keys(detector):
+    """The heads that are crossed."""
+    return [key for key, name in HEADS.items() if name in detector.head_names]
 
 
 def _rescaled(student, teacher, epsilon=1e-6):

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from keras_hkd.boxes import clip, pairwise_iou
+from keras_hkd.boxes.coding import joint_logits
 
 NUM_CANDIDATES = 400
 
@@ -47,19 +48,24 @@ class Suppression:
             )
 
 
-def detections(class_logits, box_outputs, grid, suppression) -> dict[str, np.ndarray]:
+def detections(
+    class_logits, box_outputs, grid, suppression, objectness=None
+) -> dict[str, np.ndarray]:
     """Detections of one image in NumPy: the rule of `boxes.suppression`, class by class.
 
     Args:
         class_logits: `(anchors, classes)`.
-        box_outputs: `(anchors, 4 or 64)`.
+        box_outputs: `(anchors, coding.num_values)`.
         grid: a `Grid`.
         suppression: a `Suppression`.
+        objectness: `(anchors, 1)` logits, of a family that has them.
 
     Returns:
         dict of `boxes (n, 4)` xyxy pixels, `classes (n,)` and `confidence (n,)`, best first.
     """
     num_classes = class_logits.shape[-1]
+    if objectness is not None:
+        class_logits = joint_logits(class_logits, objectness)
     flat = np.asarray(class_logits, np.float32).reshape(-1)
     best = np.argsort(-flat, kind="stable")[:NUM_CANDIDATES]
     scores = 1.0 / (1.0 + np.exp(-flat[best].astype(np.float64)))

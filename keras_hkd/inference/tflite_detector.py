@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from keras_hkd.inference.grid import Grid
+from keras_hkd.boxes.grid import Grid
 from keras_hkd.inference.post_processing import Suppression, detections
 from keras_hkd.inference.tflite_metadata import read_metadata
 from keras_hkd.inference.tflite_runner import TFLiteRunner
@@ -107,11 +107,11 @@ class TFLiteDetector:
 
     def _detect(self, image):
         if not self.nms:
-            logits, outputs = self.raw_outputs(image)
+            logits, outputs, *objectness = (head[0] for head in self.raw_outputs(image))
             suppression = Suppression(
                 self.max_detections, self.score_threshold, self.suppression.iou_threshold
             )
-            return detections(logits[0], outputs[0], self.grid, suppression)
+            return detections(logits, outputs, self.grid, suppression, *objectness)
         boxes, classes, scores, count = self.raw_outputs(image)
         scores = scores[0, : int(count[0])]
         num = int((scores > self.score_threshold).sum())

@@ -24,6 +24,7 @@ class DetectionsTeacher:
 
     kind = "detector"
     levels = ()
+    tower_channels = {}
     variables = weights = ()
     trainable = False
 
@@ -31,6 +32,11 @@ class DetectionsTeacher:
         self.class_names = tuple(class_names)
         self.image_size = tuple(image_size)
         self.name = name
+
+    @property
+    def family(self):
+        """The class that says how predictions are made: no detector has it."""
+        return type(self)
 
     @property
     def num_classes(self):

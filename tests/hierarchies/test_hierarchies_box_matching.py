@@ -94,7 +94,7 @@ def test_encoded_boxes_decode_to_themselves(students, name):
     points = np.asarray(student.anchor_points(SIZE))[None]
     sides = np.random.default_rng(0).uniform(1, 60, (1, count, 4))
     boxes = np.concatenate([points - sides[..., :2], points + sides[..., 2:]], -1).astype("f4")
-    raw = student.box_outputs_for(ops.convert_to_tensor(boxes), SIZE)
+    raw = student.encode_boxes(ops.convert_to_tensor(boxes), SIZE)
     outputs = student(np.zeros((1, *SIZE, 3), "float32"))["box_outputs"]
     assert raw.shape == outputs.shape
     np.testing.assert_allclose(student.decode_boxes(raw, SIZE), boxes, atol=0.1)

@@ -117,7 +117,7 @@ def test_class_towers_of_other_families_and_anchors_are_read_cell_by_cell(family
 
 def test_class_towers_of_several_widths_are_refused(family):
     teacher = family()
-    teacher.network.output["class_tower"]["P4"] = np.empty((1, 1, 1, 7))
+    teacher.tower_channels["P4"] = 7
     with pytest.raises(ValueError, match=r"one width. Received: a teacher with \[4, 7\]"):
         attached(ClassTower, teacher, family())
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_hkd import losses
+from keras_hkd.boxes.coding import DistanceBins
 from keras_hkd.hierarchies import (
     Boxes,
     ClassLogits,
@@ -162,6 +163,7 @@ def test_the_box_loss_of_cross_head_is_looked_at_too():
 
 def test_giou_reads_decoded_boxes_and_bounded_regression_their_targets(family, step_of):
     teacher, student = family(), family()
+    teacher.coding = student.coding = DistanceBins()
     for detector in (teacher, student):
         detector.decode_boxes = lambda outputs, size: np.concatenate(
             [outputs[..., :2], outputs[..., :2] + 5 + outputs[..., 2:]], -1
@@ -189,6 +191,7 @@ def test_giou_reads_decoded_boxes_and_bounded_regression_their_targets(family, s
 
 def test_boxes_give_the_valuable_region(family, step_of):
     teacher, student = family(), family()
+    teacher.coding = student.coding = DistanceBins()
     step = step_of(teacher, student, [[8, 8, 40, 56]])
     for outputs in (step.teacher_outputs, step.student_outputs):
         shape = outputs["box_outputs"].shape

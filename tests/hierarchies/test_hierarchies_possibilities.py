@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from keras_hkd.boxes.coding import Distances
 from keras_hkd.hierarchies import CrossHead, Pyramid, possible
 from keras_hkd.hierarchies.alignment import misalignment, narrowed, shared_classes
 from keras_hkd.hierarchies.possibilities import refusal
@@ -62,8 +63,14 @@ def test_a_hierarchy_of_one_grid_needs_one_size(detector):
 def test_anchors_of_equal_number_and_other_shapes_do_not_line_up(detector):
     teacher, student = detector(), detector()
     assert misalignment(teacher, student) is None
-    teacher.anchor_layout, student.anchor_layout = {"sizes": [32.0]}, {"sizes": [24.0]}
-    assert "`anchor_layout` must be equal" in misalignment(teacher, student)
+    teacher.anchor_sizes, student.anchor_sizes = (((32.0, 32.0),),), (((24.0, 24.0),),)
+    assert "`anchor_sizes` must be equal" in misalignment(teacher, student)
+
+
+def test_boxes_that_are_coded_otherwise_do_not_line_up(detector):
+    teacher, student = detector(), detector()
+    student.coding = Distances(exponential=True)
+    assert "`coding` must be equal" in misalignment(teacher, student)
 
 
 def test_classes_are_chosen_by_name(detector):

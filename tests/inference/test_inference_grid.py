@@ -1,16 +1,10 @@
+"""The grid that a detector declares, against the detector itself."""
+
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from keras_hkd.detectors.detector import Detector
 from keras_hkd.export.raw_heads import grid_of
-from keras_hkd.inference.grid import DELTAS, SIDES, Grid
-
-LEVELS = ("P3", "P4", "P5")
-
-
-def sides_grid(size=(64, 96)):
-    return Grid(size, SIDES, LEVELS, (8, 16, 32), (((0.0, 0.0),),) * 3)
 
 
 def test_every_anchor_lies_where_the_detector_has_it(family, micro_detector):
@@ -20,7 +14,7 @@ def test_every_anchor_lies_where_the_detector_has_it(family, micro_detector):
     assert grid.num_anchors == len(points)
     priors = grid.priors(np.arange(len(points)))
     np.testing.assert_allclose(priors[:, :2], points, atol=1e-3)
-    if grid.coding == SIDES:
+    if not grid.has_anchors:
         strides = np.asarray(detector.anchor_strides(detector.image_size))
         np.testing.assert_array_equal(priors[:, 2:], np.repeat(strides, 2, axis=1))
 
@@ -43,45 +37,18 @@ def test_a_subset_of_anchors_is_decoded_alike(family, micro_detector, random_hea
     np.testing.assert_allclose(grid.decode(outputs[some], some), everything[some])
 
 
-def test_deltas_by_hand():
-    grid = Grid((32, 32), DELTAS, ("P5",), (32,), (((10.0, 20.0),),))
-    # dy moves by 0.1 * 20, dx by 0.1 * 10; dh doubles the height: 0.2 * dh = ln 2.
-    box = grid.decode(np.array([[1.0, -2.0, np.log(2) / 0.2, 0.0]]), np.array([0]))
-    np.testing.assert_allclose(box, [[16 - 2 - 5, 16 + 2 - 20, 16 - 2 + 5, 16 + 2 + 20]])
+def test_anchors_that_are_not_those_of_the_grid_are_refused(micro_detector, monkeypatch):
+    detector = micro_detector("yolo_v8")
+    priors = detector.priors((64, 96))
+    monkeypatch.setattr(type(detector), "priors", lambda self, size: priors + 1.0)
+    with pytest.raises(ValueError, match="not the regular grid"):
+        grid_of(detector, (64, 96))
 
 
-@given(
-    rows=st.integers(1, 6),
-    columns=st.integers(1, 6),
-    clip=st.booleans(),
-    coding=st.sampled_from([SIDES, DELTAS]),
-)
-def test_json_round_trip(rows, columns, clip, coding):
-    sizes = (((0.0, 0.0),),) if coding == SIDES else (((8.0, 16.0), (4.5, 9.25)),)
-    grid = Grid((32 * rows, 32 * columns), coding, LEVELS, (8, 16, 32), sizes * 3, clip)
-    assert Grid.from_json(grid.to_json()) == grid
-    assert grid.num_anchors == rows * columns * (16 + 4 + 1) * len(sizes[0])
-    assert grid.priors(np.arange(grid.num_anchors)).shape == (grid.num_anchors, 4)
+def test_a_family_without_a_grid_is_refused():
+    class Set(Detector):
+        def __init__(self):
+            pass
 
-
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        ({"coding": "corners"}, "coding"),
-        ({"strides": (8, 16)}, "equally many"),
-        ({"anchor_sizes": (((0.0, 0.0),), ((0.0, 0.0),), ())}, "same number"),
-    ],
-)
-def test_bad_input(change, word):
-    import dataclasses
-
-    with pytest.raises(ValueError, match=word):
-        dataclasses.replace(sides_grid(), **change)
-
-
-def test_other_families_are_refused():
-    class Other:
-        levels = ()
-
-    with pytest.raises(TypeError, match="RetinaNet and YOLOV8"):
-        grid_of(Other(), (64, 64))
+    with pytest.raises(TypeError, match="a Set, which predicts a set of boxes"):
+        grid_of(Set(), (64, 64))

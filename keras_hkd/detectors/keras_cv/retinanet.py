@@ -7,13 +7,14 @@ import keras_cv
 import numpy
 from keras import ops
 
+from keras_hkd.boxes.coding import Deltas
 from keras_hkd.boxes.formats import convert
 from keras_hkd.boxes.iou import pairwise_iou
 from keras_hkd.detectors.detector import Assignment, Detector
 from keras_hkd.detectors.keras_cv import backbones, feature_pyramid, prediction_head  # noqa: F401 (registers)
+from keras_hkd.detectors.open_heads import SharedTower, can_be_cut
 from keras_hkd.replicas import global_ratio
 
-BOX_VARIANCE = (0.1, 0.1, 0.2, 0.2)
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
 
 
@@ -42,6 +43,9 @@ class RetinaNet(Detector):
 
     Paper: https://arxiv.org/abs/1708.02002.
     """
+
+    coding = Deltas(variances=(0.1, 0.1, 0.2, 0.2), order="yxhw")
+    library_models = ("keras_cv.RetinaNet",)
 
     def __init__(self, model, *, positive_iou=0.5, negative_iou=0.4, **kwargs):
         if not 0.0 < negative_iou <= positive_iou < 1.0:
@@ -91,11 +95,14 @@ class RetinaNet(Detector):
         )
 
     @property
-    def anchor_layout(self):
-        """Sizes, shapes and strides of the anchors: equal where anchors line up."""
-        layout = _anchor_config(self.model.anchor_generator)
-        del layout["bounding_box_format"]
-        return layout
+    def anchor_sizes(self):
+        generators = self.model.anchor_generator.anchor_generators.values()
+        return tuple(_anchor_sizes(one) for one in generators)
+
+    @property
+    def clip_anchors(self):
+        generators = self.model.anchor_generator.anchor_generators.values()
+        return bool(next(iter(generators)).clip_boxes)
 
     def anchors(self, image_size):
         """`(anchors, 4)` xyxy pixels."""
@@ -109,45 +116,8 @@ class RetinaNet(Detector):
             image_shape=(*image_size, 3),
         )
 
-    def anchor_points(self, image_size):
-        return convert(self.anchors(image_size), "xyxy", "center_xywh", xp=ops)[..., :2]
-
-    def decode_boxes(self, box_outputs, image_size):
-        center_x, center_y, width, height = _split(
-            convert(self.anchors(image_size), "xyxy", "center_xywh", xp=ops)
-        )
-        deltas = box_outputs * ops.array(BOX_VARIANCE, "float32")
-        dy, dx, dh, dw = _split(deltas)
-        decoded = ops.stack(
-            [
-                dx * width + center_x,
-                dy * height + center_y,
-                ops.exp(dw) * width,
-                ops.exp(dh) * height,
-            ],
-            axis=-1,
-        )
-        return convert(decoded, "center_xywh", "xyxy", xp=ops)
-
-    def encode_boxes(self, boxes, image_size):
-        """`(batch, anchors, 4)` y, x, height, width deltas of one target box for each anchor."""
-        center_x, center_y, width, height = _split(
-            convert(self.anchors(image_size), "xyxy", "center_xywh", xp=ops)
-        )
-        x, y, w, h = _split(convert(boxes, "xyxy", "center_xywh", xp=ops))
-        deltas = ops.stack(
-            [
-                (y - center_y) / height,
-                (x - center_x) / width,
-                ops.log(ops.maximum(h, 1e-6) / height),
-                ops.log(ops.maximum(w, 1e-6) / width),
-            ],
-            axis=-1,
-        )
-        return deltas / ops.array(BOX_VARIANCE, "float32")
-
-    def box_outputs_for(self, boxes, image_size):
-        return self.encode_boxes(boxes, image_size)
+    def priors(self, image_size):
+        return convert(self.anchors(image_size), "xyxy", "center_xywh", xp=ops)
 
     def match(self, outputs, labels, image_size):
         people = ops.cast(labels["boxes"], "float32")
@@ -186,6 +156,13 @@ class RetinaNet(Detector):
             global_ratio(ops.sum(distance * positive), count, minimum=1.0),
         )
 
+    def open_head(self, key):
+        head = getattr(self.model, {"class": "classification_head", "box": "box_head"}[key])
+        layers = getattr(head, "conv_layers", ())
+        if not can_be_cut(layers):
+            return None
+        return SharedTower(layers, head.prediction_layer, head.compute_dtype)
+
     def get_config(self):
         model = self.model
         return {
@@ -216,10 +193,6 @@ class RetinaNet(Detector):
         return cls(model, **config)
 
 
-def _split(boxes):
-    return tuple(boxes[..., index] for index in range(4))
-
-
 def _apply_head(head, features):
     """The last hidden map and the prediction of a head; no hidden map from an unknown head."""
     if not hasattr(head, "conv_layers") or not hasattr(head, "prediction_layer"):
@@ -239,6 +212,15 @@ def _anchors_per_cell(model):
             f"Received: {sorted(counts)}"
         )
     return counts.pop()
+
+
+def _anchor_sizes(generator):
+    size = float(numpy.ravel(generator.sizes)[0])
+    return tuple(
+        (float(size * scale * numpy.sqrt(ratio)), float(size * scale / numpy.sqrt(ratio)))
+        for scale in generator.scales
+        for ratio in generator.aspect_ratios
+    )
 
 
 def _anchor_config(generator):

@@ -1,15 +1,16 @@
 """KerasCV's YOLOV8Detector behind the Detector contract."""
 
+import functools
+
 import keras
 import keras_cv
 from keras import ops
 
+from keras_hkd.boxes.coding import DistanceBins
 from keras_hkd.detectors.detector import Assignment, Detector
 from keras_hkd.detectors.keras_cv import backbones  # noqa: F401 (registers what saved models are made of)
+from keras_hkd.detectors.open_heads import LevelHeads
 from keras_hkd.replicas import global_ratio
-
-NUM_BINS = 16
-LEAST_WEIGHT = 1e-5  # of a bin, where a box is encoded
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -36,6 +37,8 @@ class YOLOV8(Detector):
     """
 
     levels = ("P3", "P4", "P5")
+    coding = DistanceBins(16)
+    library_models = ("keras_cv.YOLOV8Detector",)
 
     def __init__(self, model, *, box_loss_weight=7.5, class_loss_weight=0.5, **kwargs):
         super().__init__(model, **kwargs)
@@ -63,47 +66,6 @@ class YOLOV8(Detector):
             },
             name="network",
         )
-
-    def anchor_points(self, image_size):
-        points = []
-        for level, (height, width) in self.level_shapes(image_size).items():
-            stride = float(self.stride(level))
-            x, y = ops.meshgrid(
-                (ops.arange(width, dtype="float32") + 0.5) * stride,
-                (ops.arange(height, dtype="float32") + 0.5) * stride,
-            )
-            points.append(ops.reshape(ops.stack([x, y], axis=-1), (-1, 2)))
-        return ops.concatenate(points, axis=0)
-
-    def anchor_strides(self, image_size):
-        """`(anchors, 1)` stride in pixels of every anchor."""
-        return ops.concatenate(
-            [
-                ops.full((height * width, 1), self.stride(level), dtype="float32")
-                for level, (height, width) in self.level_shapes(image_size).items()
-            ],
-            axis=0,
-        )
-
-    def box_values(self, box_outputs):
-        """`(batch, anchors, 4, 16)`: logits of the distribution of each side."""
-        return ops.reshape(box_outputs, (*ops.shape(box_outputs)[:2], 4, NUM_BINS))
-
-    def decode_boxes(self, box_outputs, image_size):
-        weights = ops.softmax(self.box_values(box_outputs), axis=-1)
-        sides = ops.sum(weights * ops.arange(NUM_BINS, dtype="float32"), axis=-1)
-        sides = sides * self.anchor_strides(image_size)
-        points = self.anchor_points(image_size)
-        return ops.concatenate([points - sides[..., :2], points + sides[..., 2:]], axis=-1)
-
-    def box_outputs_for(self, boxes, image_size):
-        points, strides = self.anchor_points(image_size), self.anchor_strides(image_size)
-        sides = ops.concatenate([points - boxes[..., :2], boxes[..., 2:] - points], axis=-1)
-        sides = ops.clip(sides / strides, 0.0, NUM_BINS - 1.0)
-        # The two bins beside each side share it, so that the expectation is the side.
-        away = ops.abs(sides[..., None] - ops.arange(NUM_BINS, dtype="float32"))
-        logits = ops.log(ops.maximum(1.0 - away, LEAST_WEIGHT))
-        return ops.reshape(logits, (*ops.shape(boxes)[:2], 4 * NUM_BINS))
 
     def match(self, outputs, labels, image_size):
         boxes, scores = self.decode(outputs, image_size)
@@ -144,6 +106,21 @@ class YOLOV8(Detector):
             * global_ratio(ops.sum((1.0 - overlap) * weight), count, minimum=1.0),
         )
 
+    def open_head(self, key):
+        prefixes = {
+            level: f"yolo_v8_head_{number}_{key}" for number, level in enumerate(self.levels, 1)
+        }
+        first = prefixes[self.levels[0]]
+        return LevelHeads(
+            self,
+            {level: f"{prefix}_1_bn" for level, prefix in prefixes.items()},
+            {
+                level: functools.partial(_rest_of_head, self.model, prefix)
+                for level, prefix in prefixes.items()
+            },
+            self.model.get_layer(f"{first}_1_conv").filters,
+        )
+
     def get_config(self):
         return {
             **super().get_config(),
@@ -174,6 +151,14 @@ def _source(model, layer_name, padding_name):
     """The pyramid map that a head reads, before the head's own zero padding."""
     names = {layer.name for layer in model.layers}
     return model.get_layer(padding_name if padding_name in names else layer_name).input
+
+
+def _rest_of_head(model, prefix, features):
+    """The prediction from the map behind a head's first norm, before its activation."""
+    get = model.get_layer
+    hidden = get(f"{prefix}_2_conv")(get(f"{prefix}_2_pad")(get(f"{prefix}_1")(features)))
+    hidden = get(f"{prefix}_2")(get(f"{prefix}_2_bn")(hidden, training=False))
+    return get(f"{prefix}_3_conv")(hidden)
 
 
 def _start_from_prior(model, probability=0.01):

@@ -26,6 +26,7 @@ class HubDFine(Detector):
     """
 
     learns = False
+    library_models = ("keras_hub.DFineObjectDetector",)
 
     def __init__(self, model, *, image_size=None, **kwargs):
         own = tuple(model.backbone.image_shape[:2])

@@ -1,9 +1,11 @@
 """KerasHub's RetinaNetObjectDetector behind the Detector contract."""
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_hkd.detectors.keras_cv.retinanet import BOX_VARIANCE, RetinaNet
+from keras_hkd.boxes.coding import Deltas
+from keras_hkd.detectors.keras_cv.retinanet import RetinaNet
 from keras_hkd.detectors.keras_hub.adapters import prepared
 
 
@@ -20,6 +22,10 @@ class HubRetinaNet(RetinaNet):
         **kwargs: see `RetinaNet`.
     """
 
+    library_models = ("keras_hub.RetinaNetObjectDetector",)
+    cell_offset = 0.0
+    clip_anchors = False
+
     def build_network(self, model):
         images = keras.Input(model.backbone.image_shape, name="images")
         return self._outputs_per_level(
@@ -30,10 +36,14 @@ class HubRetinaNet(RetinaNet):
         )
 
     @property
-    def anchor_layout(self):
+    def coding(self):
+        encoder = getattr(self.model, "label_encoder", None)
+        return Deltas(tuple(getattr(encoder, "box_variance", (1.0, 1.0, 1.0, 1.0))), "xywh")
+
+    @property
+    def anchor_sizes(self):
         generator = self.model.anchor_generator
-        names = ("min_level", "max_level", "num_scales", "aspect_ratios", "anchor_size")
-        return {name: getattr(generator, name) for name in names}
+        return tuple(_anchor_sizes(generator, int(level[1:])) for level in self.levels)
 
     def anchors(self, image_size):
         generator = self.model.anchor_generator
@@ -43,19 +53,6 @@ class HubRetinaNet(RetinaNet):
         return keras.utils.bounding_boxes.convert_format(
             boxes, generator.bounding_box_format, "xyxy", height=height, width=width
         )
-
-    @property
-    def _variance(self):
-        """Of x, y, width and height, over that of KerasCV."""
-        encoder = getattr(self.model, "label_encoder", None)
-        own = getattr(encoder, "box_variance", (1.0, 1.0, 1.0, 1.0))
-        return ops.array([a / b for a, b in zip(own, BOX_VARIANCE, strict=True)], "float32")
-
-    def decode_boxes(self, box_outputs, image_size):
-        return super().decode_boxes(_swapped(box_outputs * self._variance), image_size)
-
-    def encode_boxes(self, boxes, image_size):
-        return _swapped(super().encode_boxes(boxes, image_size)) / self._variance
 
     def get_config(self):
         config = {
@@ -73,9 +70,15 @@ class HubRetinaNet(RetinaNet):
         return cls(keras.saving.deserialize_keras_object(config.pop("model")), **config)
 
 
-def _swapped(deltas):
-    """x, y, width, height to y, x, height, width, and back."""
-    return ops.take(deltas, ops.array([1, 0, 3, 2], "int32"), axis=-1)
+def _anchor_sizes(generator, level):
+    """`(width, height)` of the anchors of a level, which the library rounds to even pixels."""
+    sizes = [
+        int(2**level * generator.anchor_size * 2 ** (scale / generator.num_scales))
+        for scale in range(generator.num_scales)
+    ]
+    roots = np.sqrt(np.array(generator.aspect_ratios, "float32"))
+    sides = [(size / root, size * root) for root in roots for size in np.array(sizes, "float32")]
+    return tuple(tuple(2.0 * float(np.round(side / 2)) for side in pair) for pair in sides)
 
 
 class _OpenHead(keras.layers.Layer):

@@ -70,7 +70,7 @@ class NeighbourCells(Hierarchy):
                 "NeighbourCells tells one class from background. Received: a detector of the "
                 f"classes {student.class_names}."
             )
-        if set(student.network.output["class_tower"]) != set(student.levels):
+        if set(student.tower_channels) != set(student.levels):
             raise ValueError(
                 "NeighbourCells cannot read the student's class head: it has no `conv_layers` and "
                 "`prediction_layer`. Give it those attributes."

@@ -1,43 +1,43 @@
-"""Where the anchors of a detector lie and how its box outputs are coded, without Keras."""
+"""Where the anchors of a detector lie and how its boxes are coded, for Keras, NumPy and TFLite."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
 
-SIDES, DELTAS = "side_distributions", "anchor_deltas"
-NUM_BINS = 16
-DELTA_VARIANCE = (0.1, 0.1, 0.2, 0.2)
+from keras_hkd.boxes.coding import BoxCoding, coding_from_json, coding_to_json
+
+NO_ANCHOR = ((0.0, 0.0),)
+"""The anchors of a cell of a family without anchors: one, as wide and high as the stride."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
     """What an application needs to turn raw heads into boxes: the grid metadata of a file.
 
-    Anchors run level by level, row by row, cell by cell, anchor by anchor. The centre of a cell is
-    `((column + 0.5) * stride, (row + 0.5) * stride)` pixels. With coding `"side_distributions"`
-    each of the four sides (left, top, right, bottom) has 16 logits, and lies
-    `stride * sum_k k * softmax(logits)_k` pixels from the centre. With coding `"anchor_deltas"` the
-    outputs are `dy, dx, dh, dw`; multiplied by (0.1, 0.1, 0.2, 0.2), the box has its centre at
-    `(x + dx * w, y + dy * h)` and the size `(w * exp(dw), h * exp(dh))`, for an anchor of centre
-    (x, y) and size (w, h).
+    Anchors run level by level, row by row, cell by cell, anchor by anchor. Those of a cell lie at
+    `((column + cell_offset) * stride, (row + cell_offset) * stride)` pixels.
 
     Args:
         image_size: `(height, width)` in pixels.
-        coding: `"side_distributions"` or `"anchor_deltas"`.
+        coding: how boxes are coded against the anchors.
         levels: names of the pyramid levels, finest first.
         strides: pixels between neighbouring cells, for each level.
-        anchor_sizes: for each level the `(width, height)` in pixels of each anchor of a cell; for
-            `"side_distributions"` one anchor of size 0.
+        anchor_sizes: for each level the `(width, height)` in pixels of each anchor of a cell; 0
+            stands for the stride, in families without anchors.
         clip_anchors: whether anchors are cut at the edge of the image.
+        cell_offset: where in a cell its anchors lie: 0.5 in the middle, 0 at the upper left corner.
 
     Raises:
-        ValueError: unknown coding, or levels, strides and sizes are not equally many.
+        TypeError: `coding` is none.
+        ValueError: levels, strides and sizes are not equally many.
 
     Example:
-        >>> grid = Grid((64, 64), "side_distributions", ("P5",), (32,), (((0.0, 0.0),),))
+        >>> from keras_hkd.boxes.coding import DistanceBins
+        >>> grid = Grid((64, 64), DistanceBins(), ("P5",), (32,), (NO_ANCHOR,))
         >>> grid.num_anchors, grid.priors(np.array([3])).tolist()
         (4, [[48.0, 48.0, 32.0, 32.0]])
         >>> grid.decode(np.zeros((1, 64), "float32"), np.array([0])).tolist()
@@ -45,27 +45,39 @@ class Grid:
     """
 
     image_size: tuple[int, int]
-    coding: str
+    coding: BoxCoding
     levels: tuple[str, ...]
     strides: tuple[int, ...]
     anchor_sizes: tuple[tuple[tuple[float, float], ...], ...]
     clip_anchors: bool = False
+    cell_offset: float = 0.5
 
     def __post_init__(self):
-        if self.coding not in (SIDES, DELTAS):
-            raise ValueError(f"`coding` must be {SIDES!r} or {DELTAS!r}. Received: {self.coding!r}")
+        if not isinstance(self.coding, BoxCoding):
+            raise TypeError(
+                "`coding` must be an object of keras_hkd.boxes.coding, such as DistanceBins(). "
+                f"Received: {self.coding!r}"
+            )
         if not len(self.levels) == len(self.strides) == len(self.anchor_sizes):
             raise ValueError(
                 "`levels`, `strides` and `anchor_sizes` must be equally many. Received: "
                 f"{len(self.levels)}, {len(self.strides)}, {len(self.anchor_sizes)}"
             )
         if len({len(sizes) for sizes in self.anchor_sizes}) != 1:
-            raise ValueError("Every level must have the same number of anchors per cell.")
+            raise ValueError(
+                "Every level must have the same number of anchors per cell. "
+                f"Received: {[len(sizes) for sizes in self.anchor_sizes]}"
+            )
 
     @property
     def anchors_per_cell(self) -> int:
         """Anchors at each cell."""
         return len(self.anchor_sizes[0])
+
+    @property
+    def has_anchors(self) -> bool:
+        """Whether anchors have sizes of their own rather than that of the stride."""
+        return any(max(size) > 0 for sizes in self.anchor_sizes for size in sizes)
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -79,13 +91,19 @@ class Grid:
         """Anchors of all levels."""
         return self.anchors_per_cell * sum(rows * columns for rows, columns in self.shapes)
 
-    @property
-    def num_box_values(self) -> int:
-        """Raw box outputs of an anchor: 4 or 64."""
-        return 4 if self.coding == DELTAS else 4 * NUM_BINS
+    @functools.cached_property
+    def all_priors(self) -> np.ndarray:
+        """`(num_anchors, 4)` float32: what `priors` gives for all anchors."""
+        return self.priors(np.arange(self.num_anchors)).astype(np.float32)
+
+    @functools.cached_property
+    def all_strides(self) -> np.ndarray:
+        """`(num_anchors, 1)` float32: the stride in pixels of the level of each anchor."""
+        counts = [self.anchors_per_cell * rows * columns for rows, columns in self.shapes]
+        return np.repeat(np.array(self.strides, np.float32), counts)[:, None]
 
     def priors(self, indices, xp=np):
-        """Centre and size of anchors; of a grid of distributions the size is the stride.
+        """Centre and size of anchors; without anchors the size is the stride.
 
         Args:
             indices: `(n,)` integers below `num_anchors`.
@@ -104,9 +122,11 @@ class Grid:
         columns = _look_up([columns for _, columns in self.shapes], level, "int32", xp)
         stride = _look_up(self.strides, level, "float32", xp)
         row = xp.floor_divide(local, columns)
-        x = xp.multiply(local - row * columns, stride) + 0.5 * stride
-        y = xp.multiply(row, stride) + 0.5 * stride
-        if self.coding == SIDES:
+        x = xp.multiply(local - row * columns, stride)
+        y = xp.multiply(row, stride)
+        if self.cell_offset:
+            x, y = x + self.cell_offset * stride, y + self.cell_offset * stride
+        if not self.has_anchors:
             return xp.stack([x, y, stride, stride], axis=-1)
         which = level * per_cell + indices - cells * per_cell
         sizes = np.reshape(np.array(self.anchor_sizes, "float32"), (-1, 2))
@@ -120,35 +140,44 @@ class Grid:
         """Boxes of some anchors from their raw outputs.
 
         Args:
-            box_outputs: `(n, 64)` or `(n, 4)`, see the class.
+            box_outputs: `(n, coding.num_values)`.
             indices: `(n,)` which anchors these are.
             xp: `numpy` or `keras.ops`.
 
         Returns:
             `(n, 4)` xyxy pixels, not clipped.
         """
-        priors = self.priors(indices, xp)
-        x, y, width, height = (priors[:, i] for i in range(4))
-        if self.coding == DELTAS:
-            dy, dx, dh, dw = (box_outputs[:, i] * DELTA_VARIANCE[i] for i in range(4))
-            x, y = x + dx * width, y + dy * height
-            width, height = xp.exp(dw) * width / 2, xp.exp(dh) * height / 2
-            return xp.stack([x - width, y - height, x + width, y + height], axis=-1)
-        bins = xp.reshape(box_outputs, (-1, 4, NUM_BINS))
-        weights = xp.exp(bins - xp.max(bins, axis=-1, keepdims=True))
-        far = xp.sum(weights * np.arange(NUM_BINS, dtype="float32"), axis=-1)
-        far = far / xp.sum(weights, axis=-1) * width[:, None]
-        left, top, right, bottom = (far[:, i] for i in range(4))
-        return xp.stack([x - left, y - top, x + right, y + bottom], axis=-1)
+        return self.coding.decode(box_outputs, self.priors(indices, xp), xp)
 
     def to_json(self) -> dict:
-        """The fields, for JSON."""
-        return dataclasses.asdict(self)
+        """The fields, for JSON; those that only some families need where they are not the default.
+
+        Example:
+            >>> from keras_hkd.boxes.coding import Distances
+            >>> grid = Grid((64, 64), Distances(clip=True), ("P5",), (32,), (NO_ANCHOR,))
+            >>> grid.to_json()["coding"], grid.to_json()["coding_options"]
+            ('distances', {'clip': True})
+        """
+        name, options = coding_to_json(self.coding)
+        values = {
+            "image_size": self.image_size,
+            "coding": name,
+            "levels": self.levels,
+            "strides": self.strides,
+            "anchor_sizes": self.anchor_sizes,
+            "clip_anchors": self.clip_anchors,
+        }
+        if options:
+            values["coding_options"] = options
+        if self.cell_offset != 0.5:
+            values["cell_offset"] = self.cell_offset
+        return values
 
     @classmethod
     def from_json(cls, values: dict) -> Grid:
         """The grid that `to_json` wrote."""
         values = dict(values)
+        values["coding"] = coding_from_json(values["coding"], values.pop("coding_options", {}))
         for name in ("image_size", "levels", "strides"):
             values[name] = tuple(values[name])
         values["anchor_sizes"] = tuple(

@@ -1,0 +1,133 @@
+"""Prediction heads cut in two: what runs before the last convolution but one, and the rest.
+
+What `Detector.open_head` gives. Two kinds of heads can be cut: towers that all levels share, and
+heads of which each level has its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+from keras import ops
+
+
+class SharedTower:
+    """A head that all levels share: convolutions with their activations inside, and a predictor.
+
+    Args:
+        conv_layers: the convolutions in order, at least two.
+        prediction_layer: what predicts from the last hidden map.
+        compute_dtype: of the head.
+
+    Raises:
+        ValueError: too few convolutions, or no activation inside the last but one.
+    """
+
+    shared = True
+
+    def __init__(
+        self,
+        conv_layers: Sequence[keras.layers.Layer],
+        prediction_layer: keras.layers.Layer,
+        compute_dtype: str = "float32",
+    ):
+        if not can_be_cut(conv_layers):
+            raise ValueError(
+                "Expected at least two convolutions with their activations inside. Received: "
+                f"conv_layers={list(conv_layers)}"
+            )
+        self.conv_layers = conv_layers
+        self.prediction_layer = prediction_layer
+        self.compute_dtype = compute_dtype
+        self.width = conv_layers[-2].filters
+
+    def watch(self) -> None:
+        """Nothing: the first layers are run once more."""
+
+    def before(self, outputs: dict, level: str):
+        """Features after the last convolution but one, before its activation.
+
+        Args:
+            outputs: what the detector gave.
+            level: such as `"P3"`.
+        """
+        features = outputs["pyramid"][level]
+        for layer in self.conv_layers[:-2]:
+            features = layer(features)
+        layer = self.conv_layers[-2]
+        activation, layer.activation = layer.activation, keras.activations.linear
+        try:
+            return layer(features)
+        finally:
+            layer.activation = activation
+
+    def after(self, features, level: str):
+        """The rest of the head: its prediction `(batch, h, w, values)`.
+
+        Args:
+            features: what `before` gives, or features like it.
+            level: such as `"P3"`.
+        """
+        hidden = self.conv_layers[-2].activation(ops.cast(features, self.compute_dtype))
+        return self.prediction_layer(self.conv_layers[-1](hidden))
+
+
+class LevelHeads:
+    """Heads of which each level has its own.
+
+    Args:
+        detector: whose heads they are.
+        cuts: level -> name of the layer whose output is the hidden map before its activation.
+        rests: level -> function from such a map to the prediction `(batch, h, w, values)`; layers
+            that normalise run with their moving statistics.
+        width: channels of the hidden maps.
+    """
+
+    shared = False
+
+    def __init__(
+        self,
+        detector,
+        cuts: Mapping[str, str],
+        rests: Mapping[str, Callable],
+        width: int,
+    ):
+        self.detector = detector
+        self.cuts = dict(cuts)
+        self.rests = dict(rests)
+        self.width = width
+
+    def watch(self) -> None:
+        """Has the maps read in the one forward pass, so that norms count a batch once."""
+        for name in self.cuts.values():
+            self.detector.tap(name)
+
+    def before(self, outputs: dict, level: str):
+        """Features before the activation at the cut.
+
+        Args:
+            outputs: what the detector gave.
+            level: such as `"P3"`.
+        """
+        return outputs["taps"][self.cuts[level]]
+
+    def after(self, features, level: str):
+        """The rest of the head: its prediction `(batch, h, w, values)`.
+
+        Args:
+            features: what `before` gives, or features like it.
+            level: such as `"P3"`.
+        """
+        return self.rests[level](features)
+
+
+def can_be_cut(conv_layers: Sequence[keras.layers.Layer]) -> bool:
+    """Whether convolutions can be a `SharedTower`.
+
+    Args:
+        conv_layers: in order.
+    """
+    if len(conv_layers) < 2:
+        return False
+    return getattr(conv_layers[-2], "activation", None) not in (None, keras.activations.linear)
