@@ -326,7 +326,9 @@ def _softmax(logits, xp):
 
 
 def _around(points, distances, xp):
-    return xp.concatenate([points - distances[..., :2], points + distances[..., 2:]], axis=-1)
+    x, y = points[..., 0], points[..., 1]
+    left, top, right, bottom = (distances[..., index] for index in range(4))
+    return xp.stack([x - left, y - top, x + right, y + bottom], axis=-1)
 
 
 def _distances(boxes, priors, xp):

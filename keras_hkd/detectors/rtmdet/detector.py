@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from keras_hkd.boxes.coding import Distances
 from keras_hkd.boxes.iou import generalized_iou
 from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.rtmdet.assignment import dynamic_soft_labels
@@ -39,6 +40,7 @@ class RTMDet(Detector):
     """
 
     levels = LEVELS
+    cell_offset = 0.0
 
     def __init__(
         self,
@@ -62,41 +64,9 @@ class RTMDet(Detector):
     def build_network(self, model):
         return model
 
-    def anchor_points(self, image_size):
-        points = []
-        for level, (height, width) in self.level_shapes(image_size).items():
-            x, y = ops.meshgrid(
-                ops.arange(width, dtype="float32") * self.stride(level),
-                ops.arange(height, dtype="float32") * self.stride(level),
-            )
-            points.append(ops.reshape(ops.stack([x, y], axis=-1), (-1, 2)))
-        return ops.concatenate(points, axis=0)
-
-    def anchor_strides(self, image_size):
-        """`(points, 1)` stride in pixels of every point."""
-        return ops.concatenate(
-            [
-                ops.full((height * width, 1), self.stride(level), dtype="float32")
-                for level, (height, width) in self.level_shapes(image_size).items()
-            ],
-            axis=0,
-        )
-
-    def decode_boxes(self, box_outputs, image_size):
-        sides = ops.exp(box_outputs) if self.exponential else box_outputs
-        sides = sides * self.anchor_strides(image_size)
-        points = self.anchor_points(image_size)
-        return ops.concatenate([points - sides[..., :2], points + sides[..., 2:]], axis=-1)
-
-    def box_outputs_for(self, boxes, image_size):
-        points, strides = self.anchor_points(image_size), self.anchor_strides(image_size)
-        sides = ops.concatenate([points - boxes[..., :2], boxes[..., 2:] - points], axis=-1)
-        sides = sides / strides
-        return ops.log(ops.maximum(sides, 1e-3)) if self.exponential else sides
-
-    def encode_boxes(self, boxes, image_size):
-        """Raw box outputs of target boxes."""
-        return self.box_outputs_for(boxes, image_size)
+    @property
+    def coding(self):
+        return Distances(exponential=self.exponential)
 
     def match(self, outputs, labels, image_size):
         return dynamic_soft_labels(
