@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "ExportError": "verification",
         "ExportReport": "tflite",
-        "Grid": "keras_hkd.inference.grid",
+        "Grid": "keras_hkd.boxes.grid",
         "ModelCard": "tflite_metadata",
         "TFLiteDetector": "keras_hkd.inference.tflite_detector",
         "export_onnx": "onnx_file",

@@ -5,7 +5,7 @@ from keras_hkd._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "Grid": "grid",
+        "Grid": "keras_hkd.boxes.grid",
         "TFLiteDetector": "tflite_detector",
         "draw_detections": "drawing",
         "find_images": "photos",
