@@ -96,7 +96,7 @@ def augmentation_of(facts: dict) -> Augmentation:
 def read_bases(path: Path) -> dict:
     """Map name -> `(mean, components)` of a file; empty where there is none or it is damaged."""
     try:
-        with open(path, "rb") as file, np.load(file) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             names = sorted({name.rpartition("|")[0] for name in arrays})
             return {name: (arrays[f"{name}|mean"], arrays[f"{name}|axes"]) for name in names}
     except DAMAGE:
