@@ -10,22 +10,24 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo demo-teacher test test-long lint doctest real systems benchmark-step benchmark-cache benchmark-int8 losses benchmark-mobile compression install clean
+.PHONY: help demo demo-teacher test test-fast test-long lint doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-int8 losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
 	@echo "make demo-teacher    rebuild the teacher that the demo loads"
 	@echo "make test            run the tests on $(WORKERS) workers (WORKERS=4 for more)"
+	@echo "make test-fast       run those that take no time: the first failures within three minutes"
 	@echo "make test-long       run the tests that take longest (minutes each)"
 	@echo "make lint            ruff, formatting, direction of imports"
 	@echo "make doctest         run the examples in the docstrings"
-	@echo "make real            the proof on photographs: hours, resumable, needs ../shared"
+	@echo "make docs            build the documentation in site/; make docs-serve shows it"
+	@echo "make real            the proof on photographs: hours, resumable, needs the data folder"
 	@echo "make systems         the six systems on photographs: hours, resumable, after make real"
 	@echo "make benchmark-step  time of a distillation step, as ratios"
 	@echo "make benchmark-mobile our student beside public detectors: AP, size, latency"
 	@echo "make benchmark-cache time and disk of a stored teacher, as ratios"
 	@echo "make benchmark-int8  which layers int8 makes faster here"
-	@echo "make losses          all losses on one pair: hours, resumable, needs ../shared"
+	@echo "make losses          all losses on one pair: hours, resumable, needs the data folder"
 	@echo "make compression     int8 with and without training for it: hours, resumable, after make real"
 	@echo "make install         make $(VENV) and install the package in it"
 	@echo "make clean           remove $(VENV) and what builds leave behind"
@@ -51,6 +53,9 @@ demo-teacher: $(INSTALLED)
 test: $(INSTALLED)
 	$(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not long"
 
+test-fast: $(INSTALLED)
+	$(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not slow and not long and not own_process"
+
 test-long: $(INSTALLED)
 	$(RUN) -m pytest -m long
 
@@ -61,6 +66,14 @@ lint: $(INSTALLED)
 
 doctest: $(INSTALLED)
 	$(RUN) -m pytest --doctest-modules --numprocesses $(WORKERS) keras_hkd
+
+# The banner about a successor of mkdocs is no message about this site.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(INSTALLED)
+	$(RUN) -m mkdocs build --strict
+
+docs-serve: $(INSTALLED)
+	$(RUN) -m mkdocs serve
 
 real: $(INSTALLED)
 	$(RUN) benchmarks/real_hkd.py
@@ -87,5 +100,5 @@ compression: $(INSTALLED)
 	$(RUN) benchmarks/compression.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,7 +3,7 @@
 Chains of eight equal layers as float32 and int8 files in LiteRT with XNNPACK on one thread, timed
 in turn. The ratio is float32 over int8: above 1, int8 is faster. A network's own ratio is what its
 layers make of it; beside the chains stands a detector without depthwise convolutions, the demo's
-teacher. See docs/compression.md. Figures: `results/int8_layers.json`.
+teacher. See docs/results/compression.md. Figures: `results/int8_layers.json`.
 """
 
 import pathlib

@@ -9,7 +9,7 @@ no table of tests has: the validation list of `coco_person` and the training lis
 which nobody trains on. A term has its published weight; where its share of the student's first
 gradient is below a tenth or above six tenths (published weights were found at other sizes and
 widths), the weight is moved so that the share is three tenths. Both are written down. Losses that
-refuse the pair or one class are left out, see docs/losses.md.
+refuse the pair or one class are left out, see docs/concepts/losses.md.
 
 Then the three best by mean AP, HKD, and features joined with localization distillation in two ways,
 three seeds each, with the full budget of `real_hkd.py`: the cache holds as many views as there are

@@ -11,7 +11,7 @@ Every system is compared with the same student without it, same data and budget,
   then put into the detector, which is trained on `coco_person`.
 
 Every run is one `keras-hkd` command; see `proof_runs.py`. Figures: `results/systems.json`; what
-they mean: `docs/systems.md`.
+they mean: `docs/results/systems.md`.
 """
 
 import pathlib

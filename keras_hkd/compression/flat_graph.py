@@ -125,7 +125,7 @@ def unsupported(operation, what):
     """The error for a layer that cannot be `what`."""
     return UnsupportedLayerError(
         f"Layer '{operation.name}' of type {type(operation).__name__} cannot be {what}. Replace it "
-        "by layers that can (see docs/compression.md), or leave this model as it is."
+        "by layers that can (see docs/guides/compress.md), or leave this model as it is."
     )
 
 

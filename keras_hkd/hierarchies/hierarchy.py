@@ -78,7 +78,7 @@ class Hierarchy(keras.layers.Layer):
         """
         tensors = self.tensors if tensors is None else tensors
         name, where = type(loss).__name__, type(self).__name__
-        mend = "Use the loss at another hierarchy (docs/losses.md says where each belongs)."
+        mend = "Use the loss at another hierarchy (docs/concepts/losses.md says which)."
         missing = [need for need in getattr(loss, "needs", ()) if need not in self.gives]
         if missing:
             raise ValueError(
