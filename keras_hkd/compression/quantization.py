@@ -74,7 +74,8 @@ def quantize(student, representative_images=None, *, range_decay=0.99):
     if representative_images is None:
         images = sample_images(size, CALIBRATION_BATCH)
     else:
-        images = representative_array(representative_images, size)
+        antialias = getattr(student, "antialias", True)
+        images = representative_array(representative_images, size, antialias=antialias)
     quantized = rewritten(student, Quantization(range_decay))
     calibrate(quantized, images)
     return quantized

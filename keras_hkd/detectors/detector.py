@@ -59,6 +59,8 @@ class Detector(Learner):
         score_threshold: detections that score at most this are not reported by `predict`.
         nms_iou_threshold: overlap above which `predict` drops the lower score.
         max_detections: most detections of one image.
+        antialias: whether photographs are smoothed when they shrink to `image_size`. False for a
+            detector that was trained on images resized without, as OpenCV and MediaPipe do.
 
     Raises:
         ValueError: names and indices of classes do not fit each other or the model.
@@ -77,6 +79,7 @@ class Detector(Learner):
         score_threshold=0.01,
         nms_iou_threshold=0.6,
         max_detections=100,
+        antialias=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -86,6 +89,7 @@ class Detector(Learner):
         self.score_threshold = float(score_threshold)
         self.nms_iou_threshold = float(nms_iou_threshold)
         self.max_detections = int(max_detections)
+        self.antialias = bool(antialias)
         self.model = model
         self.network = self.build_network(model)
         self.built = True
@@ -356,6 +360,7 @@ class Detector(Learner):
             "score_threshold": self.score_threshold,
             "nms_iou_threshold": self.nms_iou_threshold,
             "max_detections": self.max_detections,
+            "antialias": self.antialias,
         }
 
 

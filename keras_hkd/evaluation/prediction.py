@@ -10,6 +10,7 @@ from keras_hkd.inference.prediction import (
     input_size,
     of_original,
     predict_padded,
+    smooths,
 )
 
 
@@ -47,7 +48,9 @@ def predict_dataset(
     annotations = iter(dataset)
     results = []
     with image_progress("Detecting", len(dataset), progress) as advance:
-        for images in prediction_batches(dataset, image_size=size, batch_size=batch_size):
+        for images in prediction_batches(
+            dataset, image_size=size, batch_size=batch_size, antialias=smooths(detector)
+        ):
             found = predict_padded(detector, np.asarray(images), batch_size)
             for row in range(len(images)):
                 annotation = next(annotations)

@@ -40,7 +40,7 @@ def layer_errors(detector, representative_images, image_size=None) -> list[dict]
     """
     detector = checked_detector(detector)
     size = checked_image_size(image_size, detector)
-    images = representative_array(representative_images, size)
+    images = representative_array(representative_images, size, antialias=detector.antialias)
     with quiet_converter():
         converter = int8_converter(raw_heads(detector, size), images)
         converter.inference_input_type = converter.inference_output_type = tf.float32

@@ -12,7 +12,9 @@ from keras_hkd.data.image_files import SUFFIXES, decode_image
 MAX_IMAGES = 200
 
 
-def representative_array(source, image_size, max_images=MAX_IMAGES) -> np.ndarray:
+def representative_array(
+    source, image_size, max_images=MAX_IMAGES, antialias: bool = True
+) -> np.ndarray:
     """Representative images of the file's size.
 
     Args:
@@ -20,6 +22,7 @@ def representative_array(source, image_size, max_images=MAX_IMAGES) -> np.ndarra
             folder of images. Images of another size are letterboxed as in evaluation.
         image_size: `(height, width)` in pixels of the file.
         max_images: most images that are looked at, spread evenly over the source.
+        antialias: whether images are smoothed when they shrink, as the detector wants it.
 
     Returns:
         float32 `(n, height, width, 3)` in [0, 255].
@@ -47,7 +50,7 @@ def representative_array(source, image_size, max_images=MAX_IMAGES) -> np.ndarra
         )
     if isinstance(images, np.ndarray) and images.shape[1:3] == tuple(image_size):
         return images.astype(np.float32)
-    boxed = [_letterboxed(image, image_size) for image in images]
+    boxed = [_letterboxed(image, image_size, antialias) for image in images]
     return np.stack(boxed).astype(np.float32)
 
 
@@ -98,8 +101,8 @@ def _checked_array(source) -> np.ndarray:
     return images
 
 
-def _letterboxed(image, image_size):
+def _letterboxed(image, image_size, antialias):
     image = np.asarray(image)
     if image.dtype != np.uint8:
         image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-    return Letterbox.fit(image.shape[:2], image_size).resize(image)
+    return Letterbox.fit(image.shape[:2], image_size).resize(image, antialias)

@@ -133,7 +133,7 @@ def export_tflite(
         _check_ranges(detector, heads, quantization)
         images = None
         if representative_images is not None:
-            images = representative_array(representative_images, size)
+            images = representative_array(representative_images, size, antialias=detector.antialias)
         elif quantization == "int8" and not has_own_ranges(heads):
             raise ValueError(
                 'quantization="int8" needs `representative_images`: an array (n, height, width, 3) '
@@ -252,6 +252,7 @@ def _finish(detector, network, grid, suppression, nms, quantization, card) -> by
         "keras_hkd": keras_hkd.__version__,
         "class_names": list(detector.class_names),
         "image_size": list(grid.image_size),
+        "antialias": detector.antialias,
         "quantization": quantization,
         "nms": nms,
         "suppression": dataclasses.asdict(suppression),

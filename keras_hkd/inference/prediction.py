@@ -36,7 +36,9 @@ def predict_images(
     results = []
     for start in range(0, len(images), batch_size):
         batch = [np.asarray(image) for image in images[start : start + batch_size]]
-        boxed = [Letterbox.fit(image.shape[:2], size).resize(image) for image in batch]
+        boxed = [
+            Letterbox.fit(image.shape[:2], size).resize(image, smooths(detector)) for image in batch
+        ]
         found = predict_padded(detector, np.stack(boxed).astype(np.float32), batch_size)
         results += [
             of_original(found, row, image.shape[:2], size, score_threshold)
@@ -69,6 +71,11 @@ def coco_results(found: dict[str, np.ndarray], image_id, categories: Sequence[in
         for box, c, score in zip(*columns, strict=True)
         if 0 <= c < len(categories) and categories[c]
     ]
+
+
+def smooths(detector) -> bool:
+    """Whether images are smoothed when they shrink to a detector's size; see `Detector`."""
+    return bool(getattr(detector, "antialias", True))
 
 
 def input_size(detector, image_size=None) -> tuple[int, int]:

@@ -25,6 +25,7 @@ class TFLiteDetector:
     Attributes:
         image_size: `(height, width)` in pixels.
         class_names: of the classes reported.
+        antialias: whether photos are smoothed when they shrink to `image_size`.
         quantization: None, "float16", "dynamic" or "int8".
         nms: whether suppression is part of the file.
         score_threshold: what scores at most this is not reported. It can be raised; in a file of
@@ -51,6 +52,7 @@ class TFLiteDetector:
         self.name = self.path.stem
         self.image_size = tuple(about["image_size"])
         self.class_names = tuple(about["class_names"])
+        self.antialias = about.get("antialias", True)
         self.quantization = about["quantization"]
         self.nms = about["nms"]
         self.grid = Grid.from_json(about["grid"])

@@ -1,5 +1,9 @@
+import numpy as np
 import pytest
+from PIL import Image
 
+from keras_hkd.data.annotations import Dataset, ImageAnnotation
+from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.evaluation.prediction import category_ids, predict_dataset
 from keras_hkd.inference.prediction import predict_images
 
@@ -82,3 +86,31 @@ def test_no_class_in_common():
     names = [f"class_{i}" for i in range(80)]
     with pytest.raises(ValueError, match=r"class_4, \.\.\. \(80 in all\).*none in common"):
         category_ids(names, ("person",))
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+def test_images_reach_a_detector_resized_as_it_wants(antialias, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "noise.png")
+    seen = []
+
+    class Looks:
+        image_size, class_names = (32, 32), ("person",)
+
+        def predict_on_batch(self, images):
+            seen.append(np.asarray(images[0]))
+            return {
+                "boxes": np.zeros((len(images), 0, 4)),
+                "classes": np.zeros((len(images), 0)),
+                "confidence": np.zeros((len(images), 0)),
+                "num_detections": np.zeros(len(images)),
+            }
+
+    detector = Looks()
+    detector.antialias = antialias
+    expected = Letterbox.fit((96, 96), (32, 32)).resize(pixels, antialias).astype(float)
+    annotation = ImageAnnotation(str(tmp_path / "noise.png"), 1, 96, 96, [], [])
+    predict_dataset(detector, Dataset([annotation], ("person",), "", ""), progress=False)
+    predict_images(detector, [pixels])
+    for images in seen:
+        assert np.abs(images - expected).max() <= 1.0

@@ -59,19 +59,21 @@ class Canvases:
         height, width = contents.max(axis=0)
         return cls((int(height + height % 2), int(width + width % 2)), scales, contents, sizes)
 
-    def draw(self, image: np.ndarray, index: int) -> np.ndarray:
+    def draw(self, image: np.ndarray, index: int, antialias: bool = True) -> np.ndarray:
         """Lays one image on its canvas.
 
         Args:
             image: uint8 `(height, width, 3)`.
             index: position of the image in the dataset.
+            antialias: see `shrink`.
 
         Returns:
             uint8 `(*size, 3)`.
         """
         canvas = np.full((*self.size, 3), PADDING_GREY, np.uint8)
         height, width = (int(length) for length in self.content_sizes[index])
-        canvas[:height, :width] = shrink(image, (height, width), float(self.scales[index]))
+        scale = float(self.scales[index])
+        canvas[:height, :width] = shrink(image, (height, width), scale, antialias)
         return canvas
 
 
@@ -101,13 +103,16 @@ def load_checked(dataset: Dataset, index: int) -> np.ndarray:
     return image
 
 
-def decode_all(dataset: Dataset, canvases: Canvases, *, half_size: bool = False):
+def decode_all(
+    dataset: Dataset, canvases: Canvases, *, half_size: bool = False, antialias: bool = True
+):
     """Decodes every image once, in threads, with a progress bar above 200 images.
 
     Args:
         dataset: the images.
         canvases: how they are laid out.
         half_size: also return each canvas at half its size (mean of 2 x 2 pixels).
+        antialias: see `shrink`.
 
     Returns:
         uint8 `(n, height, width, 3)`, and the halves `(n, height / 2, width / 2, 3)` or None.
@@ -122,7 +127,7 @@ def decode_all(dataset: Dataset, canvases: Canvases, *, half_size: bool = False)
     halves = np.empty((len(dataset), height // 2, width // 2, 3), np.uint8) if half_size else None
 
     def decode(index: int) -> None:
-        canvas = canvases.draw(load_checked(dataset, index), index)
+        canvas = canvases.draw(load_checked(dataset, index), index, antialias)
         pixels[index] = canvas
         if halves is not None:
             halves[index] = half_size_of(canvas)

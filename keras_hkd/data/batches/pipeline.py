@@ -227,7 +227,12 @@ def evaluation_batches(
 
 
 def prediction_batches(
-    dataset: Dataset, *, image_size: tuple[int, int], batch_size: int, cache: bool = False
+    dataset: Dataset,
+    *,
+    image_size: tuple[int, int],
+    batch_size: int,
+    cache: bool = False,
+    antialias: bool = True,
 ) -> tf.data.Dataset:
     """Gives every image once, in order, letterboxed, without labels.
 
@@ -239,6 +244,7 @@ def prediction_batches(
         image_size: `(height, width)` of the batches in pixels.
         batch_size: images per batch; the last batch holds what is left.
         cache: decode the images once into memory. Images without a file always are.
+        antialias: whether images are smoothed when they shrink, as the detector wants it.
 
     Returns:
         A finite `tf.data.Dataset` of float32 `(b, height, width, 3)` RGB in [0, 255].
@@ -248,7 +254,8 @@ def prediction_batches(
         BadDataError: an image cannot be read.
     """
     frame_size = check_size(image_size, "image_size")
-    return _letterboxed(dataset, frame_size, batch_size, cache).batch(batch_size).prefetch(2)
+    images = _letterboxed(dataset, frame_size, batch_size, cache, antialias)
+    return images.batch(batch_size).prefetch(2)
 
 
 def _collect_labels(dataset: Dataset, frame_size, max_boxes: int | None) -> LabelTable:
@@ -257,7 +264,9 @@ def _collect_labels(dataset: Dataset, frame_size, max_boxes: int | None) -> Labe
     return LabelTable.collect(dataset, frame_size, max_boxes)
 
 
-def _letterboxed(dataset: Dataset, frame_size, batch_size: int, cache: bool) -> tf.data.Dataset:
+def _letterboxed(
+    dataset: Dataset, frame_size, batch_size: int, cache: bool, antialias: bool = True
+) -> tf.data.Dataset:
     _check_whole(batch_size, "batch_size", lowest=1)
     if not len(dataset):
         raise ValueError("The dataset holds no image.")
@@ -265,7 +274,7 @@ def _letterboxed(dataset: Dataset, frame_size, batch_size: int, cache: bool) -> 
     order = tf.data.Dataset.range(len(dataset))
     if cache or not _readable_in_graph(dataset):
         with tf.device("CPU:0"):
-            pixels = tf.constant(decode_all(dataset, canvases)[0])
+            pixels = tf.constant(decode_all(dataset, canvases, antialias=antialias)[0])
         scales = letterbox_scales(dataset, frame_size) / canvases.scales
         contents = canvases.content_sizes
 
@@ -276,7 +285,9 @@ def _letterboxed(dataset: Dataset, frame_size, batch_size: int, cache: bool) -> 
         read = _file_reader(dataset)
         scales = letterbox_scales(dataset, frame_size)
     scales = tf.constant(scales, tf.float32)
-    return _parallel(order, lambda i: fit_top_left(read(i), tf.gather(scales, i), frame_size))
+    return _parallel(
+        order, lambda i: fit_top_left(read(i), tf.gather(scales, i), frame_size, antialias)
+    )
 
 
 def _file_reader(dataset: Dataset):

@@ -126,13 +126,14 @@ class ViewMaker:
         return _front(rows, tf.concat([is_region & (visible > 0), cut_off], axis=1))
 
 
-def fit_top_left(image, scale, target_size: tuple[int, int]):
-    """Letterboxes one image in the graph, smoothed when it shrinks (triangle filter).
+def fit_top_left(image, scale, target_size: tuple[int, int], antialias: bool = True):
+    """Letterboxes one image in the graph.
 
     Args:
         image: uint8 `(height, width, 3)`.
         scale: float32 scalar, target pixels per pixel of the image.
         target_size: `(height, width)` in pixels.
+        antialias: whether it is smoothed when it shrinks (triangle filter).
 
     Returns:
         float32 `(*target_size, 3)` in [0, 255], grey 114 right of and below the picture.
@@ -144,7 +145,7 @@ def fit_top_left(image, scale, target_size: tuple[int, int]):
         scale=tf.stack([scale, scale]),
         translation=[0.0, 0.0],
         kernel_type="triangle",
-        antialias=True,
+        antialias=antialias,
     )[0]
     resized = tf.ensure_shape(resized, (*target_size, 3))
     return tf.clip_by_value(resized + PADDING_GREY, 0.0, 255.0)

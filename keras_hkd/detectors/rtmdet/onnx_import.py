@@ -22,6 +22,9 @@ from keras_hkd.detectors.rtmdet.network import (
 TOLERANCE = 1e-4
 """Largest difference of raw outputs from onnxruntime's, relative to their largest value."""
 
+PUBLISHED_OPTIONS = {"antialias": False, "nms_iou_threshold": 0.65, "score_threshold": 0.001}
+"""How the published code prepares photographs and suppresses detections."""
+
 _QUANTIZED = ("ConvInteger", "QLinearConv", "DynamicQuantizeLinear", "DequantizeLinear")
 
 
@@ -47,7 +50,8 @@ def import_rtmdet(
         image_size: `(height, width)` in pixels, the detector's default.
         images: `(n, height, width, 3)` RGB in [0, 255], letterboxed photographs, both sides
             multiples of 32; a few hundred.
-        **options: of the `Detector`.
+        **options: of the `Detector`; thresholds and resizing are those of the published code unless
+            given here.
 
     Returns:
         The detector, whose raw outputs agree with onnxruntime's to 1e-4 of their largest value.
@@ -78,7 +82,7 @@ def import_rtmdet(
         exponential=config.exponential,
         class_names=class_names,
         image_size=image_size,
-        **options,
+        **{**PUBLISHED_OPTIONS, **options},
     )
 
 

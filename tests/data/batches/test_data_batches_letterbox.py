@@ -102,3 +102,23 @@ def test_letterbox_and_scenes_load_no_framework(fresh_python):
         "assert not {'tensorflow', 'keras', 'jax'} & set(sys.modules)"
     )
     fresh_python(code)
+
+
+def test_without_antialiasing_pixels_are_read_between_their_neighbours():
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
+    letterbox = Letterbox.fit((60, 90), (32, 48))
+    found = letterbox.resize(pixels, antialias=False)
+    centres_y = (np.arange(32) + 0.5) / letterbox.scale - 0.5
+    centres_x = (np.arange(48) + 0.5) / letterbox.scale - 0.5
+    y, x = np.floor(centres_y).astype(int), np.floor(centres_x).astype(int)
+    fy, fx = (centres_y - y)[:, None, None], (centres_x - x)[None, :, None]
+    padded = np.pad(pixels.astype(float), ((0, 1), (0, 1), (0, 0)), mode="edge")
+    expected = (
+        padded[y][:, x] * (1 - fy) * (1 - fx)
+        + padded[y][:, x + 1] * (1 - fy) * fx
+        + padded[y + 1][:, x] * fy * (1 - fx)
+        + padded[y + 1][:, x + 1] * fy * fx
+    )
+    assert np.abs(found.astype(float) - expected).max() <= 1.0
+    smooth = letterbox.resize(pixels)
+    assert smooth.std() < found.std() - 5
