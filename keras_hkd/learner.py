@@ -37,6 +37,9 @@ class Learner(OwnLossModel):
         # Keras loads whatever `dir` shows, and would follow `deployed` from itself to itself.
         return [name for name in super().__dir__() if name != "deployed"]
 
+    takes_networks = False
+    """Whether `over(network)` makes a model of the same class from any network with its outputs."""
+
     # What a kind of learner provides.
 
     def check_labels(self, labels):

@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = attach(
         "is_quantized": "quantization",
         "kernel_sparsity": "magnitude_pruning",
         "prune_channels": "channel_pruning",
+        "prune_gradually": "gradual_pruning",
         "quantize": "quantization",
     },
 )

@@ -73,7 +73,10 @@ def prune_channels(
     groups = ChannelGroups(student.network)
     choose = least_groups_of_all if across_layers else least_groups
     removed = choose(groups, amount, multiple_of, min_channels, worth)
-    return rewritten(student, ChannelRemoval(sorted(removed)))
+    removal = ChannelRemoval(sorted(removed))
+    if student.takes_networks:
+        return student.over(removal(student.network))
+    return rewritten(student, removal)
 
 
 def least_groups(groups, amount, multiple_of=1, min_channels=4, worth=None):

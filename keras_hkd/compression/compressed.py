@@ -45,6 +45,8 @@ class Compressed:
         else:
             super().__setattr__(name, value)
 
+    takes_networks = False  # its network follows from the float model and the rewrites
+
     def __dir__(self):
         return [name for name in super().__dir__() if name != "model"]
 

@@ -91,6 +91,12 @@ class RTMDet(Detector):
             self.box_loss_weight * global_ratio(ops.sum(apart * weight), count, minimum=1.0),
         )
 
+    takes_networks = True
+
+    def over(self, network: keras.Model) -> RTMDet:
+        """The same detector over another network with the same outputs, whose layers it takes."""
+        return type(self).from_config({**self.get_config(), "network": network})
+
     def get_config(self):
         return {
             **super().get_config(),
