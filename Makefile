@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo demo-teacher test test-fast test-long lint doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-int8 losses benchmark-mobile compression install clean
+.PHONY: zoo help demo demo-teacher test test-fast test-long lint doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-int8 losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
@@ -29,6 +29,7 @@ help:
 	@echo "make benchmark-int8  which layers int8 makes faster here"
 	@echo "make losses          all losses on one pair: hours, resumable, needs the data folder"
 	@echo "make compression     int8 with and without training for it: hours, resumable, after make real"
+	@echo "make zoo             the presets of the zoo: hours, resumable, needs ../shared"
 	@echo "make install         make $(VENV) and install the package in it"
 	@echo "make clean           remove $(VENV) and what builds leave behind"
 
@@ -95,6 +96,9 @@ benchmark-int8: $(INSTALLED)
 
 losses: $(INSTALLED)
 	$(RUN) benchmarks/losses.py
+
+zoo: $(INSTALLED)
+	$(RUN) benchmarks/zoo_train.py
 
 compression: $(INSTALLED)
 	$(RUN) benchmarks/compression.py
