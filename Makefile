@@ -15,8 +15,8 @@ INSTALLED := $(VENV)/.installed
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
 	@echo "make demo-teacher    rebuild the teacher that the demo loads"
-	@echo "make test            run the tests on $(WORKERS) workers (WORKERS=4 for more)"
-	@echo "make test-fast       run those that take no time: the first failures within three minutes"
+	@echo "make test-fast       run the quick tests: three minutes on $(WORKERS) workers (WORKERS=4 for more)"
+	@echo "make test            run the quick tests, then the others but the longest"
 	@echo "make test-long       run the tests that take longest (minutes each)"
 	@echo "make lint            ruff, formatting, direction of imports"
 	@echo "make doctest         run the examples in the docstrings"
@@ -51,11 +51,14 @@ demo: $(INSTALLED)
 demo-teacher: $(INSTALLED)
 	$(RUN) benchmarks/demo_teacher.py
 
-test: $(INSTALLED)
-	$(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not long"
+PYTEST := $(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 test-fast: $(INSTALLED)
-	$(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not slow and not long and not own_process"
+	$(PYTEST) -m "not slow and not own_process and not long"
+
+# What fails fast fails first.
+test: test-fast
+	$(PYTEST) -m "(slow or own_process) and not long"
 
 test-long: $(INSTALLED)
 	$(RUN) -m pytest -m long
