@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 import rich.console
 
+from keras_hkd.progress import error_console
+
 
 def messages() -> rich.console.Console:
     """Give the console of progress, warnings and errors: the error stream, as it is at this moment.
@@ -19,7 +21,7 @@ def messages() -> rich.console.Console:
         >>> messages().stderr
         True
     """
-    return rich.console.Console(stderr=True, emoji=False)
+    return error_console()
 
 
 def figures() -> rich.console.Console:

@@ -90,7 +90,7 @@ class _Run:
 
     def over(self, paths_and_ids) -> list[dict]:
         """COCO results of all images."""
-        from keras_hkd.evaluation.progress import image_progress
+        from keras_hkd.progress import image_progress
 
         results = []
         with image_progress("Detecting", len(paths_and_ids)) as advance:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from keras_hkd.data.formats.bad_records import BadRecords, RecordProblem, checked_size
 from keras_hkd.data.formats.records import ImageRecord, Records, find_image
 from keras_hkd.data.image_files import UnreadableImageError, decode_image, image_size
-
-PROGRESS_FROM = 200
+from keras_hkd.progress import FEW_IMAGES, image_progress
 
 
 def locate(
@@ -72,12 +71,14 @@ def whole_images(images: Sequence[ImageRecord], bad: BadRecords) -> list[ImageRe
     kept = []
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
     try:
-        problems = _with_progress(pool.map(_problem, images), len(images))
-        for image, problem in zip(images, problems, strict=True):
-            if problem is None:
-                kept.append(image)
-            else:
-                bad.report(image.image_path, f"image {image.image_id}", problem)
+        shown = len(images) > FEW_IMAGES
+        with image_progress("Checking images", len(images), shown) as advance:
+            for image, problem in zip(images, pool.map(_problem, images), strict=True):
+                advance(1)
+                if problem is None:
+                    kept.append(image)
+                else:
+                    bad.report(image.image_path, f"image {image.image_id}", problem)
     finally:
         pool.shutdown(cancel_futures=True)  # the first bad image need not wait for the rest
     return kept
@@ -95,28 +96,3 @@ def _problem(image: ImageRecord) -> str | None:
         hint = "turn the image itself: rotation tags (EXIF) are not followed"
     stated = f"{image.width} x {image.height} px, as {image.file} says"
     return f"the image must be of {stated}, got {width} x {height}: {hint}"
-
-
-def _with_progress(results: Iterable, total: int) -> Iterator:
-    if total <= PROGRESS_FROM:
-        yield from results
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True, emoji=False)
-    columns = (TextColumn("checking images"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns,
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
-        yield from progress.track(results, total=total)

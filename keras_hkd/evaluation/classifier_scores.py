@@ -6,8 +6,8 @@ import numpy as np
 
 from keras_hkd.data.batches.pipeline import prediction_batches
 from keras_hkd.evaluation.model_cost import count_parameters
-from keras_hkd.evaluation.progress import image_progress
 from keras_hkd.inference.prediction import input_size
+from keras_hkd.progress import image_progress
 
 
 def evaluate_classifier(

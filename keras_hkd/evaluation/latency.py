@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from keras_hkd.evaluation.progress import image_progress
 from keras_hkd.inference.prediction import input_size
+from keras_hkd.progress import image_progress
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from keras_hkd.evaluation.progress import image_progress
 from keras_hkd.inference.prediction import (
     coco_results,
     input_size,
@@ -12,6 +11,7 @@ from keras_hkd.inference.prediction import (
     predict_padded,
     smooths,
 )
+from keras_hkd.progress import image_progress
 
 
 def predict_dataset(

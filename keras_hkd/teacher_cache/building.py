@@ -12,8 +12,8 @@ import numpy as np
 from keras_hkd.data import Augmentation, Dataset, StoredViews, stored_view_batches
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.teacher_hash import weights_hash
-from keras_hkd.evaluation.progress import image_progress
 from keras_hkd.hierarchies.alignment import shared_classes
+from keras_hkd.progress import image_progress
 from keras_hkd.teacher_cache import manifest
 from keras_hkd.teacher_cache.cache import EXACT, REPLAY
 from keras_hkd.teacher_cache.cache_key import CacheError, require_key

@@ -4,8 +4,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import rich.console
 from filelock import FileLock, Timeout
+
+from keras_hkd.progress import error_console
 
 _FILE = ".lock"
 
@@ -50,7 +51,7 @@ def sole_writer(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
                 f"Another process writes to {folder}. Wait until it ends, or give a folder of "
                 "its own."
             ) from None
-        rich.console.Console(stderr=True, emoji=False).print(
+        error_console().print(
             f"Waiting for another process that writes to {folder}.", markup=False, soft_wrap=True
         )
         lock.acquire()

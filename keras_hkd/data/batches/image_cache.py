@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 from collections.abc import Callable
@@ -12,8 +11,7 @@ import numpy as np
 
 from keras_hkd.data.annotations import BadDataError, Dataset
 from keras_hkd.data.batches.letterbox import PADDING_GREY, content_size, fit_scale, shrink
-
-_MIN_IMAGES_FOR_PROGRESS = 200
+from keras_hkd.progress import FEW_IMAGES, image_progress
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -151,39 +149,19 @@ def half_size_of(image: np.ndarray) -> np.ndarray:
 
 
 def _run_in_threads(task: Callable[[int], None], count: int, title: str) -> None:
-    with contextlib.ExitStack() as stack:
-        advance = progress_steps(stack, count, title)
-        pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count() or 1))
+    shown = count > FEW_IMAGES
+    with (
+        image_progress(title, count, shown) as advance,
+        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+    ):
         futures = [pool.submit(task, index) for index in range(count)]
         try:
             for future in futures:
                 future.result()
-                advance()
+                advance(1)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def progress_steps(stack: contextlib.ExitStack, count: int, title: str) -> Callable[[], object]:
-    """Shows a progress bar on stderr while `stack` is open, for more than 200 steps.
-
-    Args:
-        stack: closes the bar.
-        count: number of steps.
-        title: what is done.
-
-    Returns:
-        A function to be called after each step.
-    """
-    if count <= _MIN_IMAGES_FOR_PROGRESS:
-        return lambda: None
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress
-
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    progress = Progress(*columns, console=Console(stderr=True, emoji=False), transient=True)
-    task = stack.enter_context(progress).add_task(title, total=count)
-    return lambda: progress.advance(task)
 
 
 def _check_memory(num_bytes: float) -> None:

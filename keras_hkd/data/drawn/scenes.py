@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from keras_hkd.data.annotations import Dataset, ImageAnnotation
-from keras_hkd.data.batches.image_cache import progress_steps
 from keras_hkd.data.batches.letterbox import check_size
 from keras_hkd.data.drawn.people import draw_person, random_look, random_pose
 from keras_hkd.data.drawn.scenery import draw_place, draw_thing
 from keras_hkd.data.drawn.sprites import Sprite
+from keras_hkd.progress import FEW_IMAGES, image_progress
 
 MIN_LABELLED_VISIBILITY = 0.15
 """People of whom less is visible are ignore boxes; people of whom nothing is are left out."""
@@ -153,14 +152,13 @@ def synthetic_dataset(
     keep = num_images * height * width * 3 <= _MAX_KEPT_BYTES
     look = (person_height, crowd_chance, mean_things)
     images, annotations = [], []
-    with contextlib.ExitStack() as stack:
-        advance = progress_steps(stack, num_images, "Drawing scenes")
+    with image_progress("Drawing scenes", num_images, num_images > FEW_IMAGES) as advance:
         for index in range(num_images):
             image, annotation = draw_scene((seed, index), (height, width), index + 1, *look)
             annotations.append(annotation)
             if keep:
                 images.append(image)
-            advance()
+            advance(1)
     source = f"synthetic scenes of seed {seed}"
     fields = (tuple(annotations), ("person",), source, "synthetic", ())
     kept = tuple(images) if keep else None

@@ -65,6 +65,9 @@ def test_more_images_than_memory_are_refused(dataset, monkeypatch):
 
 
 def test_progress_is_shown_for_many_images(dataset, monkeypatch, capsys):
-    monkeypatch.setattr(image_cache, "_MIN_IMAGES_FOR_PROGRESS", 2)
+    monkeypatch.setattr(image_cache, "FEW_IMAGES", 2)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
     pixels, _ = decode_all(dataset, Canvases.plan(dataset, (50, 30)))
-    assert len(pixels) == 3 and not capsys.readouterr().out
+    streams = capsys.readouterr()
+    assert len(pixels) == 3 and "3/3" in streams.err and not streams.out

@@ -1,4 +1,4 @@
-from keras_hkd.evaluation.progress import image_progress
+from keras_hkd.progress import image_progress
 
 
 def test_says_nothing_where_there_is_no_terminal(capsys):

@@ -3,8 +3,8 @@
 import time
 
 import keras
-import rich.console
-import rich.progress
+
+from keras_hkd.progress import error_console, progress_bar
 
 
 class RichProgress(keras.callbacks.Callback):
@@ -24,13 +24,13 @@ class RichProgress(keras.callbacks.Callback):
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
         self.batch_size = batch_size
-        self.console = console or rich.console.Console(stderr=True, emoji=False)
+        self.console = console or error_console()
         self.bar = None
 
     def on_train_begin(self, logs=None):
         self.done, self.first_done = 0, None
         if self.console.is_terminal:
-            self.bar = _bar(self.console)
+            self.bar = progress_bar(self.console)
             total = self.epochs * self.steps_per_epoch
             self.task = self.bar.add_task(self.title, total=total, figures="")
             self.bar.start()
@@ -78,14 +78,3 @@ class RichProgress(keras.callbacks.Callback):
         if self.done < 2:
             return None
         return (self.done - 1) / max(time.perf_counter() - self.first_done, 1e-9)
-
-
-def _bar(console):
-    return rich.progress.Progress(
-        rich.progress.TextColumn("{task.description}"),
-        rich.progress.BarColumn(),
-        rich.progress.TextColumn("{task.fields[figures]}"),
-        rich.progress.TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import rich.console
 
-from keras_hkd.training.progress import RichProgress
+from keras_hkd.training.epoch_progress import RichProgress
 
 
 @pytest.fixture
