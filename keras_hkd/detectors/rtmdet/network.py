@@ -62,6 +62,11 @@ class RTMDetConfig:
             value = getattr(self, name)
             if int(value) != value or value < 1:
                 raise ValueError(f"`{name}` must be a whole number above 0. Received: {value!r}")
+        if self.depthwise and self.shared_heads:
+            raise ValueError(
+                "`shared_heads` share full convolutions: pass depthwise=False, or "
+                "shared_heads=False. Received: depthwise=True, shared_heads=True"
+            )
 
     @property
     def stage_channels(self) -> tuple[int, ...]:
@@ -72,6 +77,20 @@ class RTMDetConfig:
     def stage_blocks(self) -> tuple[int, ...]:
         """Blocks of the four stages."""
         return tuple(max(round(blocks * self.depth), 1) for blocks in (3, 6, 6, 3))
+
+    @property
+    def head_length(self) -> int:
+        """Convolutions of one head of one level, its predictor too."""
+        return self.num_head_convs * (2 if self.depthwise else 1) + 1
+
+    @property
+    def num_convolutions(self) -> int:
+        """Convolutions that one image runs through; those that levels share count for each."""
+        unit = 2 if self.depthwise else 1  # of a 3x3 convolution
+        block = unit + 2
+        stages = 4 * (unit + 3 + int(self.channel_attention)) + sum(self.stage_blocks) * block
+        neck = 2 + 4 * (3 + self.num_neck_blocks * block) + 5 * unit
+        return 3 + stages + 2 + neck + 6 * self.head_length
 
 
 SIZES = {
@@ -130,15 +149,11 @@ def rtmdet_network(config: RTMDetConfig) -> keras.Model:
 
     Reference: Lyu et al., https://arxiv.org/abs/2212.07784.
     """
-    return _built(config)[0]
+    return network_in_order(config)[0]
 
 
-def convolution_names(config: RTMDetConfig) -> list[str]:
-    """Names of the network's convolutions in the order in which the published code runs them."""
-    return _built(config)[1]
-
-
-def _built(config):
+def network_in_order(config: RTMDetConfig) -> tuple[keras.Model, list[str]]:
+    """The network, and the names of its convolutions as the published code runs them in order."""
     images = keras.Input((None, None, 3), name="images")
     x = layers.Rescaling(
         [1 / deviation for deviation in PIXEL_DEVIATION],
