@@ -295,19 +295,29 @@ class _Blocks:
     def heads(self, pyramid):
         """Class towers, class logits and box outputs, level by level."""
         config = self.config
-        bias = math.log(PRIOR_PROBABILITY / (1 - PRIOR_PROBABILITY))
-        prior = keras.initializers.Constant(bias)
         shared, towers, logits, boxes = {}, [], [], []
+        prior = math.log(PRIOR_PROBABILITY / (1 - PRIOR_PROBABILITY))
+        # An edge starts one stride away: without overlap there is no target and nothing is learnt.
+        distance = 0.0 if config.exponential else 1.0
         for level, x in zip(LEVELS, pyramid, strict=True):
             towers.append(self._tower(x, f"head_{level}_class", shared))
-            predictor = layers.Conv2D(
-                config.num_classes, 1, bias_initializer=prior, name=f"head_{level}_class_predictor"
+            logits.append(
+                self._predicted(towers[-1], config.num_classes, prior, f"head_{level}_class")
             )
-            logits.append(_flat(self._run(predictor, towers[-1])))
             tower = self._tower(x, f"head_{level}_box", shared)
-            predictor = layers.Conv2D(4, 1, name=f"head_{level}_box_predictor")
-            boxes.append(_flat(self._run(predictor, tower)))
+            boxes.append(self._predicted(tower, 4, distance, f"head_{level}_box"))
         return towers, logits, boxes
+
+    def _predicted(self, x, filters, bias, name):
+        """`(batch, cells, filters)`: what the predictor of a head gives, at first about `bias`."""
+        predictor = layers.Conv2D(
+            filters,
+            1,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            bias_initializer=keras.initializers.Constant(bias),
+            name=f"{name}_predictor",
+        )
+        return layers.Reshape((-1, filters))(self._run(predictor, x))
 
     def _tower(self, x, name, shared):
         channels = self.config.pyramid_channels
@@ -334,7 +344,3 @@ def _padded(x, size, stride, name):
     if stride == 1:
         return x
     return layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
-
-
-def _flat(x):
-    return layers.Reshape((-1, x.shape[-1]))(x)

@@ -68,7 +68,9 @@ class PublishedGraph:
         for x in pyramid:
             logits = self.conv(self.tower(x), num_classes, 1, activated=False)
             boxes = self.conv(self.tower(x), 4, 1, activated=False)
-            self.heads.append((logits, self.add("Exp", [boxes], channels=4) if exponential else boxes))
+            self.heads.append(
+                (logits, self.add("Exp", [boxes], channels=4) if exponential else boxes)
+            )
 
     def add(self, kind, inputs, channels=None, **attributes):
         name = f"{kind.lower()}_{len(self.nodes)}"
@@ -83,8 +85,13 @@ class PublishedGraph:
 
     def conv(self, x, filters, size, stride=1, groups=1, activated=True):
         inputs = self.channels[x] // groups
-        kernel = self.generator.normal(0, 1.5 / np.sqrt(inputs * size**2), (filters, inputs, size, size))
-        names = [self.constant(v.astype("float32")) for v in (kernel, self.generator.normal(0, 0.3, filters))]
+        kernel = self.generator.normal(
+            0, 1.5 / np.sqrt(inputs * size**2), (filters, inputs, size, size)
+        )
+        names = [
+            self.constant(v.astype("float32"))
+            for v in (kernel, self.generator.normal(0, 0.3, filters))
+        ]
         y = self.add(
             "Conv", [x, *names], filters, group=groups, kernel_shape=[size] * 2,
             pads=[size // 2] * 4, strides=[stride] * 2,
@@ -122,7 +129,9 @@ class PublishedGraph:
             if stage == 3:
                 x = self.conv(x, filters // 2, 1)
                 pools = [
-                    self.add("MaxPool", [x], kernel_shape=[s] * 2, pads=[s // 2] * 4, strides=[1, 1])
+                    self.add(
+                        "MaxPool", [x], kernel_shape=[s] * 2, pads=[s // 2] * 4, strides=[1, 1]
+                    )
                     for s in (5, 9, 13)
                 ]
                 x = self.conv(self.join(x, *pools), filters, 1)
@@ -167,7 +176,9 @@ class PublishedGraph:
             "rtmdet",
             [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, *names])],
             [
-                helper.make_tensor_value_info(name, TensorProto.INT64 if nms else TensorProto.FLOAT, None)
+                helper.make_tensor_value_info(
+                    name, TensorProto.INT64 if nms else TensorProto.FLOAT, None
+                )
                 for name in outputs
             ],
             self.weights,

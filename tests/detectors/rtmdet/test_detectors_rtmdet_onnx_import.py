@@ -112,10 +112,16 @@ def test_no_file():
 
 def test_a_damaged_file(onnx_file, tmp_path):
     content = onnx_file().read_bytes()
-    for name, damaged in (("half", content[: len(content) // 2]), ("text", b"no onnx"), ("empty", b"")):
+    for name, damaged in (
+        ("half", content[: len(content) // 2]),
+        ("text", b"no onnx"),
+        ("empty", b""),
+    ):
         path = tmp_path / f"{name}.onnx"
         path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=rf"{name}\.onnx' is damaged or no ONNX file of images"):
+        with pytest.raises(
+            ValueError, match=rf"{name}\.onnx' is damaged or no ONNX file of images"
+        ):
             import_rtmdet(path)
 
 
@@ -135,7 +141,9 @@ def test_another_architecture(onnx_file, tmp_path):
         graph.output.append(helper.make_tensor_value_info(graph.node[-1].output[0], 1, None))
 
     path = changed(onnx_file(), tmp_path / "short.onnx", without_a_convolution)
-    with pytest.raises(ValueError, match=r"another architecture: expected RTMDet.*122 convolutions"):
+    with pytest.raises(
+        ValueError, match=r"another architecture: expected RTMDet.*122 convolutions"
+    ):
         import_rtmdet(path)
 
     weight = numpy_helper.from_array(np.ones((4, 3, 3, 3), "float32"), "kernel")
@@ -147,7 +155,9 @@ def test_another_architecture(onnx_file, tmp_path):
         [weight],
     )
     onnx.save(helper.make_model(graph, ir_version=8), str(tmp_path / "other.onnx"))
-    with pytest.raises(ValueError, match=r"other\.onnx' holds another architecture.*1 convolutions"):
+    with pytest.raises(
+        ValueError, match=r"other\.onnx' holds another architecture.*1 convolutions"
+    ):
         import_rtmdet(tmp_path / "other.onnx")
 
 
