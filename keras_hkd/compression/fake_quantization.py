@@ -47,10 +47,11 @@ class ActivationRange(keras.layers.Layer):
     """Rounds a tensor to 256 steps of a range that follows the training batches.
 
     In training the range moves as `range += (1 - d) * (range of batch - range)`, with
-    `d = min(decay, n / (n + 1))` after n batches: the first sets it. In inference it stands.
+    `d = min(decay, n / (n + 1))` after n batches: the first sets it. In inference, and without a
+    `decay`, it stands.
 
     Args:
-        decay: weight of the past, below 1.
+        decay: weight of the past, below 1; None for a range that does not move.
 
     Example:
     >>> layer = ActivationRange()
@@ -62,9 +63,10 @@ class ActivationRange(keras.layers.Layer):
 
     def __init__(self, decay=0.99, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
-        if not 0.0 <= decay < 1.0:
-            raise ValueError(f"`decay` must be in [0, 1). Received: decay={decay}")
-        self.decay = float(decay)
+        if decay is not None and not 0.0 <= decay < 1.0:
+            raise ValueError(f"`decay` must be None or in [0, 1). Received: decay={decay}")
+        self.decay = None if decay is None else float(decay)
+        self.observer = None  # while ranges are calibrated: is shown each tensor, unrounded
 
     def build(self, input_shape):
         self.minimum, self.maximum, self.num_batches = (
@@ -80,13 +82,16 @@ class ActivationRange(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs, training=False):
-        training = bool(training) and self.trainable
+        if self.observer is not None:
+            self.observer(inputs)
+            return inputs
+        training = bool(training) and self.trainable and self.decay is not None
         if training:
             count = tf.convert_to_tensor(self.num_batches.value)
             decay = ops.minimum(self.decay, count / (count + 1.0))
             self.num_batches.assign_add(1.0)
         else:
-            decay = self.decay
+            decay = 0.0  # not read
         return MovingAvgQuantize(
             inputs,
             self.minimum.value,

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_hkd.compression.compressed import Compressed, checked_learner, rewritten
 from keras_hkd.compression.fake_quantization import ActivationRange
@@ -16,7 +17,8 @@ class Quantization:
     """The rewrite of a network that `quantize` makes.
 
     Args:
-        range_decay: how slowly the ranges of activations follow the training batches.
+        range_decay: how slowly the ranges of activations follow the training batches; None for not
+            at all.
     """
 
     def __init__(self, range_decay=0.99):
@@ -33,7 +35,13 @@ class Quantization:
         return cls(**config)
 
 
-def quantize(student, representative_images=None, *, range_decay=0.99):
+def quantize(
+    student,
+    representative_images=None,
+    *,
+    range_decay: float | None = 0.99,
+    coverage: float = 1.0,
+):
     """A clone of a detector or classifier that trains with the rounding of its int8 file.
 
     Weights are rounded to int8 with a scale for each channel, activations to int8 in ranges that
@@ -48,7 +56,12 @@ def quantize(student, representative_images=None, *, range_decay=0.99):
         representative_images: what the ranges start from: an array (n, height, width, 3) in
             [0, 255], a dataset or a folder; drawn scenes by default. With about 100 of the kind
             that the detector will see, the clone is a quantised detector before any training.
-        range_decay: weight of the past when a training batch moves a range, in [0, 1).
+        range_decay: weight of the past when a training batch moves a range, in [0, 1); None for
+            ranges that stay as they were calibrated.
+        coverage: share of an activation's values that its first range holds, in (0.5, 1]. A network
+            whose activations have a few very large values, as those with SiLU have, loses less at
+            0.9995 than at 1, where they make the steps coarse for all others; give
+            `range_decay=None` with it, or training widens the ranges again.
 
     Returns:
         The clone, of the same family.
@@ -76,9 +89,55 @@ def quantize(student, representative_images=None, *, range_decay=0.99):
     else:
         antialias = getattr(student, "antialias", True)
         images = representative_array(representative_images, size, antialias=antialias)
+    if not 0.5 < coverage <= 1.0:
+        raise ValueError(f"`coverage` must lie in (0.5, 1]. Received: coverage={coverage}")
     quantized = rewritten(student, Quantization(range_decay))
-    calibrate(quantized, images)
+    if coverage < 1.0:
+        calibrate_to_coverage(quantized, images, coverage)
+    else:
+        calibrate(quantized, images)
     return quantized
+
+
+def activation_ranges(quantized) -> list[ActivationRange]:
+    """The layers that hold the ranges of activations."""
+    return [layer for layer in quantized._flatten_layers() if isinstance(layer, ActivationRange)]
+
+
+def calibrate_to_coverage(quantized, images, coverage: float):
+    """Sets the ranges of all activations to what holds most of their values.
+
+    Each is the mean over batches of the quantiles `1 - coverage` and `coverage`, with 0 in it, of
+    the float network.
+
+    Args:
+        quantized: what `quantize` gave.
+        images: `(n, height, width, 3)` in [0, 255].
+        coverage: share of the values, below 1.
+    """
+    ranges = activation_ranges(quantized)
+    found = {id(layer): [] for layer in ranges}
+
+    def observer(layer):
+        def observe(values):
+            limits = np.quantile(ops.convert_to_numpy(values), [1.0 - coverage, coverage])
+            found[id(layer)].append(limits)
+
+        return observe
+
+    try:
+        for layer in ranges:
+            layer.observer = observer(layer)
+        for start in range(0, len(images), CALIBRATION_BATCH):
+            quantized.network(np.asarray(images[start : start + CALIBRATION_BATCH], "float32"))
+    finally:
+        for layer in ranges:
+            layer.observer = None
+    for layer in ranges:
+        least, largest = np.mean(found[id(layer)], axis=0)
+        layer.minimum.assign(min(float(least), 0.0))
+        layer.maximum.assign(max(float(largest), 0.0))
+        layer.num_batches.assign(1.0)
 
 
 def calibrate(quantized, images):
@@ -88,7 +147,7 @@ def calibrate(quantized, images):
         quantized: what `quantize` gave.
         images: `(n, height, width, 3)` in [0, 255].
     """
-    ranges = [layer for layer in quantized._flatten_layers() if isinstance(layer, ActivationRange)]
+    ranges = activation_ranges(quantized)
     decays = [layer.decay for layer in ranges]
     for layer in ranges:
         layer.decay = 0.999  # every batch of the calibration counts alike

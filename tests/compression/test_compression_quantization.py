@@ -95,3 +95,38 @@ def test_refuses_what_is_quantised_already(quantized):
 def test_refuses_what_is_no_learner():
     with pytest.raises(TypeError, match="Expected"):
         keras_hkd.quantize(keras.layers.Dense(3))
+
+
+def test_ranges_hold_the_wanted_share_of_values_and_stand_in_training():
+    from keras_hkd.compression.quantization import activation_ranges
+
+    student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64), seed=0)
+    images = np.random.default_rng(0).uniform(0, 255, (8, 64, 64, 3)).astype("float32")
+    whole = keras_hkd.quantize(student, images)
+    clone = keras_hkd.quantize(student, images, coverage=0.99, range_decay=None)
+    widths = [
+        [float(layer.maximum - layer.minimum) for layer in activation_ranges(one)]
+        for one in (clone, whole)
+    ]
+    assert all(narrow <= wide * 1.001 for narrow, wide in zip(*widths, strict=True))
+    assert np.median(np.array(widths[0]) / np.array(widths[1])) < 0.9
+    # The first range of an activation, checked against the float network's own values.
+    layer = activation_ranges(clone)[1]
+    probe = keras.Model(clone.network.inputs, layer.input)
+    for one in activation_ranges(clone):
+        one.observer = lambda values: None
+    values = np.asarray(probe(images))
+    for one in activation_ranges(clone):
+        one.observer = None
+    assert float(layer.maximum) == pytest.approx(max(np.quantile(values, 0.99), 0.0), rel=1e-5)
+    before = [float(one.maximum) for one in activation_ranges(clone)]
+    clone.network(images, training=True)
+    assert [float(one.maximum) for one in activation_ranges(clone)] == before
+    again = type(clone).from_config(clone.get_config())
+    assert all(one.decay is None for one in activation_ranges(again))
+
+
+def test_a_coverage_out_of_range_is_refused():
+    student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
+    with pytest.raises(ValueError, match="`coverage`"):
+        keras_hkd.quantize(student, coverage=0.2)
