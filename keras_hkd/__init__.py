@@ -1,6 +1,7 @@
 """keras_hkd: hierarchical knowledge distillation of pedestrian detectors in Keras."""
 
 from keras_hkd._lazy import attach
+from keras_hkd.registration import register_with_keras
 
 __version__ = "0.1.0"
 
@@ -38,3 +39,5 @@ __getattr__, __dir__, __all__ = attach(
         "training": None,
     },
 )
+
+register_with_keras()

@@ -1,11 +1,9 @@
 """What a Distiller asks of everything that it trains or learns from: detectors and classifiers."""
 
 import pathlib
-import zipfile
 
 import keras
 
-from keras_hkd import registration
 from keras_hkd.own_loss import OwnLossModel
 from keras_hkd.replicas import num_replicas
 from keras_hkd.suggestions import did_you_mean
@@ -180,23 +178,12 @@ def read_model(path, kind):
     if not path.is_file():
         raise FileNotFoundError(f"No {kind} at '{path}': expected a .keras file.")
     try:
-        _import_homes(path)
         return keras.saving.load_model(path, compile=False)
     except (ValueError, KeyError, OSError, TypeError) as error:
         raise ValueError(
             f"'{path}' could not be read as a Keras model; is it a .keras file written by "
             f"`{kind}.save`? {type(error).__name__}: {str(error)[:300]}"
         ) from error
-
-
-def _import_homes(path):
-    """Imports our modules that a saved model is made of, so that Keras knows its classes."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = archive.read("config.json").decode()
-    except (zipfile.BadZipFile, KeyError, ValueError):
-        return  # no model of Keras, which says so itself
-    registration.register(registration.names_in(config))
 
 
 def synchronize_batch_norm(model):

@@ -1,31 +1,39 @@
-"""Which module of ours registers a class with Keras, found without importing any of them."""
+"""Makes saved models loadable by `keras.models.load_model` although the package loads lazily.
+
+Keras finds a class of ours by its registered name, which the class's module registers when it is
+imported, and a fresh program has imported no such module. So for every class a placeholder is
+registered, as soon as Keras is there: it imports the class at the moment that a saved model asks
+for it. Files name their classes by registered names, so a class may move between modules.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib
+import importlib.abc
+import importlib.util
 import pathlib
 import re
+import sys
 
-PREFIX = f"{__package__}>"
 _REGISTERED = re.compile(
-    rf'^@keras\.saving\.register_keras_serializable\(package="{__package__}"\)\n'
-    r"(?:class|def) (\w+)",
+    rf'^@keras\.saving\.register_keras_serializable\(package="{__package__}"\)\nclass (\w+)',
     re.MULTILINE,
 )
 
 
 @functools.cache
-def homes() -> dict[str, str]:
-    """Gives the module of every class and function that the package registers with Keras.
+def modules_by_registered_name() -> dict[str, str]:
+    """Gives the module of every class that the package registers with Keras.
 
-    The sources are read, not imported, so that a new file needs no entry in any list.
+    The sources are read, not imported: a new class needs no entry in a list, and nothing heavy is
+    loaded.
 
     Returns:
         dict from a registered name, such as `"keras_hkd>YOLOV8"`, to a module's name.
 
     Example:
-    >>> homes()["keras_hkd>FeatureImitation"]
+    >>> modules_by_registered_name()["keras_hkd>FeatureImitation"]
     'keras_hkd.losses.feature_imitation'
     """
     root = pathlib.Path(__file__).parent
@@ -33,29 +41,50 @@ def homes() -> dict[str, str]:
     for file in root.rglob("*.py"):
         module = ".".join((__package__, *file.relative_to(root).with_suffix("").parts))
         for name in _REGISTERED.findall(file.read_text(encoding="utf-8")):
-            found[PREFIX + name] = module
+            found[f"{__package__}>{name}"] = module.removesuffix(".__init__")
     return found
 
 
-def register(names) -> None:
-    """Imports the modules that register these names with Keras; others are left alone.
-
-    Args:
-        names: registered names.
-    """
-    for name in names:
-        if name in homes():
-            importlib.import_module(homes()[name])
+def register_with_keras() -> None:
+    """Registers the package's classes with Keras, now or as soon as Keras is imported."""
+    if "keras" in sys.modules:
+        _register_placeholders()
+    else:
+        sys.meta_path.insert(0, _KerasWatcher())
 
 
-def names_in(config: str) -> set[str]:
-    """Gives the registered names of ours that stand in the configuration of a saved model.
+def _register_placeholders() -> None:
+    import keras
 
-    Args:
-        config: JSON text.
+    registered = keras.saving.get_custom_objects()
+    for name, module in modules_by_registered_name().items():
+        if name not in registered:
+            registered[name] = _placeholder(name.partition(">")[2], module)
 
-    Example:
-    >>> names_in('{"registered_name": "keras_hkd>YOLOV8"}')
-    {'keras_hkd>YOLOV8'}
-    """
-    return set(re.findall(rf'"({PREFIX}\w+)"', config))
+
+def _placeholder(name: str, module: str) -> type:
+    """Makes a class that does what Keras asks of a registered one; the real one replaces it."""
+
+    def from_config(cls, config):
+        return getattr(importlib.import_module(module), name).from_config(config)
+
+    return type(name, (), {"__module__": module, "from_config": classmethod(from_config)})
+
+
+class _KerasWatcher(importlib.abc.MetaPathFinder):
+    """Registers the placeholders after `import keras`, whoever imports it, and is gone."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname != "keras":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_register(module):
+                execute(module)
+                _register_placeholders()
+
+            spec.loader.exec_module = execute_and_register
+        return spec

@@ -1,7 +1,6 @@
 """Detectors and classifiers whose network was rewritten: rounded, or with fewer channels."""
 
 import functools
-import importlib
 
 import keras
 
@@ -144,8 +143,5 @@ def compressed_class(learner):
 
 def _deserialized(rewrite):
     if isinstance(rewrite, dict):
-        home = str(rewrite.get("module"))
-        if home.startswith(f"{__package__}."):  # Keras knows a class once its module is loaded
-            importlib.import_module(home)
         return keras.saving.deserialize_keras_object(rewrite)
     return rewrite

@@ -52,10 +52,6 @@ def read(folder: Path) -> tuple:
         raise CacheError(f"The teacher cache {folder} is damaged: {BASES}. {MEND}")
     try:
         config = json.loads((folder / TEACHER).read_text(encoding="utf-8"))
-        if config["registered_name"] == "keras_hkd>DetectionsTeacher":
-            import keras_hkd.teacher_cache.detections_teacher  # noqa: F401 (registers it)
-        else:
-            import keras_hkd.detectors.adaptation  # noqa: F401 (registers the detectors)
         teacher = keras.saving.deserialize_keras_object(config)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CacheError(f"The teacher cache {folder} is damaged: {TEACHER}. {MEND}") from error

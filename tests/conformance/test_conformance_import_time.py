@@ -40,6 +40,7 @@ def test_importing_the_package_loads_nothing_heavy(modules_after):
     assert {name for name in loaded if name.startswith("keras_hkd")} == {
         "keras_hkd",
         "keras_hkd._lazy",
+        "keras_hkd.registration",
     }
 
 
@@ -87,6 +88,7 @@ def test_inference_loads_no_training_code(modules_after):
     loaded = modules_after(
         "import keras_hkd\n"
         "keras_hkd.load_detector\n"
+        "[getattr(keras_hkd.inference, name) for name in keras_hkd.inference.__all__]\n"
         "[getattr(keras_hkd.evaluation, name) for name in keras_hkd.evaluation.__all__]"
     )
     training = ("training", "distillation", "methods", "hierarchies", "losses")

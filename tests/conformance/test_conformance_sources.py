@@ -25,7 +25,7 @@ ALLOWED = {
     "typer": {"cli"},
 }
 # Parts that work on NumPy alone, or on whichever library the caller passes.
-NO_KERAS = {"metrics", "boxes", "cli", "_lazy", "__init__"}
+NO_KERAS = {"metrics", "boxes", "inference", "cli", "_lazy", "__init__"}
 NO_KERAS_EXCEPT = {"boxes/suppression.py"}
 
 

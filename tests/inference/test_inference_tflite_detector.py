@@ -88,12 +88,29 @@ def test_a_file_of_somebody_else(shared_dir):
         TFLiteDetector(path)
 
 
+DETECT = """
+import json, sys
+import numpy as np
+from PIL import Image
+from keras_hkd import inference
+[getattr(inference, name) for name in inference.__all__]
+Image.fromarray(np.full((90, 70, 3), 80, np.uint8)).save("photo.png")
+photos = [inference.load_photo(path) for path in inference.find_images(["photo.png"])]
+for path in sys.argv[1:]:
+    detector = inference.TFLiteDetector(path)
+    assert inference.read_metadata(path)["image_size"] == [64, 96]
+    (found,) = inference.predict_images(detector, photos, batch_size=1)
+    assert len(found["boxes"]) and found["boxes"].max() <= 90
+    inference.draw_detections(photos[0], found["boxes"])
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
 @pytest.mark.own_process
-def test_no_framework_is_loaded(fresh_python, tflite):
-    path = tflite("yolo_v8", None, False).path
-    source = (
-        "import sys, json, numpy, keras_hkd\n"
-        f"found = keras_hkd.TFLiteDetector({str(path)!r}).predict(numpy.zeros((1, 64, 96, 3)))\n"
-        "print(json.dumps([n for n in ('tensorflow', 'keras', 'keras_cv') if n in sys.modules]))"
-    )
-    assert json.loads(fresh_python(source).splitlines()[-1]) == []
+def test_no_framework_and_nothing_of_training_is_loaded(fresh_python, tflite, tmp_path):
+    paths = [tflite("yolo_v8", None, nms).path for nms in (True, False)]
+    loaded = json.loads(fresh_python(DETECT, *paths, cwd=tmp_path).splitlines()[-1])
+    libraries = {name.partition(".")[0] for name in loaded}
+    assert not libraries & {"tensorflow", "keras", "keras_cv", "keras_hub", "jax", "torch", "h5py"}
+    parts = {name.split(".")[1] for name in loaded if name.startswith("keras_hkd.")}
+    assert parts == {"_lazy", "boxes", "data", "inference", "registration", "suggestions"}

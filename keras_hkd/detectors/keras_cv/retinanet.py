@@ -11,7 +11,6 @@ from keras_hkd.boxes.coding import Deltas
 from keras_hkd.boxes.formats import convert
 from keras_hkd.boxes.iou import pairwise_iou
 from keras_hkd.detectors.detector import Assignment, Detector
-from keras_hkd.detectors.keras_cv import backbones, feature_pyramid, prediction_head  # noqa: F401 (registers)
 from keras_hkd.detectors.open_heads import SharedTower, can_be_cut
 from keras_hkd.replicas import global_ratio
 

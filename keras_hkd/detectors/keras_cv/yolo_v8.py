@@ -8,7 +8,6 @@ from keras import ops
 
 from keras_hkd.boxes.coding import DistanceBins
 from keras_hkd.detectors.detector import Assignment, Detector
-from keras_hkd.detectors.keras_cv import backbones  # noqa: F401 (registers what saved models are made of)
 from keras_hkd.detectors.open_heads import LevelHeads
 from keras_hkd.replicas import global_ratio
 
