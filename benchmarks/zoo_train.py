@@ -2,7 +2,8 @@
 
 A recipe (`benchmarks/recipes/NAME.json`) says from which detector a preset starts, how many weights
 it may keep, and how it is trained. Channels are removed in rounds, each followed by a short
-training under the whole RTMDet-nano as teacher; a long training under the same teacher ends it.
+training under the whole RTMDet-nano as teacher; a long training under the same teacher ends it
+(`final.keras`). Its int8 twin (`int8.keras`) is then trained with rounding under the float preset.
 Training reads the training lists of the data folder alone; the validation list of `coco_person` is
 shown while it runs, and no test list is read.
 
@@ -20,7 +21,7 @@ import time
 import keras
 
 from keras_hkd import Distiller
-from keras_hkd.compression import prune_gradually
+from keras_hkd.compression import prune_gradually, quantize
 from keras_hkd.data import load_dataset, prediction_batches, steps_per_epoch, training_batches
 from keras_hkd.data.annotations import Dataset
 from keras_hkd.detectors import load_detector
@@ -38,12 +39,13 @@ MAX_BOXES = 40
 NUM_STATISTICS_IMAGES = 256
 
 
-def main(name: str, runs: pathlib.Path) -> pathlib.Path:
+def main(name: str, runs: pathlib.Path, int8: bool = True) -> pathlib.Path:
     """Makes one preset's detector, or goes on where a run was killed.
 
     Args:
         name: of the recipe.
         runs: folder for what is made on the way, outside version control.
+        int8: whether its int8 twin is made too.
 
     Returns:
         Path of the finished `.keras` file.
@@ -52,18 +54,23 @@ def main(name: str, runs: pathlib.Path) -> pathlib.Path:
     folder = runs / name
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / "final.keras"
+    images = training_images(recipe)
+    keras.utils.set_random_seed(recipe["seed"])
     if final.exists():
         print(f"{name}: finished, {final}")
-        return final
-    keras.utils.set_random_seed(recipe["seed"])
-    images = training_images(recipe)
-    teacher = start_of("rtmdet_nano", runs, images)
-    student = start_of(recipe["start"], runs, images)
-    if "pruning" in recipe:
-        student = pruned(student, teacher, images, recipe, folder)
-    trained(student, teacher, images, recipe, folder)
-    save(student, final)
-    report(student, recipe, "final")
+        student = load_detector(final)
+    else:
+        teacher = start_of("rtmdet_nano", runs, images)
+        student = start_of(recipe["start"], runs, images)
+        if "pruning" in recipe:
+            student = pruned(student, teacher, images, recipe, folder)
+        trained(student, teacher, images, recipe, folder)
+        save(student, final)
+        report(student, recipe, "final")
+    if int8 and not (folder / "int8.keras").exists():
+        twin = int8_twin(student, images, recipe, folder)
+        save(twin, folder / "int8.keras")
+        report(twin, recipe, "int8")
     return final
 
 
@@ -76,7 +83,7 @@ def training_images(recipe) -> Dataset:
 def start_of(start, runs, images):
     """The imported RTMDet-nano, or what another recipe has made."""
     if start != "rtmdet_nano":
-        return load_detector(main(start, runs))
+        return load_detector(main(start, runs, int8=False))
     file = runs / "rtmdet_nano.keras"
     if not file.exists():
         batches = prediction_batches(images, image_size=(320, 320), batch_size=1, antialias=False)
@@ -150,6 +157,26 @@ def trained(student, teacher, images, recipe, folder):
     )
     model = distiller(teacher, student, recipe)
     train_model(model, images, settings, folder / "training", resume=True, title=recipe["preset"])
+
+
+def int8_twin(student, images, recipe, folder):
+    """A clone that rounds as the int8 file does, trained under the float student."""
+    options = dict(recipe["int8"])
+    student.image_size = (recipe["image_size"],) * 2
+    twin = quantize(
+        student,
+        images.subset(options.pop("calibration_images")),
+        coverage=options.pop("coverage"),
+        range_decay=None,
+    )
+    settings = TrainingSettings(
+        **{**recipe["training"], **options},
+        seed=recipe["seed"] + 1,
+        image_size=student.image_size,
+    )
+    model = distiller(student, twin, recipe)
+    train_model(model, images, settings, folder / "int8", resume=True, title="int8 twin")
+    return twin
 
 
 def report(student, recipe, place):
