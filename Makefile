@@ -104,7 +104,7 @@ zoo: $(INSTALLED)
 	$(RUN) benchmarks/zoo_train.py
 
 compression: $(INSTALLED)
-	$(RUN) benchmarks/compression.py
+	$(RUN) benchmarks/compression_proof.py
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
