@@ -25,7 +25,7 @@ from keras_hkd.data import synthetic_dataset, training_batches
 from keras_hkd.detectors import build
 from keras_hkd.hierarchies import Boxes, ClassLogits
 from keras_hkd.losses import AdaptiveDistillation, GIoU
-from keras_hkd.methods.hkd import hkd
+from keras_hkd.methods import hkd
 from keras_hkd.training.atomic_write import write_json
 from keras_hkd.training.run_folder import versions
 

@@ -105,7 +105,7 @@ def gradient_shares(runs, name, weights):
     from keras_hkd import distillation
     from keras_hkd.data import load_dataset, training_batches
     from keras_hkd.detectors import build, load_detector
-    from keras_hkd.methods.hkd import hkd
+    from keras_hkd.methods import hkd
     from keras_hkd.training import checkpoint
 
     size = (BUDGET["image_size"],) * 2

@@ -16,7 +16,7 @@ import keras
 import numpy
 
 from keras_hkd.detectors import build
-from keras_hkd.methods.hkd import hkd
+from keras_hkd.methods import hkd
 from keras_hkd.training.atomic_write import write_json
 from keras_hkd.training.run_folder import versions
 

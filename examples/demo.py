@@ -21,7 +21,7 @@ from output_folder import emptied
 from keras_hkd.data import load_dataset
 from keras_hkd.detectors import build, load_detector
 from keras_hkd.evaluation import measure_costs, predict_dataset, score_predictions
-from keras_hkd.methods.hkd import hkd
+from keras_hkd.methods import hkd
 from keras_hkd.report import rich_table, save_curves, save_dataset_gallery
 from keras_hkd.training import RunFolder, TrainingSettings, train_model
 

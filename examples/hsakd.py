@@ -10,8 +10,7 @@ gains.
 
 from classifier_comparison import ClassifierComparison, arguments
 
-from keras_hkd.methods import kd
-from keras_hkd.methods.hsakd import hsakd, hsakd_teacher
+from keras_hkd.methods import hsakd, hsakd_teacher, kd
 
 
 def main(given):

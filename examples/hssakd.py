@@ -9,7 +9,7 @@ alone in as many steps (300). One seed shows that it runs, not how much it gains
 
 from classifier_comparison import ClassifierComparison, arguments
 
-from keras_hkd.methods.hssakd import hssakd
+from keras_hkd.methods import hssakd
 
 
 def main(given):

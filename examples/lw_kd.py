@@ -9,7 +9,7 @@ Figure (seed 0): accuracy 0.557 on 400 drawn images, 0.547 for the student alone
 
 from classifier_comparison import ClassifierComparison, arguments
 
-from keras_hkd.methods.lw_kd import lw_kd
+from keras_hkd.methods import lw_kd
 
 
 def main(given):

@@ -10,7 +10,7 @@ Figure (seed 0): accuracy 0.555 on 400 drawn images, 0.547 for the student alone
 from classifier_comparison import ClassifierComparison, arguments
 
 from keras_hkd.data import steps_per_epoch
-from keras_hkd.methods.osakd import osakd
+from keras_hkd.methods import osakd
 
 
 def main(given):

@@ -1,4 +1,19 @@
-"""keras_hkd: hierarchical knowledge distillation of pedestrian detectors in Keras."""
+"""Trains a compact pedestrian detector under a heavy one, in Keras.
+
+Detect: `load_detector`, `TFLiteDetector`; photographs in and boxes out with `inference`.
+
+Distil: `Distiller` with `hierarchies` and `losses`, or a whole system in one call: `hkd`, `ld`,
+`kd`, and all of them in `methods`. `TeacherCache` stores a teacher's outputs. `as_detector` and
+`as_classifier` take a library's model, `detectors.build` and `classifiers.build` make a new one,
+`data` reads datasets and makes batches, `training` keeps runs that go on after a kill.
+
+Compress and ship: `prune_channels`, `MagnitudePruning`, `quantize`; `export_tflite`,
+`export_onnx`, `export_saved_model`.
+
+Measure: `evaluation` of models, `metrics` of detections, `report` for tables and pictures.
+
+Everything loads when it is first used; importing the package loads neither TensorFlow nor Keras.
+"""
 
 from keras_hkd._lazy import attach
 from keras_hkd.registration import register_with_keras
@@ -26,7 +41,10 @@ __getattr__, __dir__, __all__ = attach(
         "export_saved_model": "export",
         "export_tflite": "export",
         "hierarchies": None,
+        "hkd": "methods",
         "inference": None,
+        "kd": "methods",
+        "ld": "methods",
         "load_classifier": "classifiers",
         "load_detector": "detectors",
         "losses": None,

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import types
 from collections.abc import Callable, Mapping
 
 
@@ -23,9 +24,8 @@ def attach(
     Returns:
         `(__getattr__, __dir__, __all__)`, to be assigned at the top of the package's `__init__.py`.
 
-    Raises:
-        ValueError: if a name equals the submodule that defines it: importing the submodule would
-            put the module where the name belongs, so what a user gets would depend on import order.
+    A name may equal a submodule, as `keras_hkd.methods.hkd` does: the package then always offers
+    the object, whether the submodule was imported before or not.
 
     Example:
 
@@ -38,32 +38,48 @@ def attach(
     >>> __getattr__("JSONDecoder").__module__
     'json.decoder'
     """
-    for name, submodule in names.items():
-        if name == submodule:
-            raise ValueError(
-                f"attach({module_name!r}): the public name {name!r} equals the submodule that "
-                "defines it, so the module would hide the object once imported. Give the "
-                f"submodule another name, or map {name!r} to None to make the module itself public."
-            )
-
     top = f"{module_name.partition('.')[0]}."
+
+    def path(name: str) -> str:
+        submodule = names[name] or name
+        return submodule if submodule.startswith(top) else f"{module_name}.{submodule}"
+
+    hiding = {
+        name
+        for name, submodule in names.items()
+        if submodule is not None and f"{path(name)}.".startswith(f"{module_name}.{name}.")
+    }
+    if hiding:
+        sys.modules[module_name].__class__ = _class_of_package(hiding)
 
     def load(name: str) -> object:
         if name not in names:
             raise AttributeError(_unknown_name_message(module_name, name, names), name=name)
-        submodule = names[name]
-        path = submodule or name
-        if not path.startswith(top):
-            path = f"{module_name}.{path}"
-        module = importlib.import_module(path)
-        value = module if submodule is None else getattr(module, name)
+        value = importlib.import_module(path(name))
+        if names[name] is not None:
+            value = getattr(value, name)
+        if name in hiding and isinstance(value, types.FunctionType):
+            setattr(value, name, value)  # `methods.hkd.hkd`, as it was written before, still works
         setattr(sys.modules[module_name], name, value)
         return value
 
     def listing() -> list[str]:
-        return sorted({*vars(sys.modules[module_name]), *names})
+        special = (name for name in vars(sys.modules[module_name]) if name.startswith("__"))
+        return sorted({*special, *names})
 
     return load, listing, sorted(names)
+
+
+def _class_of_package(hiding: set[str]) -> type[types.ModuleType]:
+    """Makes a class of modules in which a submodule does not take the place of these names."""
+
+    class Package(types.ModuleType):
+        def __setattr__(self, name, value):
+            # The import system sets a submodule as an attribute of its package once it is loaded.
+            if not (name in hiding and isinstance(value, types.ModuleType)):
+                super().__setattr__(name, value)
+
+    return Package
 
 
 def _unknown_name_message(module_name: str, name: str, names: Mapping[str, str | None]) -> str:

@@ -12,14 +12,9 @@ import functools
 import importlib
 import importlib.abc
 import importlib.util
-import pathlib
-import re
 import sys
 
-_REGISTERED = re.compile(
-    rf'^@keras\.saving\.register_keras_serializable\(package="{__package__}"\)\nclass (\w+)',
-    re.MULTILINE,
-)
+from keras_hkd.sources import decorated
 
 
 @functools.cache
@@ -36,13 +31,10 @@ def modules_by_registered_name() -> dict[str, str]:
     >>> modules_by_registered_name()["keras_hkd>FeatureImitation"]
     'keras_hkd.losses.feature_imitation'
     """
-    root = pathlib.Path(__file__).parent
-    found = {}
-    for file in root.rglob("*.py"):
-        module = ".".join((__package__, *file.relative_to(root).with_suffix("").parts))
-        for name in _REGISTERED.findall(file.read_text(encoding="utf-8")):
-            found[f"{__package__}>{name}"] = module.removesuffix(".__init__")
-    return found
+    import keras_hkd
+
+    found = decorated("keras_hkd", keras_hkd.__path__, "keras.saving.register_keras_serializable")
+    return {f"{arguments['package']}>{name}": module for name, (module, arguments) in found.items()}
 
 
 def register_with_keras() -> None:

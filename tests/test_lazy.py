@@ -14,8 +14,12 @@ def package(tmp_path, monkeypatch):
         "from keras_hkd._lazy import attach\n"
         "__getattr__, __dir__, __all__ = attach(\n"
         "    __name__, {'Circle': 'shapes', 'area': 'shapes', 'colours': None, 'Missing': 'shapes',"
-        " 'broken': None})\n"
+        " 'broken': None, 'resize': 'resize', 'crop': 'crop.method'})\n"
     )
+    (folder / "resize.py").write_text("FACTOR = 2\ndef resize(size): return FACTOR * size\n")
+    (folder / "crop").mkdir()
+    (folder / "crop" / "__init__.py").write_text("")
+    (folder / "crop" / "method.py").write_text("def crop(): pass\n")
     (folder / "shapes.py").write_text("class Circle: pass\ndef area(): return 4\n")
     (folder / "colours.py").write_text("RED = 1\n")
     (folder / "broken.py").write_text("import no_such_module_anywhere\n")
@@ -49,7 +53,9 @@ def test_from_import_works(package):
 
 
 def test_dir_and_all_list_every_public_name(package):
-    assert package.__all__ == ["Circle", "Missing", "area", "broken", "colours"]
+    assert package.__all__ == [
+        *("Circle", "Missing", "area", "broken", "colours", "crop", "resize")
+    ]
     assert set(package.__all__) < set(dir(package))
     assert "__name__" in dir(package)
 
@@ -72,6 +78,25 @@ def test_an_import_error_in_a_submodule_is_not_hidden(package):
         package.broken  # noqa: B018
 
 
-def test_a_name_equal_to_its_submodule_is_refused():
-    with pytest.raises(ValueError, match="'resize' equals the submodule"):
-        attach("some_package", {"resize": "resize"})
+@pytest.mark.parametrize("module_first", [False, True])
+def test_a_name_that_equals_its_submodule_is_the_object_in_any_order(package, module_first):
+    if module_first:
+        importlib.import_module("lazy_example.resize")
+    assert package.resize(2) == 4
+    module = importlib.import_module("lazy_example.resize")
+    assert package.resize(2) == 4
+    assert package.resize.resize is package.resize is module.resize
+    from lazy_example.resize import FACTOR, resize
+
+    assert resize(1) == FACTOR
+
+
+def test_a_name_that_equals_a_folder_is_the_object_too(package):
+    module = importlib.import_module("lazy_example.crop.method")
+    assert package.crop is module.crop
+    assert sys.modules["lazy_example.crop"].__path__
+
+
+def test_dir_shows_public_names_and_no_helpers(package):
+    assert package.attach is attach
+    assert [name for name in dir(package) if not name.startswith("__")] == package.__all__

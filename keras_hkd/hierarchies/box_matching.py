@@ -8,6 +8,8 @@ from collections import namedtuple
 
 from keras import ops
 
+__all__ = ["match_detections"]
+
 BACKGROUND_SCORE = 1e-3
 CERTAIN_SCORE = 1.0 - 1e-4
 

@@ -8,6 +8,8 @@ from keras_hkd.hierarchies.class_logits import PLACES, dense_way
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.localization_distillation import valuable_region
 
+__all__ = ["Boxes"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class Boxes(Hierarchy):
@@ -41,6 +43,7 @@ class Boxes(Hierarchy):
     """
 
     default_name = "boxes"
+    samples = ("GIoU", "LocalizationDistillation", "TeacherBoundedRegression")
     learner_kinds = ("detector",)
     tensors = ("boxes", "bins")
     reads = ("class_logits", "box_outputs")

@@ -6,6 +6,8 @@ from keras import ops
 from keras_hkd.hierarchies.alignment import misalignment, shared_classes
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 
+__all__ = ["ClassLogits"]
+
 PLACES = ("all", "positives")
 
 
@@ -35,6 +37,7 @@ class ClassLogits(Hierarchy):
     """
 
     default_name = "class_logits"
+    samples = ("AdaptiveDistillation",)
     learner_kinds = ("detector",)
     tensors = ("logits",)
     reads = ("class_logits",)

@@ -5,6 +5,8 @@ from keras import ops
 
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 
+__all__ = ["ClassTower"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class ClassTower(Hierarchy):
@@ -31,6 +33,7 @@ class ClassTower(Hierarchy):
     """
 
     default_name = "class_tower"
+    samples = ("FeatureImitation",)
     learner_kinds = ("detector",)
     tensors = ("features",)
     reads = ("class_tower",)

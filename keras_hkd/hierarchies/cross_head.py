@@ -11,6 +11,8 @@ from keras_hkd.losses.channel_moments import channel_moments
 from keras_hkd.losses.giou import GIoU
 from keras_hkd.losses.quality_focal_distillation import QualityFocalDistillation
 
+__all__ = ["CrossHead"]
+
 HEADS = {"class": "class_logits", "box": "box_outputs", "objectness": "objectness"}
 
 
@@ -47,6 +49,7 @@ class CrossHead(Hierarchy):
     """
 
     default_name = "cross_head"
+    samples = ()
     learner_kinds = ("detector",)
     tensors = ("logits",)
     needs_same_grid = True

@@ -4,6 +4,8 @@ import keras
 
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 
+__all__ = ["EveryTeacher"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class EveryTeacher(Hierarchy):

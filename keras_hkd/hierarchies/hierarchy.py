@@ -4,6 +4,8 @@ import keras
 
 from keras_hkd.hierarchies.projection import projection
 
+__all__ = ["Hierarchy"]
+
 
 class Hierarchy(keras.layers.Layer):
     """Reads the same knowledge from teacher and student and hands it to a loss.
@@ -60,6 +62,10 @@ class Hierarchy(keras.layers.Layer):
     reads = None
     """Names of the teacher's outputs that are read here, such as `("pyramid",)`, which a cache has
     to hold beside detections; None where layers of the teacher are read, which no cache holds."""
+
+    samples = None
+    """Names of losses in `keras_hkd.losses` with each of which `possible` tries it on a pair; empty
+    to try it with its own loss, None to leave it out."""
 
     rank = None
     """Axes of the tensors that the loss compares, the batch included; None where it varies."""

@@ -5,6 +5,8 @@ import keras
 from keras_hkd.hierarchies.alignment import check_same_anchors
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 
+__all__ = ["KerasLoss"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class KerasLoss(Hierarchy):

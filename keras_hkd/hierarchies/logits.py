@@ -4,6 +4,8 @@ import keras
 
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 
+__all__ = ["Logits"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class Logits(Hierarchy):
@@ -28,6 +30,7 @@ class Logits(Hierarchy):
     """
 
     default_name = "logits"
+    samples = ("LogitDistillation",)
     learner_kinds = ("classifier",)
     tensors = ("logits",)
     rank = 2

@@ -4,6 +4,10 @@ import functools
 import importlib
 from collections import namedtuple
 
+from keras_hkd.registration import modules_by_registered_name
+
+__all__ = ["possible"]
+
 Possibility = namedtuple("Possibility", "works how")
 Possibility.__doc__ = """Whether a hierarchy can read a pair.
 
@@ -11,30 +15,6 @@ Attributes:
     works: bool.
     how: how the pair is read, or why it cannot be.
 """
-
-# label: (hierarchy, its loss)
-SAMPLES = {
-    "Pyramid": ("Pyramid", "FeatureImitation"),
-    "Region": ("Region", "FeatureImitation"),
-    "Review": ("Review", None),
-    "ClassTower": ("ClassTower", "FeatureImitation"),
-    "ClassLogits": ("ClassLogits", "AdaptiveDistillation"),
-    "Boxes(GIoU)": ("Boxes", "GIoU"),
-    "Boxes(LocalizationDistillation)": (
-        "Boxes",
-        "LocalizationDistillation",
-    ),
-    "Boxes(TeacherBoundedRegression)": (
-        "Boxes",
-        "TeacherBoundedRegression",
-    ),
-    "CrossHead": ("CrossHead", None),
-    "NeighbourCells": ("NeighbourCells", None),
-    "Logits": ("Logits", "LogitDistillation"),
-    "Branches": ("Branches", "LogitDistillation"),
-    "RotatedLogits": ("RotatedLogits", "LogitDistillation"),
-    "NeighbourClasses": ("NeighbourClasses", None),
-}
 
 
 class Possibilities(dict):
@@ -93,8 +73,7 @@ def possible(teacher, student, *, teacher_image_size=None):
         teacher.check_image_size(teacher_image_size)
     same_size = teacher_image_size is None or tuple(teacher_image_size) == tuple(student.image_size)
     rows = Possibilities()
-    for name, sample in SAMPLES.items():
-        hierarchy = _sample(*sample)
+    for name, hierarchy in _samples().items():
         if student.kind not in hierarchy.learner_kinds:
             continue
         reason = refusal(hierarchy, teacher, student, same_size) or _not_stored(hierarchy, teacher)
@@ -145,10 +124,19 @@ def _not_stored(hierarchy, teacher):
 
 
 @functools.cache
-def _sample(hierarchy, loss):
-    make = _load("hierarchies", hierarchy)
-    return make() if loss is None else make(_load("losses", loss)())
+def _samples():
+    """Every hierarchy that declares `samples`, those that one system alone has among them."""
+    from keras_hkd import losses
 
-
-def _load(package, name):
-    return getattr(importlib.import_module(f"keras_hkd.{package}"), name)
+    found = {}
+    for registered, module in modules_by_registered_name().items():
+        if not module.startswith(("keras_hkd.hierarchies.", "keras_hkd.methods.")):
+            continue
+        hierarchy = getattr(importlib.import_module(module), registered.partition(">")[2])
+        samples = getattr(hierarchy, "samples", None)
+        if samples == ():
+            found[hierarchy.__name__] = hierarchy()
+        for loss in samples or ():
+            name = hierarchy.__name__ if len(samples) == 1 else f"{hierarchy.__name__}({loss})"
+            found[name] = hierarchy(getattr(losses, loss)())
+    return found

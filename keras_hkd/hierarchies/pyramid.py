@@ -7,6 +7,8 @@ from keras_hkd.hierarchies.alignment import shared_classes
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 from keras_hkd.losses.channel_moments import standardised
 
+__all__ = ["Pyramid"]
+
 CELLS = ("all", "teacher_scores")
 
 
@@ -47,6 +49,7 @@ class Pyramid(Hierarchy):
     """
 
     default_name = "pyramid"
+    samples = ("FeatureImitation",)
     learner_kinds = ("detector",)
     tensors = ("features",)
     gives = (*Hierarchy.gives, "boxes")

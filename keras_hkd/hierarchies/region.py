@@ -11,6 +11,8 @@ from keras_hkd.hierarchies.roi_align import roi_align
 from keras_hkd.hierarchies.shared_view import view_scale
 from keras_hkd.replicas import sum_over_replicas
 
+__all__ = ["Region"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class Region(Hierarchy):
@@ -44,6 +46,7 @@ class Region(Hierarchy):
     """
 
     default_name = "region"
+    samples = ("FeatureImitation",)
     learner_kinds = ("detector",)
     tensors = ("features",)
     reads = ("pyramid",)

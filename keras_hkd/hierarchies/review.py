@@ -6,6 +6,8 @@ from keras import ops
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 from keras_hkd.losses.hierarchical_context import HierarchicalContext
 
+__all__ = ["Review"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class Review(Hierarchy):
@@ -37,6 +39,7 @@ class Review(Hierarchy):
     """
 
     default_name = "review"
+    samples = ()
     learner_kinds = ("detector",)
     tensors = ("features",)
     reads = ("pyramid",)

@@ -9,6 +9,8 @@ from keras_hkd.hierarchies.alignment import misalignment
 from keras_hkd.hierarchies.box_matching import match_detections
 from keras_hkd.hierarchies.shared_view import content_map, view_scale
 
+__all__ = ["Step"]
+
 # Of a teacher whose anchors are not the student's, so many detections that score more than this.
 MATCHED_DETECTIONS, MATCHED_SCORE = 64, 0.05
 

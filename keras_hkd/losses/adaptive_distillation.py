@@ -8,6 +8,8 @@ from keras_hkd.losses.checks import in_range, one_of, positive
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, global_ratio
 
+__all__ = ["AdaptiveDistillation"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class AdaptiveDistillation(DistillationLoss):

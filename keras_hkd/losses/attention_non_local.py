@@ -13,6 +13,8 @@ from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.losses.non_local_block import NonLocalBlock
 from keras_hkd.replicas import sum_over_replicas
 
+__all__ = ["AttentionNonLocal"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class AttentionNonLocal(LearnableLoss):

@@ -9,6 +9,8 @@ from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.losses.pooling import adaptive_mean
 from keras_hkd.replicas import weighted_mean
 
+__all__ = ["AttentionTransfer"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class AttentionTransfer(DistillationLoss):

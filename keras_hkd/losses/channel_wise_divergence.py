@@ -8,6 +8,8 @@ from keras_hkd.losses.checks import positive
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
 
+__all__ = ["ChannelWiseDivergence"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class ChannelWiseDivergence(DistillationLoss):

@@ -9,6 +9,8 @@ from keras_hkd.losses.checks import in_range, positive
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, weighted_mean
 
+__all__ = ["DecoupledDistillation"]
+
 FAR = -1e9
 
 

@@ -12,6 +12,8 @@ from keras_hkd.replicas import (
     weighted_mean,
 )
 
+__all__ = ["DIST"]
+
 EPSILON = 1e-8
 
 

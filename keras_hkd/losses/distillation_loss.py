@@ -5,6 +5,8 @@ from keras import ops
 
 from keras_hkd.replicas import check_leading_axes, expand_to_rank
 
+__all__ = ["DistillationLoss"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class DistillationLoss:

@@ -6,6 +6,8 @@ from keras import ops
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
 
+__all__ = ["FeatureImitation"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class FeatureImitation(DistillationLoss):

@@ -10,6 +10,8 @@ from keras_hkd.losses.checks import in_range, one_of, positive, several
 from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
 
+__all__ = ["FineGrainedImitation"]
+
 ADAPTERS = ("conv_relu", "conv", "none")
 
 

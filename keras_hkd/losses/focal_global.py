@@ -11,6 +11,8 @@ from keras_hkd.losses.context_block import ContextBlock
 from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
 
+__all__ = ["FocalGlobal"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class FocalGlobal(LearnableLoss):

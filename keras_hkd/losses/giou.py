@@ -8,6 +8,8 @@ from keras_hkd.losses.arguments import as_constant, over_positives
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, global_ratio
 
+__all__ = ["GIoU"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class GIoU(DistillationLoss):

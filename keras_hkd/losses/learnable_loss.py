@@ -4,6 +4,8 @@ import keras
 
 from keras_hkd.losses.distillation_loss import DistillationLoss
 
+__all__ = ["LearnableLoss"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class LearnableLoss(DistillationLoss):

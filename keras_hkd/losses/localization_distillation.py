@@ -10,6 +10,8 @@ from keras_hkd.losses.checks import in_range, positive
 from keras_hkd.losses.distillation_loss import DistillationLoss, blank
 from keras_hkd.replicas import expand_to_rank, weighted_mean
 
+__all__ = ["LocalizationDistillation"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class LocalizationDistillation(DistillationLoss):

@@ -8,6 +8,8 @@ from keras_hkd.losses.checks import in_range, whole
 from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
 
+__all__ = ["MaskedGenerative"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class MaskedGenerative(LearnableLoss):

@@ -9,6 +9,8 @@ from keras_hkd.losses.checks import in_range
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, global_ratio
 
+__all__ = ["QualityFocalDistillation"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class QualityFocalDistillation(DistillationLoss):

@@ -7,6 +7,8 @@ from keras_hkd.losses.checks import one_of, positive
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
 
+__all__ = ["SoftLabelDivergence"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class SoftLabelDivergence(DistillationLoss):

@@ -1,26 +1,11 @@
-"""The named systems, each a composition of hierarchies, losses and weights."""
+"""The named systems, each a composition of hierarchies, losses and weights.
+
+A system is a module, or a folder with the parts that only it has and its function in `method.py`.
+"""
 
 from keras_hkd._lazy import attach
+from keras_hkd.sources import public_names
 
 __getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "METHODS": "registry",
-        "Method": "registry",
-        "adl": "adl_sad",
-        "described": "registry",
-        "get": "registry",
-        "hkd": None,
-        "hsakd": None,
-        "hsakd_teacher": "hsakd",
-        "hssakd": None,
-        "kd": "logit_kd",
-        "ld": None,
-        "lw_kd": None,
-        "mean_teacher": "self_teaching",
-        "mutual": "mutual_learning",
-        "osakd": None,
-        "prepared": "registry",
-        "sad": "adl_sad",
-    },
+    __name__, public_names(__name__, __path__, "*.py", "*/method.py")
 )

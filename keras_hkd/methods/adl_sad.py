@@ -8,8 +8,12 @@ from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.hierarchies.class_logits import ClassLogits
 from keras_hkd.losses.adaptive_distillation import AdaptiveDistillation
 from keras_hkd.methods.method_options import check_options
+from keras_hkd.methods.registry import method
+
+__all__ = ["adl", "sad"]
 
 
+@method(several_teachers=True)
 def adl(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options):
     """A Distiller with adaptive distillation of the class logits.
 
@@ -53,6 +57,7 @@ def adl(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options
     )
 
 
+@method(unlabelled=True)
 def sad(teacher, student, **options):
     """ADL on two streams: labelled images, and labelled together with pseudo-labelled ones.
 

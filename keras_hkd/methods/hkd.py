@@ -9,6 +9,9 @@ from keras_hkd.hierarchies.region import Region
 from keras_hkd.losses.feature_imitation import FeatureImitation
 from keras_hkd.losses.giou import GIoU
 from keras_hkd.methods.method_options import check_options
+from keras_hkd.methods.registry import method
+
+__all__ = ["hkd"]
 
 LOGIT_SOURCES = ("tower", "logits", None)
 OWN_OPTIONS = (
@@ -17,6 +20,7 @@ OWN_OPTIONS = (
 )
 
 
+@method(several_teachers=True)
 def hkd(
     teacher,
     student,

@@ -9,8 +9,12 @@ from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.mutual import MutualDistiller
 from keras_hkd.methods.hsakd.method import rotation_terms
 from keras_hkd.methods.hsakd.self_supervised import SelfSupervisedClassifier
+from keras_hkd.methods.registry import method
+
+__all__ = ["hssakd"]
 
 
+@method(teacher="peer")
 def hssakd(
     peer,
     student,

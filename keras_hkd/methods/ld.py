@@ -10,8 +10,12 @@ from keras_hkd.hierarchies.pyramid import Pyramid
 from keras_hkd.losses.localization_distillation import LocalizationDistillation
 from keras_hkd.losses.pearson_correlation import PearsonCorrelation
 from keras_hkd.methods.method_options import check_options
+from keras_hkd.methods.registry import method
+
+__all__ = ["ld"]
 
 
+@method(several_teachers=True)
 def ld(
     teacher, student, *, weight=20.0, pyramid_weight=0.0, student_loss_weight=1.0, **loss_options
 ):

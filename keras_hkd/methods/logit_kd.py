@@ -6,8 +6,12 @@ Nothing is new here: it is the baseline that other methods are measured against.
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.methods.logit_term import logit_term
+from keras_hkd.methods.registry import method
+
+__all__ = ["kd"]
 
 
+@method(several_teachers=True)
 def kd(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options):
     """A Distiller with one term, the class logits.
 

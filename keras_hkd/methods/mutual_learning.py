@@ -6,8 +6,12 @@ New here is the pair, `keras_hkd.distillation.MutualDistiller`; the term is a co
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.mutual import MutualDistiller
 from keras_hkd.methods.logit_term import logit_term
+from keras_hkd.methods.registry import method
+
+__all__ = ["mutual"]
 
 
+@method(teacher="peer")
 def mutual(
     peer,
     student,

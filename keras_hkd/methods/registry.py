@@ -1,9 +1,14 @@
 """Methods by name, for the command line."""
 
 import importlib
+import os
+from collections.abc import Callable
 from typing import NamedTuple
 
+from keras_hkd.sources import decorated
 from keras_hkd.suggestions import did_you_mean
+
+__all__ = ["METHODS", "Method", "described", "get", "prepared"]
 
 
 class Method(NamedTuple):
@@ -32,18 +37,26 @@ class Method(NamedTuple):
     several_teachers: bool = False
 
 
+def method(**facts) -> Callable:
+    """Declares a function as a method: a decorator, whose arguments are those of `Method`.
+
+    The table `METHODS` is read from the sources, so that a method is known by its name without
+    being imported.
+
+    Args:
+        **facts: `teacher`, `unlabelled`, ... as literals.
+    """
+    unknown = set(facts) - set(Method._fields)
+    if unknown:
+        raise TypeError(f"A method declares {Method._fields}. Received: {sorted(unknown)}")
+    return lambda function: function
+
+
 METHODS = {
-    "adl": Method("keras_hkd.methods.adl_sad", "adl", several_teachers=True),
-    "hkd": Method("keras_hkd.methods.hkd", "hkd", several_teachers=True),
-    "hsakd": Method("keras_hkd.methods.hsakd", "hsakd", prepare="prepared_teacher"),
-    "hssakd": Method("keras_hkd.methods.hssakd", "hssakd", teacher="peer"),
-    "kd": Method("keras_hkd.methods.logit_kd", "kd", several_teachers=True),
-    "ld": Method("keras_hkd.methods.ld", "ld", several_teachers=True),
-    "lw_kd": Method("keras_hkd.methods.lw_kd", "lw_kd", teacher=None, facts=("folder", "seed")),
-    "mean_teacher": Method("keras_hkd.methods.self_teaching", "mean_teacher", teacher=None),
-    "mutual": Method("keras_hkd.methods.mutual_learning", "mutual", teacher="peer"),
-    "osakd": Method("keras_hkd.methods.osakd", "osakd", teacher=None, facts=("num_steps",)),
-    "sad": Method("keras_hkd.methods.adl_sad", "sad", unlabelled=True),
+    name: Method(module, name, **facts)
+    for name, (module, facts) in sorted(
+        decorated(__package__, [os.path.dirname(__file__)], "method", "*.py", "*/method.py").items()
+    )
 }
 
 

@@ -7,8 +7,12 @@ from keras_hkd.distillation.ema_teacher import MeanTeacher
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.schedules import LinearWarmUp
 from keras_hkd.methods.logit_term import logit_term
+from keras_hkd.methods.registry import method
+
+__all__ = ["mean_teacher"]
 
 
+@method(teacher=None)
 def mean_teacher(
     student,
     *,

@@ -7,6 +7,7 @@ import pkgutil
 import pytest
 
 import keras_hkd
+from keras_hkd.registration import modules_by_registered_name
 
 # Bases that nobody saves: only what derives from them can be built.
 ABSTRACT = {
@@ -63,6 +64,20 @@ def test_the_pinned_names_are_where_other_tools_look():
         "distillation_loss_weights",
         "student_loss_weight",
     ]
+
+
+def test_losses_and_hierarchies_stand_in_the_list_of_their_package():
+    bases = {
+        "losses": keras_hkd.losses.DistillationLoss,
+        "hierarchies": keras_hkd.hierarchies.Hierarchy,
+    }
+    for package, base in bases.items():
+        for registered, module in modules_by_registered_name().items():
+            if module.startswith(f"keras_hkd.{package}."):
+                name = registered.partition(">")[2]
+                value = getattr(importlib.import_module(module), name)
+                listed = name in getattr(keras_hkd, package).__all__
+                assert listed or not issubclass(value, base), f"{module}: no {name} in __all__"
 
 
 @pytest.mark.parametrize("name", modules())

@@ -113,4 +113,12 @@ def test_no_framework_and_nothing_of_training_is_loaded(fresh_python, tflite, tm
     libraries = {name.partition(".")[0] for name in loaded}
     assert not libraries & {"tensorflow", "keras", "keras_cv", "keras_hub", "jax", "torch", "h5py"}
     parts = {name.split(".")[1] for name in loaded if name.startswith("keras_hkd.")}
-    assert parts == {"_lazy", "boxes", "data", "inference", "registration", "suggestions"}
+    assert parts == {
+        "_lazy",
+        "boxes",
+        "data",
+        "inference",
+        "registration",
+        "sources",
+        "suggestions",
+    }

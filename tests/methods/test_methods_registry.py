@@ -3,6 +3,7 @@
 import pytest
 
 from keras_hkd import methods
+from keras_hkd.methods.registry import method
 
 
 def test_every_name_is_a_function():
@@ -10,6 +11,45 @@ def test_every_name_is_a_function():
     for name in methods.METHODS:
         assert callable(methods.get(name))
     assert methods.get("hkd").__name__ == "hkd"
+
+
+def test_what_the_modules_declare_is_in_the_table():
+    table = methods.METHODS
+    assert table["lw_kd"].teacher is None and table["lw_kd"].facts == ("folder", "seed")
+    assert table["hsakd"].prepare == "prepared_teacher"
+    assert table["hssakd"].teacher == table["mutual"].teacher == "peer"
+    assert [name for name in table if table[name].unlabelled] == ["sad"]
+    with pytest.raises(TypeError, match="Received: .'labels'"):
+        method(labels=True)
+
+
+ENTRANCES = """
+import importlib, inspect, sys
+import keras_hkd
+order, names = sys.argv[1], sys.argv[2:]
+if order == "modules first":
+    for name in names:
+        importlib.import_module(f"keras_hkd.methods.{name}")
+    import keras_hkd.methods.hkd
+for name in (*names, *keras_hkd.methods.METHODS):
+    method = getattr(keras_hkd.methods, name)
+    assert inspect.isfunction(method) and method.__name__ == name, (name, method)
+    assert method is keras_hkd.methods.get(name)
+for name in names:
+    importlib.import_module(f"keras_hkd.methods.{name}")
+    assert inspect.isfunction(getattr(keras_hkd.methods, name)), name
+from keras_hkd.methods.hsakd import hsakd
+from keras_hkd.methods.hkd import LOGIT_SOURCES, hkd
+assert keras_hkd.hkd is hkd is keras_hkd.methods.hkd.hkd and keras_hkd.methods.hsakd is hsakd
+assert keras_hkd.ld is keras_hkd.methods.ld and keras_hkd.kd is keras_hkd.methods.kd
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.own_process
+@pytest.mark.parametrize("order", ["modules first", "functions first"])
+def test_every_method_is_a_function_whatever_was_imported_before(fresh_python, order):
+    fresh_python(ENTRANCES, order, "hkd", "ld", "hsakd", "hssakd", "lw_kd", "osakd")
 
 
 @pytest.mark.parametrize("name", ["hdk", "", None, 3])

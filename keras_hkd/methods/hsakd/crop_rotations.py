@@ -11,6 +11,8 @@ from keras_hkd.methods.hsakd.branches import light_branch
 from keras_hkd.methods.hsakd.rotations import NUM_ROTATIONS, joint_labels, rotate_four
 from keras_hkd.methods.hsakd.self_supervised import joint_cross_entropy
 
+__all__ = ["CropRotations"]
+
 # Centres of background boxes in fractions of the image (Halton points of bases 2 and 3), and sides
 # in fractions of its shorter side, in turn.
 _CENTRES = tuple(

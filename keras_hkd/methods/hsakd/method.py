@@ -14,10 +14,14 @@ from keras_hkd.losses.logit_distillation import LogitDistillation
 from keras_hkd.methods.hsakd.crop_rotations import CropRotations
 from keras_hkd.methods.hsakd.rotated_logits import Branches, RotatedLogits
 from keras_hkd.methods.hsakd.self_supervised import SelfSupervisedClassifier
+from keras_hkd.methods.registry import method
 from keras_hkd.training.fit import train_model
 from keras_hkd.training.run_folder import RunFolder
 
+__all__ = ["hsakd", "hsakd_teacher"]
 
+
+@method(prepare="prepared_teacher")
 def hsakd(teacher, student, **options):
     """A Distiller with hierarchical self-supervised augmented knowledge distillation.
 

@@ -4,6 +4,8 @@ import keras
 
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 
+__all__ = ["Branches", "RotatedLogits"]
+
 
 class _Rotated(Hierarchy):
     """Shared by both terms: teacher and student see all turns, and know the same classes."""

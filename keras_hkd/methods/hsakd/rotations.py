@@ -2,6 +2,8 @@
 
 from keras import ops
 
+__all__ = ["joint_labels", "rotate_four"]
+
 NUM_ROTATIONS = 4
 
 

@@ -9,6 +9,8 @@ from keras_hkd.methods.hsakd.branches import STYLES, branch
 from keras_hkd.methods.hsakd.rotations import NUM_ROTATIONS, joint_labels, rotate_four, upright
 from keras_hkd.replicas import weighted_mean
 
+__all__ = ["SelfSupervisedClassifier"]
+
 MODES = ("student", "joint", "frozen")
 
 

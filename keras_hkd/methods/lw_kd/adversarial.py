@@ -10,6 +10,8 @@ from keras_hkd.losses.checks import in_range, positive
 from keras_hkd.methods.lw_kd.drawn_logits import check_classes, drawn_in
 from keras_hkd.replicas import weighted_mean
 
+__all__ = ["Adversarial"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class Adversarial(Hierarchy):

@@ -9,6 +9,8 @@ from keras_hkd.losses.checks import positive
 from keras_hkd.methods.lw_kd.adversarial import Adversarial
 from keras_hkd.replicas import num_replicas
 
+__all__ = ["AdversarialDistiller"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class AdversarialDistiller(Distiller):

@@ -6,6 +6,8 @@ from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.logit_distillation import LogitDistillation
 from keras_hkd.methods.lw_kd.class_bank import ClassBank
 
+__all__ = ["DrawnLogits"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class DrawnLogits(Hierarchy):

@@ -14,6 +14,9 @@ from keras_hkd.methods.lw_kd.class_bank import ClassBank
 from keras_hkd.methods.lw_kd.drawn_logits import DrawnLogits
 from keras_hkd.methods.lw_kd.lightweight_teacher import lightweight_teacher
 from keras_hkd.methods.method_options import check_options
+from keras_hkd.methods.registry import method
+
+__all__ = ["lw_kd"]
 
 OWN_OPTIONS = (
     *("alpha", "beta", "temperature", "folder", "seed", "bank", "adversarial_temperature"),
@@ -21,6 +24,7 @@ OWN_OPTIONS = (
 )
 
 
+@method(teacher=None, facts=("folder", "seed"))
 def lw_kd(
     student,
     *,

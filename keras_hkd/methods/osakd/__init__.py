@@ -1,12 +1,6 @@
 """OSAKD: soft labels from the nearest neighbours, and the parts that only it has."""
 
 from keras_hkd._lazy import attach
+from keras_hkd.sources import public_names
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "NeighbourCells": "neighbour_cells",
-        "NeighbourClasses": "neighbour_classes",
-        "osakd": "method",
-    },
-)
+__getattr__, __dir__, __all__ = attach(__name__, public_names(__name__, __path__))

@@ -12,11 +12,15 @@ from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
 from keras_hkd.methods.method_options import check_options
 from keras_hkd.methods.osakd.neighbour_cells import NeighbourCells
 from keras_hkd.methods.osakd.neighbour_classes import NeighbourClasses
+from keras_hkd.methods.registry import method
+
+__all__ = ["osakd"]
 
 OWN_OPTIONS = ("weight", "num_steps", "form", "temperature", "student_loss_weight")
 TARGET_WEIGHT, RAMP_SHARE, DEFAULT_RAMP_STEPS = 0.5, 0.1, 500
 
 
+@method(teacher=None, facts=("num_steps",))
 def osakd(
     student,
     *,

@@ -11,6 +11,8 @@ from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
 from keras_hkd.methods.osakd.nearest_neighbours import neighbour_labels
 from keras_hkd.methods.osakd.neighbour_classes import MOST_NEIGHBOURS
 
+__all__ = ["NeighbourCells"]
+
 Cells = namedtuple("Cells", "vectors logits positive counted")
 Cells.__doc__ = """Cells of a batch that are compared with each other.
 
@@ -54,6 +56,7 @@ class NeighbourCells(Hierarchy):
     """
 
     default_name = "neighbours"
+    samples = ()
     tensors = ("probabilities",)
     needs_teacher = False
     learner_kinds = ("detector",)

@@ -9,6 +9,8 @@ from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
 from keras_hkd.methods.osakd.nearest_neighbours import neighbour_labels
 from keras_hkd.replicas import gather_over_replicas, replica_offset
 
+__all__ = ["NeighbourClasses"]
+
 MOST_NEIGHBOURS = 8
 
 
@@ -46,6 +48,7 @@ class NeighbourClasses(Hierarchy):
     """
 
     default_name = "neighbours"
+    samples = ()
     tensors = ("probabilities",)
     needs_teacher = False
     learner_kinds = ("classifier",)

@@ -8,7 +8,8 @@ from keras_hkd import classifiers, methods
 from keras_hkd.classifiers import SelfSupervisedClassifier, load_classifier
 from keras_hkd.data import load_classification
 from keras_hkd.distillation import weights_hash
-from keras_hkd.methods.hsakd import hsakd, hsakd_teacher, prepared_teacher
+from keras_hkd.methods.hsakd import hsakd, hsakd_teacher
+from keras_hkd.methods.hsakd.method import prepared_teacher
 from keras_hkd.training import TrainingSettings
 from keras_hkd.training.identity import DifferentRunError
 

@@ -1,0 +1,84 @@
+"""What the modules of a package declare, read from their sources without importing them.
+
+Importing TensorFlow, Keras and KerasCV takes many seconds, so tables of what there is (public
+names, methods, registered classes) are read. A new module is in them without being listed.
+"""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+from collections.abc import Iterator
+
+_ALL = re.compile(r"^__all__ = (\[.*?\]|\(.*?\))", re.MULTILINE | re.DOTALL)
+
+
+def public_names(package: str, path: list[str], *patterns: str) -> dict[str, str]:
+    """Gives the names that modules of a package list in their `__all__`.
+
+    Args:
+        package: the package's `__name__`.
+        path: its `__path__`.
+        *patterns: which files, relative to its folder; `*.py` by default.
+
+    Returns:
+        dict from a name to the module that lists it, as `keras_hkd._lazy.attach` takes it.
+
+    Example:
+    >>> import keras_hkd.losses
+    >>> public_names("keras_hkd.losses", keras_hkd.losses.__path__)["GIoU"]
+    'keras_hkd.losses.giou'
+    """
+    names = {}
+    for module, text in _modules(package, path, patterns or ("*.py",)):
+        listed = _ALL.search(text)
+        for name in ast.literal_eval(listed[1]) if listed else ():
+            names[name] = module
+    return names
+
+
+def decorated(
+    package: str, path: list[str], decorator: str, *patterns: str
+) -> dict[str, tuple[str, dict[str, object]]]:
+    """Gives the classes and functions of a package that have a decorator, and its arguments.
+
+    Args:
+        package: the package's `__name__`.
+        path: its `__path__`.
+        decorator: as it stands in the sources, without `@`; it is called with keyword arguments
+            that are literals.
+        *patterns: which files, relative to its folder; `**/*.py` by default.
+
+    Returns:
+        dict from a name to its module and the decorator's arguments.
+
+    Example:
+    >>> import keras_hkd.methods
+    >>> decorated("keras_hkd.methods", keras_hkd.methods.__path__, "method")["kd"]
+    ('keras_hkd.methods.logit_kd', {'several_teachers': True})
+    """
+    header = re.compile(
+        rf"^@{re.escape(decorator)}\((.*?)\)\n(?:@.*\n)*(?:class|def) (\w+)",
+        re.MULTILINE | re.DOTALL,
+    )
+    return {
+        name: (module, _keywords(arguments))
+        for module, text in _modules(package, path, patterns or ("**/*.py",))
+        for arguments, name in header.findall(text)
+    }
+
+
+def _modules(package: str, path: list[str], patterns: tuple[str, ...]) -> Iterator:
+    """Yields the name and the source of each module, in the order of their names."""
+    for folder in map(pathlib.Path, path):
+        files = {file for pattern in patterns for file in folder.glob(pattern)}
+        for file in sorted(files):
+            if file.name != "__init__.py":
+                parts = file.relative_to(folder).with_suffix("").parts
+                yield ".".join((package, *parts)), file.read_text(encoding="utf-8")
+
+
+def _keywords(arguments: str) -> dict[str, object]:
+    call = ast.parse(f"f({arguments})", mode="eval").body
+    return {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
