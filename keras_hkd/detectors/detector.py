@@ -10,8 +10,8 @@ import keras
 from keras import ops
 
 from keras_hkd.boxes.coding import HEADS, BoxCoding, joint_logits
-from keras_hkd.boxes.containment import inside_any
 from keras_hkd.boxes.formats import convert
+from keras_hkd.boxes.geometry import inside_any
 from keras_hkd.boxes.grid import NO_ANCHOR, Grid
 from keras_hkd.boxes.suppression import non_max_suppression
 from keras_hkd.learner import Learner

@@ -7,11 +7,11 @@ __getattr__, __dir__, __all__ = attach(
     {
         "AdversarialDistiller": "keras_hkd.methods.lw_kd.adversarial_distiller",
         "Distiller": "distiller",
-        "GradientShares": "gradient_share_callback",
+        "GradientShares": "gradient_norms",
         "MeanTeacher": "ema_teacher",
         "MutualDistiller": "mutual",
         "gradient_shares": "gradient_norms",
         "schedules": None,
-        "weights_hash": "teacher_hash",
+        "weights_hash": "teachers",
     },
 )

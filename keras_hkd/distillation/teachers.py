@@ -1,9 +1,11 @@
 """The frozen teachers of a Distiller: one, several or none, each with its size and its weight."""
 
+import hashlib
+
+import numpy
 from keras import ops, tree
 
 from keras_hkd.distillation.learners import as_learner
-from keras_hkd.distillation.teacher_hash import weights_hash
 from keras_hkd.hierarchies.alignment import narrowed, shared_classes
 from keras_hkd.hierarchies.every_teacher import EveryTeacher
 from keras_hkd.hierarchies.hierarchy import check_unused
@@ -200,3 +202,23 @@ def teach(teacher, student, images, labels, size=None):
     except ValueError:
         pass  # hierarchies that compare classes have refused the pair; others need none
     return tree.map_structure(ops.stop_gradient, outputs)
+
+
+def weights_hash(model):
+    """SHA-256 over shapes and values of all weights, in order, as hexadecimal digits.
+
+    Args:
+        model: any Keras model.
+
+    Example:
+    >>> import keras
+    >>> layer = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> len(weights_hash(layer))
+    64
+    """
+    digest = hashlib.sha256()
+    for variable in model.weights:
+        value = numpy.ascontiguousarray(ops.convert_to_numpy(variable))
+        digest.update(f"{value.shape}{value.dtype}".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()

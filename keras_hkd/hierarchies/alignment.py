@@ -1,5 +1,6 @@
-"""Whether two detectors' dense predictions line up, and which classes they have in common."""
+"""How two detectors are compared: anchors that line up, common classes, projected widths."""
 
+import keras
 from keras import ops
 
 ANCHORS = ("levels", "strides", "anchors_per_cell", "anchor_sizes", "clip_anchors", "cell_offset")
@@ -84,3 +85,26 @@ def narrowed(outputs, indices):
         renamed = [ops.where(classes == index, place + 1, 0) for place, index in enumerate(indices)]
         outputs["detections"] = {**found, "classes": sum(renamed) - 1}
     return outputs
+
+
+def projection(student_channels, teacher_channels, name):
+    """A built 1x1 convolution, the adapter of FitNets (https://arxiv.org/abs/1412.6550).
+
+    It serves maps `(batch, height, width, channels)` and, being a product over the last axis,
+    vectors and region features as well.
+
+    Args:
+        student_channels: width it reads.
+        teacher_channels: width it gives.
+        name: of the layer.
+
+    Returns:
+        A `keras.layers.Dense` over the last axis: the same thing as a 1x1 convolution.
+
+    Example:
+    >>> projection(8, 16, "projection")(keras.ops.ones((1, 4, 4, 8))).shape[-1]
+    16
+    """
+    layer = keras.layers.Dense(teacher_channels, name=name)
+    layer.build((None, student_channels))
+    return layer

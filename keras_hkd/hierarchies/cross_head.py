@@ -4,9 +4,8 @@ import keras
 from keras import ops
 
 from keras_hkd.boxes.coding import joint_logits
-from keras_hkd.hierarchies.alignment import check_same_anchors, shared_classes
+from keras_hkd.hierarchies.alignment import check_same_anchors, projection, shared_classes
 from keras_hkd.hierarchies.hierarchy import Hierarchy
-from keras_hkd.hierarchies.projection import projection
 from keras_hkd.losses.channel_moments import channel_moments
 from keras_hkd.losses.giou import GIoU
 from keras_hkd.losses.quality_focal_distillation import QualityFocalDistillation

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_hkd.hierarchies.projection import projection
+from keras_hkd.hierarchies.alignment import projection
 
 __all__ = ["Hierarchy"]
 

@@ -4,7 +4,7 @@ from functools import cached_property
 
 from keras import ops
 
-from keras_hkd.boxes.clipping import clip
+from keras_hkd.boxes.geometry import clip
 from keras_hkd.hierarchies.alignment import misalignment
 from keras_hkd.hierarchies.box_matching import match_detections
 from keras_hkd.hierarchies.shared_view import content_map, view_scale

@@ -5,7 +5,11 @@ Nothing is new here: it is the baseline that other methods are measured against.
 
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.distillation.learners import as_learner
-from keras_hkd.methods.logit_term import logit_term
+from keras_hkd.hierarchies.class_logits import ClassLogits
+from keras_hkd.hierarchies.logits import Logits
+from keras_hkd.losses.adaptive_distillation import AdaptiveDistillation
+from keras_hkd.losses.logit_distillation import LogitDistillation
+from keras_hkd.methods.method_options import check_options
 from keras_hkd.methods.registry import method
 
 __all__ = ["kd"]
@@ -47,3 +51,20 @@ def kd(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options)
         weight,
         student_loss_weight=student_loss_weight,
     )
+
+
+def logit_term(model, **loss_options):
+    """Makes the hierarchy that compares class logits: of all anchors, or of whole images.
+
+    Its value is exactly zero where both models agree.
+
+    Args:
+        model: a `Detector` or a `Classifier`.
+        **loss_options: of `AdaptiveDistillation` for a detector, in its paper form unless told
+            otherwise, whose value is 0 at a copy; of `LogitDistillation` for a classifier.
+    """
+    part = LogitDistillation if model.kind == "classifier" else AdaptiveDistillation
+    check_options("The class logits' term", loss_options, part)
+    if model.kind == "classifier":
+        return Logits(LogitDistillation(**loss_options))
+    return ClassLogits(AdaptiveDistillation(**{"form": "paper", **loss_options}))

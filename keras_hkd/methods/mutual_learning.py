@@ -5,7 +5,7 @@ New here is the pair, `keras_hkd.distillation.MutualDistiller`; the term is a co
 
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.mutual import MutualDistiller
-from keras_hkd.methods.logit_term import logit_term
+from keras_hkd.methods.logit_kd import logit_term
 from keras_hkd.methods.registry import method
 
 __all__ = ["mutual"]

@@ -6,7 +6,7 @@ New here is the teacher, `keras_hkd.distillation.MeanTeacher`; the term is a com
 from keras_hkd.distillation.ema_teacher import MeanTeacher
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.schedules import LinearWarmUp
-from keras_hkd.methods.logit_term import logit_term
+from keras_hkd.methods.logit_kd import logit_term
 from keras_hkd.methods.registry import method
 
 __all__ = ["mean_teacher"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_hkd.data import Augmentation, Dataset, StoredViews, stored_view_batches
 from keras_hkd.distillation.learners import as_learner
-from keras_hkd.distillation.teacher_hash import weights_hash
+from keras_hkd.distillation.teachers import weights_hash
 from keras_hkd.hierarchies.alignment import shared_classes
 from keras_hkd.progress import image_progress
 from keras_hkd.teacher_cache import manifest

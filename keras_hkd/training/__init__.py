@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = attach(
         "AveragedAdamW": "optimizer",
         "Checkpoint": "checkpoint",
         "DifferentRunError": "identity",
-        "DivergedError": "watch",
+        "DivergedError": "callbacks",
         "ReplicatedLossScaleOptimizer": "optimizer",
         "RunFolder": "run_folder",
         "RunFolderError": "run_folder",

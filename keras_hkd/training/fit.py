@@ -7,9 +7,9 @@ from pathlib import Path
 from keras_hkd.data import Dataset, steps_per_epoch
 from keras_hkd.own_loss import compiles_by_default
 from keras_hkd.training.batches import check_cache, check_fits, run_batches
+from keras_hkd.training.callbacks import HistoryFile, StopWhenDiverged
 from keras_hkd.training.checkpoint import Checkpoint
 from keras_hkd.training.epoch_progress import RichProgress
-from keras_hkd.training.history import HistoryFile
 from keras_hkd.training.identity import run_identity
 from keras_hkd.training.optimizer import build_optimizer
 from keras_hkd.training.run_folder import RunFolder
@@ -17,7 +17,6 @@ from keras_hkd.training.seeds import enable_determinism
 from keras_hkd.training.settings import TrainingSettings
 from keras_hkd.training.sole_writer import sole_writer
 from keras_hkd.training.validation import averaged_metrics
-from keras_hkd.training.watch import StopWhenDiverged
 
 
 def train_model(

@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_hkd.data.annotations import BadDataError, Dataset
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.data.pseudo_labels import boxes_per_image, matching_threshold, pseudo_labelled
-from keras_hkd.distillation.teacher_hash import weights_hash
+from keras_hkd.distillation.teachers import weights_hash
 from keras_hkd.evaluation.prediction import predict_dataset
 from keras_hkd.inference.prediction import input_size
 from keras_hkd.training import atomic_write

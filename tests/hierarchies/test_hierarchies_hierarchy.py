@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_hkd.hierarchies import Hierarchy, KerasLoss, Pyramid
-from keras_hkd.hierarchies.projection import projection
+from keras_hkd.hierarchies.alignment import projection
 from keras_hkd.losses import FeatureImitation
 
 

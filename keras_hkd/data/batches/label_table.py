@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_hkd.boxes.clipping import clip
+from keras_hkd.boxes.geometry import clip
 from keras_hkd.data.annotations import Dataset
 from keras_hkd.data.batches.letterbox import fit_scale
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from keras_hkd.boxes.clipping import clip
 from keras_hkd.boxes.formats import convert
+from keras_hkd.boxes.geometry import clip
 from keras_hkd.data.annotations import BadDataError, BadRecord, ImageAnnotation
 from keras_hkd.data.formats.records import BoxRecord, ImageRecord, Records
 

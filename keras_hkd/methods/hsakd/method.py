@@ -9,7 +9,7 @@ from functools import partial
 
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.distillation.learners import as_learner
-from keras_hkd.distillation.teacher_hash import weights_hash
+from keras_hkd.distillation.teachers import weights_hash
 from keras_hkd.losses.logit_distillation import LogitDistillation
 from keras_hkd.methods.hsakd.crop_rotations import CropRotations
 from keras_hkd.methods.hsakd.rotated_logits import Branches, RotatedLogits

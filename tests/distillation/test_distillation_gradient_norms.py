@@ -1,6 +1,6 @@
 """When the callback measures, and what it writes."""
 
-import keras_hkd.distillation.gradient_share_callback as module
+import keras_hkd.distillation.gradient_norms as module
 
 
 def test_shares_are_logged_every_second_epoch(monkeypatch):
