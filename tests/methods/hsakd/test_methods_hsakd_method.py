@@ -8,7 +8,7 @@ from keras_hkd import classifiers, methods
 from keras_hkd.classifiers import SelfSupervisedClassifier, load_classifier
 from keras_hkd.data import load_classification
 from keras_hkd.distillation import weights_hash
-from keras_hkd.methods.hsakd import hsakd, hsakd_teacher
+from keras_hkd.methods.hsakd import hsakd, hsakd_teacher, method
 from keras_hkd.methods.hsakd.method import prepared_teacher
 from keras_hkd.training import TrainingSettings
 from keras_hkd.training.identity import DifferentRunError
@@ -122,7 +122,8 @@ def test_a_teacher_that_was_frozen_before_learns(mode, tmp_path, monkeypatch):
     classifier.trainable = False
     learner, train = prepared_teacher(classifier, teacher_mode=mode)
     monkeypatch.setattr(
-        "keras_hkd.methods.hsakd.train_model",
+        method,
+        "train_model",
         lambda model, *_, **__: trained.extend(
             bool(part.trainable_variables) for part in (model.branches["C2"], model.classifier)
         ),
