@@ -29,7 +29,7 @@ help:
 	@echo "make benchmark-int8  which layers int8 makes faster here"
 	@echo "make losses          all losses on one pair: hours, resumable, needs the data folder"
 	@echo "make compression     int8 with and without training for it: hours, resumable, after make real"
-	@echo "make zoo             the presets of the zoo: hours, resumable, needs ../shared"
+	@echo "make zoo             the presets of the zoo: hours, resumable, needs the data folder"
 	@echo "make install         make $(VENV) and install the package in it"
 	@echo "make clean           remove $(VENV) and what builds leave behind"
 

@@ -34,6 +34,8 @@ SMALLER = [
     (r"num_images=\d+", "num_images=4"),
     (r"(epochs|steps_per_epoch)=\d+", r"\1=1"),
     (r"batch_size=\d+", "batch_size=2"),
+    (r"num_batches=\d+", "num_batches=1"),
+    (r"target_parameters=0\.\d+", "target_parameters=0.9"),
     (r"--(epochs|views) \d+", r"--\1 1"),
     (r"--batch-size \d+", "--batch-size 2"),
     (r"--image-size \d+", "--image-size 64"),
