@@ -88,7 +88,10 @@ def _short(value):
 
 def _differences(saved, current, prefix) -> Iterator[str]:
     if isinstance(saved, Mapping) and isinstance(current, Mapping):
-        for key in sorted({*saved, *current}):
+        keys = {*saved, *current}
+        if saved.get("registered_name"):  # Keras knows the class by it, in whichever module it lies
+            keys.discard("module")
+        for key in sorted(keys):
             yield from _differences(saved.get(key), current.get(key), f"{prefix}.{key}")
     elif _hold_mappings(saved) and _hold_mappings(current) and len(saved) == len(current):
         for number, (before, now) in enumerate(zip(saved, current, strict=True)):

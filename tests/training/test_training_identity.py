@@ -29,6 +29,17 @@ def test_names_every_difference_and_the_place():
     assert "seed" not in message
 
 
+def test_a_class_that_moved_to_another_module_is_the_same_class():
+    saved = {"module": "keras_hkd.hierarchies.rotations", "registered_name": "keras_hkd>Branches"}
+    moved = {**saved, "module": "keras_hkd.methods.hsakd.rotated_logits"}
+    require_same({"terms": [saved]}, {"terms": [moved]}, where="runs/x")
+    with pytest.raises(DifferentRunError, match="registered_name was .*Branches.*Logits"):
+        require_same(saved, {**moved, "registered_name": "keras_hkd>Logits"}, where="runs/x")
+    library = {"module": "keras.losses", "registered_name": None}
+    with pytest.raises(DifferentRunError, match="module was 'keras.losses'"):
+        require_same(library, {**library, "module": "mine"}, where="runs/x")
+
+
 class Distiller(types.SimpleNamespace):
     """What the identity reads of a Distiller."""
 
