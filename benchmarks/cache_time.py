@@ -24,9 +24,9 @@ import keras_hkd
 from keras_hkd.data import synthetic_dataset, training_batches
 from keras_hkd.detectors import build
 from keras_hkd.hierarchies import Boxes, ClassLogits
+from keras_hkd.json_files import write_json
 from keras_hkd.losses import AdaptiveDistillation, GIoU
 from keras_hkd.methods import hkd
-from keras_hkd.training.atomic_write import write_json
 from keras_hkd.training.run_folder import versions
 
 RESULTS = pathlib.Path(__file__).resolve().parent / "results" / "cache_time.json"

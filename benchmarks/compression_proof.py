@@ -14,7 +14,7 @@ import sys
 from proof_runs import ROOT, SHARED, Runner, arguments, evaluate, keras_hkd, options, summary
 from real_hkd import HKD
 
-from keras_hkd.training.atomic_write import write_json
+from keras_hkd.json_files import write_json
 
 RESULTS = ROOT / "benchmarks" / "results"
 STUDENT = ROOT / "benchmarks" / "weights" / "student_coco_person.keras"

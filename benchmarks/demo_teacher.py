@@ -27,7 +27,7 @@ def main():
         [str(pathlib.Path(sys.executable).parent / COMMAND[0]), *COMMAND[1:]], check=True
     )
     from keras_hkd.detectors import load_detector, save_half_precision
-    from keras_hkd.training.atomic_write import write_json
+    from keras_hkd.json_files import write_json
 
     target = ROOT / "examples" / "demo_teacher.keras"
     save_half_precision(load_detector(RUN / "detector.keras"), target)

@@ -21,7 +21,7 @@ from keras_hkd.evaluation.benchmark import export_precisions
 from keras_hkd.evaluation.latency import measure_latencies
 from keras_hkd.export.conversion import convert
 from keras_hkd.inference.tflite_runner import TFLiteRunner
-from keras_hkd.training.atomic_write import write_json
+from keras_hkd.json_files import write_json
 from keras_hkd.training.run_folder import versions
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

@@ -37,8 +37,8 @@ from real_hkd import (
     weights_of,
 )
 
+from keras_hkd.json_files import write_json
 from keras_hkd.report import markdown_table
-from keras_hkd.training.atomic_write import write_json
 
 RECORDS = RESULTS / "losses"
 SCREENING = {

@@ -16,12 +16,13 @@ from coco_detectors import NanoDet, SsdMobileNet, YoloxNano, detect
 from matplotlib.figure import Figure
 from proof_runs import ROOT, SHARED, need_photographs
 
+from keras_hkd.atomic_write import replacing
 from keras_hkd.data import load_dataset
 from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.evaluation import measure_latencies, predict_dataset, score_predictions
 from keras_hkd.export import TFLiteDetector, export_tflite
 from keras_hkd.inference.tflite_runner import TFLiteRunner
-from keras_hkd.training.atomic_write import replacing, write_json
+from keras_hkd.json_files import write_json
 from keras_hkd.training.run_folder import versions
 
 RESULTS = ROOT / "benchmarks" / "results" / "mobile.json"

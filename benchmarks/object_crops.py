@@ -31,7 +31,7 @@ from PIL import Image
 
 from keras_hkd.boxes.iou import pairwise_intersection_over_area, pairwise_iou
 from keras_hkd.data import load_dataset
-from keras_hkd.training.atomic_write import write_json
+from keras_hkd.json_files import write_json
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = ("coco_person:train", "coco_person:val", "coco_person:test", "coco_person_nc:train")

@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 
-from keras_hkd.training.atomic_write import write_json
+from keras_hkd.json_files import write_json
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

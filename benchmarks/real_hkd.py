@@ -10,8 +10,8 @@ Every run is one `keras-hkd` command; see `proof_runs.py`.
 
 from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
 
+from keras_hkd.json_files import write_json
 from keras_hkd.report import markdown_table
-from keras_hkd.training.atomic_write import write_json
 
 RESULTS = ROOT / "benchmarks" / "results"
 OPEN_TEACHER = ROOT / "benchmarks" / "weights" / "teacher_coco_person.keras"

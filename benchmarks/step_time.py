@@ -16,8 +16,8 @@ import keras
 import numpy
 
 from keras_hkd.detectors import build
+from keras_hkd.json_files import write_json
 from keras_hkd.methods import hkd
-from keras_hkd.training.atomic_write import write_json
 from keras_hkd.training.run_folder import versions
 
 RESULTS = pathlib.Path(__file__).resolve().parent / "results" / "step_time.json"

@@ -21,8 +21,8 @@ import sys
 from proof_runs import SHARED, Runner, arguments, options, summary
 from real_hkd import LIGHTER, RESULTS, SEEDS
 
+from keras_hkd.json_files import write_json
 from keras_hkd.report import markdown_table
-from keras_hkd.training.atomic_write import write_json
 
 DATA, WEIGHTS = SHARED / "data", SHARED / "weights"
 

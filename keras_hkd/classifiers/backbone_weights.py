@@ -1,9 +1,10 @@
 """The backbone of a trained classifier as a weights file that a detector starts from."""
 
-import os
 import pathlib
 
 import keras
+
+from keras_hkd.atomic_write import replacing
 
 # Channels of MobileNetV2's last block -> width multiplier.
 _ALPHAS = {112: 0.35, 160: 0.5, 240: 0.75, 320: 1.0, 416: 1.3, 448: 1.4}
@@ -33,12 +34,8 @@ def save_backbone(classifier, path):
     for layer in base.layers:
         if layer.weights and layer.name in found:
             layer.set_weights(found[layer.name].get_weights())
-    partial = path.with_name(f".{path.name.removesuffix('.weights.h5')}.partial.weights.h5")
-    try:
+    with replacing(path) as partial:
         base.save_weights(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _empty_mobilenet_v2(classifier, found):

@@ -5,12 +5,11 @@ Both leave `:train:` in a path alone, which rich would turn into a picture.
 With `--json`, standard output holds one JSON object and nothing else, for other programs to read.
 """
 
-import json
-import math
 from collections.abc import Mapping
 
 import rich.console
 
+from keras_hkd.json_files import as_json
 from keras_hkd.progress import error_console
 
 
@@ -50,16 +49,4 @@ def print_json(values: Mapping[str, object]) -> None:
           "MR2": null
         }
     """
-    print(json.dumps(_plain(values), indent=2, allow_nan=False), flush=True)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, bool | int | float | None) else str(value)
+    print(as_json(values), flush=True)

@@ -1,7 +1,5 @@
 """`keras-hkd detect`: find people in images; pictures with boxes, and COCO results, out."""
 
-import contextlib
-import json as json_format
 import pathlib
 import time
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import check_model_file, check_size_fits, load_model_file
+from keras_hkd.json_files import write_json
 
 ModelFile = Annotated[
     pathlib.Path,
@@ -63,7 +62,8 @@ def command(
     start = time.perf_counter()
     results = run.over(list(zip(paths, ids, strict=True)))
     seconds = time.perf_counter() - start
-    file = _write_json(out / "detections.json", results)
+    file = out / "detections.json"
+    write_json(file, results, indent=None)
     summary = {
         "num_images": run.num_images,
         "num_detections": len(results),
@@ -156,14 +156,6 @@ def _load_detector(model, score_threshold, person_class):
     # Its own threshold applies before ours; what lies below both is never computed.
     detector.score_threshold = min(detector.score_threshold, score_threshold)
     return detector
-
-
-def _write_json(path: pathlib.Path, results: list[dict]) -> pathlib.Path:
-    partial = path.with_name(path.name + ".part")
-    with contextlib.closing(partial.open("w", encoding="utf-8")) as file:
-        json_format.dump(results, file)
-    partial.replace(path)
-    return path
 
 
 def _report(summary: dict, json: bool) -> None:

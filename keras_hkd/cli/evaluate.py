@@ -1,6 +1,5 @@
 """`keras-hkd evaluate`: measure a detector or a classifier on labelled images."""
 
-import json as json_format
 import pathlib
 import warnings
 from typing import Annotated, Literal
@@ -12,6 +11,7 @@ from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import check_model_file, check_size_fits, load_model_file
 from keras_hkd.cli.model_kinds import kind_of
+from keras_hkd.json_files import write_json
 
 ModelFile = Annotated[
     pathlib.Path,
@@ -123,8 +123,7 @@ def _measure(detector, dataset, size, batch_size, protocol, cost, save_detection
 
     results = evaluation.predict_dataset(detector, dataset, size, batch_size)
     if save_detections is not None:
-        save_detections.parent.mkdir(parents=True, exist_ok=True)
-        save_detections.write_text(json_format.dumps(results), encoding="utf-8")
+        write_json(save_detections, results, indent=None)
     found = evaluation.score_predictions(dataset, results, protocol)
     found["num_skipped"] = len(dataset.skipped)
     if hasattr(detector, "size_bytes"):  # a file, whose parameters nobody counts

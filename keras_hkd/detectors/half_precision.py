@@ -8,6 +8,8 @@ import zipfile
 import h5py
 import numpy
 
+from keras_hkd.atomic_write import replacing
+
 WEIGHTS_MEMBER = "model.weights.h5"
 
 
@@ -24,12 +26,10 @@ def save_half_precision(detector, path):
     Raises:
         ValueError: a weight that float16 cannot hold.
     """
-    path = pathlib.Path(path)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        whole, half = pathlib.Path(folder, "whole.keras"), pathlib.Path(folder, "half.keras")
+    with replacing(path) as half, tempfile.TemporaryDirectory() as folder:
+        whole = pathlib.Path(folder, "whole.keras")
         detector.save(whole, include_optimizer=False)
         _rewrite(whole, half, folder)
-        os.replace(half, path)
 
 
 def _rewrite(whole, half, folder):

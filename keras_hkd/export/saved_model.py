@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
-import shutil
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_hkd.atomic_write import replacing
 from keras_hkd.export import verification
 from keras_hkd.export.raw_heads import (
     checked_detector,
@@ -60,20 +59,14 @@ def export_saved_model(
     path = pathlib.Path(path)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise FileExistsError(f"'{path}' exists: name a new folder, or remove it first.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     serve = _endpoint(detector, size, suppression, nms)
-    try:
+    with replacing(path) as partial:
         archive = keras.export.ExportArchive()
         archive.track(detector)
         signature = [tf.TensorSpec((None, *size, 3), tf.float32, name="images")]
         archive.add_endpoint("serve", serve, input_signature=signature)
         archive.write_out(str(partial), verbose=False)
-        differences = _compare(detector, partial, sample_images(size), serve, nms)
-        os.replace(partial, path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return differences
+        return _compare(detector, partial, sample_images(size), serve, nms)
 
 
 def _endpoint(detector, size, suppression, nms):

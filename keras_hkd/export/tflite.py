@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import pathlib
 from collections.abc import Iterator
 
 import numpy as np
 
 import keras_hkd
+from keras_hkd.atomic_write import replacing
 from keras_hkd.export import tflite_file, verification
 from keras_hkd.export.conversion import QUANTIZATIONS, convert, has_own_ranges
 from keras_hkd.export.graph_post_processing import post_processing_function
@@ -194,14 +194,9 @@ def replacing_file(path, suffix) -> Iterator[pathlib.Path]:
         raise ValueError(f"`path` must end in {suffix}. Received: '{path}'")
     if path.is_dir():
         raise IsADirectoryError(f"'{path}' is a folder; name a {suffix} file.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{suffix}")
-    try:
+    with replacing(path) as partial:
         partial.touch()
         yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _check_ranges(detector, heads, quantization):

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_hkd.atomic_write import remove_partial_files
 from keras_hkd.data import Augmentation, Dataset, StoredViews, stored_view_batches
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.teachers import weights_hash
@@ -23,7 +24,6 @@ from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
 from keras_hkd.teacher_cache.differences import exact_differences, replay_differences
 from keras_hkd.teacher_cache.features import FeatureStore
 from keras_hkd.teacher_cache.shards import Shards, rows_per_shard
-from keras_hkd.training import atomic_write
 from keras_hkd.training.sole_writer import sole_writer
 
 SAMPLE_IMAGES = 64
@@ -210,7 +210,7 @@ def begin(folder: Path, facts: dict, bases: dict, teacher) -> None:
         bases: see `manifest.write`.
         teacher: what stands for the teacher.
     """
-    atomic_write.remove_partial_files(folder)
+    remove_partial_files(folder)
     manifest.write(folder, facts, bases, teacher)
 
 

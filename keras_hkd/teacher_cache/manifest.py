@@ -9,10 +9,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_hkd.atomic_write import DAMAGE, replacing
 from keras_hkd.data.batches.augmentation import NO_AUGMENTATION, Augmentation
+from keras_hkd.json_files import write_json
 from keras_hkd.teacher_cache.cache_key import CacheError, digest_of
-from keras_hkd.training import atomic_write
-from keras_hkd.training.atomic_write import DAMAGE
 
 FACTS, TEACHER, BASES = "cache.json", "teacher.json", "bases.npz"
 MEND = (
@@ -33,11 +33,11 @@ def write(folder: Path, facts: dict, bases: dict, teacher) -> None:
     if bases:
         columns = {f"{name}|mean": mean for name, (mean, _) in bases.items()}
         columns |= {f"{name}|axes": axes for name, (_, axes) in bases.items()}
-        with atomic_write.replacing(folder / BASES) as partial:
+        with replacing(folder / BASES) as partial:
             np.savez(partial, **columns)
     config = keras.saving.serialize_keras_object(teacher)
-    atomic_write.write_text(folder / TEACHER, json.dumps(config))
-    atomic_write.write_json(folder / FACTS, {**facts, "bases": bases_digest(bases)})
+    write_json(folder / TEACHER, config, indent=None)
+    write_json(folder / FACTS, {**facts, "bases": bases_digest(bases)})
 
 
 def read(folder: Path) -> tuple:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework.attr_value_pb2 import AttrValue
 
-from keras_hkd.training import atomic_write
+from keras_hkd.atomic_write import replacing
 
 SHARD_BYTES = 64 * 2**20
 MOST_SHARDS = 64
@@ -84,7 +84,7 @@ class Shards:
                 f"Shard {number} has {len(self.rows_of(number))} rows of {self.row_bytes} bytes. "
                 f"Received: {len(content)} bytes."
             )
-        with atomic_write.replacing(self.path(number)) as partial, open(partial, "wb") as file:
+        with replacing(self.path(number)) as partial, open(partial, "wb") as file:
             file.write(content)
             file.write(self._digest(number, content))
 

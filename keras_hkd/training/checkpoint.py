@@ -10,8 +10,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_hkd.training import atomic_write
-from keras_hkd.training.atomic_write import DAMAGE
+from keras_hkd.atomic_write import DAMAGE, remove_partial_files, replacing
+from keras_hkd.json_files import as_json, plain
 from keras_hkd.training.identity import DifferentRunError, require_same
 
 _FILE_NAME = re.compile(r"epoch_(\d+)\.npz")
@@ -103,11 +103,11 @@ class Checkpoint(keras.callbacks.Callback):
             DifferentRunError: if the checkpoint does not belong to this run.
             ValueError: if there are checkpoints and all of them are damaged.
         """
-        atomic_write.remove_partial_files(self.folder)
+        remove_partial_files(self.folder)
         state = read_newest(self.folder)
         if state is None:
             return 0
-        require_same(state.facts["identity"], atomic_write.plain(self.identity), self.folder)
+        require_same(state.facts["identity"], plain(self.identity), self.folder)
         _assign(model, state)
         self.history.clear()
         self.history.update(state.facts["history"])
@@ -131,9 +131,9 @@ def write_state(path, model, epoch, history, identity) -> None:
         "identity": identity,
         "names": [variable.path for variable in variables],
     }
-    text = json.dumps(atomic_write.plain(facts), allow_nan=False).encode()
+    text = as_json(facts, indent=None).encode()
     arrays = {f"{i:05d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
-    with atomic_write.replacing(path) as partial, open(partial, "wb") as file:
+    with replacing(path) as partial, open(partial, "wb") as file:
         np.savez(file, facts=np.frombuffer(text, np.uint8), **arrays)
 
 

@@ -1,6 +1,5 @@
 """A teacher labels images once; the labels stand in a file that belongs to it and to them."""
 
-import json
 import os
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from keras_hkd.data.pseudo_labels import boxes_per_image, matching_threshold, ps
 from keras_hkd.distillation.teachers import weights_hash
 from keras_hkd.evaluation.prediction import predict_dataset
 from keras_hkd.inference.prediction import input_size
-from keras_hkd.training import atomic_write
+from keras_hkd.json_files import plain, read_json, write_json
 from keras_hkd.training.identity import require_same
 
 
@@ -64,7 +63,7 @@ def semi_supervised(
         "given_score_threshold": score_threshold,
         "boxes_per_labelled_image": boxes_per_image(labelled) if score_threshold is None else None,
     }
-    facts = atomic_write.plain(facts)
+    facts = plain(facts)
     file = Path(file)
     if file.exists():
         recorded, results = _read(file)
@@ -134,7 +133,7 @@ def _write(file, facts, unlabelled, results, threshold) -> None:
             for number, result in enumerate(kept, start=1)
         ],
     }
-    atomic_write.write_json(file, content)
+    write_json(file, content)
 
 
 def _file_names(images) -> list[str]:
@@ -148,7 +147,7 @@ def _file_names(images) -> list[str]:
 
 def _read(file) -> tuple[dict, list[dict]]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         keys = ("image_id", "category_id", "bbox", "score")
         results = [{key: row[key] for key in keys} for row in content["annotations"]]
         info = {key: value for key, value in content["info"].items() if key != "description"}

@@ -3,13 +3,13 @@
 import contextlib
 import datetime
 import importlib.metadata
-import json
 import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_hkd.training import atomic_write
+from keras_hkd.atomic_write import remove_partial_files, replacing
+from keras_hkd.json_files import plain, read_json, write_json
 from keras_hkd.training.identity import require_same
 
 _PACKAGES = ("tensorflow", "keras", "keras-cv", "numpy")
@@ -40,7 +40,7 @@ class RunFolder:
 
     def __init__(self, path, *, inputs=None, command=None):
         self.path = Path(path)
-        self.inputs = atomic_write.plain(dict(inputs or {}))
+        self.inputs = plain(dict(inputs or {}))
         self.command = list(sys.argv if command is None else command)
 
     @property
@@ -83,8 +83,8 @@ class RunFolder:
             DifferentRunError: with `resume`, if it holds a run with another identity.
         """
         self.require_free(resume)
-        atomic_write.remove_partial_files(self.path)
-        identity = atomic_write.plain(identity)
+        remove_partial_files(self.path)
+        identity = plain(identity)
         record = self._record()
         if record:
             require_same({key: record.get(key) for key in identity}, identity, self.path)
@@ -108,16 +108,16 @@ class RunFolder:
 
     def write_json(self, name: str, value: object) -> Path:
         """Write a JSON file into the folder, all or nothing; gives its path."""
-        atomic_write.write_json(self.path / name, value)
+        write_json(self.path / name, value)
         return self.path / name
 
     def read_json(self, name: str) -> dict:
         """Read a JSON file of the folder."""
-        return json.loads((self.path / name).read_text(encoding="utf-8"))
+        return read_json(self.path / name)
 
     def save_model(self, model, name: str) -> Path:
         """Save a Keras model without its optimizer into the folder, all or nothing."""
-        with atomic_write.replacing(self.path / name) as partial, without_optimizer(model):
+        with replacing(self.path / name) as partial, without_optimizer(model):
             model.save(partial)
         return self.path / name
 
@@ -126,7 +126,7 @@ class RunFolder:
         if not path.exists():
             return {}
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            return read_json(path)
         except ValueError as error:
             raise RunFolderError(
                 f"{path} is not a record that keras_hkd wrote ({error}). Choose another folder."

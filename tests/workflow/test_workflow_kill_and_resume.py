@@ -109,7 +109,7 @@ def kill_at(process, folder, reached):
 def while_a_checkpoint_is_written(folder, after_epoch):
     def reached():
         return newest_epoch(folder) >= after_epoch and any(
-            folder.glob("checkpoints/.epoch_*.partial-*")
+            folder.glob("checkpoints/.partial-*.epoch_*")
         )
 
     return reached
@@ -146,7 +146,7 @@ def test_killed_again_and_again_a_run_ends_with_the_same_bits(tmp_path):
     wait(start(killed), killed)
 
     assert newest_epoch(killed) == EPOCHS
-    assert not list(killed.rglob("*.partial-*"))
+    assert not list(killed.rglob(".partial-*"))
     with np.load(whole / "weights.npz") as expected, np.load(killed / "weights.npz") as got:
         assert len(expected.files) == len(got.files) > 8
         for name in expected.files:

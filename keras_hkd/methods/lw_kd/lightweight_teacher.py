@@ -9,9 +9,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_hkd.atomic_write import DAMAGE, replacing
 from keras_hkd.data.drawn.glyphs import glyph_dataset
 from keras_hkd.methods.lw_kd.lenet import lenet
-from keras_hkd.training import atomic_write
 from keras_hkd.training.identity import require_same
 
 FILE_NAME = "lightweight_teacher.npz"
@@ -133,7 +133,7 @@ def _logits(network, images):
 
 def _write(path, facts, teacher):
     text = json.dumps({**facts, "accuracy": teacher.accuracy}).encode()
-    with atomic_write.replacing(path) as partial, open(partial, "wb") as file:
+    with replacing(path) as partial, open(partial, "wb") as file:
         np.savez(file, facts=np.frombuffer(text, np.uint8), logits=teacher.logits)
 
 
@@ -141,7 +141,7 @@ def _read(path, facts):
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as members:
             saved, logits = json.loads(members["facts"].tobytes()), members["logits"]
-    except atomic_write.DAMAGE as error:
+    except DAMAGE as error:
         raise ValueError(
             f"{path} is damaged ({error}). Delete it: the lightweight teacher is trained again."
         ) from error

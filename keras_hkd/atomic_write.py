@@ -1,0 +1,82 @@
+"""Files and folders that are either whole or absent, written under a temporary name and renamed."""
+
+import contextlib
+import os
+import re
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
+"""What NumPy raises at an `.npz` file that is truncated, or of which a bit is wrong."""
+
+# The name of now, and that of earlier versions: `.note.partial-17.txt`.
+_PARTIAL = re.compile(r"\.(.+\.)?partial-\d+(\.|$)")
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name to write to, and move it over `path` once all bytes are on the disk.
+
+    A process killed at any moment leaves `path` as it was, or whole and new. The temporary file
+    stands in the same folder, since a rename is atomic only within one file system, and its name
+    ends as that of `path`, since Keras and NumPy choose the format by it.
+
+    Args:
+        path: the file to create or replace, or a folder to create; its parent is made if need be.
+
+    Example:
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder) / "note.txt") as partial:
+    ...         _ = partial.write_text("whole")
+    ...     (Path(folder) / "note.txt").read_text(), len(os.listdir(folder))
+    ('whole', 1)
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{os.getpid()}.{path.name}")
+    try:
+        yield partial
+        _flush_to_disk(partial)
+        os.replace(partial, path)
+        _flush_to_disk(path.parent)
+    finally:
+        _remove(partial)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Replace the file at `path` by `text` in UTF-8, all or nothing."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def remove_partial_files(folder: str | Path) -> None:
+    """Delete what killed processes left half-written in `folder`; nothing there is ever read."""
+    folder = Path(folder)
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if _PARTIAL.match(path.name):
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Make the operating system write the bytes of a file, or the names in a folder, now."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folder; its rename is journalled
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
