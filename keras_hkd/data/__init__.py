@@ -20,7 +20,7 @@ __getattr__, __dir__, __all__ = attach(
         "draw_scene": "drawn.scenes",
         "evaluation_batches": "batches.pipeline",
         "glyph_dataset": "drawn.glyphs",
-        "load_classification": "classification",
+        "load_classification": "classification_loading",
         "load_dataset": "loading",
         "load_unlabelled": "unlabelled",
         "prediction_batches": "batches.pipeline",
