@@ -4,9 +4,9 @@ import pathlib
 
 import keras
 
+from keras_hkd.messages import did_you_mean
 from keras_hkd.own_loss import OwnLossModel
 from keras_hkd.replicas import num_replicas
-from keras_hkd.suggestions import did_you_mean
 
 
 class Learner(OwnLossModel):

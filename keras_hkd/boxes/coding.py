@@ -7,6 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from keras_hkd.checks import whole
+
 HEADS = ("class_logits", "box_outputs", "objectness")
 """Names of raw heads in the order in which files have them; not every family has the last."""
 
@@ -162,10 +164,7 @@ class DistanceBins(BoxCoding):
     name = "side_distributions"
 
     def __post_init__(self):
-        if int(self.num_bins) != self.num_bins or self.num_bins < 2:
-            raise ValueError(
-                f"`num_bins` must be a whole number of at least 2. Received: {self.num_bins!r}"
-            )
+        whole("num_bins", self.num_bins, low=2)
 
     def decode(self, values, priors, xp=np):
         weights = _softmax(self.edges(values, xp), xp)

@@ -2,7 +2,7 @@
 
 import numpy
 
-from keras_hkd.suggestions import did_you_mean
+from keras_hkd.messages import did_you_mean
 
 FORMATS = ("xyxy", "xywh", "center_xywh", "rel_xyxy", "rel_yxyx")
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from keras_hkd.cli import method_arguments, options, training_run
-from keras_hkd.cli.console import figures, print_json
+from keras_hkd.cli import method_arguments, options
+from keras_hkd.cli.console import figures, print_json, remark
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 
 DEFAULT_VIEWS = 4
@@ -126,7 +126,7 @@ def command(
 
     dataset = load_dataset(data, format=format, on_bad_data=on_bad_data)
     for record in dataset.skipped:
-        training_run.remark(f"Skipped: {record}")
+        remark(f"Skipped: {record}")
     if detections is not None:
         if size is None:
             raise ValueError("--detections needs --image-size, the size of the training.")

@@ -5,7 +5,7 @@ import pathlib
 import typer
 import yaml
 
-from keras_hkd.suggestions import did_you_mean
+from keras_hkd.messages import did_you_mean
 
 # Options that are about this call and not about the run, so a file has no say in them.
 _NOT_IN_FILES = ("config", "help")

@@ -33,6 +33,15 @@ def figures() -> rich.console.Console:
     return rich.console.Console(emoji=False)
 
 
+def remark(text: str) -> None:
+    """Tell the user something that is no error, on the error stream.
+
+    Args:
+        text: what is said, shown as it is.
+    """
+    messages().print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 def print_json(values: Mapping[str, object]) -> None:
     """Write results for programs: one JSON object on standard output.
 

@@ -7,8 +7,9 @@ from typing import Annotated, NamedTuple
 import typer
 
 from keras_hkd.cli import method_arguments, options, training_run
-from keras_hkd.cli.image_size import ImageSize
+from keras_hkd.cli.console import remark
 from keras_hkd.cli.model_kinds import kind_of
+from keras_hkd.cli.training_options import RunOptions, with_run_options
 
 Teacher = Annotated[
     list[str] | None,
@@ -61,39 +62,17 @@ PseudoLabelScore = Annotated[
 ]
 
 
+@with_run_options
 def command(
-    data: options.Data,
+    given: RunOptions,
     student: Student,
-    out: options.Out,
-    epochs: training_run.Epochs,
     teacher: Teacher = None,
     teacher_cache: TeacherCache = None,
     person_class: options.PersonClass = None,
-    val: options.Val = None,
     method: method_arguments.Method = "hkd",
     method_option: method_arguments.MethodOption = None,
     unlabelled: Unlabelled = None,
     pseudo_label_score: PseudoLabelScore = None,
-    backbone_weights: training_run.BackboneWeights = None,
-    image_size: ImageSize = None,
-    batch_size: training_run.BatchSize = 16,
-    learning_rate: training_run.LearningRate = 1e-3,
-    warmup_epochs: training_run.WarmupEpochs = 1.0,
-    weight_decay: training_run.WeightDecay = 5e-4,
-    ema_momentum: training_run.EmaMomentum = 0.998,
-    augment: training_run.Augment = True,
-    validate_every: training_run.ValidateEvery = None,
-    seed: options.Seed = 0,
-    resume: training_run.Resume = False,
-    deterministic: options.Deterministic = False,
-    mixed_precision: training_run.MixedPrecision = False,
-    jit_compile: training_run.JitCompile = False,
-    quantize: training_run.Quantize = False,
-    strategy: options.Strategy = None,
-    format: options.Format = None,
-    on_bad_data: options.OnBadData = "raise",
-    json: options.Json = False,
-    config: options.Config = None,
 ) -> None:
     """Distil a heavy detector or classifier (the teacher) into a compact one (the student).
 
@@ -102,7 +81,6 @@ def command(
     on with --resume. Classifiers learn from a folder of images per class (--data PATH, or
     PATH:train for PATH/train).
     """
-    given = training_run.RunOptions.of(locals())
     how = {"method": method, "method_options": method_arguments.parse_options(method_option or [])}
     teacher, *more_teachers = teacher or [None]
     method_arguments.check_teachers(method, teacher, more_teachers, teacher_cache)
@@ -123,11 +101,9 @@ def command(
     run = training_run.run_folder(given, inputs)
     results = training_run.finished_results(run, given, kind)
     if results is None:
-        sources = _Sources(
-            teacher, student, backbone_weights, teacher_cache, tuple(more_teachers), person_class
-        )
+        sources = _Sources(teacher, student, teacher_cache, tuple(more_teachers), person_class)
         results = _distill(run, kind, given, sources, unlabelled, pseudo_label_score, **how)
-    training_run.show(run, kind, results, json)
+    training_run.show(run, kind, results, given.json)
 
 
 class _Sources(NamedTuple):
@@ -135,7 +111,6 @@ class _Sources(NamedTuple):
 
     teacher: str | None
     student: str
-    backbone_weights: pathlib.Path | None
     teacher_cache: pathlib.Path | None = None
     more_teachers: tuple[str, ...] = ()
     person_class: int | None = None
@@ -163,13 +138,13 @@ def _distill(run, kind, given, sources, unlabelled, score, method, method_option
         )
     stored = sources.teacher_cache is not None
     if takes.teacher == "frozen" and not stored and not training_run.is_file(sources.teacher):
-        training_run.remark(
+        remark(
             f"The teacher {sources.teacher!r} is given by name only: its weights are random and it "
             "knows nothing. Give the .keras file of a trained one."
         )
     settings = dataclasses.replace(settings, image_size=size)
     if train_teacher is not None:
-        training_run.remark(f"First the teacher's branches are trained ({run.path / 'teacher'}).")
+        remark(f"First the teacher's branches are trained ({run.path / 'teacher'}).")
         train_teacher(dataset, settings, run.path / "teacher", resume=given.resume)
     images = dataset
     if unlabelled:
@@ -205,7 +180,7 @@ def _make_pair(kind, given, sources, dataset, settings):
         if given.image_size is None and training_run.is_file(sources.teacher):
             size = teacher.image_size
     student = training_run.make_model(
-        kind, sources.student, given, class_names, size, backbone_weights=sources.backbone_weights
+        kind, sources.student, given, class_names, size, backbone_weights=given.backbone_weights
     )
     if given.image_size is not None:
         student.image_size = size
@@ -237,13 +212,13 @@ def _label(run, given, teacher, labelled, unlabelled, score, size):
 
     images = load_unlabelled(unlabelled, labelled.class_names, given.on_bad_data, labelled)
     for record in images.skipped:
-        training_run.remark(f"Skipped: {record}")
+        remark(f"Skipped: {record}")
     file = run.path / "pseudo_labels.json"
     dataset = semi_supervised(
         teacher, labelled, images, file, score_threshold=score, image_size=size
     )
     facts = pseudo_label_facts(file)
-    training_run.remark(
+    remark(
         f"Pseudo-labels: {facts['num_boxes']} boxes that score at least "
         f"{facts['score_threshold']:.3f}, in {facts['num_images']} images; "
         f"{facts['num_images_without_box']} images without one are left out ({file})."

@@ -2,50 +2,15 @@
 
 A command names them in its signature:
 
-    def command(data: options.Data, seed: options.Seed = 0, config: options.Config = None): ...
+    def command(data: options.Data, json: options.Json = False): ...
 """
 
-import os
 import pathlib
-import sys
 from typing import Annotated, Literal
 
 import typer
 
 from keras_hkd.cli.config_file import apply_config
-
-DETERMINISTIC_ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_DETERMINISTIC_OPS": "1"}
-
-
-def set_deterministic_environment(asked: bool) -> bool:
-    """Set what TensorFlow reads only once, while it loads (a typer callback of `--deterministic`).
-
-    Callbacks run before the command's body, and commands import TensorFlow in their body.
-
-    Args:
-        asked: whether the option was given.
-
-    Returns:
-        `asked`, unchanged.
-
-    Raises:
-        typer.BadParameter: if TensorFlow is loaded already without these settings.
-
-    Example:
-        >>> set_deterministic_environment(False)
-        False
-    """
-    if asked:
-        differs = any(os.environ.get(k) != v for k, v in DETERMINISTIC_ENVIRONMENT.items())
-        if differs and "tensorflow" in sys.modules:
-            settings = " ".join(f"{k}={v}" for k, v in DETERMINISTIC_ENVIRONMENT.items())
-            raise typer.BadParameter(
-                "TensorFlow is loaded already and reads its settings only once. "
-                f"Start a new process, or set {settings} in the environment of this one."
-            )
-        os.environ.update(DETERMINISTIC_ENVIRONMENT)
-    return asked
-
 
 Data = Annotated[
     list[str],
@@ -78,10 +43,6 @@ OnBadData = Annotated[
     ),
 ]
 
-Seed = Annotated[
-    int, typer.Option("--seed", min=0, help="Fixes the weights drawn and the order of the data.")
-]
-
 Out = Annotated[
     pathlib.Path, typer.Option("--out", metavar="DIR", help="The folder of the run's results.")
 ]
@@ -101,20 +62,6 @@ PersonClass = Annotated[
         "is the person; the others are left out. 0 in COCO's 80, 14 in Pascal VOC's 20.",
         show_default=False,
     ),
-]
-
-Deterministic = Annotated[
-    bool,
-    typer.Option(
-        "--deterministic",
-        callback=set_deterministic_environment,
-        help="Repeat bit for bit, also over --resume; slower.",
-    ),
-]
-
-Strategy = Annotated[
-    Literal["mirrored"] | None,
-    typer.Option("--strategy", help="Train on all of the machine's devices at once."),
 ]
 
 Config = Annotated[

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from keras_hkd.cli import options, training_run
-from keras_hkd.cli.image_size import ImageSize
+from keras_hkd.cli import training_run
 from keras_hkd.cli.model_kinds import kind_of
+from keras_hkd.cli.training_options import RunOptions, with_run_options
 
 DetectorArgument = Annotated[
     str,
@@ -21,49 +21,23 @@ DetectorArgument = Annotated[
 ]
 
 
-def command(
-    data: options.Data,
-    detector: DetectorArgument,
-    out: options.Out,
-    epochs: training_run.Epochs,
-    val: options.Val = None,
-    backbone_weights: training_run.BackboneWeights = None,
-    image_size: ImageSize = None,
-    batch_size: training_run.BatchSize = 16,
-    learning_rate: training_run.LearningRate = 1e-3,
-    warmup_epochs: training_run.WarmupEpochs = 1.0,
-    weight_decay: training_run.WeightDecay = 5e-4,
-    ema_momentum: training_run.EmaMomentum = 0.998,
-    augment: training_run.Augment = True,
-    validate_every: training_run.ValidateEvery = None,
-    seed: options.Seed = 0,
-    resume: training_run.Resume = False,
-    deterministic: options.Deterministic = False,
-    mixed_precision: training_run.MixedPrecision = False,
-    jit_compile: training_run.JitCompile = False,
-    quantize: training_run.Quantize = False,
-    strategy: options.Strategy = None,
-    format: options.Format = None,
-    on_bad_data: options.OnBadData = "raise",
-    json: options.Json = False,
-    config: options.Config = None,
-) -> None:
+@with_run_options
+def command(given: RunOptions, detector: DetectorArgument) -> None:
     """Train a detector or a classifier alone, or fine-tune a saved one.
 
     Writes detector.keras (with gallery.png) or classifier.keras, metrics.json, curves.png and a
     checkpoint after every epoch to --out. A run that was killed goes on with --resume. Classifiers
     learn from a folder of images per class (--data PATH, or PATH:train for PATH/train).
     """
-    given = training_run.RunOptions.of(locals())
     kind = kind_of(detector)
     run = training_run.run_folder(given, {"command": "train", kind.name: detector})
     results = training_run.finished_results(run, given, kind)
     if results is None:
-        results = _train(run, kind, given, detector, backbone_weights)
-    training_run.show(run, kind, results, json)
+        results = _train(run, kind, given, detector)
+    training_run.show(run, kind, results, given.json)
 
 
-def _train(run, kind, given, name_or_file, backbone_weights) -> dict:
+def _train(run, kind, given, name_or_file) -> dict:
     dataset, val = given.load_data(kind)
     settings = given.settings(kind)
     from keras_hkd.training import train_model, training_scope
@@ -75,7 +49,7 @@ def _train(run, kind, given, name_or_file, backbone_weights) -> dict:
             given,
             dataset.class_names,
             settings.image_size,
-            backbone_weights=backbone_weights,
+            backbone_weights=given.backbone_weights,
         )
         model = training_run.quantized(model, name_or_file, given, dataset)
     if given.image_size is None:

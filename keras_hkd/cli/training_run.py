@@ -1,153 +1,12 @@
-"""What `train` and `distill` do alike: options, data, models by name or file, results."""
+"""What `train` and `distill` do alike: run folders, models by name or file, results."""
 
-import dataclasses
 import pathlib
 import warnings
-from typing import Annotated
 
-import typer
-
-from keras_hkd.cli.console import figures, messages, print_json
-from keras_hkd.cli.image_size import parse_image_size
+from keras_hkd.cli.console import figures, print_json, remark
 from keras_hkd.cli.model_files import refuse_folder
 from keras_hkd.cli.options import person_alone
-
-Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")]
-BatchSize = Annotated[
-    int, typer.Option("--batch-size", min=1, help="Images per step, over all devices.")
-]
-LearningRate = Annotated[
-    float, typer.Option("--learning-rate", help="AdamW's, at the peak of warm-up and cosine.")
-]
-WarmupEpochs = Annotated[
-    float, typer.Option("--warmup-epochs", min=0, help="Length of the rise to the learning rate.")
-]
-WeightDecay = Annotated[
-    float, typer.Option("--weight-decay", min=0, help="AdamW's; biases and scales keep out of it.")
-]
-EmaMomentum = Annotated[
-    float,
-    typer.Option(
-        "--ema-momentum", help="Of the average of the weights that training ends with; 0 for none."
-    ),
-]
-Augment = Annotated[
-    bool, typer.Option("--augment/--no-augment", help="Random flips, scales, crops and colours.")
-]
-ValidateEvery = Annotated[
-    int | None,
-    typer.Option(
-        "--validate-every",
-        min=0,
-        metavar="EPOCHS",
-        help="Epochs between measurements on --val; 0 for at the end only. "
-        "By default about ten measurements in all.",
-        show_default=False,
-    ),
-]
-MixedPrecision = Annotated[
-    bool, typer.Option("--mixed-precision", help="Compute in float16; for GPUs.")
-]
-JitCompile = Annotated[bool, typer.Option("--jit-compile", help="Compile the step with XLA.")]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with the run in --out, if it holds one.")
-]
-Quantize = Annotated[
-    bool,
-    typer.Option(
-        "--quantize",
-        help="Fine-tune a trained model (.keras) with the rounding of its int8 file, which "
-        "`keras-hkd export --quantization int8` writes from it.",
-    ),
-]
-BackboneWeights = Annotated[
-    pathlib.Path | None,
-    typer.Option(
-        "--backbone-weights",
-        metavar="FILE",
-        help="ImageNet weights for the MobileNetV2 backbone of a model given by name.",
-        show_default=False,
-    ),
-]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """The options that both commands have, as they were given; names as on the command line."""
-
-    data: list[str]
-    val: list[str] | None
-    format: str | None
-    on_bad_data: str
-    out: pathlib.Path
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    warmup_epochs: float
-    weight_decay: float
-    ema_momentum: float
-    image_size: tuple[int, int] | None
-    augment: bool
-    validate_every: int | None
-    seed: int
-    deterministic: bool
-    mixed_precision: bool
-    jit_compile: bool
-    strategy: str | None
-    resume: bool
-    json: bool
-    quantize: bool
-
-    @classmethod
-    def of(cls, arguments):
-        """The options among a command's arguments.
-
-        Args:
-            arguments: name -> value, with others among them.
-        """
-        given = {field.name: arguments[field.name] for field in dataclasses.fields(cls)}
-        return cls(**{**given, "image_size": parse_image_size(given["image_size"])})
-
-    def settings(self, kind):
-        """The `TrainingSettings` that these options ask for.
-
-        Args:
-            kind: `Detectors` or `Classifiers`, for the size of images where none is given.
-        """
-        from keras_hkd.training import TrainingSettings
-
-        validate_every = self.validate_every
-        if validate_every is None:
-            validate_every = max(1, self.epochs // 10)
-        return TrainingSettings(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            warmup_epochs=self.warmup_epochs,
-            weight_decay=self.weight_decay,
-            ema_momentum=self.ema_momentum or None,
-            seed=self.seed,
-            image_size=self.image_size or kind.default_image_size,
-            augment=self.augment,
-            deterministic=self.deterministic,
-            mixed_precision=self.mixed_precision,
-            jit_compile=self.jit_compile,
-            strategy=self.strategy,
-            validate_every=validate_every,
-        )
-
-    def load_data(self, kind):
-        """The training images, and those to measure on or None; what was skipped is reported.
-
-        Args:
-            kind: `Detectors` or `Classifiers`, which says what is read.
-        """
-        how = {"format": self.format, "on_bad_data": self.on_bad_data}
-        dataset = kind.load_data(self.data, **how)
-        val = kind.load_data(self.val, like=dataset, **how) if self.val else None
-        for record in [*dataset.skipped, *(() if val is None else val.skipped)]:
-            remark(f"Skipped: {record}")
-        return dataset, val
+from keras_hkd.cli.training_options import RunOptions
 
 
 def run_folder(options: RunOptions, inputs: dict):
@@ -183,7 +42,7 @@ def finished_results(run, options: RunOptions, kind) -> dict | None:
         return None
     record = run.read_json("run.json")
     recorded = record["settings"]
-    asked = options.settings(kind).decisive()
+    asked = options.settings(kind).must_match()
     if options.image_size is None:  # what it came to depended on the models
         asked["image_size"] = recorded["image_size"]
     require_same({"settings": recorded}, {"settings": asked}, run.path)
@@ -312,11 +171,6 @@ def conclude(run, kind, models, history, settings, dataset, val) -> dict:
         report.save_dataset_gallery(measured_on, found, run.path / "gallery.png")
     run.finish(results, training_seconds=sum(history["seconds"]))
     return run.read_json("metrics.json")
-
-
-def remark(text: str) -> None:
-    """Tell the user something that is no error, on the error stream."""
-    messages().print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def show(run, kind, results: dict, as_json: bool) -> None:

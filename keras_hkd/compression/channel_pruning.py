@@ -6,6 +6,7 @@ import math
 import numpy as np
 from keras import layers, ops
 
+from keras_hkd import checks
 from keras_hkd.compression.channel_groups import ChannelGroups
 from keras_hkd.compression.channel_removal import ChannelRemoval
 from keras_hkd.compression.compressed import checked_learner, rewritten
@@ -58,13 +59,9 @@ def prune_channels(
 
     Paper: Li et al., https://arxiv.org/abs/1608.08710.
     """
-    if not 0.0 < amount < 1.0:
-        raise ValueError(f"`amount` must be between 0 and 1. Received: amount={amount}")
-    if multiple_of < 1 or min_channels < 1:
-        raise ValueError(
-            "`multiple_of` and `min_channels` must be 1 or more. Received: "
-            f"multiple_of={multiple_of}, min_channels={min_channels}"
-        )
+    checks.in_range("amount", amount, high=1.0, open_low=True, open_high=True)
+    checks.whole("multiple_of", multiple_of, low=1)
+    checks.whole("min_channels", min_channels, low=1)
     student = checked_learner(student)
     if is_quantized(student):
         raise ValueError(

@@ -15,7 +15,7 @@ from keras_hkd.data.formats.bad_records import BadRecords, checked_annotation
 from keras_hkd.data.formats.records import Records, canonical
 from keras_hkd.data.image_checks import locate, whole_images
 from keras_hkd.data.splits import choose_split
-from keras_hkd.suggestions import did_you_mean
+from keras_hkd.messages import did_you_mean
 
 # Name of the format -> module, in the order of asking.
 READERS = {

@@ -12,7 +12,7 @@ from keras_hkd.detectors.keras_cv.prediction_head import PredictionHead
 from keras_hkd.detectors.keras_cv.retinanet import RetinaNet
 from keras_hkd.detectors.keras_cv.yolo_v8 import YOLOV8
 from keras_hkd.learner import synchronize_batch_norm
-from keras_hkd.suggestions import did_you_mean
+from keras_hkd.messages import did_you_mean
 
 PRIOR_BIAS = math.log(0.01 / 0.99)
 PEDESTRIAN_RATIOS = (0.3, 0.5, 1.0)  # width over height

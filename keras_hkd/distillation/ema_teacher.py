@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from keras_hkd.checks import in_range
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.distillation.learners import as_learner
-from keras_hkd.losses.checks import in_range
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")

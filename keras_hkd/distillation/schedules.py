@@ -7,7 +7,7 @@ import numbers
 import keras
 from keras import ops
 
-from keras_hkd.losses.checks import in_range
+from keras_hkd.checks import in_range, whole
 
 
 class WeightSchedule(abc.ABC):
@@ -121,7 +121,7 @@ class LinearWarmUp(WeightSchedule):
 
     def __init__(self, target=1.0, *, steps, start=0.0):
         self.target = get(target)
-        self.steps = _num_steps(steps)
+        self.steps = whole("steps", steps, low=1)
         self.start = in_range("start", start)
 
     def weight_at(self, step):
@@ -161,7 +161,7 @@ class CosineDecay(WeightSchedule):
 
     def __init__(self, start=1.0, *, steps, end=0.0):
         self.start = in_range("start", start)
-        self.steps = _num_steps(steps)
+        self.steps = whole("steps", steps, low=1)
         self.end = in_range("end", end)
 
     def weight_at(self, step):
@@ -201,14 +201,3 @@ def get(identifier):
         "A distillation weight must be a number or a keras_hkd schedule (Constant, LinearWarmUp, "
         f"CosineDecay). Received: {identifier!r} ({type(identifier).__name__})."
     )
-
-
-def _num_steps(steps):
-    if isinstance(steps, bool) or not isinstance(steps, numbers.Integral):
-        raise TypeError(
-            f"`steps` must be a whole number of training steps. Received: {steps!r} "
-            f"({type(steps).__name__})."
-        )
-    if steps < 1:
-        raise ValueError(f"`steps` must be at least 1. Received: {steps!r}.")
-    return int(steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from keras_hkd import checks
 from keras_hkd.evaluation.classifier_scores import evaluate_classifier
 from keras_hkd.evaluation.detector_scores import evaluate_detector
 
@@ -30,8 +31,7 @@ class HeldOutMetrics(keras.callbacks.Callback):
 
     def __init__(self, dataset, image_size=None, batch_size=16, every=1, prefix="val_"):
         super().__init__()
-        if every < 1:
-            raise ValueError(f"`every` must be 1 epoch or more. Received: {every}")
+        checks.whole("every", every, low=1)
         self.dataset = dataset
         self.image_size = image_size
         self.batch_size = batch_size

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from keras_hkd import checks
 from keras_hkd.inference.prediction import input_size
 from keras_hkd.progress import image_progress
 
@@ -61,11 +62,8 @@ def measure_latencies(
     Raises:
         ValueError: `rounds` below 1, `warm_up` below 0, or nothing to call.
     """
-    if rounds < 1 or warm_up < 0:
-        raise ValueError(
-            "`rounds` must be 1 or more and `warm_up` 0 or more. Received: "
-            f"rounds={rounds}, warm_up={warm_up}"
-        )
+    checks.whole("rounds", rounds, low=1)
+    checks.whole("warm_up", warm_up)
     if not calls:
         raise ValueError("`calls` is empty: there is nothing to time.")
     times_ms = {name: np.zeros(rounds) for name in calls}
@@ -100,8 +98,7 @@ def measure_latency_ms(
     Raises:
         ValueError: no image size, or `repeats` below 1.
     """
-    if repeats < 1:
-        raise ValueError(f"`repeats` must be 1 or more. Received: {repeats}")
+    checks.whole("repeats", repeats, low=1)
     calls = {name: _prediction(model, image_size) for name, model in models.items()}
     latencies = measure_latencies(calls, repeats, warm_up, progress=False)
     return {name: latencies.median_ms(name) for name in models}

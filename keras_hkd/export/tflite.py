@@ -30,7 +30,7 @@ from keras_hkd.export.tflite_metadata import (
 )
 from keras_hkd.inference.post_processing import Suppression
 from keras_hkd.inference.tflite_runner import TFLiteRunner
-from keras_hkd.suggestions import did_you_mean
+from keras_hkd.messages import did_you_mean
 
 FORMAT = 1
 DETECTIONS = {

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_hkd import checks
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 from keras_hkd.losses.hierarchical_context import HierarchicalContext
 
@@ -47,8 +48,8 @@ class Review(Hierarchy):
 
     def __init__(self, loss=None, *, levels=None, mid_channels=None, **kwargs):
         super().__init__(HierarchicalContext() if loss is None else loss, **kwargs)
-        if mid_channels is not None and mid_channels < 1:
-            raise ValueError(f"`mid_channels` must be at least 1. Received: {mid_channels}")
+        if mid_channels is not None:
+            checks.whole("mid_channels", mid_channels, low=1)
         self.levels = None if levels is None else tuple(levels)
         self.mid_channels = mid_channels
         self.fusions = {}

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_hkd import checks
 from keras_hkd.boxes import clip, pairwise_iou
 from keras_hkd.boxes.coding import joint_logits
 
@@ -34,18 +35,9 @@ class Suppression:
     iou_threshold: float = 0.6
 
     def __post_init__(self):
-        if int(self.max_detections) != self.max_detections or self.max_detections < 1:
-            raise ValueError(
-                f"`max_detections` must be 1 or more. Received: {self.max_detections!r}"
-            )
-        if not 0.0 <= self.score_threshold < 1.0:
-            raise ValueError(
-                f"`score_threshold` must lie in [0, 1). Received: {self.score_threshold!r}"
-            )
-        if not 0.0 < self.iou_threshold <= 1.0:
-            raise ValueError(
-                f"`iou_threshold` must lie in (0, 1]. Received: {self.iou_threshold!r}"
-            )
+        checks.whole("max_detections", self.max_detections, low=1)
+        checks.in_range("score_threshold", self.score_threshold, high=1.0, open_high=True)
+        checks.in_range("iou_threshold", self.iou_threshold, high=1.0, open_low=True)
 
 
 def detections(

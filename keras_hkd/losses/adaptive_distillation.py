@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_hkd.checks import in_range, one_of, positive
 from keras_hkd.losses import bernoulli
-from keras_hkd.losses.checks import in_range, one_of, positive
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, global_ratio
 

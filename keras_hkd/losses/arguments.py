@@ -1,7 +1,5 @@
 """Checks of what losses declare that they need beside the two tensors."""
 
-import math
-
 import numpy as np
 from keras import ops
 
@@ -37,34 +35,6 @@ def as_boxes(boxes, batch, name="boxes"):
             f"{batch}. Received: {name} of shape {shape}."
         )
     return boxes, (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
-
-
-def as_image_size(image_size):
-    """Height and width in pixels of the images that maps were made from.
-
-    Args:
-        image_size: pair of positive numbers.
-
-    Returns:
-        `(height, width)` as floats.
-
-    Raises:
-        ValueError: anything else.
-
-    Example:
-
-    >>> as_image_size((480, 640))
-    (480.0, 640.0)
-    """
-    try:
-        height, width = (float(side) for side in image_size)
-    except (TypeError, ValueError):
-        height = width = math.nan
-    if not (0 < height < math.inf and 0 < width < math.inf):
-        raise ValueError(
-            f"`image_size` must be (height, width) in pixels, both positive. Received: {image_size}"
-        )
-    return height, width
 
 
 def as_labels(labels, num_classes, leading):

@@ -6,9 +6,9 @@ Known as FBKD.
 import keras
 from keras import ops
 
+from keras_hkd.checks import in_range, positive, whole
 from keras_hkd.losses import positions
 from keras_hkd.losses.attention import spatial_attention
-from keras_hkd.losses.checks import in_range, positive, whole
 from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.losses.non_local_block import NonLocalBlock
 from keras_hkd.replicas import sum_over_replicas

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_hkd.checks import in_range
 from keras_hkd.losses import positions
-from keras_hkd.losses.checks import in_range
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.losses.pooling import adaptive_mean
 from keras_hkd.replicas import weighted_mean

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from keras_hkd.checks import in_range, positive
 from keras_hkd.losses import bernoulli, categorical
 from keras_hkd.losses.arguments import as_labels
-from keras_hkd.losses.checks import in_range, positive
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, weighted_mean
 

@@ -3,10 +3,11 @@
 import keras
 from keras import ops
 
+from keras_hkd import checks
 from keras_hkd.boxes.iou import area
+from keras_hkd.checks import in_range, one_of, positive, several
 from keras_hkd.losses import positions
-from keras_hkd.losses.arguments import as_boxes, as_image_size
-from keras_hkd.losses.checks import in_range, one_of, positive, several
+from keras_hkd.losses.arguments import as_boxes
 from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
 
@@ -121,7 +122,7 @@ class FineGrainedImitation(LearnableLoss):
         """
         boxes, present = as_boxes(boxes, teacher.shape[0])
         size = ops.shape(teacher)[1:3]
-        near = self._near(boxes, present, as_image_size(image_size), size)
+        near = self._near(boxes, present, checks.image_size("image_size", image_size), size)
         if self.adapter != "none":
             student = self._layers["adapter"](student)
         weights = near * positions.flat_weights(mask, student)

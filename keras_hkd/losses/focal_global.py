@@ -3,10 +3,11 @@
 import keras
 from keras import ops
 
+from keras_hkd import checks
+from keras_hkd.checks import in_range, positive
 from keras_hkd.losses import positions
-from keras_hkd.losses.arguments import as_boxes, as_image_size
+from keras_hkd.losses.arguments import as_boxes
 from keras_hkd.losses.attention import channel_attention, spatial_attention
-from keras_hkd.losses.checks import in_range, positive
 from keras_hkd.losses.context_block import ContextBlock
 from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
@@ -108,7 +109,9 @@ class FocalGlobal(LearnableLoss):
         """
         boxes, present = as_boxes(boxes, teacher.shape[0])
         size = ops.shape(teacher)[1:3]
-        foreground = foreground_weights(boxes, present, as_image_size(image_size), size)
+        foreground = foreground_weights(
+            boxes, present, checks.image_size("image_size", image_size), size
+        )
         weights = positions.flat_weights(mask, student)
         foreground = ops.reshape(foreground, ops.shape(weights)) * weights
         background = ops.where(foreground > 0, 0.0, weights)

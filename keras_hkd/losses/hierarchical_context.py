@@ -5,7 +5,7 @@ import functools
 import keras
 from keras import ops
 
-from keras_hkd.losses.checks import several, whole
+from keras_hkd.checks import several, whole
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.losses.pooling import adaptive_mean
 from keras_hkd.replicas import weighted_mean

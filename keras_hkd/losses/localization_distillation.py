@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from keras_hkd.boxes.iou import pairwise_distance_iou
+from keras_hkd.checks import in_range, positive
 from keras_hkd.losses import categorical
 from keras_hkd.losses.arguments import as_constant
-from keras_hkd.losses.checks import in_range, positive
 from keras_hkd.losses.distillation_loss import DistillationLoss, blank
 from keras_hkd.replicas import expand_to_rank, weighted_mean
 

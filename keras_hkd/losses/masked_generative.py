@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_hkd.checks import in_range, whole
 from keras_hkd.losses import positions
-from keras_hkd.losses.checks import in_range, whole
 from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
 

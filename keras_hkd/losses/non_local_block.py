@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_hkd.losses.checks import whole
+from keras_hkd.checks import whole
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_hkd.checks import positive
 from keras_hkd.losses.channel_moments import standardised
-from keras_hkd.losses.checks import positive
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
 

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from keras_hkd.checks import in_range
 from keras_hkd.losses import bernoulli
 from keras_hkd.losses.arguments import over_positives
-from keras_hkd.losses.checks import in_range
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, global_ratio
 

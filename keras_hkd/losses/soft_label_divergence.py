@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_hkd.losses.checks import one_of, positive
+from keras_hkd.checks import one_of, positive
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
 

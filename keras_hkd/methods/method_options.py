@@ -2,7 +2,7 @@
 
 import inspect
 
-from keras_hkd.suggestions import did_you_mean
+from keras_hkd.messages import did_you_mean
 
 
 def check_options(method, given, part, own=(), leave_out=()):

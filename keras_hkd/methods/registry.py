@@ -5,8 +5,8 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
+from keras_hkd.messages import did_you_mean
 from keras_hkd.sources import decorated
-from keras_hkd.suggestions import did_you_mean
 
 __all__ = ["METHODS", "Method", "described", "get", "prepared"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from keras_hkd.messages import did_you_mean
 from keras_hkd.metrics.subsets import Subset
-from keras_hkd.suggestions import did_you_mean
 
 ROUNDED_REFERENCES = (0.0100, 0.0178, 0.0316, 0.0562, 0.1000, 0.1778, 0.3162, 0.5623, 1.0000)
 """False positives per image at which the miss rate is read, rounded as the official codes do."""

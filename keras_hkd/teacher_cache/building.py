@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_hkd.atomic_write import remove_partial_files
+from keras_hkd.checks import whole
 from keras_hkd.data import Augmentation, Dataset, StoredViews, stored_view_batches
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.teachers import weights_hash
@@ -57,8 +58,8 @@ class Recipe:
         if self.mode not in (EXACT, REPLAY):
             raise ValueError(f"`mode` must be {EXACT!r} or {REPLAY!r}. Received: {self.mode!r}")
         for name in ("num_detections", "batch_size", "shard_rows"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1: {getattr(self, name)}")
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name), low=1)
         if self.mode == REPLAY and self.views:
             raise ValueError(
                 "Replay stores the images as they are and moves the boxes with any view: leave "

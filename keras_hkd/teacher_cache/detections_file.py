@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_hkd import checks
 from keras_hkd.boxes import clip
-from keras_hkd.data.batches.letterbox import Letterbox, check_size
+from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.teacher_cache import manifest, stored_detections
 from keras_hkd.teacher_cache.building import begin, completing
 from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
@@ -47,9 +48,8 @@ def from_detections(
         CacheError: the folder holds the cache of other detections.
         ValueError: a record of another form, or none for these images.
     """
-    image_size = check_size(image_size, "image_size")
-    if num_detections < 1:
-        raise ValueError(f"`num_detections` must be at least 1: {num_detections}")
+    image_size = checks.image_size("image_size", image_size)
+    checks.whole("num_detections", num_detections, low=1)
     classes = _class_indices(category_ids, dataset.class_names)
     per_image, num_others = _by_image(_records(detections), dataset, classes, detections)
     digest = hashlib.sha256(json.dumps([rows for rows in per_image]).encode()).hexdigest()

@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 from keras import ops
 
+from keras_hkd.checks import whole
+
 _MAX_CELLS = 20_000
 
 
@@ -32,9 +34,8 @@ class FeatureStore:
 
     def __post_init__(self):
         for name in ("pooling", "channels"):
-            value = getattr(self, name)
-            if value is not None and (int(value) != value or value < 1):
-                raise ValueError(f"`feature_{name}` must be a whole number of at least 1: {value}")
+            if getattr(self, name) is not None:
+                whole(f"feature_{name}", getattr(self, name), low=1)
 
     def projects(self, width: int) -> bool:
         """Whether maps of so many channels are projected."""

@@ -49,11 +49,11 @@ def run_identity(model, dataset, settings) -> dict[str, object]:
         model: a `Detector`, or a `Distiller`, of which the teacher's hash and all of `get_config`
             but the networks count.
         dataset: the training images; their content hash counts.
-        settings: `TrainingSettings`, of which the decisive ones count.
+        settings: `TrainingSettings`, of which those that change weights count.
     """
     cache = getattr(model, "teacher_cache", None)
     return {
-        "settings": settings.decisive(),
+        "settings": settings.must_match(),
         "data_hash": dataset.content_hash,
         "teacher_hash": getattr(model, "teacher_hash", None),
         "distillation": _distillation(model),

@@ -1,13 +1,40 @@
-"""How to train, in one record that is written down with every run."""
+"""How to train, in one record that is written down with every run.
+
+This is the one place where a training option is defined: its name, type, default, limits and, in
+the docstring of `TrainingSettings`, its meaning. The options of `keras-hkd train` and `distill` and
+their help are made from it.
+"""
 
 import dataclasses
+import functools
+import inspect
+import math
+import re
+import typing
 from collections.abc import Mapping
+from typing import Literal
 
-from keras_hkd.suggestions import did_you_mean
+from keras_hkd import checks
+from keras_hkd.errors import InvalidValueError
+from keras_hkd.messages import did_you_mean
 
-_STRATEGIES = (None, "mirrored")
-# What changes how a run is watched or stored, and never which weights come out of it.
-_WITHOUT_EFFECT_ON_WEIGHTS = ("validate_every", "cache")
+_NO_DEFAULT = dataclasses.MISSING
+_ARGUMENT = re.compile(r"^    (\w+): (.+(?:\n        .+)*)", re.MULTILINE)
+
+
+def _setting(default=_NO_DEFAULT, check=None, **metadata):
+    return dataclasses.field(default=default, metadata={"check": check, **metadata})
+
+
+def _whole(default=_NO_DEFAULT, low=0, **metadata):
+    check = functools.partial(checks.whole, low=low)
+    return _setting(default, check, low=low, **metadata)
+
+
+def _number(default, low=0.0, high=math.inf, inclusive=True):
+    bounds = {"low": low, "high": high, "open_low": not inclusive, "open_high": not inclusive}
+    shown = {"low": low, "high": None if high == math.inf else high} if inclusive else {}
+    return _setting(default, functools.partial(checks.in_range, **bounds), **shown)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,21 +43,22 @@ class TrainingSettings:
 
     Args:
         epochs: passes over the training images.
-        batch_size: images per step, over all replicas.
-        learning_rate: AdamW's, at its peak.
+        batch_size: images per step, over all devices.
+        learning_rate: AdamW's, at the peak of warm-up and cosine.
         final_learning_rate_fraction: share of the peak left at the last step of the cosine decay.
-        warmup_epochs: length of the linear rise from almost 0 to the peak; may be a fraction.
-        weight_decay: decoupled; not applied to biases and normalisation (variables of rank < 2).
+        warmup_epochs: length of the linear rise to the learning rate; may be a fraction.
+        weight_decay: AdamW's, decoupled; biases and scales (variables of rank below 2) keep out.
         global_clip_norm: upper bound on the norm of the whole gradient; None for no bound.
         ema_momentum: of the moving average of the weights that training ends with; None for none.
         seed: of initial weights, order of images, and augmentation.
-        image_size: (height, width) pixels.
+        image_size: `(height, width)` in pixels that images are letterboxed to.
         augment: random flips, scales, crops and colours.
-        deterministic: the same run twice gives the same bits.
-        mixed_precision: compute in float16, keep weights in float32.
+        deterministic: repeat bit for bit, also over a resumed run; slower.
+        mixed_precision: compute in float16 and keep weights in float32; for GPUs.
         jit_compile: compile the training step with XLA.
-        strategy: None, or "mirrored" for data parallelism over this machine's devices.
-        validate_every: epochs between evaluations on the validation images; 0 for never.
+        strategy: train on all of the machine's devices at once ("mirrored").
+        validate_every: epochs between measurements on the validation images; 0 for none before the
+            end.
         cache: keep decoded images in memory.
 
     Raises:
@@ -43,49 +71,40 @@ class TrainingSettings:
     True
     """
 
-    epochs: int
-    batch_size: int = 16
-    learning_rate: float = 1e-3
-    final_learning_rate_fraction: float = 0.01
-    warmup_epochs: float = 1.0
-    weight_decay: float = 5e-4
-    global_clip_norm: float | None = 10.0
-    ema_momentum: float | None = 0.998
-    seed: int = 0
-    image_size: tuple[int, int] = (256, 256)
-    augment: bool = True
-    deterministic: bool = False
-    mixed_precision: bool = False
-    jit_compile: bool = False
-    strategy: str | None = None
-    validate_every: int = 0
-    cache: bool = True
+    epochs: int = _whole(low=1)
+    batch_size: int = _whole(16, low=1)
+    learning_rate: float = _number(1e-3, inclusive=False)
+    final_learning_rate_fraction: float = _number(0.01, high=1.0)
+    warmup_epochs: float = _number(1.0)
+    weight_decay: float = _number(5e-4)
+    global_clip_norm: float | None = _number(10.0, inclusive=False)
+    ema_momentum: float | None = _number(0.998, high=1.0, inclusive=False)
+    seed: int = _whole(0)
+    image_size: tuple[int, int] = _setting((256, 256), functools.partial(checks.image_size, low=32))
+    augment: bool = _setting(True)
+    deterministic: bool = _setting(False)
+    mixed_precision: bool = _setting(False)
+    jit_compile: bool = _setting(False)
+    strategy: Literal["mirrored"] | None = _setting(
+        None, functools.partial(checks.one_of, choices=("mirrored",))
+    )
+    validate_every: int = _whole(0, changes_weights=False)
+    cache: bool = _setting(True, changes_weights=False)
 
     def __post_init__(self):
-        object.__setattr__(self, "image_size", tuple(int(side) for side in self.image_size))
-        _require_whole(self, "epochs", "batch_size", at_least=1)
-        _require_whole(self, "seed", "validate_every", at_least=0)
-        for name in ("learning_rate", "global_clip_norm"):
-            value = getattr(self, name)
-            _require(value is None or value > 0, name, "a positive number", value)
-        for name in ("weight_decay", "warmup_epochs"):
-            _require(getattr(self, name) >= 0, name, "a number >= 0", getattr(self, name))
-        fraction, momentum = self.final_learning_rate_fraction, self.ema_momentum
-        _require(0 <= fraction <= 1, "final_learning_rate_fraction", "a number in [0, 1]", fraction)
-        in_range = momentum is None or 0 < momentum < 1
-        _require(in_range, "ema_momentum", "None or a number between 0 and 1", momentum)
-        is_pair = len(self.image_size) == 2 and min(self.image_size) >= 32
-        _require(is_pair, "image_size", "(height, width), each >= 32", self.image_size)
-        known = self.strategy in _STRATEGIES
-        _require(known, "strategy", 'None or "mirrored"', self.strategy)
+        for field in dataclasses.fields(self):
+            value, check = getattr(self, field.name), field.metadata["check"]
+            left_out = value is None and type(None) in typing.get_args(field.type)
+            if check is not None and not left_out:
+                object.__setattr__(self, field.name, check(field.name, value))
 
     def to_dict(self) -> dict[str, object]:
-        """All settings as plain values that JSON can hold."""
+        """Give all settings as plain values that JSON can hold."""
         return {**dataclasses.asdict(self), "image_size": list(self.image_size)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> "TrainingSettings":
-        """The settings that `to_dict` described; settings that are not named take their default.
+        """Make the settings that `to_dict` described; those not named take their default.
 
         Raises:
             ValueError: for a name that is not a setting; the nearest one is shown.
@@ -94,22 +113,26 @@ class TrainingSettings:
         for name in values:
             if name not in names:
                 hint = did_you_mean(name, names) or f" Settings: {names}."
-                raise ValueError(f"Unknown training setting {name!r}.{hint}")
+                raise InvalidValueError(f"Unknown training setting {name!r}.{hint}")
         return cls(**values)
 
-    def decisive(self) -> dict[str, object]:
-        """The settings that change the result; a run resumes only where all of them are equal."""
-        values = self.to_dict()
-        return {name: values[name] for name in values if name not in _WITHOUT_EFFECT_ON_WEIGHTS}
+    def must_match(self) -> dict[str, object]:
+        """Give the settings that must be equal to resume a run: all that change its weights."""
+        changing = {
+            field.name: field.metadata.get("changes_weights", True)
+            for field in dataclasses.fields(self)
+        }
+        return {name: value for name, value in self.to_dict().items() if changing[name]}
 
+    @classmethod
+    def meanings(cls) -> dict[str, str]:
+        """Give what each setting means, from the docstring.
 
-def _require(holds, name, expected, received):
-    if not holds:
-        raise ValueError(f"Expected {name} to be {expected}. Received: {name}={received!r}")
+        Example:
 
-
-def _require_whole(settings, *names, at_least):
-    for name in names:
-        value = getattr(settings, name)
-        whole = isinstance(value, int) and not isinstance(value, bool) and value >= at_least
-        _require(whole, name, f"a whole number >= {at_least}", value)
+        >>> TrainingSettings.meanings()["epochs"]
+        'passes over the training images.'
+        """
+        _, _, text = (inspect.getdoc(cls) or "").partition("Args:\n")
+        arguments = text.partition("\n\n")[0]
+        return {name: " ".join(text.split()) for name, text in _ARGUMENT.findall(arguments)}

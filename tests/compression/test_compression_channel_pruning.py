@@ -111,7 +111,7 @@ def test_a_detector_becomes_smaller_and_is_read_back(student, batch, tmp_path):
 
 
 def test_refuses_what_it_cannot_do(student, quantized):
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ValueError, match="above 0 and below 1"):
         keras_hkd.prune_channels(student, 1.0)
     with pytest.raises(ValueError, match="min_channels=0"):
         keras_hkd.prune_channels(student, 0.5, min_channels=0)

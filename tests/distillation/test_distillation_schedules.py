@@ -95,9 +95,13 @@ def test_what_is_no_weight_is_refused(weight):
     [
         (lambda: Constant(-1.0), ValueError, "`value` must be a finite number at least 0"),
         (lambda: Constant(float("inf")), ValueError, "`value`"),
-        (lambda: LinearWarmUp(1.0, steps=0), ValueError, "`steps` must be at least 1"),
-        (lambda: LinearWarmUp(1.0, steps=1.5), TypeError, "whole number of training steps"),
-        (lambda: CosineDecay(1.0, steps=True), TypeError, "whole number of training steps"),
+        (
+            lambda: LinearWarmUp(1.0, steps=0),
+            ValueError,
+            "`steps` must be .* at least 1",
+        ),
+        (lambda: LinearWarmUp(1.0, steps=1.5), TypeError, "`steps` must be a whole number"),
+        (lambda: CosineDecay(1.0, steps=True), TypeError, "`steps` must be a whole number"),
         (lambda: CosineDecay("1", steps=5), TypeError, "`start` must be a number"),
         (lambda: LinearWarmUp("1", steps=5), TypeError, "keras_hkd schedule"),
     ],

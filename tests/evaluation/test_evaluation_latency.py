@@ -51,7 +51,8 @@ def test_speed_up_is_taken_round_by_round():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"rounds": 0}, "rounds=0"), ({"warm_up": -1}, "warm_up=-1")]
+    ("options", "message"),
+    [({"rounds": 0}, "`rounds`.*Received: 0"), ({"warm_up": -1}, "`warm_up`.*Received: -1")],
 )
 def test_rounds_must_make_sense(options, message):
     with pytest.raises(ValueError, match=message):

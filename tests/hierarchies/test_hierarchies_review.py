@@ -99,5 +99,5 @@ def test_config_round_trip(family, step_of):
     assert again.get_config() == hierarchy.get_config()
     with pytest.raises(ValueError, match="cannot read levels"):
         Review(levels=("P7",)).attach(family(), family())
-    with pytest.raises(ValueError, match="`mid_channels` must be at least 1"):
+    with pytest.raises(ValueError, match="`mid_channels` must be .* at least 1"):
         Review(mid_channels=0)

@@ -116,9 +116,11 @@ def test_no_framework_and_nothing_of_training_is_loaded(fresh_python, tflite, tm
     assert parts == {
         "_lazy",
         "boxes",
+        "checks",
         "data",
+        "errors",
         "inference",
+        "messages",
         "registration",
         "sources",
-        "suggestions",
     }

@@ -21,9 +21,3 @@ def test_missing_and_unknown_arguments_are_named(random):
 def test_boxes_of_another_shape_are_refused(boxes):
     with pytest.raises(ValueError, match=r"\(batch, n, 4\) in xyxy pixels.*batch of 2"):
         arguments.as_boxes(boxes, 2)
-
-
-@pytest.mark.parametrize("size", [(0, 9), (9,), 9, (9, float("nan")), ("a", "b"), None])
-def test_image_sizes_that_are_none_are_refused(size):
-    with pytest.raises(ValueError, match="must be .height, width. in pixels"):
-        arguments.as_image_size(size)

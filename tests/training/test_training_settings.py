@@ -46,7 +46,7 @@ def test_an_unknown_name_shows_the_nearest():
         TrainingSettings.from_dict({"epochs": 1, "learning_rat": 0.1})
 
 
-def test_only_what_changes_no_weight_is_not_decisive():
+def test_what_changes_no_weight_may_differ_in_a_resumed_run():
     settings = TrainingSettings(epochs=2, validate_every=1, cache=False)
-    assert settings.decisive() == TrainingSettings(epochs=2).decisive()
-    assert settings.decisive() != TrainingSettings(epochs=3).decisive()
+    assert settings.must_match() == TrainingSettings(epochs=2).must_match()
+    assert settings.must_match() != TrainingSettings(epochs=3).must_match()

@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_hkd import checks
+
 PADDING_GREY = 114
 
 
@@ -68,8 +70,8 @@ class Letterbox:
         Raises:
             ValueError: a size is not two numbers of at least 1.
         """
-        source = check_size(source_size, "source_size")
-        target = check_size(target_size, "target_size")
+        source = checks.image_size("source_size", source_size)
+        target = checks.image_size("target_size", target_size)
         return cls(source, target, float(fit_scale(np.array(source), np.array(target))))
 
     @property
@@ -172,29 +174,3 @@ def shrink(
         sharp = Image.Resampling.BILINEAR
         return np.asarray(picture.transform(size[::-1], Image.Transform.AFFINE, steps, sharp))
     return np.asarray(picture.resize(size[::-1], Image.Resampling.BILINEAR, box, reducing_gap=3.0))
-
-
-def check_size(size, name: str) -> tuple[int, int]:
-    """Refuses an image size that is not two whole numbers of at least 1.
-
-    Args:
-        size: `(height, width)` in pixels.
-        name: the argument's name, for the message.
-
-    Raises:
-        ValueError: with the name, what was expected and what came.
-
-    Example:
-        >>> check_size([256, 320], "image_size")
-        (256, 320)
-    """
-    try:
-        values = tuple(int(value) for value in size)
-        whole = all(value == given for value, given in zip(values, size, strict=True))
-    except (TypeError, ValueError):
-        values, whole = (), False
-    if len(values) != 2 or not whole or min(values) < 1:
-        raise ValueError(
-            f"`{name}` must be (height, width) in whole pixels of at least 1. Received: {size!r}"
-        )
-    return values

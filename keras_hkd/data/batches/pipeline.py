@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
 import tensorflow as tf
 
+from keras_hkd import checks
 from keras_hkd.data.annotations import Dataset
 from keras_hkd.data.batches.augmentation import NO_AUGMENTATION, Augmentation, draw_numbers
 from keras_hkd.data.batches.epoch_plan import EpochPlan
 from keras_hkd.data.batches.image_cache import Canvases, decode_all
 from keras_hkd.data.batches.label_table import LabelTable, letterbox_scales
-from keras_hkd.data.batches.letterbox import check_size
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.data.batches.stored_views import StoredViews
 from keras_hkd.data.batches.views import ViewMaker, fit_top_left
@@ -39,7 +37,7 @@ def steps_per_epoch(dataset: Dataset | SemiSupervisedDataset, batch_size: int) -
     """
     if isinstance(dataset, SemiSupervisedDataset):
         return 2 * steps_per_epoch(dataset.labelled, batch_size)
-    _check_whole(batch_size, "batch_size", lowest=1)
+    checks.whole("batch_size", batch_size, low=1)
     if batch_size > len(dataset):
         raise ValueError(
             f"`batch_size` is {batch_size}, the dataset holds {len(dataset)} images: an epoch "
@@ -93,10 +91,10 @@ def training_batches(
         ValueError: an argument is out of range, or `cache=False` with images that have no file.
         BadDataError: an image cannot be read.
     """
-    frame_size = check_size(image_size, "image_size")
+    frame_size = checks.image_size("image_size", image_size)
     steps_per_epoch(dataset, batch_size)  # refuses a batch size that does not fit
-    _check_whole(seed, "seed", lowest=0)
-    _check_whole(first_epoch, "first_epoch", lowest=0)
+    checks.whole("seed", seed)
+    checks.whole("first_epoch", first_epoch)
     views = None if stored is None else stored.views
     plan_epoch = EpochPlan(dataset, batch_size, seed, views).epoch
     if isinstance(dataset, SemiSupervisedDataset):
@@ -146,8 +144,8 @@ def stored_view_batches(
         ValueError: an argument is out of range, or `cache=False` with images that have no file.
         BadDataError: an image cannot be read.
     """
-    frame_size = check_size(image_size, "image_size")
-    _check_whole(batch_size, "batch_size", lowest=1)
+    frame_size = checks.image_size("image_size", image_size)
+    checks.whole("batch_size", batch_size, low=1)
     views = views or StoredViews(1)
     rows = np.asarray(rows, np.int64)
     rows = np.pad(rows, (0, -len(rows) % batch_size), mode="edge")
@@ -216,7 +214,7 @@ def evaluation_batches(
         ValueError: an argument is out of range.
         BadDataError: an image cannot be read.
     """
-    frame_size = check_size(image_size, "image_size")
+    frame_size = checks.image_size("image_size", image_size)
     images = _letterboxed(dataset, frame_size, batch_size, cache)
     labels = _collect_labels(dataset, frame_size, max_boxes)
     columns = {"boxes": labels.boxes, "classes": labels.classes}
@@ -253,21 +251,21 @@ def prediction_batches(
         ValueError: an argument is out of range.
         BadDataError: an image cannot be read.
     """
-    frame_size = check_size(image_size, "image_size")
+    frame_size = checks.image_size("image_size", image_size)
     images = _letterboxed(dataset, frame_size, batch_size, cache, antialias)
     return images.batch(batch_size).prefetch(2)
 
 
 def _collect_labels(dataset: Dataset, frame_size, max_boxes: int | None) -> LabelTable:
     if max_boxes is not None:
-        _check_whole(max_boxes, "max_boxes", lowest=1)
+        checks.whole("max_boxes", max_boxes, low=1)
     return LabelTable.collect(dataset, frame_size, max_boxes)
 
 
 def _letterboxed(
     dataset: Dataset, frame_size, batch_size: int, cache: bool, antialias: bool = True
 ) -> tf.data.Dataset:
-    _check_whole(batch_size, "batch_size", lowest=1)
+    checks.whole("batch_size", batch_size, low=1)
     if not len(dataset):
         raise ValueError("The dataset holds no image.")
     canvases = Canvases.plan(dataset, frame_size)
@@ -330,12 +328,3 @@ def _require_files(dataset: Dataset) -> None:
 
 def _parallel(batches: tf.data.Dataset, function) -> tf.data.Dataset:
     return batches.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-
-
-def _check_whole(value, name: str, lowest: int) -> None:
-    try:
-        whole = operator.index(value)
-    except TypeError:
-        whole = lowest - 1
-    if whole < lowest:
-        raise ValueError(f"`{name}` must be a whole number of at least {lowest}, got {value!r}.")

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
+from keras_hkd import checks
 from keras_hkd.data.annotations import BadDataError
-from keras_hkd.data.batches.letterbox import check_size
 from keras_hkd.data.classification import ClassificationDataset, classification_dataset
 from keras_hkd.data.drawn.people import draw_person, random_look, random_pose
 from keras_hkd.data.drawn.scenery import draw_place, draw_thing
@@ -43,12 +43,10 @@ def synthetic_classification(
         >>> synthetic_classification(5, 2, (32, 32), seed=1).classes.tolist()
         [0, 1, 0, 1, 0]
     """
-    size = check_size(image_size, "image_size")
-    if not 2 <= num_classes <= len(CLASS_NAMES) or num_images < 1 or seed < 0:
-        raise ValueError(
-            f"Expected num_images >= 1, num_classes from 2 to {len(CLASS_NAMES)} and seed >= 0. "
-            f"Received: num_images={num_images}, num_classes={num_classes}, seed={seed}"
-        )
+    size = checks.image_size("image_size", image_size)
+    checks.whole("num_images", num_images, low=1)
+    checks.whole("num_classes", num_classes, low=2, high=len(CLASS_NAMES))
+    checks.whole("seed", seed)
     names = CLASS_NAMES[:num_classes]
     classes = [index % num_classes for index in range(num_images)]
     images = [draw_class(names[c], (seed, index), size) for index, c in enumerate(classes)]

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
+from keras_hkd import checks
 from keras_hkd.data.classification import ClassificationDataset, classification_dataset
 
 _ROUND = [(math.sin(a), math.cos(a)) for a in np.linspace(0, 2 * math.pi, 24, endpoint=False)]
@@ -64,8 +65,7 @@ def glyph_alphabet(num_classes: int) -> tuple[int, int]:
         [(1, 2), (1, 10), (2, 4), (2, 10), (2, 32)]
     """
     most = (len(SHAPES) * len(COLOURS)) ** MOST_PLACES
-    if isinstance(num_classes, bool) or not 2 <= num_classes <= most:
-        raise ValueError(f"Expected 2 to {most} classes. Received: num_classes={num_classes!r}")
+    checks.whole("num_classes", num_classes, low=2, high=most)
     places = 1
     while _base(num_classes, places) > len(SHAPES) * (1 if places == 1 else len(COLOURS)):
         places += 1
@@ -112,11 +112,9 @@ def glyph_dataset(
         ([0, 1, 2, 0, 1, 2], (32, 32, 3))
     """
     glyph_alphabet(num_classes)
-    if images_per_class < 1 or seed < 0 or not 0 <= hard_share <= 1:
-        raise ValueError(
-            "Expected images_per_class >= 1, seed >= 0 and hard_share in [0, 1]. Received: "
-            f"images_per_class={images_per_class}, seed={seed}, hard_share={hard_share}"
-        )
+    checks.whole("images_per_class", images_per_class, low=1)
+    checks.whole("seed", seed)
+    checks.in_range("hard_share", hard_share, high=1.0)
     names = class_names or [f"class_{index}" for index in range(num_classes)]
     classes = [index % num_classes for index in range(num_classes * images_per_class)]
     images = [

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 from PIL import Image, ImageDraw
 
+from keras_hkd import checks
 from keras_hkd.data.annotations import Dataset, ImageAnnotation
-from keras_hkd.data.batches.letterbox import check_size
 from keras_hkd.data.drawn.people import draw_person, random_look, random_pose
 from keras_hkd.data.drawn.scenery import draw_place, draw_thing
 from keras_hkd.data.drawn.sprites import Sprite
@@ -66,9 +66,7 @@ def draw_scene(
         >>> image.shape, annotation.boxes.shape[1]
         ((64, 96, 3), 4)
     """
-    height, width = check_size(image_size, "image_size")
-    if min(height, width) < 32:
-        raise ValueError(f"`image_size` must be at least 32 x 32 pixels, got {image_size!r}.")
+    height, width = checks.image_size("image_size", image_size, low=32)
     if not 0 < person_height < 1:
         raise ValueError(f"`person_height` must lie in (0, 1), got {person_height!r}.")
     if not 0 <= crowd_chance <= 1:
@@ -143,12 +141,9 @@ def synthetic_dataset(
         >>> len(dataset), dataset.load_image(1).shape
         (2, (64, 64, 3))
     """
-    height, width = check_size(image_size, "image_size")
-    if num_images < 1 or seed < 0:
-        raise ValueError(
-            "`num_images` must be at least 1 and `seed` at least 0, got "
-            f"num_images={num_images!r}, seed={seed!r}."
-        )
+    height, width = checks.image_size("image_size", image_size)
+    checks.whole("num_images", num_images, low=1)
+    checks.whole("seed", seed)
     keep = num_images * height * width * 3 <= _MAX_KEPT_BYTES
     look = (person_height, crowd_chance, mean_things)
     images, annotations = [], []

@@ -8,6 +8,8 @@ import math
 import keras
 from keras import layers
 
+from keras_hkd.checks import positive, whole
+
 LEVELS = ("P3", "P4", "P5")
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_DEVIATION = (58.395, 57.12, 57.375)
@@ -56,12 +58,9 @@ class RTMDetConfig:
 
     def __post_init__(self) -> None:
         for name in ("depth", "width"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)!r}")
+            positive(name, getattr(self, name))
         for name in ("pyramid_channels", "num_neck_blocks", "num_head_convs", "num_classes"):
-            value = getattr(self, name)
-            if int(value) != value or value < 1:
-                raise ValueError(f"`{name}` must be a whole number above 0. Received: {value!r}")
+            whole(name, getattr(self, name), low=1)
         if self.depthwise and self.shared_heads:
             raise ValueError(
                 "`shared_heads` share full convolutions: pass depthwise=False, or "

@@ -5,8 +5,8 @@ import threading
 import keras
 from keras import ops
 
+from keras_hkd.checks import in_range, positive
 from keras_hkd.hierarchies.hierarchy import Hierarchy
-from keras_hkd.losses.checks import in_range, positive
 from keras_hkd.methods.lw_kd.drawn_logits import check_classes, drawn_in
 from keras_hkd.replicas import weighted_mean
 

@@ -6,9 +6,9 @@ New here are the teacher, `keras_hkd.methods.lw_kd.lightweight_teacher` on the d
 `AdversarialDistiller`. KD itself is `keras_hkd.losses.LogitDistillation`.
 """
 
+from keras_hkd.checks import in_range
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.distillation.learners import as_learner
-from keras_hkd.losses.checks import in_range
 from keras_hkd.losses.logit_distillation import LogitDistillation
 from keras_hkd.methods.lw_kd.class_bank import ClassBank
 from keras_hkd.methods.lw_kd.drawn_logits import DrawnLogits

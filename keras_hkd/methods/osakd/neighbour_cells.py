@@ -5,8 +5,8 @@ from collections import namedtuple
 import keras
 from keras import ops
 
+from keras_hkd.checks import whole
 from keras_hkd.hierarchies.hierarchy import Hierarchy
-from keras_hkd.losses.checks import whole
 from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
 from keras_hkd.methods.osakd.nearest_neighbours import neighbour_labels
 from keras_hkd.methods.osakd.neighbour_classes import MOST_NEIGHBOURS

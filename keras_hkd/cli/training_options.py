@@ -1,0 +1,238 @@
+"""The options that `train` and `distill` share: those of the run, and one for each setting.
+
+`TrainingSettings` defines the settings; name, type, default, limits and help of their options are
+made from it.
+"""
+
+import dataclasses
+import functools
+import inspect
+import os
+import pathlib
+import sys
+import typing
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from keras_hkd.cli import options
+from keras_hkd.cli.console import remark
+from keras_hkd.cli.image_size import ImageSize, parse_image_size
+from keras_hkd.training.settings import TrainingSettings
+
+DETERMINISTIC_ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_DETERMINISTIC_OPS": "1"}
+
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the run in --out, if it holds one.")
+]
+Quantize = Annotated[
+    bool,
+    typer.Option(
+        "--quantize",
+        help="Fine-tune a trained model (.keras) with the rounding of its int8 file, which "
+        "`keras-hkd export --quantization int8` writes from it.",
+    ),
+]
+BackboneWeights = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        "--backbone-weights",
+        metavar="FILE",
+        help="ImageNet weights for the MobileNetV2 backbone of a model given by name.",
+        show_default=False,
+    ),
+]
+
+
+def set_deterministic_environment(asked: bool) -> bool:
+    """Set what TensorFlow reads only once, while it loads (a typer callback of `--deterministic`).
+
+    Callbacks run before the command's body, and commands import TensorFlow in their body.
+
+    Args:
+        asked: whether the option was given.
+
+    Returns:
+        `asked`, unchanged.
+
+    Raises:
+        typer.BadParameter: if TensorFlow is loaded already without these settings.
+
+    Example:
+        >>> set_deterministic_environment(False)
+        False
+    """
+    if asked:
+        differs = any(os.environ.get(k) != v for k, v in DETERMINISTIC_ENVIRONMENT.items())
+        if differs and "tensorflow" in sys.modules:
+            settings = " ".join(f"{k}={v}" for k, v in DETERMINISTIC_ENVIRONMENT.items())
+            raise typer.BadParameter(
+                "TensorFlow is loaded already and reads its settings only once. "
+                f"Start a new process, or set {settings} in the environment of this one."
+            )
+        os.environ.update(DETERMINISTIC_ENVIRONMENT)
+    return asked
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options that both commands have, as they were given.
+
+    Args:
+        asked: setting -> value, as on the command line: an `image_size` of None is the model's own,
+            a `validate_every` of None is chosen by the number of epochs, and a number of 0 stands
+            for None.
+    """
+
+    data: options.Data
+    out: options.Out
+    asked: dict[str, object]
+    val: options.Val = None
+    backbone_weights: BackboneWeights = None
+    resume: Resume = False
+    quantize: Quantize = False
+    format: options.Format = None
+    on_bad_data: options.OnBadData = "raise"
+    json: options.Json = False
+    config: options.Config = None
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """`(height, width)` in pixels, or None where it was not given."""
+        return self.asked["image_size"]
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.asked["seed"]
+
+    @property
+    def strategy(self) -> str | None:
+        """The strategy, or None."""
+        return self.asked["strategy"]
+
+    def settings(self, kind) -> TrainingSettings:
+        """Give the settings that these options ask for.
+
+        Args:
+            kind: `Detectors` or `Classifiers`, for the size of images where none is given.
+        """
+        values = dict(self.asked)
+        if values["image_size"] is None:
+            values["image_size"] = kind.default_image_size
+        if values["validate_every"] is None:
+            values["validate_every"] = max(1, values["epochs"] // 10)
+        for field in _fields():
+            if _is_optional_number(field):
+                values[field.name] = values[field.name] or None
+        return TrainingSettings(**values)
+
+    def load_data(self, kind):
+        """Read the training images, and those to measure on or None; say what was skipped.
+
+        Args:
+            kind: `Detectors` or `Classifiers`, which says what is read.
+        """
+        how = {"format": self.format, "on_bad_data": self.on_bad_data}
+        dataset = kind.load_data(self.data, **how)
+        val = kind.load_data(self.val, like=dataset, **how) if self.val else None
+        for record in [*dataset.skipped, *(() if val is None else val.skipped)]:
+            remark(f"Skipped: {record}")
+        return dataset, val
+
+
+def with_run_options(command: Callable) -> Callable:
+    """Give a command, in place of its first argument, the options of a run.
+
+    Args:
+        command: `command(given, ...)`, `given` being a `RunOptions`; the others are options of its
+            own, in typer's form.
+
+    Returns:
+        A function whose signature typer reads: required options first, then those of the command.
+
+    Example:
+        >>> @with_run_options
+        ... def command(given, student: Annotated[str, typer.Option("--student")]):
+        ...     return given.settings, student
+        >>> list(inspect.signature(command).parameters)[:4]
+        ['student', 'data', 'out', 'epochs']
+    """
+    given, *own = inspect.signature(command).parameters.values()
+    settings = [
+        _parameter(field.name, setting_option(field.name), _default(field)) for field in _fields()
+    ]
+    run = [
+        _parameter(field.name, field.type, field.default)
+        for field in dataclasses.fields(RunOptions)
+        if field.name != "asked"
+    ]
+    asked, of_run = {one.name for one in settings}, {one.name for one in run}
+
+    @functools.wraps(command)
+    def filled_in(**values):
+        chosen = {name: values.pop(name) for name in asked}
+        chosen["image_size"] = parse_image_size(chosen["image_size"])
+        shared = {name: values.pop(name) for name in of_run}
+        return command(RunOptions(asked=chosen, **shared), **values)
+
+    own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+    parameters = [*own, *run[:2], *settings, *run[2:]]
+    parameters.sort(key=lambda one: one.default is not one.empty)
+    filled_in.__signature__ = inspect.Signature(parameters)
+    filled_in.__annotations__ = {one.name: one.annotation for one in parameters}
+    return filled_in
+
+
+def setting_option(name: str) -> object:
+    """Make the typer option of a setting.
+
+    Args:
+        name: a field of `TrainingSettings`.
+
+    Returns:
+        What annotates an argument of a command.
+
+    Example:
+        >>> setting_option("batch_size").__metadata__[0].help
+        'Images per step, over all devices.'
+    """
+    if name == "image_size":
+        return ImageSize
+    (field,) = (field for field in _fields() if field.name == name)
+    meaning, kind = TrainingSettings.meanings().get(name, ""), field.type
+    if _is_optional_number(field):
+        meaning, kind = meaning.replace("None for", "0 for"), float
+    more = {"min": field.metadata.get("low"), "max": field.metadata.get("high")}
+    if name == "validate_every":
+        meaning, kind = f"{meaning} By default about ten measurements in all.", int | None
+        more["show_default"] = False
+    if name == "deterministic":
+        more["callback"] = set_deterministic_environment
+    flag = f"--{name.replace('_', '-')}"
+    if field.default is True:
+        flag = f"{flag}/--no-{flag[2:]}"
+    text = meaning[:1].upper() + meaning[1:]
+    return Annotated[kind, typer.Option(flag, help=text, **more)]
+
+
+def _fields() -> tuple[dataclasses.Field, ...]:
+    return dataclasses.fields(TrainingSettings)
+
+
+def _default(field):
+    """What an option stands at: None where the command chooses."""
+    return None if field.name in ("image_size", "validate_every") else field.default
+
+
+def _is_optional_number(field) -> bool:
+    return set(typing.get_args(field.type)) == {float, type(None)}
+
+
+def _parameter(name, annotation, default):
+    if default is dataclasses.MISSING:
+        default = inspect.Parameter.empty
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default
+    )

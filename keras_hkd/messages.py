@@ -1,0 +1,54 @@
+"""Sentences that error messages share: what was received, and which known name is nearest."""
+
+import difflib
+from collections.abc import Iterable
+
+_LONGEST = 80  # characters
+
+
+def did_you_mean(name: object, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
+    """Write a sentence with the names that come near, a space before it; empty where none does.
+
+    Args:
+        name: what was given.
+        known: what could have been.
+        most: names to show.
+        cutoff: from 0 for anything to 1 for equal names.
+
+    Example:
+        >>> did_you_mean("hdk", ["adl", "hkd"])
+        " Did you mean 'hkd'?"
+    """
+    near = difflib.get_close_matches(str(name), list(known), n=most, cutoff=cutoff)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def shown(value: object) -> str:
+    """Write a value as an error message shows it, cut to a readable length.
+
+    Args:
+        value: anything.
+
+    Example:
+        >>> shown("a" * 100)[-5:]
+        'aa...'
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # whole numbers of thousands of digits have no text form
+        text = "a number of thousands of digits"
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def received(value: object, with_type: bool = False) -> str:
+    """Write the last sentence of a message: what came in place of what was expected.
+
+    Args:
+        value: what the user gave.
+        with_type: whether to name its type, where that is what is wrong.
+
+    Example:
+        >>> received("2", with_type=True)
+        "Received: '2' (str)"
+    """
+    return f"Received: {shown(value)}" + (f" ({type(value).__name__})" if with_type else "")
