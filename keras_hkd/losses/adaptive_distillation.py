@@ -60,6 +60,7 @@ class AdaptiveDistillation(DistillationLoss):
     """
 
     compares = ("logits",)
+    masks_channels = True
 
     def __init__(
         self, *, alpha=0.5, gamma=2.0, theta=1.8, form="released", beta=1.5, temperature=1.0

@@ -62,7 +62,6 @@ class AttentionNonLocal(LearnableLoss):
 
     compares = ("features",)
     min_rank = max_rank = 4
-    masks_channels = False
     needs_equal_channels = False
 
     def __init__(

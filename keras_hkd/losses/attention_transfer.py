@@ -47,7 +47,6 @@ class AttentionTransfer(DistillationLoss):
 
     compares = ("features",)
     min_rank = 3
-    masks_channels = False
     needs_equal_channels = False
 
     def __init__(self, *, power=2.0):

@@ -46,7 +46,6 @@ class ChannelWiseDivergence(DistillationLoss):
 
     min_rank = 3
     weighs_cells = True
-    masks_channels = False
 
     def __init__(self, *, temperature=1.0):
         self.temperature = positive("temperature", temperature)

@@ -58,7 +58,6 @@ class DecoupledDistillation(DistillationLoss):
     needs = ("labels",)
     compares = ("logits",)
     min_rank = 2
-    masks_channels = False
 
     def __init__(self, *, temperature=4.0, alpha=1.0, beta=8.0):
         self.temperature = positive("temperature", temperature)

@@ -58,7 +58,6 @@ class DIST(DistillationLoss):
 
     compares = ("logits",)
     min_rank = 2
-    masks_channels = False
 
     def __init__(self, *, beta=1.0, gamma=1.0, temperature=1.0, activation="softmax"):
         self.beta = in_range("beta", beta)

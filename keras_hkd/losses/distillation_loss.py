@@ -56,7 +56,7 @@ class DistillationLoss:
     min_rank = 1
     max_rank = None
     weighs_cells = False
-    masks_channels = True
+    masks_channels = False
 
     def __call__(self, teacher, student, *, mask=None, **context):
         """Compare a student's tensor with a teacher's.

@@ -31,6 +31,7 @@ class FeatureImitation(DistillationLoss):
     """
 
     weighs_cells = True
+    masks_channels = True
 
     def compute(self, teacher, student, mask):
         """Mean squared difference; the arguments are those of `DistillationLoss.compute`.

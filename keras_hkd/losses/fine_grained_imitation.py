@@ -63,7 +63,6 @@ class FineGrainedImitation(LearnableLoss):
     compares = ("features",)
     min_rank = max_rank = 4
     weighs_cells = True
-    masks_channels = False
 
     def __init__(
         self,

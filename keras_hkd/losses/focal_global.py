@@ -72,7 +72,6 @@ class FocalGlobal(LearnableLoss):
     needs = ("boxes", "image_size")
     compares = ("features",)
     min_rank = max_rank = 4
-    masks_channels = False
 
     def __init__(self, *, alpha=1e-3, beta=5e-4, gamma=5e-4, relation_weight=5e-6, temperature=0.5):
         super().__init__()

@@ -43,7 +43,6 @@ class GIoU(DistillationLoss):
     uses = ("teacher_scores", "positives")
     compares = ("boxes",)
     min_rank = 2
-    masks_channels = False
 
     def check_channels(self, num_channels):
         if num_channels != 4:

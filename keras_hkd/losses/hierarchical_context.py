@@ -46,7 +46,6 @@ class HierarchicalContext(DistillationLoss):
 
     compares = ("features",)
     min_rank = max_rank = 4
-    masks_channels = False
 
     def __init__(self, *, sizes=(4, 2, 1)):
         self.sizes = several("sizes", sizes, functools.partial(whole, low=1))

@@ -55,7 +55,6 @@ class LocalizationDistillation(DistillationLoss):
     uses = ("student_scores", "valuable")
     compares = ("bins",)
     min_rank = 3
-    masks_channels = False
     reads_masked = True
 
     def __init__(self, *, temperature=10.0, valuable_weight=1.0):

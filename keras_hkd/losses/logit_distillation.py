@@ -52,7 +52,6 @@ class LogitDistillation(DistillationLoss):
 
     compares = ("logits", "bins")
     min_rank = 2
-    masks_channels = False
 
     def __init__(self, *, activation="softmax", temperature=3.0):
         self.activation = one_of("activation", activation, ("softmax", "sigmoid"))

@@ -53,7 +53,6 @@ class MaskedGenerative(LearnableLoss):
     compares = ("features",)
     min_rank = max_rank = 4
     weighs_cells = True
-    masks_channels = False
 
     def __init__(self, *, hidden_fraction=0.65, seed=0):
         super().__init__()

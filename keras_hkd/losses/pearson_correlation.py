@@ -53,7 +53,6 @@ class PearsonCorrelation(DistillationLoss):
 
     min_rank = 2
     weighs_cells = True
-    masks_channels = False
 
     def __init__(self, *, epsilon=1e-6):
         self.epsilon = positive("epsilon", epsilon)

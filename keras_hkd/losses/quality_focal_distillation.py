@@ -48,6 +48,7 @@ class QualityFocalDistillation(DistillationLoss):
 
     uses = ("positives",)
     compares = ("logits",)
+    masks_channels = True
     min_rank = 2
 
     def __init__(self, *, beta=1.0):

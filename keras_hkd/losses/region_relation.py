@@ -38,7 +38,6 @@ class RegionRelation(DistillationLoss):
 
     compares = ("features",)
     min_rank = 3
-    masks_channels = False
     needs_equal_channels = False
 
     def compute(self, teacher, student, mask):

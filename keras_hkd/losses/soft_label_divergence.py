@@ -43,7 +43,6 @@ class SoftLabelDivergence(DistillationLoss):
 
     compares = ("probabilities",)
     min_rank = 2
-    masks_channels = False
 
     def __init__(self, *, form="kl", activation="softmax", temperature=1.0):
         self.form = one_of("form", form, ("kl", "mse"))

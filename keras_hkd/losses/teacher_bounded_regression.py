@@ -48,7 +48,6 @@ class TeacherBoundedRegression(DistillationLoss):
 
     needs = ("targets",)
     min_rank = 2
-    masks_channels = False
 
     def __init__(self, *, margin=0.0):
         self.margin = in_range("margin", margin)
