@@ -17,8 +17,7 @@ from keras_hkd.distillation.teachers import weights_hash
 from keras_hkd.hierarchies.alignment import shared_classes
 from keras_hkd.progress import image_progress
 from keras_hkd.teacher_cache import manifest
-from keras_hkd.teacher_cache.cache import EXACT, REPLAY
-from keras_hkd.teacher_cache.cache_key import CacheError, require_key
+from keras_hkd.teacher_cache.cache_key import EXACT, REPLAY, CacheError, require_key
 from keras_hkd.teacher_cache.collector import Collector, fit_bases, maps_of
 from keras_hkd.teacher_cache.contents import Contents
 from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher

@@ -13,15 +13,14 @@ from keras_hkd.data.batches.augmentation import NO_AUGMENTATION
 from keras_hkd.data.batches.label_table import letterbox_scales
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.distillation.stored_teacher import StoredTeacher
-from keras_hkd.teacher_cache import manifest, stored_detections
-from keras_hkd.teacher_cache.cache_key import CacheError, digest_of, require_key
+from keras_hkd.teacher_cache import building, detections_file, manifest, stored_detections
+from keras_hkd.teacher_cache.cache_key import EXACT, REPLAY, CacheError, digest_of, require_key
 from keras_hkd.teacher_cache.contents import MAPS, PREDICTIONS, reads
 from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
 from keras_hkd.teacher_cache.features import FeatureStore
 from keras_hkd.teacher_cache.row_format import RowFormat, restored
 from keras_hkd.teacher_cache.shards import Shards
 
-EXACT, REPLAY = "exact", "replay"
 AS_STORED = object()
 
 
@@ -138,9 +137,7 @@ class TeacherCache(StoredTeacher):
             TypeError: the teacher is no detector.
             ValueError: an option is out of range.
         """
-        from keras_hkd.teacher_cache.building import Recipe, build
-
-        recipe = Recipe(
+        recipe = building.Recipe(
             image_size=image_size,
             hierarchies=hierarchies,
             outputs=outputs,
@@ -156,7 +153,7 @@ class TeacherCache(StoredTeacher):
             progress=progress,
             shard_rows=shard_rows,
         )
-        return build(cls, teacher, dataset, Path(folder), recipe)
+        return building.build(cls, teacher, dataset, Path(folder), recipe)
 
     @classmethod
     def from_detections(cls, detections, dataset, folder, **options) -> TeacherCache:
@@ -174,9 +171,7 @@ class TeacherCache(StoredTeacher):
             CacheError: the folder holds the cache of other detections.
             ValueError: the file is of another form, or none of its images is in the dataset.
         """
-        from keras_hkd.teacher_cache.detections_file import from_detections
-
-        return from_detections(cls, detections, dataset, Path(folder), **options)
+        return detections_file.from_detections(cls, detections, dataset, Path(folder), **options)
 
     @classmethod
     def load(cls, folder, verify=True) -> TeacherCache:

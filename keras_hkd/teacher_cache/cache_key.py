@@ -6,6 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+EXACT, REPLAY = "exact", "replay"
+"""The modes: outputs for the very images of training, or detections that are moved with them."""
+
 MEANINGS = {
     "teacher_hash": "the teacher's hash",
     "data_hash": "the images and their labels",
