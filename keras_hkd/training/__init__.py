@@ -1,6 +1,5 @@
 """What `train` and `distill` share: settings, seeds, run folders, checkpoints, resume."""
 
-from keras_hkd import atomic_write  # noqa: F401 (its earlier place)
 from keras_hkd._lazy import attach
 
 __getattr__, __dir__, __all__ = attach(
