@@ -54,11 +54,11 @@ demo-teacher: $(INSTALLED)
 PYTEST := $(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 test-fast: $(INSTALLED)
-	$(PYTEST) -m "not slow and not own_process and not long"
+	$(PYTEST) -m "not network and not slow and not own_process and not long"
 
 # What fails fast fails first.
 test: test-fast
-	$(PYTEST) -m "(slow or own_process) and not long"
+	$(PYTEST) -m "(network or slow or own_process) and not long"
 
 test-long: $(INSTALLED)
 	$(RUN) -m pytest -m long

@@ -1,7 +1,10 @@
 """What tests need before TensorFlow loads: a quiet log, a fair share of the cores, shared data."""
 
+import functools
+import inspect
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import textwrap
@@ -40,6 +43,24 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("local", print_blob=True, **common)
     hypothesis.settings.register_profile("ci", derandomize=True, **common)
     hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+NETWORKS = re.compile(r"keras_hkd\.detectors|keras_hkd\.classifiers|keras_cv|keras_hub|\.fit\(")
+
+
+@functools.cache
+def _file_builds_networks(path: str) -> bool:
+    return bool(NETWORKS.search(pathlib.Path(path).read_text(encoding="utf-8")))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark with `network` what builds or trains one: its file says so, or that of a fixture."""
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo", None)
+        definitions = fixtures.name2fixturedefs.values() if fixtures else ()
+        files = {str(item.path), *(inspect.getfile(d[-1].func) for d in definitions)}
+        if any(_file_builds_networks(file) for file in files if "/tests/" in file):
+            item.add_marker("network")
 
 
 @pytest.fixture(scope="session")
