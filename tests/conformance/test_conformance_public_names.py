@@ -47,6 +47,7 @@ def test_every_package_lists_its_names(package):
 
 
 def test_the_pinned_names_are_where_other_tools_look():
+    assert keras_hkd.TeacherCache is importlib.import_module("keras_hkd.caching").TeacherCache
     for name in ("Pyramid", "Region", "ClassTower", "ClassLogits", "Boxes"):
         assert inspect.isclass(getattr(keras_hkd.hierarchies, name))
     for name in (
