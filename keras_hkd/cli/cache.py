@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from keras_hkd.cli import method_arguments, options
-from keras_hkd.cli.console import figures, print_json, remark
+from keras_hkd.cli.console import figures, print_json
+from keras_hkd.cli.datasets import read_images
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 
 DEFAULT_VIEWS = 4
@@ -103,6 +104,8 @@ def command(
     batch_size: BatchSize = 16,
     seed: Seed = 0,
     format: options.Format = None,
+    classes: options.Classes = None,
+    images: options.ImagesFolder = None,
     on_bad_data: options.OnBadData = "raise",
     json: options.Json = False,
     config: options.Config = None,
@@ -121,12 +124,10 @@ def command(
     elif category_ids:
         raise ValueError("--category belongs to --detections: a teacher knows its own classes.")
     method_arguments.check_teachers(method, None, teacher_cache=out)
-    from keras_hkd.data import load_dataset
     from keras_hkd.teacher_cache import TeacherCache
 
-    dataset = load_dataset(data, format=format, on_bad_data=on_bad_data)
-    for record in dataset.skipped:
-        remark(f"Skipped: {record}")
+    how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
+    dataset = read_images(data, **how)
     if detections is not None:
         if size is None:
             raise ValueError("--detections needs --image-size, the size of the training.")

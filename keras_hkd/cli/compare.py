@@ -8,6 +8,7 @@ import typer
 
 from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, messages, print_json
+from keras_hkd.cli.datasets import read_images
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import check_model_file, check_size_fits, load_model_file
 
@@ -40,6 +41,8 @@ def command(
     model_b: ModelB,
     data: options.Data,
     format: options.Format = None,
+    classes: options.Classes = None,
+    images: options.ImagesFolder = None,
     image_size: ImageSize = None,
     batch_size: BatchSize = 16,
     score_threshold: ScoreThreshold = 0.3,
@@ -56,9 +59,8 @@ def command(
     size = parse_image_size(image_size)
     for path in (model_a, model_b):
         check_model_file(path)
-    from keras_hkd.data import load_dataset
-
-    dataset = load_dataset(data, format=format, on_bad_data=on_bad_data)
+    how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
+    dataset = read_images(data, **how)
     detectors = [load_model_file(path) for path in (model_a, model_b)]
     size = size or tuple(detectors[1].image_size)
     for detector in detectors:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from keras_hkd.cli import options
-from keras_hkd.cli.console import figures, messages, print_json
+from keras_hkd.cli.console import figures, print_json, remark
+from keras_hkd.cli.datasets import report_skipped
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import check_model_file, check_size_fits, load_model_file
 from keras_hkd.json_files import write_json
@@ -50,9 +51,10 @@ def command(
     """
     size = parse_image_size(image_size)
     check_model_file(model)
-    from keras_hkd.inference.photos import find_images, image_ids
+    from keras_hkd.inference.photos import find_images_and_others, image_ids
 
-    paths = find_images(images)
+    paths, others = find_images_and_others(images)
+    report_skipped(others)
     ids = image_ids(paths)
     detector = _load_detector(model, score_threshold, person_class)
     check_size_fits(detector, size)
@@ -67,7 +69,7 @@ def command(
     summary = {
         "num_images": run.num_images,
         "num_detections": len(results),
-        "num_skipped": run.num_skipped,
+        "num_skipped": run.num_skipped + len(others),
         "images_per_second": run.num_images / seconds,
         "detections": str(file),
         "pictures": str(picture_folder) if pictures else None,
@@ -111,9 +113,7 @@ class _Run:
                 if self.on_bad_data == "raise":
                     raise
                 self.num_skipped += 1
-                messages().print(
-                    "Skipped:", str(error), style="yellow", markup=False, soft_wrap=True
-                )
+                remark(f"Skipped: {error}")
 
     def _detect(self, decoded) -> list[dict]:
         from keras_hkd.inference.prediction import coco_results, predict_images

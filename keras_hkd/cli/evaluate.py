@@ -43,6 +43,8 @@ def command(
     model: ModelFile,
     data: options.Data,
     format: options.Format = None,
+    classes: options.Classes = None,
+    images: options.ImagesFolder = None,
     protocol: ProtocolName = None,
     person_class: options.PersonClass = None,
     image_size: ImageSize = None,
@@ -61,7 +63,8 @@ def command(
     recall of each class. All are fractions in JSON.
     """
     size = parse_image_size(image_size)
-    kind, dataset, loaded = _load(model, data, format, on_bad_data, person_class)
+    how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
+    kind, dataset, loaded = _load(model, data, how, person_class)
     if kind.name == "classifier":
         _refuse_for_classifiers(
             protocol=protocol, save_detections=save_detections, person_class=person_class
@@ -105,13 +108,11 @@ def _measure_classifier(classifier, dataset, size, batch_size, cost) -> dict:
     return found
 
 
-def _load(model, data, format, on_bad_data, person_class):
+def _load(model, data, how, person_class):
     """The data first: reading it is quick, loading a model takes seconds."""
     check_model_file(model)
     kind = kind_of(model)
-    dataset = kind.load_data(data, format=format, on_bad_data=on_bad_data)
-    for record in dataset.skipped:
-        messages().print("Skipped:", str(record), style="yellow", markup=False, soft_wrap=True)
+    dataset = kind.load_data(data, **how)
     if kind.name == "classifier":
         with messages().status(f"Loading {model.name}"):
             return kind, dataset, kind.load(model)

@@ -8,6 +8,7 @@ import typer
 
 from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, messages, print_json
+from keras_hkd.cli.datasets import read_images
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import check_model_file
 
@@ -87,6 +88,8 @@ def command(
     iou_threshold: IouThreshold = None,
     data: GateData = None,
     format: options.Format = None,
+    classes: options.Classes = None,
+    images: options.ImagesFolder = None,
     max_drop: MaxDrop = 0.01,
     force: Force = False,
     name: Name = "Pedestrian detector",
@@ -112,8 +115,9 @@ def command(
         "score_threshold": score_threshold,
         "iou_threshold": iou_threshold,
     }
-    dataset = _load_data(data, format, on_bad_data)
-    images = None if representative is None else _load_images(representative, format, on_bad_data)
+    how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
+    dataset = read_images(data, **how) if data else None
+    shown = None if representative is None else _load_images(representative, how)
     detector = _load_detector(model, person_class)
     _check_ranges(detector, quantization, representative)
     if file.suffix != ".tflite":
@@ -122,13 +126,13 @@ def command(
         from keras_hkd.export import ModelCard
 
         card = ModelCard(name, description, model_version, author, license)
-        gate = _gate(detector, dataset, max_drop, force, images)
+        gate = _gate(detector, dataset, max_drop, force, shown)
         precision = None if quantization == "float32" else quantization
         with messages().status(f"Converting to {file.name}"):
             from keras_hkd.export import export_tflite
 
             report = export_tflite(
-                detector, file, quantization=precision, representative_images=images,
+                detector, file, quantization=precision, representative_images=shown,
                 card=card, gate=gate, **common,
             )  # fmt: skip
         summary = dataclasses.asdict(report)
@@ -171,22 +175,14 @@ def _check_ranges(detector, quantization, representative) -> None:
         )
 
 
-def _load_data(data, format, on_bad_data):
-    if not data:
-        return None
-    from keras_hkd.data import load_dataset
-
-    return load_dataset(data, format=format, on_bad_data=on_bad_data)
-
-
-def _load_images(source, format, on_bad_data):
+def _load_images(source, how):
     """A folder that holds images and nothing that labels them is taken as it is."""
     from keras_hkd.data.image_files import SUFFIXES
 
     folder = pathlib.Path(source)
     if folder.is_dir() and any(p.suffix.lower() in SUFFIXES for p in folder.iterdir()):
         return folder
-    return _load_data([source], format, on_bad_data)
+    return read_images([source], **how)
 
 
 def _load_detector(model, person_class):

@@ -13,11 +13,14 @@ class Detectors:
     shown = ("parameters", "gflops", "AP", "AP50", "MR2", "latency_ms")
     draws_gallery = True
 
-    def load_data(self, source, like=None, format=None, on_bad_data="raise"):
-        """The images of `--data` or `--val`; `like` are those that were loaded before."""
-        from keras_hkd.data import load_dataset
+    def load_data(self, source, like=None, **how):
+        """The images of `--data` or `--val`; `like` are those that were loaded before.
 
-        return load_dataset(source, format=format, on_bad_data=on_bad_data)
+        What was read is reported; the options are those of `read_images`.
+        """
+        from keras_hkd.cli.datasets import read_images
+
+        return read_images(source, **how)
 
     def build(self, name, **options):
         """A named one with random weights."""
@@ -56,17 +59,25 @@ class Classifiers:
     def __init__(self, class_names=None):
         self.class_names = class_names
 
-    def load_data(self, source, like=None, format=None, on_bad_data="raise"):
-        """The images of `--data` or `--val`; `like` are those that were loaded before."""
-        if format is not None:
-            raise ValueError(
-                "`--format` is of boxes; a classifier's images lie in one folder per class. "
-                f"Received: --format {format}"
-            )
+    def load_data(self, source, like=None, on_bad_data="raise", **of_boxes):
+        """The images of `--data` or `--val`; `like` are those that were loaded before.
+
+        What was skipped is reported; other options are of boxes, and refused.
+        """
+        for name, value in of_boxes.items():
+            if value:
+                option = {"classes": "class"}.get(name, name)
+                raise ValueError(
+                    f"`--{option}` is of boxes; a classifier's images lie in one folder per class. "
+                    f"Received: --{option} {value}"
+                )
+        from keras_hkd.cli.datasets import report
         from keras_hkd.data import load_classification
 
         names = self.class_names if like is None else like.class_names
-        return load_classification(source, class_names=names, on_bad_data=on_bad_data)
+        dataset = load_classification(source, class_names=names, on_bad_data=on_bad_data)
+        report(dataset)
+        return dataset
 
     def build(self, name, **options):
         """A named one with random weights."""

@@ -36,6 +36,27 @@ Format = Annotated[
     typer.Option("--format", help="The data's format, where it is not to be recognised."),
 ]
 
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--class",
+        metavar="[CLASS=]NAME[,NAME]",
+        help="What the data call the class that is to be found, or the id of a category; several "
+        "names, with commas between them, count as one class. May be repeated for more classes.",
+        show_default="person, pedestrian, people, human",
+    ),
+]
+
+ImagesFolder = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        "--images",
+        metavar="DIR",
+        help="The folder of the images, where it is not beside the annotations.",
+        show_default=False,
+    ),
+]
+
 OnBadData = Annotated[
     Literal["raise", "skip"],
     typer.Option(

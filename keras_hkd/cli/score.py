@@ -7,12 +7,15 @@ from typing import Annotated, Literal
 import typer
 
 from keras_hkd.cli import options
-from keras_hkd.cli.console import figures, messages, print_json
+from keras_hkd.cli.console import figures, print_json, remark
+from keras_hkd.cli.datasets import read_boxes, report_skipped, say
 
 GroundTruthFile = Annotated[
-    pathlib.Path,
+    str,
     typer.Argument(
-        metavar="GROUND_TRUTH", help="COCO-style .json or .json.gz.", show_default=False
+        metavar="GROUND_TRUTH",
+        help="Annotations as `--data` takes them: a file, a folder, or PATH:SPLIT.",
+        show_default=False,
     ),
 ]
 DetectionsFile = Annotated[
@@ -27,18 +30,32 @@ ProtocolName = Annotated[
     Literal["citypersons", "kaist", "caltech", "coco"],
     typer.Option("--protocol", help="Whose rules: caltech is unverified.", show_default=False),
 ]
-Category = Annotated[
-    str | None,
+Classes = Annotated[
+    list[str] | None,
     typer.Option(
+        "--class",
         "--category",
-        metavar="NAME_OR_ID",
-        help="The one category to score. By default the person, or with coco all of them.",
+        metavar="NAME[,NAME]",
+        help="What the ground truth calls the class to score, or the id of a category; several "
+        "names count as one class. May be repeated with coco. By default the person, or with coco "
+        "every class.",
         show_default=False,
     ),
 ]
 IgnoreCategories = Annotated[
     bool,
-    typer.Option("--ignore-categories", help="With coco: compare boxes whatever their category."),
+    typer.Option("--ignore-categories", help="Compare boxes whatever category results have."),
+]
+
+OnBadData = Annotated[
+    Literal["raise", "skip"] | None,
+    typer.Option(
+        "--on-bad-data",
+        help="Stop at the first faulty record, or skip, count and report them. By default stop at "
+        "one of the ground truth, or a detection in an image that it has not, and skip detections "
+        "without a sound box or score.",
+        show_default=False,
+    ),
 ]
 
 
@@ -46,8 +63,11 @@ def command(
     ground_truth: GroundTruthFile,
     detections: DetectionsFile,
     protocol: ProtocolName,
-    category: Category = None,
+    classes: Classes = None,
     ignore_categories: IgnoreCategories = False,
+    format: options.Format = None,
+    images: options.ImagesFolder = None,
+    on_bad_data: OnBadData = None,
     json: options.Json = False,
     config: options.Config = None,
 ) -> None:
@@ -55,56 +75,63 @@ def command(
 
     Miss rates (MR-2, lower is better) by subset for citypersons, kaist and caltech; average
     precision and recall for coco. All figures in JSON are fractions; null means that nobody counts.
+    Results find their images by image_id, else by file_name, else by the file's name.
     """
     from keras_hkd import metrics
+    from keras_hkd.metrics.meeting import other_categories
 
+    if protocol != "coco" and len(classes or ()) > 1:
+        raise ValueError(f"--protocol {protocol} scores one class. Received: --class {classes}")
+    wanted = classes or (None if protocol == "coco" else ["person"])
+    strict = on_bad_data or "raise"
+    how = {"format": format, "images": images, "on_bad_data": strict, "classes": wanted}
+    truth = metrics.as_ground_truth(read_boxes(ground_truth, **how))
+    found = metrics.read_detections(detections, truth, on_bad_data or "skip", strict)
+    report_skipped(found.skipped)
+    ids = tuple(truth.category_names) or tuple(sorted(set(truth.category_ids.tolist())))
     if ignore_categories and protocol != "coco":
-        raise ValueError("`--ignore-categories` goes with --protocol coco only.")
-    truth = metrics.read_ground_truth(ground_truth)
-    found = metrics.read_detections(detections, truth)
-    category_id = None if category is None else find_category(truth, category)
+        found = found.of_category(ids[0] if ids else 1)
+    problem = None if ignore_categories else other_categories(truth, found, ids or None)
+    if problem:
+        raise ValueError(problem)
+    say(_summary(found, truth, ids))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        scores = _scores(truth, found, protocol, category_id, not ignore_categories)
+        scores = _scores(truth, found, protocol, ids, not ignore_categories)
     if protocol == "caltech":
-        messages().print("The caltech protocol is unverified: no reference scores were at hand.")
+        say("The caltech protocol is unverified: no reference scores were at hand.")
     for warning in caught:
-        messages().print(
-            "Warning:", str(warning.message), style="yellow", markup=False, soft_wrap=True
-        )
+        remark(f"Warning: {warning.message}")
     if json:
         print_json(scores)
     else:
         _print_table(scores, protocol, truth.num_images, len(found))
 
 
-def find_category(truth, category: str) -> int:
-    """Id of a category of the ground truth.
+def _summary(found, truth, ids) -> str:
+    """What the detections are, in one line."""
+    import numpy as np
 
-    Args:
-        truth: a `keras_hkd.metrics.GroundTruth`.
-        category: its name or its id.
+    numbers, counts = np.unique(found.category_ids, return_counts=True)
+    pairs = list(zip(numbers.tolist(), counts.tolist(), strict=True))
+    scored = [f"{count:,} {truth.category_names.get(i, i)}" for i, count in pairs if i in ids]
+    others = [(i, count) for i, count in pairs if i not in ids]
+    num_images = len(np.unique(found.image_index))
+    text = f"Scored {', '.join(scored[:5]) or 'no detection'}"
+    text += f" and {len(scored) - 5} more classes" if len(scored) > 5 else ""
+    text += f" in {num_images:,} of {truth.num_images:,} images"
+    if others:
+        shown = ", ".join(str(i) for i, _ in others[:10]) + (", ..." if len(others) > 10 else "")
+        text += f"; left out {sum(n for _, n in others):,} of other categories ({shown})"
+    return f"{text}; {len(found.skipped) or 'nothing'} skipped."
 
-    Raises:
-        ValueError: there is no such category.
-    """
-    names = dict(truth.category_names) or {int(i): str(i) for i in set(truth.category_ids)}
-    for category_id, name in names.items():
-        if category in (name, str(category_id)):
-            return category_id
-    listing = ", ".join(f"{name} ({i})" for i, name in sorted(names.items())[:90])
-    raise ValueError(f"The ground truth has no category {category!r}; it has: {listing}.")
 
-
-def _scores(truth, found, protocol, category_id, use_categories) -> dict[str, float]:
+def _scores(truth, found, protocol, ids, use_categories) -> dict[str, float]:
     from keras_hkd import metrics
 
     if protocol != "coco":
-        return metrics.miss_rates(truth, found, protocol, category_id)
-    category_ids = None if category_id is None else [category_id]
-    return metrics.coco_average_precision(
-        truth, found, category_ids=category_ids, use_categories=use_categories
-    )
+        return metrics.miss_rates(truth, found, protocol, ids[0] if ids else None)
+    return metrics.coco_average_precision(truth, found, use_categories=use_categories)
 
 
 def _print_table(scores, protocol, num_images, num_detections) -> None:

@@ -17,7 +17,6 @@ from typing import Annotated
 import typer
 
 from keras_hkd.cli import options
-from keras_hkd.cli.console import remark
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.training.settings import TrainingSettings
 
@@ -93,6 +92,8 @@ class RunOptions:
     resume: Resume = False
     quantize: Quantize = False
     format: options.Format = None
+    classes: options.Classes = None
+    images: options.ImagesFolder = None
     on_bad_data: options.OnBadData = "raise"
     json: options.Json = False
     config: options.Config = None
@@ -129,16 +130,15 @@ class RunOptions:
         return TrainingSettings(**values)
 
     def load_data(self, kind):
-        """Read the training images, and those to measure on or None; say what was skipped.
+        """Read the training images, and those to measure on or None; say what was read.
 
         Args:
             kind: `Detectors` or `Classifiers`, which says what is read.
         """
         how = {"format": self.format, "on_bad_data": self.on_bad_data}
+        how |= {"classes": self.classes, "images": self.images}
         dataset = kind.load_data(self.data, **how)
         val = kind.load_data(self.val, like=dataset, **how) if self.val else None
-        for record in [*dataset.skipped, *(() if val is None else val.skipped)]:
-            remark(f"Skipped: {record}")
         return dataset, val
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from keras_hkd.data.findings import Findings, merged_findings
 from keras_hkd.data.image_files import UnreadableImageError, decode_image
 
 
@@ -61,6 +62,20 @@ def _column(value, name: str, dtype, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
+COLUMNS = {
+    "boxes": (np.float64, 4),
+    "classes": (np.int32,),
+    "ignore": (bool,),
+    "visible_boxes": (np.float64, 4),
+    "crowd": (bool,),
+    "visibility": (np.float64,),
+    "occlusion": (np.int32,),
+    "areas": (np.float64,),
+    "annotation_ids": (np.int64,),
+}
+"""What an `ImageAnnotation` knows of its boxes, a row each: type and width of each array."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageAnnotation:
     """What is known about one image; arrays are copied and made read-only.
@@ -74,6 +89,12 @@ class ImageAnnotation:
         classes: int32 (n,), index into the dataset's `class_names`.
         ignore: bool (n,), boxes that neither help nor hurt a detector; all False if None.
         visible_boxes: float64 (n, 4), the visible part; `boxes` where it is not known or if None.
+        name: name of the picture as its annotations have it, with folders; "" where they do not.
+        crowd: bool (n,), boxes that average precision takes for crowd regions; `ignore` if None.
+        visibility: float64 (n,), visible share; that of `visible_boxes` if None.
+        occlusion: int32 (n,), level of occlusion, 0 for none; None where it is not known.
+        areas: float64 (n,), square pixels of the objects; those of the boxes if None.
+        annotation_ids: int64 (n,), ids in the file; None where there are none.
 
     Raises:
         ValueError: the arrays do not have one row per box.
@@ -92,19 +113,33 @@ class ImageAnnotation:
     classes: np.ndarray
     ignore: np.ndarray | None = None
     visible_boxes: np.ndarray | None = None
+    name: str = ""
+    crowd: np.ndarray | None = None
+    visibility: np.ndarray | None = None
+    occlusion: np.ndarray | None = None
+    areas: np.ndarray | None = None
+    annotation_ids: np.ndarray | None = None
 
     def __post_init__(self):
         num_boxes = len(self.boxes)
-        ignore = np.zeros(num_boxes, bool) if self.ignore is None else self.ignore
-        visible = self.boxes if self.visible_boxes is None else self.visible_boxes
-        columns = {
-            "boxes": _column(self.boxes, "boxes", np.float64, (num_boxes, 4)),
-            "classes": _column(self.classes, "classes", np.int32, (num_boxes,)),
-            "ignore": _column(ignore, "ignore", bool, (num_boxes,)),
-            "visible_boxes": _column(visible, "visible_boxes", np.float64, (num_boxes, 4)),
-        }
-        for name, value in columns.items():
-            object.__setattr__(self, name, value)
+        if self.ignore is None:
+            object.__setattr__(self, "ignore", np.zeros(num_boxes, bool))
+        if self.visible_boxes is None:
+            object.__setattr__(self, "visible_boxes", self.boxes)
+        for name, (dtype, *width) in COLUMNS.items():
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _column(value, name, dtype, (num_boxes, *width)))
+
+    def with_boxes(self, boxes, classes) -> ImageAnnotation:
+        """The same image with other boxes, of which no more is known.
+
+        Args:
+            boxes: as of the class.
+            classes: as of the class.
+        """
+        unknown = dict.fromkeys(name for name in COLUMNS if name not in ("boxes", "classes"))
+        return dataclasses.replace(self, boxes=boxes, classes=classes, **unknown)
 
     @property
     def num_boxes(self) -> int:
@@ -127,6 +162,9 @@ class Dataset:
         source: where the data came from, as the user wrote it.
         format: name of the format that was read, such as "coco".
         skipped: the bad records that were left out (`on_bad_data="skip"`).
+        category_ids: for each class the ids that results have for it, those of the file; the first
+            is written. By default a class's position + 1.
+        findings: how the data were read.
 
     Example:
         >>> image = ImageAnnotation("", 1, 64, 48, boxes=[[1, 2, 11, 32]], classes=[0])
@@ -140,8 +178,12 @@ class Dataset:
     source: str
     format: str
     skipped: tuple[BadRecord, ...] = ()
+    category_ids: tuple[tuple[int | str, ...], ...] = dataclasses.field(default=(), kw_only=True)
+    findings: Findings = dataclasses.field(default=Findings(), kw_only=True)
 
     def __post_init__(self):
+        ids = self.category_ids or [(number,) for number in range(1, len(self.class_names) + 1)]
+        object.__setattr__(self, "category_ids", tuple(map(tuple, ids)))
         for name in ("annotations", "class_names", "skipped"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
@@ -160,9 +202,21 @@ class Dataset:
         return sum(annotation.num_boxes for annotation in self.annotations)
 
     @property
+    def classes_by_id(self) -> dict[int | str, int]:
+        """Id that results have for a class -> index of the class."""
+        return {i: number for number, ids in enumerate(self.category_ids) for i in ids}
+
+    @property
     def has_visible_boxes(self) -> bool:
         """Whether any box has a visible part that differs from the box."""
         return any(not np.array_equal(a.boxes, a.visible_boxes) for a in self.annotations)
+
+    @property
+    def summary(self) -> str:
+        """One line: images, boxes by class, ignored, left out, skipped with reasons, notes."""
+        from keras_hkd.data.summary import summary
+
+        return summary(self)
 
     @property
     def content_hash(self) -> str:
@@ -182,7 +236,7 @@ class Dataset:
         return digest.hexdigest()
 
     def load_image(self, index: int) -> np.ndarray:
-        """Decode one image: uint8 (height, width, 3) RGB, not rotated by its EXIF tag.
+        """Decode one image: uint8 (height, width, 3) RGB, upright as its size says.
 
         Args:
             index: position of the image in the dataset.
@@ -196,10 +250,10 @@ class Dataset:
                 self.source,
                 f"image {annotation.image_id}",
                 "the image file is not known: keep the images in a folder `images` beside the "
-                "annotations",
+                "annotations, or name their folder (--images DIR, images_folder in Python)",
             )
         try:
-            return decode_image(annotation.image_path)
+            return decode_image(annotation.image_path, (annotation.height, annotation.width))
         except UnreadableImageError as error:
             record = f"image {annotation.image_id}"
             raise BadDataError(annotation.image_path, record, str(error)) from error
@@ -214,9 +268,8 @@ class Dataset:
         if type(self) is Dataset:
             return dataclasses.replace(self, annotations=chosen)
         origins = tuple((self, int(index)) for index in indices)
-        return _ComposedDataset(
-            chosen, self.class_names, self.source, self.format, self.skipped, origins
-        )
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(Dataset)}
+        return _ComposedDataset(**{**fields, "annotations": chosen}, origins=origins)
 
     def subset(self, num_images: int) -> Dataset:
         """Take the first `num_images` images; all of them where there are fewer.
@@ -265,17 +318,20 @@ class Dataset:
         _refuse_shared_files(datasets)
         annotations = with_unique_ids([a for dataset in datasets for a in dataset])
         formats = dict.fromkeys(dataset.format for dataset in datasets)
-        fields = (
-            annotations,
-            datasets[0].class_names,
-            " + ".join(dataset.source for dataset in datasets),
-            "+".join(formats),
-            tuple(record for dataset in datasets for record in dataset.skipped),
-        )
+        ids = {dataset.category_ids for dataset in datasets}
+        fields = {
+            "annotations": annotations,
+            "class_names": datasets[0].class_names,
+            "source": " + ".join(dataset.source for dataset in datasets),
+            "format": "+".join(formats),
+            "skipped": tuple(record for dataset in datasets for record in dataset.skipped),
+            "category_ids": ids.pop() if len(ids) == 1 else (),
+            "findings": merged_findings([dataset.findings for dataset in datasets]),
+        }
         if all(type(dataset) is Dataset for dataset in datasets):
-            return Dataset(*fields)
+            return Dataset(**fields)
         origins = tuple((dataset, i) for dataset in datasets for i in range(len(dataset)))
-        return _ComposedDataset(*fields, origins)
+        return _ComposedDataset(**fields, origins=origins)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -304,14 +360,18 @@ def _refuse_shared_files(datasets: Sequence[Dataset]) -> None:
             seen[path] = dataset.source
 
 
-def with_unique_ids(annotations: Sequence[ImageAnnotation]) -> tuple[ImageAnnotation, ...]:
+def with_unique_ids(
+    annotations: Sequence[ImageAnnotation], of_one_type: bool = True
+) -> tuple[ImageAnnotation, ...]:
     """Number the images from 1 if two share an id, or if some ids are numbers and some text.
 
     Args:
         annotations: images of one dataset, maybe from several files.
+        of_one_type: False to leave numbers and text beside one another, as one file may have them.
     """
     ids = [annotation.image_id for annotation in annotations]
-    if len(set(ids)) == len(ids) and len({isinstance(i, str) for i in ids}) == 1:
+    types = {isinstance(i, str) for i in ids}
+    if len(set(ids)) == len(ids) and (len(types) <= 1 or not of_one_type):
         return tuple(annotations)
     return tuple(
         dataclasses.replace(annotation, image_id=number)

@@ -5,15 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from keras_hkd.data.formats.bad_records import BadRecords, RecordProblem, checked_size
-from keras_hkd.data.formats.records import ImageRecord, Records, find_image
-from keras_hkd.data.image_files import UnreadableImageError, decode_image, image_size
+from keras_hkd.data.formats.bad_records import BadRecords, RecordProblem, Unique, checked_size
+from keras_hkd.data.formats.records import ImageRecord, Records
+from keras_hkd.data.image_files import (
+    UnreadableImageError,
+    decode_image,
+    image_header,
+    is_turned,
+    upright_size,
+)
+from keras_hkd.data.picture_finder import PictureFinder
 from keras_hkd.progress import FEW_IMAGES, image_progress
 
 
 def locate(
-    images: Iterable[ImageRecord], records: Records, bad: BadRecords, required: bool
+    images: Iterable[ImageRecord],
+    records: Records,
+    bad: BadRecords,
+    required: bool,
+    images_folder: str | os.PathLike | None = None,
+    notes: list[str] | None = None,
 ) -> list[ImageRecord]:
     """Find each image's file, and its size where the record does not state it.
 
@@ -22,77 +35,143 @@ def locate(
         records: the records that they belong to.
         bad: takes images that are missing or whose header cannot be read.
         required: whether a missing file is bad even if its size is known without it.
+        images_folder: the folder of the images, in place of those of the records.
+        notes: takes what the user should know.
 
     Returns:
         The images that are good so far.
     """
+    notes = [] if notes is None else notes
+    finder = PictureFinder(records.image_folders, records.image_roots)
+    if images_folder is not None:
+        finder = PictureFinder([Path(images_folder)], [Path(images_folder)])
+    kept, paths, num_turned = [], Unique("image file"), 0
+    for image in images:
+        with bad.record(image.file, image.record):
+            if not image.image_path or images_folder is not None:
+                image.image_path = finder.find(image.file_name)
+            if image.image_path:
+                paths.add(image.image_path, image.record)
+            num_turned += _settle_size(image, records, finder, required)
+            kept.append(image)
+    if finder.num_inexact:
+        notes.append(f"{_counted(finder.num_inexact, 'image')} found under a name of other form")
+    if num_turned:
+        notes.append(_turned_note(num_turned))
+    return kept
+
+
+def stated_sizes(images: Iterable[ImageRecord], bad: BadRecords) -> list[ImageRecord]:
+    """Check the sizes that records state, without a look at the pictures; 0 where they do not.
+
+    Args:
+        images: the images; their `width` and `height` are filled in.
+        bad: takes images whose size cannot be one.
+
+    Returns:
+        The images that are good.
+    """
     kept = []
     for image in images:
-        image.image_path = image.image_path or find_image(records.image_folders, image.file_name)
         with bad.record(image.file, image.record):
-            size = (image.width, image.height)
-            if image.width is None and not image.image_path:
-                size = records.default_size
-            if not image.image_path and (required or size is None):
-                raise RecordProblem(_missing(image, records, size))
-            if size[0] is None:
-                size = _header_size(image.image_path)
-            image.width, image.height = checked_size(*size)
+            known = image.width is not None
+            image.width, image.height = checked_size(image.width, image.height) if known else (0, 0)
             kept.append(image)
     return kept
 
 
-def _missing(image: ImageRecord, records: Records, size: tuple | None) -> str:
-    folders = dict.fromkeys(os.path.normpath(folder) for folder in records.image_folders)
-    problem = f"the image file {image.file_name!r} must exist, found none in {', '.join(folders)}"
+def _settle_size(image: ImageRecord, records: Records, finder: PictureFinder, required) -> bool:
+    """Fill in width and height; whether the picture was turned without a stated size."""
+    size, turned = (image.width, image.height), False
+    if image.width is None and not image.image_path:
+        size = records.default_size
+    if not image.image_path and (required or size is None):
+        raise RecordProblem(_missing(image, finder, size))
+    if size[0] is None:
+        size, turned = _header_size(image.image_path)
+    image.width, image.height = checked_size(*size)
+    return turned
+
+
+def _missing(image: ImageRecord, finder: PictureFinder, size: tuple | None) -> str:
+    folders = [folder for folder in finder.folders if os.path.isdir(folder)]
+    folders = (folders or list(finder.folders))[:6]
+    name = image.file_name or "(no name)"
+    problem = f"the image file {name!r} must exist, found none in {', '.join(folders)}"
     if size is None:
-        return f"{problem}: put the image there (the format does not state its size)"
-    return f"{problem}: put it there, or read the boxes alone with check_images=False"
+        return (
+            f"{problem}: put the image there, or name its folder (--images DIR); the annotations "
+            "do not state its size"
+        )
+    return (
+        f"{problem}: put it there, name its folder (--images DIR, images_folder in Python), or "
+        "read the boxes alone with check_images=False"
+    )
 
 
-def _header_size(path: str) -> tuple[int, int]:
+def _header_size(path: str) -> tuple[tuple[int, int], bool]:
     try:
-        height, width = image_size(path)
+        size, orientation = image_header(path)
     except UnreadableImageError as error:
-        raise RecordProblem(f"{path}: {error}: fetch it again") from error
-    return width, height
+        raise RecordProblem(f"{path}: {error.advising('fetch it again')}") from error
+    height, width = upright_size(size, orientation)
+    return (width, height), is_turned(size, orientation, None)
 
 
-def whole_images(images: Sequence[ImageRecord], bad: BadRecords) -> list[ImageRecord]:
+def whole_images(
+    images: Sequence[ImageRecord], bad: BadRecords, notes: list[str] | None = None
+) -> list[ImageRecord]:
     """Decode every image once, on all cores, and compare its size with its record's.
 
     Args:
         images: images whose path and size are settled.
         bad: takes those that are damaged or of another size; the image file is named as the file.
+        notes: takes what the user should know.
 
     Returns:
         The good ones.
     """
-    kept = []
+    kept, num_turned = [], 0
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
     try:
         shown = len(images) > FEW_IMAGES
         with image_progress("Checking images", len(images), shown) as advance:
-            for image, problem in zip(images, pool.map(_problem, images), strict=True):
+            looks = zip(images, pool.map(_look_at, images), strict=True)
+            for image, (problem, turned) in looks:
                 advance(1)
                 if problem is None:
                     kept.append(image)
+                    num_turned += turned
                 else:
                     bad.report(image.image_path, f"image {image.image_id}", problem)
     finally:
         pool.shutdown(cancel_futures=True)  # the first bad image need not wait for the rest
+    if num_turned and notes is not None:
+        notes.append(_turned_note(num_turned) + " (their stated size fits either way)")
     return kept
 
 
-def _problem(image: ImageRecord) -> str | None:
+def _look_at(image: ImageRecord) -> tuple[str | None, bool]:
+    """What is wrong with an image, and whether it was turned though its size cannot tell."""
+    stated = (image.height, image.width)
     try:
-        height, width = decode_image(image.image_path).shape[:2]
+        size, orientation = image_header(image.image_path)
+        height, width = decode_image(image.image_path, stated).shape[:2]
     except UnreadableImageError as error:
-        return f"{error}: fetch it again, or delete it and its record"
-    if (width, height) == (image.width, image.height):
-        return None
+        return error.advising("fetch it again, or delete it and its record"), False
+    if (height, width) == stated:
+        same = upright_size(size, orientation) == size
+        return None, same and is_turned(size, orientation, stated)
     hint = "correct the record, or put the right image there"
-    if (height, width) == (image.width, image.height):
-        hint = "turn the image itself: rotation tags (EXIF) are not followed"
-    stated = f"{image.width} x {image.height} px, as {image.file} says"
-    return f"the image must be of {stated}, got {width} x {height}: {hint}"
+    if (width, height) == stated:
+        hint = "its sides are swapped, and no EXIF tag turns it: turn the image, or the record"
+    wanted = f"{image.width} x {image.height} px, as {image.file} says"
+    return f"the image must be of {wanted}, got {width} x {height}: {hint}", False
+
+
+def _turned_note(count: int) -> str:
+    return f"{_counted(count, 'image')} turned by the EXIF tag, as viewers show it"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")

@@ -2,18 +2,197 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"),
+    *(".ppm", ".pgm", ".pnm", ".avif", ".heic", ".heif"),
+)
+OPTIONAL_SUFFIXES = (".avif", ".heic", ".heif")
+"""Kinds of pictures that not every installation of Pillow opens."""
+UNREAD_SUFFIXES = (
+    *(".jp2", ".jxl", ".svg", ".psd", ".exr", ".hdr", ".tga", ".ico", ".raw", ".dng", ".cr2"),
+    *(".cr3", ".nef", ".arw", ".orf", ".rw2", ".mp4", ".mov", ".avi", ".mkv", ".webm"),
+)
+"""Pictures and films by their suffix that are not opened: left out, counted and named."""
+
+LIMIT_VARIABLE = "KERAS_HKD_MAX_MEGAPIXELS"
+_ORIENTATION = 0x0112
+_QUARTER_TURNS = (5, 6, 7, 8)
+
+if os.environ.get(LIMIT_VARIABLE):
+    # Pillow warns from its limit on and refuses pictures of twice as many pixels.
+    Image.MAX_IMAGE_PIXELS = int(float(os.environ[LIMIT_VARIABLE]) * 1e6 / 2)
 
 
 class UnreadableImageError(ValueError):
     """A picture that cannot be decoded whole; says why, the caller adds which record."""
+
+    def advising(self, advice: str) -> str:
+        """The message with what to do about it, where it does not say so itself.
+
+        Args:
+            advice: for a file that is damaged or missing.
+        """
+        return f"{self}: {advice}"
+
+
+class UnsupportedImageError(UnreadableImageError):
+    """A picture that is whole, but that this installation or its limits do not let in."""
+
+    def advising(self, advice: str) -> str:
+        return str(self)
+
+
+def decode_image(path: str | os.PathLike, stated_size: tuple[int, int] | None = None) -> np.ndarray:
+    """Decode a picture whole, upright as viewers and labelling tools show it.
+
+    The picture is turned by its EXIF tag, unless it must be of a stated size and only unturned is.
+    Grey, palette, CMYK and 16-bit pictures become RGB; transparency is dropped. Of several frames
+    the first counts.
+
+    Args:
+        path: the image file.
+        stated_size: `(height, width)` in pixels that the annotations state; None if they do not.
+
+    Returns:
+        uint8 array (height, width, 3), RGB.
+
+    Raises:
+        UnreadableImageError: the file is missing, not an image, truncated, damaged or too large.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("L", (4, 3), 7).save(f"{folder}/grey.png")
+        ...     decode_image(f"{folder}/grey.png").shape
+        (3, 4, 3)
+    """
+    with _opened(path, "the image cannot be decoded whole") as image:
+        turned = is_turned((image.height, image.width), _orientation(image), stated_size)
+        image.load()
+        return np.asarray(_to_rgb(ImageOps.exif_transpose(image) if turned else image), np.uint8)
+
+
+def image_header(path: str | os.PathLike) -> tuple[tuple[int, int], int]:
+    """Read a picture's size and the turn that its EXIF tag asks for, from the header alone.
+
+    Args:
+        path: the image file.
+
+    Returns:
+        `((height, width), orientation)`: pixels as stored, and EXIF's number, 1 for none.
+
+    Raises:
+        UnreadableImageError: the file is missing or its header cannot be read.
+    """
+    with _opened(path, "the image header cannot be read") as image:
+        return (image.height, image.width), _orientation(image)
+
+
+def image_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Read (height, width) of the upright picture from its header alone.
+
+    Args:
+        path: the image file.
+
+    Returns:
+        (height, width) in pixels, as `decode_image` gives it.
+
+    Raises:
+        UnreadableImageError: the file is missing or its header cannot be read.
+    """
+    size, orientation = image_header(path)
+    return upright_size(size, orientation)
+
+
+def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Give the (height, width) of a picture once it is turned by its EXIF tag.
+
+    Example:
+        >>> upright_size((480, 640), 6), upright_size((480, 640), 3)
+        ((640, 480), (480, 640))
+    """
+    return size[::-1] if orientation in _QUARTER_TURNS else size
+
+
+def is_turned(size: tuple[int, int], orientation: int, stated_size: tuple[int, int] | None) -> bool:
+    """Tell whether a picture is turned by its EXIF tag.
+
+    Args:
+        size: (height, width) as stored.
+        orientation: EXIF's number.
+        stated_size: (height, width) that the annotations state, or None.
+
+    Example:
+        >>> is_turned((480, 640), 6, (640, 480)), is_turned((480, 640), 6, (480, 640))
+        (True, False)
+    """
+    if orientation not in range(2, 9):
+        return False
+    as_stored = stated_size is not None and tuple(stated_size) == tuple(size)
+    return not (as_stored and upright_size(size, orientation) != tuple(size))
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike, failure: str) -> Iterator[Image.Image]:
+    """Open a picture; whatever goes wrong inside becomes an `UnreadableImageError`."""
+    path = Path(path)
+    try:
+        _register_heif(path)
+        with warnings.catch_warnings():
+            # Odd EXIF blocks and very large pictures are not our business.
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                yield image
+    except UnreadableImageError:
+        raise
+    except FileNotFoundError:
+        raise UnreadableImageError("the image file does not exist") from None
+    except Image.DecompressionBombError as error:
+        raise UnsupportedImageError(_too_large(str(error))) from None
+    except Exception as error:  # Pillow's decoders raise a dozen types, SyntaxError among them
+        if path.is_file() and path.stat().st_size == 0:
+            raise UnreadableImageError("the image file is empty (0 bytes)") from None
+        reason = f"{type(error).__name__}: {error}".replace(str(path), path.name)
+        raise UnreadableImageError(f"{failure} ({reason})") from error
+
+
+def _too_large(message: str) -> str:
+    pixels = [int(word) for word in message.replace("(", " ").split() if word.isdigit()]
+    size = f"{pixels[0] / 1e6:.0f} megapixels, " if pixels else ""
+    limit = (Image.MAX_IMAGE_PIXELS or 0) * 2 / 1e6
+    return (
+        f"the image is too large ({size}the limit is {limit:.0f}): set the environment variable "
+        f"{LIMIT_VARIABLE} to a larger number of megapixels if the picture is meant to be so"
+    )
+
+
+def _register_heif(path: Path) -> None:
+    if path.suffix.lower() not in (".heic", ".heif"):
+        return
+    try:
+        import pillow_heif
+    except ImportError:
+        raise UnsupportedImageError(
+            "HEIC pictures need the package pillow-heif: pip install keras_hkd[heic]"
+        ) from None
+    pillow_heif.register_heif_opener()
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # an unreadable tag turns nothing
+        return 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -26,68 +205,3 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("P", "PA", "LA", "RGBa", "La"):
         image = image.convert("RGBA")
     return image.convert("RGB")
-
-
-def decode_image(path: str | os.PathLike) -> np.ndarray:
-    """Decode a picture whole, as the annotators of COCO saw it: no rotation by its EXIF tag.
-
-    Grey, palette, CMYK and 16-bit pictures become RGB; transparency is dropped.
-
-    Args:
-        path: the image file.
-
-    Returns:
-        uint8 array (height, width, 3), RGB.
-
-    Raises:
-        UnreadableImageError: the file is missing, not an image, truncated or damaged.
-
-    Example:
-        >>> import tempfile
-        >>> from PIL import Image
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Image.new("L", (4, 3), 7).save(f"{folder}/grey.png")
-        ...     decode_image(f"{folder}/grey.png").shape
-        (3, 4, 3)
-    """
-    path = Path(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # odd EXIF blocks, very large pictures: not our business
-            with Image.open(path) as image:
-                image.load()
-                return np.asarray(_to_rgb(image), dtype=np.uint8)
-    except FileNotFoundError:
-        raise UnreadableImageError("the image file does not exist") from None
-    except Exception as error:  # Pillow's decoders raise a dozen types, SyntaxError among them
-        if path.is_file() and path.stat().st_size == 0:
-            raise UnreadableImageError("the image file is empty (0 bytes)") from None
-        reason = f"{type(error).__name__}: {error}".replace(str(path), path.name)
-        raise UnreadableImageError(f"the image cannot be decoded whole ({reason})") from error
-
-
-def image_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Read (height, width) from a picture's header alone, for formats whose records hold no size.
-
-    Args:
-        path: the image file.
-
-    Returns:
-        (height, width) in pixels, not turned by the EXIF tag.
-
-    Raises:
-        UnreadableImageError: the file is missing or its header cannot be read.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                return image.height, image.width
-    except FileNotFoundError:
-        raise UnreadableImageError("the image file does not exist") from None
-    except Exception as error:
-        raise UnreadableImageError(
-            f"the image header cannot be read ({type(error).__name__})"
-        ) from error

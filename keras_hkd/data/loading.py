@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import os
-from collections.abc import Sequence
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 
+from keras_hkd.caller import stack_level_of_caller
 from keras_hkd.data.annotations import BadDataError, Dataset, with_unique_ids
+from keras_hkd.data.classes import (
+    PERSON,
+    ResolvedClasses,
+    UnknownClassError,
+    WantedClass,
+    resolve_classes,
+    wanted_classes,
+)
 from keras_hkd.data.drawn.source import PREFIX, parse_synthetic
-from keras_hkd.data.formats.bad_records import BadRecords, checked_annotation
-from keras_hkd.data.formats.records import Records, canonical
-from keras_hkd.data.image_checks import locate, whole_images
+from keras_hkd.data.findings import Findings
+from keras_hkd.data.formats import readers
+from keras_hkd.data.formats.bad_records import BadRecords
+from keras_hkd.data.formats.box_checks import checked_annotations
+from keras_hkd.data.formats.records import ImageRecord, Records
+from keras_hkd.data.image_checks import locate, stated_sizes, whole_images
 from keras_hkd.data.splits import choose_split
-from keras_hkd.messages import did_you_mean
 
-# Name of the format -> module, in the order of asking.
-READERS = {
-    "citypersons": "city_persons",
-    "coco": "coco",
-    "voc": "voc",
-    "pennfudan": "penn_fudan",
-    "caltech": "caltech",
-    "yolo": "yolo",
-}
+_WHOLE, _FOUND, _SIZES = "whole", "found", "sizes"
+"""What pictures are asked for: all of them whole, those that are there, or sizes where needed."""
 _SYNTHETIC_DEFAULTS = {
     "num_images": 200,
     "seed": 0,
@@ -37,43 +41,56 @@ _SYNTHETIC_DEFAULTS = {
 }
 
 
+class DataWarning(UserWarning):
+    """Data that can be used, but perhaps not as it is meant, such as a dataset without people."""
+
+
 def load_dataset(
     source: str | os.PathLike | Sequence[str | os.PathLike],
     format: str | None = None,
-    class_names: Sequence[str] = ("person",),
+    class_names: str | Sequence[str] | Mapping[str, Sequence[str]] | None = ("person",),
     on_bad_data: str = "raise",
     check_images: bool = True,
+    images_folder: str | os.PathLike | None = None,
 ) -> Dataset:
     """Read annotated images of any known format, checked record by record.
 
     Rules that hold for all formats: boxes are xyxy in pixels, (0, 0) being the image's upper left
-    corner. Boxes of other classes are dropped; person and pedestrian are one class. A box partly
-    outside its image is cut at the edge; CityPersons and Caltech boxes, which mark whole bodies,
-    are kept as they are (cut them for training). A box wholly outside, of no width or height, or
-    with a value that is no finite number is bad data, and so are images that are missing, damaged
-    or of another size than stated, ids and file names used twice, and unknown categories or images.
+    corner, and stay as annotated where they reach out of their image (training cuts them). Boxes
+    of other classes are dropped; person, pedestrian, people and human, in any case and number, are
+    one class. A box wholly outside its image, of no width or height, or with a value that is no
+    finite number is bad data, and so are images that are missing, damaged or of another size than
+    stated, ids and file names used twice, and unknown categories or images. Pictures are upright,
+    turned by their EXIF tag, unless only the unturned picture has the size that is stated.
 
     Args:
         source: a folder or file; "PATH:split" for one split of it (a list `splits/<split>.txt`
-            beside it, or the records' own); "synthetic:NAME?num_images=200&seed=1&height=256&
-            width=256&person_height_percent=27&crowd_percent=30" for drawn scenes, each NAME and
-            seed its own, the last two being the median adult's height in the image and the share
-            of scenes with a crowd ("things_percent=100" sets how cluttered they are); or a list of
-            these, joined.
-        format: "citypersons", "coco", "voc", "pennfudan", "caltech" or "yolo"; None to look.
-        class_names: the wanted classes; `ImageAnnotation.classes` indexes them.
+            beside it, a folder of that name, or the records' own); "synthetic:NAME?num_images=200&
+            seed=1&height=256&width=256&person_height_percent=27&crowd_percent=30" for drawn scenes,
+            each NAME and seed its own, the last two being the median adult's height in the image
+            and the share of scenes with a crowd ("things_percent=100" sets how cluttered they are);
+            or a list of these, joined.
+        format: a name of `keras_hkd.data.formats.readers.names()`, such as "coco"; None to look.
+        class_names: the wanted classes; `ImageAnnotation.classes` indexes them. Each "NAME",
+            "NAME,NAME" for several that count as one, or "CLASS=NAME,NAME"; a NAME may also be the
+            id of a category. None takes every class of the source.
         on_bad_data: "raise" at the first bad record, or "skip" to leave bad records out and list
             them in `Dataset.skipped`. What is bad as a whole, such as invalid JSON, raises anyway.
         check_images: decode every image once, and raise where one is missing or damaged; without
             it `image_path` is "" where there is no file.
+        images_folder: the folder of the images, where it is not beside the annotations.
 
     Returns:
-        The dataset, at least one image, in the order of the annotations.
+        The dataset, at least one image, in the order of the annotations. `Dataset.summary` says
+        in one line what was read.
 
     Raises:
-        BadDataError: bad data, naming file and record; no image; no such split.
+        BadDataError: bad data, naming file and record; no image; no such split; no such class.
         TypeError: the source is neither a path nor a list of them.
         ValueError: an unknown format, no class, or another word for `on_bad_data`.
+
+    Warns:
+        DataWarning: no box of the wanted classes, or classes that had to be guessed.
 
     Example:
         >>> import json, tempfile
@@ -92,17 +109,76 @@ def load_dataset(
         >>> dataset.format, dataset[0].boxes.tolist()
         ('coco', [[4.0, 2.0, 14.0, 32.0]])
     """
-    names = _checked_class_names(class_names)
+    wanted = None if class_names is None else wanted_classes(class_names)
+    pictures = _WHOLE if check_images else _FOUND
+    dataset = _read_all(source, _Reading(format, wanted, pictures, images_folder), on_bad_data)
+    for text in _doubts(dataset):
+        warnings.warn(text, DataWarning, stacklevel=stack_level_of_caller())
+    return dataset
+
+
+def load_boxes(
+    source: str | os.PathLike | Sequence[str | os.PathLike],
+    format: str | None = None,
+    class_names: str | Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    on_bad_data: str = "raise",
+    images_folder: str | os.PathLike | None = None,
+) -> Dataset:
+    """Read annotations to score with, as `load_dataset` reads them, without their pictures.
+
+    Pictures are looked at only for the size of the image, and that only where the boxes are
+    fractions of it; where the size is not known, the dataset says 0.
+
+    Args:
+        source: as of `load_dataset`.
+        format: as of `load_dataset`.
+        class_names: as of `load_dataset`; by default every class of the source.
+        on_bad_data: as of `load_dataset`.
+        images_folder: as of `load_dataset`.
+
+    Raises:
+        BadDataError: bad data, see `load_dataset`.
+    """
+    wanted = None if class_names is None else wanted_classes(class_names)
+    dataset = _read_all(source, _Reading(format, wanted, _SIZES, images_folder), on_bad_data)
+    for text in _doubts(dataset):
+        warnings.warn(text, DataWarning, stacklevel=stack_level_of_caller())
+    return dataset
+
+
+def dataset_of_coco(content: Mapping, file: Path) -> Dataset:
+    """Make a dataset, to score with, of what a COCO file holds.
+
+    Args:
+        content: the parsed JSON.
+        file: what it is called in messages.
+
+    Raises:
+        BadDataError: bad data, see `load_dataset`.
+    """
+    from keras_hkd.data.formats import coco
+
+    bad = BadRecords("raise")
+    key = "im_name" if any("im_name" in image for image in _mappings(content)) else "file_name"
+    records = coco.parse(content, file, bad, key)
+    reading = _Reading(None, None, _SIZES, None)
+    return reading.dataset(records, records.images, file, str(file), coco.NAME, bad, empty=True)
+
+
+def _mappings(content: Mapping) -> list[Mapping]:
+    images = content.get("images")
+    return [one for one in images if isinstance(one, Mapping)] if isinstance(images, list) else []
+
+
+def _read_all(source, reading: _Reading, on_bad_data: str) -> Dataset:
     if isinstance(source, (str, os.PathLike)):
-        return _load(os.fspath(source), format, names, BadRecords(on_bad_data), check_images)
+        return reading.of(os.fspath(source), BadRecords(on_bad_data))
     if not isinstance(source, (list, tuple)):
         raise TypeError(f"`source` must be a path, a text or a list of them, got {source!r}.")
     sources = [os.fspath(one) for one in source]
     if not sources:
         raise ValueError("`source` must name at least one dataset, got an empty list.")
-    return Dataset.merge(
-        [_load(one, format, names, BadRecords(on_bad_data), check_images) for one in sources]
-    )
+    return Dataset.merge([reading.of(one, BadRecords(on_bad_data)) for one in sources])
 
 
 def is_dataset(source: str | os.PathLike) -> bool:
@@ -122,36 +198,138 @@ def is_dataset(source: str | os.PathLike) -> bool:
         path, _ = _path_and_split(source)
     except BadDataError:
         return False
-    return any(_reader(format).recognises(path) for format in READERS)
+    return readers.recognised(path) is not None
 
 
-def _checked_class_names(class_names: Sequence[str]) -> tuple[str, ...]:
-    names = (class_names,) if isinstance(class_names, str) else tuple(class_names)
-    if not names or len({canonical(name) for name in names}) != len(names):
-        raise ValueError(
-            f"`class_names` must be one or more different classes, got {class_names!r} (person and "
-            "pedestrian are the same)."
+def _doubts(dataset: Dataset) -> list[str]:
+    texts = [note for note in dataset.findings.notes if note.startswith("no class list")]
+    if not any((~annotation.ignore).any() for annotation in dataset):
+        texts.append(
+            f"{dataset.source}: no box of {' or '.join(dataset.class_names) or 'any class'} in "
+            f"{len(dataset)} images"
+            + (
+                f"; there are boxes of {', '.join(dataset.findings.left_out)}: choose by --class "
+                "NAME (class_names in Python) if these are meant"
+                if dataset.findings.left_out
+                else ""
+            )
         )
-    return names
+    return texts
 
 
-def _load(
-    source: str, format: str | None, class_names: tuple[str, ...], bad: BadRecords, check: bool
-) -> Dataset:
-    if source.startswith(PREFIX):
-        return _synthetic(source, class_names)
-    path, split = _path_and_split(source)
-    format = _checked_format(format) if format else _recognised(path)
-    records = _reader(format).read(path, bad)
-    index = _class_index(records, class_names, path)
-    images = records.images if split is None else choose_split(records.images, path, split, bad)
-    images = locate(images, records, bad, required=check)
-    if check:
-        images = whole_images(images, bad)
-    if not images:
-        raise BadDataError(path, "dataset", _empty(bad))
-    annotations = [checked_annotation(image, records, index, bad) for image in images]
-    return Dataset(with_unique_ids(annotations), class_names, source, format, tuple(bad.skipped))
+@dataclasses.dataclass(frozen=True)
+class _Reading:
+    """How sources are read."""
+
+    format: str | None
+    wanted: tuple[WantedClass, ...] | None
+    pictures: str
+    images_folder: str | os.PathLike | None
+
+    def of(self, source: str, bad: BadRecords) -> Dataset:
+        if source.startswith(PREFIX):
+            return _synthetic(source, self.wanted)
+        path, split = _path_and_split(source)
+        reader = readers.get(self.format) if self.format else _recognised(path)
+        if split is not None and (part := readers.part(reader, path, split)):
+            path, split = part, None
+        records = reader.read(path, bad)
+        images = records.images
+        if split is not None:
+            images = choose_split(images, path, split, bad)
+        return self.dataset(records, images, path, source, reader.NAME, bad)
+
+    def dataset(
+        self,
+        records: Records,
+        images: Sequence[ImageRecord],
+        path: Path | str,
+        source: str,
+        format: str,
+        bad: BadRecords,
+        empty: bool = False,
+    ) -> Dataset:
+        """The dataset of some of the images of records."""
+        notes = list(records.notes)
+        classes, findings = _resolved(records, images, self.wanted, path, notes)
+        if self.pictures == _SIZES and records.box_format != "rel_center_xywh":
+            images = stated_sizes(images, bad)
+        else:
+            required = self.pictures == _WHOLE
+            images = locate(images, records, bad, required, self.images_folder, notes)
+        if self.pictures == _WHOLE:
+            images = whole_images(images, bad, notes)
+        if not images and not empty:
+            raise BadDataError(path, "dataset", _empty(bad))
+        annotations = checked_annotations(images, records.box_format, classes.index, bad)
+        return Dataset(
+            with_unique_ids(annotations, of_one_type=False),
+            classes.names,
+            source,
+            format,
+            tuple(bad.skipped),
+            category_ids=_category_ids(records, classes),
+            findings=dataclasses.replace(findings, notes=tuple(notes)),
+        )
+
+
+def _resolved(
+    records: Records, images: Sequence[ImageRecord], wanted, path, notes: list[str]
+) -> tuple[ResolvedClasses, Findings]:
+    """The wanted classes, and which boxes were taken for them or left out."""
+    num_boxes = Counter(box.category for image in images for box in image.boxes)
+    categories = records.categories
+    try:
+        if categories is None:
+            categories, classes = _numbered(num_boxes, wanted, path, notes)
+        else:
+            classes = resolve_classes(categories, num_boxes, wanted)
+    except UnknownClassError as error:
+        raise BadDataError(path, "categories", str(error)) from None
+    taken = [Counter() for _ in classes.names]
+    left_out: Counter = Counter()
+    for category, count in num_boxes.items():
+        number = classes.index.get(category)
+        counts = left_out if number is None else taken[number]
+        counts[str(categories.get(category, category))] += count
+    return classes, Findings(tuple(map(dict, taken)), dict(left_out))
+
+
+def _numbered(num_boxes, wanted, path, notes: list[str]):
+    """Classes of a source that has numbers for them and no list of names."""
+    numbers = sorted(num_boxes)
+    categories = {number: str(number) for number in numbers}
+    by_number = wanted and all(name.isdecimal() for one in wanted for name in one.accepted)
+    if wanted is None or by_number:
+        return categories, resolve_classes(categories, num_boxes, wanted)
+    names = tuple(one.name for one in wanted)
+    unknown = [number for number in numbers if number >= len(names)]
+    if unknown:
+        raise BadDataError(
+            path,
+            "classes",
+            f"expected class numbers below {len(names)}, one for each of {names}, got "
+            f"{unknown[:5]}: list the names in data.yaml or classes.txt, or say which number is "
+            f"the class, as in --class {names[0]}=0",
+        )
+    pairs = ", ".join(f"class {number} taken for {name}" for number, name in enumerate(names))
+    notes.append(f"no class list found, {pairs}")
+    keys = tuple((number,) for number in range(len(names)))
+    return categories, ResolvedClasses(
+        names, {number: number for number in range(len(names))}, keys
+    )
+
+
+def _category_ids(records: Records, classes: ResolvedClasses) -> tuple:
+    """The ids that results have: the file's own, or the class's position + 1."""
+    if records.result_ids is None:
+        return ()
+    ids = [tuple(records.result_ids[key] for key in keys) for keys in classes.keys]
+    free = 1 + max([i for i in records.result_ids.values() if isinstance(i, int)], default=0)
+    absent = [number for number, of_class in enumerate(ids) if not of_class]
+    for offset, number in enumerate(absent):
+        ids[number] = (free + offset,)
+    return tuple(ids)
 
 
 def _empty(bad: BadRecords) -> str:
@@ -175,61 +353,25 @@ def _path_and_split(source: str) -> tuple[Path, str | None]:
     )
 
 
-def _checked_format(format: str) -> str:
-    name = format.lower().replace("_", "").replace("-", "")
-    if name in READERS:
-        return name
-    raise ValueError(
-        f"`format` must be one of {sorted(READERS)}, got {format!r}.{did_you_mean(name, READERS)}"
-    )
-
-
-def _reader(format: str) -> ModuleType:
-    return importlib.import_module(f"keras_hkd.data.formats.{READERS[format]}")
-
-
-def _recognised(path: Path) -> str:
-    for format in READERS:
-        if _reader(format).recognises(path):
-            return format
+def _recognised(path: Path):
+    reader = readers.recognised(path)
+    if reader is not None:
+        return reader
     raise BadDataError(
         path,
         "dataset",
-        f"expected annotations in one of the formats {sorted(READERS)}, recognised none: name the "
+        f"expected annotations in one of the formats {readers.names()}, recognised none: name the "
         "annotation file itself, or the format (--format)",
     )
 
 
-def _class_index(records: Records, class_names: tuple[str, ...], path: Path) -> dict[str, int]:
-    """Give class name as in the records -> index of the wanted class."""
-    if records.class_names is None:
-        numbers = {box.class_name for image in records.images for box in image.boxes}
-        unknown = sorted(numbers - {str(index) for index in range(len(class_names))})
-        if unknown:
-            raise BadDataError(
-                path,
-                "classes",
-                f"expected class numbers below {len(class_names)}, one for each of {class_names}, "
-                f"got {unknown[:5]}: list the names in data.yaml or classes.txt",
-            )
-        return {str(index): index for index in range(len(class_names))}
-    wanted = {canonical(name): index for index, name in enumerate(class_names)}
-    known = [canonical(name) for name in records.class_names]
-    if known and not set(known) & set(wanted):
-        raise BadDataError(
-            path,
-            "categories",
-            f"expected at least one of the classes {class_names}, got only {sorted(known)}: name "
-            "one of those in class_names",
-        )
-    return wanted
-
-
-def _synthetic(source: str, class_names: tuple[str, ...]) -> Dataset:
+def _synthetic(source: str, wanted: tuple[WantedClass, ...] | None) -> Dataset:
     from keras_hkd.data.drawn.scenes import MEAN_THINGS, synthetic_dataset
 
-    if [canonical(name) for name in class_names] != ["person"]:
-        raise ValueError(f"Drawn scenes hold the class person only, got class_names={class_names}.")
+    if wanted is not None and (len(wanted) > 1 or PERSON not in wanted[0].accepted):
+        names = [one.name for one in wanted]
+        raise ValueError(f"Drawn scenes hold the class person only, got class_names={names}.")
+    class_names = (PERSON,) if wanted is None else (wanted[0].name,)
     options, seed = parse_synthetic(source, _SYNTHETIC_DEFAULTS)
     dataset = synthetic_dataset(
         options["num_images"],

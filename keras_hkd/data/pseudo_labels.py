@@ -51,8 +51,8 @@ def pseudo_labelled(
 
     Args:
         unlabelled: the images that the detections are from.
-        results: COCO results: dicts of `image_id`, `category_id` (class index + 1), `bbox` (left,
-            top, width, height in pixels) and `score`.
+        results: COCO results: dicts of `image_id`, `category_id` (of `Dataset.category_ids`),
+            `bbox` (left, top, width, height in pixels) and `score`.
         score_threshold: detections that score less are no labels.
 
     Returns:
@@ -70,13 +70,12 @@ def pseudo_labelled(
     for result in results:
         if result["score"] >= score_threshold:
             kept.setdefault(result["image_id"], []).append(result)
+    classes_by_id = unlabelled.classes_by_id
     annotations = []
     for image in unlabelled:
         rows = kept.get(image.image_id, [])
         boxes = np.array([row["bbox"] for row in rows], float).reshape(-1, 4)
-        classes = [row["category_id"] - 1 for row in rows]
-        boxes = convert(boxes, "xywh", "xyxy")
-        columns = {"boxes": boxes, "classes": classes, "ignore": None, "visible_boxes": None}
-        annotations.append(dataclasses.replace(image, **columns))
+        classes = [classes_by_id[row["category_id"]] for row in rows]
+        annotations.append(image.with_boxes(convert(boxes, "xywh", "xyxy"), classes))
     labelled = dataclasses.replace(unlabelled, annotations=tuple(annotations))
     return labelled.select([i for i, image in enumerate(labelled) if image.num_boxes])

@@ -12,6 +12,7 @@ from keras_hkd.data.formats.records import ImageRecord, without_suffix
 from keras_hkd.data.formats.text_files import read_text
 
 _FOLDERS = ("splits", "ImageSets/Main")
+_SAME = (("val", "valid", "validation"), ("train", "training"), ("test", "testing"))
 
 
 def choose_split(
@@ -20,7 +21,8 @@ def choose_split(
     """Take the images of a split, in the order of the records.
 
     A list `splits/<split>.txt` (or VOC's `ImageSets/Main/<split>.txt`) in the dataset's folder, or
-    one folder up, comes first; else the records' own `split`.
+    one folder up, comes first; else the records' own `split`; else a list `<split>.txt` in the
+    folder itself. `val` and `valid` are one, and so on, where only one of them is there.
 
     Args:
         images: all images.
@@ -32,11 +34,17 @@ def choose_split(
         BadDataError: no such split; the message lists those that there are.
     """
     lists = _lists(path)
-    if split in lists:
-        return _listed(images, lists[split], bad)
-    chosen = [image for image in images if image.split == split]
+    own = {name for image in images for name in image.splits}
+    beside = (path if path.is_dir() else path.parent) / f"{split}.txt"
+    same = next((names for names in _SAME if split.lower() in names), ())
+    others = [name for name in sorted({*lists, *own}) if name.lower() in same]
+    if split not in lists and split not in own and not beside.is_file() and len(others) == 1:
+        split = others[0]
+    if split in lists or (split not in own and beside.is_file()):
+        return _listed(images, lists.get(split, beside), bad)
+    chosen = [image for image in images if split in image.splits]
     if not chosen:
-        known = sorted({*lists, *(image.split for image in images if image.split)})
+        known = sorted({*lists, *own})
         expected = f"one of {known}" if known else "splits/<split>.txt beside the data"
         raise BadDataError(path, f"split {split!r}", f"expected {expected}, got {split!r}")
     return chosen
@@ -51,6 +59,7 @@ def _lists(path: Path) -> dict[str, Path]:
 
 def _keys(file_name: str) -> tuple[str, ...]:
     """Give the names by which a list may call an image: with or without folders and suffix."""
+    file_name = file_name.replace("\\", "/")
     base = os.path.basename(file_name)
     return tuple(dict.fromkeys((file_name, without_suffix(file_name), base, without_suffix(base))))
 

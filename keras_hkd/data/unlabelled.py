@@ -55,8 +55,7 @@ def without_labels(dataset: Dataset) -> Dataset:
     Args:
         dataset: any dataset; it stays as it is.
     """
-    bare = {"boxes": np.zeros((0, 4)), "classes": [], "ignore": None, "visible_boxes": None}
-    annotations = [dataclasses.replace(annotation, **bare) for annotation in dataset]
+    annotations = [annotation.with_boxes(np.zeros((0, 4)), []) for annotation in dataset]
     return dataclasses.replace(dataset, annotations=tuple(annotations))
 
 
@@ -64,7 +63,7 @@ def _load(source: str, class_names: tuple[str, ...], on_bad_data: str) -> Datase
     if not os.path.isdir(source) or is_dataset(source):
         return load_dataset(source, class_names=class_names, on_bad_data=on_bad_data)
     bad = BadRecords(on_bad_data)
-    records = Records(_pictures(Path(source)), "xyxy", (), (Path(source),))
+    records = Records(_pictures(Path(source)), "xyxy", {})
     images = whole_images(locate(records.images, records, bad, required=True), bad)
     if not images:
         endings = ", ".join(SUFFIXES)

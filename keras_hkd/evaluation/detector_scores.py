@@ -45,7 +45,8 @@ def score_predictions(dataset, results, protocol=None) -> dict:
 
     Returns:
         dict of fractions `AP`, `AP50`, `AP75`, `AR100` (COCO's, ignore regions as crowds) and
-        `MR2`: the log-average miss rate of the person class by CityPersons' rule "reasonable",
+        `MR2`: the log-average miss rate of the person class, or of the only class, by CityPersons'
+        rule "reasonable",
         people of 50 pixels height or more that are visible by 65 % or more; where a dataset knows
         no visible boxes, as with ordinary photographs, everybody counts as wholly visible. Also
         `num_images`, and if asked for `{protocol: {subset: fraction}}`. nan where nobody counts.
@@ -64,8 +65,13 @@ def score_predictions(dataset, results, protocol=None) -> dict:
     found = metrics.as_detections(results, truth)
     average_precision = metrics.coco_average_precision(truth, found)
     scores = {name: average_precision[name] for name in _COCO_KEYS}
-    scores["MR2"] = metrics.log_average_miss_rate(truth, found, "citypersons", "reasonable")
+    # One class alone is scored whatever it is called; of several, the people.
+    one = dataset.category_ids[0][0] if len(dataset.category_ids) == 1 else None
+    people = {"category_id": one if one in truth.category_names else None}
+    scores["MR2"] = metrics.log_average_miss_rate(
+        truth, found, "citypersons", "reasonable", **people
+    )
     if protocol is not None:
-        scores[str(protocol)] = metrics.miss_rates(truth, found, protocol)
+        scores[str(protocol)] = metrics.miss_rates(truth, found, protocol, **people)
     scores["num_images"] = truth.num_images
     return scores

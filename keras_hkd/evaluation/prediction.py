@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from keras_hkd.data.classes import canonical
 from keras_hkd.inference.prediction import (
     coco_results,
     input_size,
@@ -33,7 +36,7 @@ def predict_dataset(
         score_threshold: detections that score less are left out; None keeps all.
 
     Returns:
-        list of dicts of `image_id`, `category_id` (index into the dataset's `class_names` + 1),
+        list of dicts of `image_id`, `category_id` (the dataset's own id of the class),
         `bbox` (left, top, width, height in pixels) and `score`, image by image, best first.
         Classes that the dataset does not name are left out.
 
@@ -43,7 +46,9 @@ def predict_dataset(
     from keras_hkd.data.batches.pipeline import prediction_batches  # loads TensorFlow
 
     size = input_size(detector, image_size)
-    categories = category_ids(getattr(detector, "class_names", None), dataset.class_names)
+    names = getattr(detector, "class_names", None)
+    ids = [of_class[0] for of_class in dataset.category_ids]
+    categories = category_ids(names, dataset.class_names, ids)
     batch_size = max(1, min(batch_size, len(dataset)))
     annotations = iter(dataset)
     results = []
@@ -61,33 +66,42 @@ def predict_dataset(
     return results
 
 
-def category_ids(detector_classes, dataset_classes) -> list[int]:
-    """COCO category id for each class of the detector: its place in the dataset + 1; 0 for none.
+def category_ids(
+    detector_classes: Sequence[str] | None,
+    dataset_classes: Sequence[str],
+    ids: Sequence[int | str] | None = None,
+) -> list[int | str | None]:
+    """Category id for each class of the detector, as the dataset has it; None for no class of it.
 
-    Classes go by name. A detector and a dataset of one class each fit whatever their names.
+    Classes go by name, all words for people being one. A detector and a dataset of one class each
+    fit whatever their names.
 
     Args:
         detector_classes: names, or None for those of the dataset.
         dataset_classes: names.
+        ids: the dataset's id of each of its classes; by default the positions + 1.
 
     Raises:
         ValueError: no class in common.
 
     Example:
-        >>> category_ids(("car", "person"), ("person",))
-        [0, 1]
+        >>> category_ids(("car", "pedestrian"), ("person",))
+        [None, 1]
     """
-    names = list(dataset_classes)
+    names = [canonical(name) for name in dataset_classes]
+    ids = list(range(1, len(names) + 1)) if ids is None else list(ids)
     if detector_classes is None or len(detector_classes) == len(names) == 1:
-        return list(range(1, len(names) + 1))
-    ids = [names.index(name) + 1 if name in names else 0 for name in detector_classes]
-    if not any(ids):
+        return ids
+    known = dict(zip(names, ids, strict=True))
+    found = [known.get(canonical(name)) for name in detector_classes]
+    if all(one is None for one in found):
         raise ValueError(
-            f"The detector's classes {_short(detector_classes)} and the dataset's {_short(names)} "
-            "have none in common: name the detector's classes as the dataset does "
-            "(`class_names`), or read the dataset with other `class_names`."
+            f"The detector's classes {_short(detector_classes)} and the dataset's "
+            f"{_short(dataset_classes)} have none in common: name the detector's classes as the "
+            "dataset does (`class_names`), or say which of the dataset's classes is which "
+            "(--class person=NAME, `class_names` of `load_dataset`)."
         )
-    return ids
+    return found
 
 
 def _short(names) -> str:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from keras_hkd.data.annotations import BadDataError
-from keras_hkd.data.image_files import SUFFIXES, UnreadableImageError, decode_image
-
-_EXIF_ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+from keras_hkd.data.annotations import BadDataError, BadRecord
+from keras_hkd.data.formats.folders import files_below
+from keras_hkd.data.image_files import (
+    OPTIONAL_SUFFIXES,
+    SUFFIXES,
+    UNREAD_SUFFIXES,
+    UnreadableImageError,
+    decode_image,
+    image_header,
+)
 
 
-def find_images(sources) -> list[Path]:
+def find_images(sources: Iterable) -> list[Path]:
     """Paths of all images among files and in folders, each once, those of a folder by name.
 
     Args:
@@ -33,11 +29,32 @@ def find_images(sources) -> list[Path]:
         FileNotFoundError: a source does not exist.
         ValueError: no image was found, or a file is none by its suffix.
     """
-    paths = []
+    return find_images_and_others(sources)[0]
+
+
+def find_images_and_others(sources: Iterable) -> tuple[list[Path], list[BadRecord]]:
+    """Paths of all images, as `find_images` gives them, and pictures that cannot be opened here.
+
+    Args:
+        sources: as of `find_images`.
+
+    Returns:
+        `(paths, left out)`: of folders, what has the suffix of a picture or a film of other kinds,
+        and pictures of kinds that not every installation opens and this one does not.
+
+    Raises:
+        FileNotFoundError: a source does not exist.
+        ValueError: no image was found, or a file is none by its suffix.
+    """
+    paths, others, sources = [], [], list(sources)
     for source in map(Path, sources):
         if source.is_dir():
-            inside = source.rglob("*")
-            paths += sorted(p for p in inside if p.suffix.lower() in SUFFIXES and p.is_file())
+            for path in sorted(files_below(source, (*SUFFIXES, *UNREAD_SUFFIXES))):
+                problem = _not_opened(path)
+                if problem is None:
+                    paths.append(path)
+                else:
+                    others.append(BadRecord(str(path), "the image", problem))
         elif not source.exists():
             raise FileNotFoundError(f"{source}: there is no such image or folder.")
         elif source.suffix.lower() not in SUFFIXES:
@@ -45,14 +62,28 @@ def find_images(sources) -> list[Path]:
         else:
             paths.append(source)
     if not paths:
+        found = f"; left out: {', '.join(map(str, others[:5]))}" if others else ""
         raise ValueError(
             f"There is no image in {', '.join(map(str, sources))}: images end in "
-            f"{', '.join(SUFFIXES)}."
+            f"{', '.join(SUFFIXES)}{found}."
         )
     once = {}
     for path in paths:
         once.setdefault(path.resolve(), path)
-    return list(once.values())
+    return list(once.values()), others
+
+
+def _not_opened(path: Path) -> str | None:
+    """Why a file of a folder is no image to look at; None for one that is."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        return f"files of the kind {suffix} are not opened: write the picture as .jpg or .png"
+    if suffix in OPTIONAL_SUFFIXES:
+        try:
+            image_header(path)
+        except UnreadableImageError as error:
+            return error.advising("write it as .jpg or .png")
+    return None
 
 
 def image_ids(paths) -> list[int | str]:
@@ -85,7 +116,7 @@ def image_ids(paths) -> list[int | str]:
 
 
 def load_photo(path) -> np.ndarray:
-    """Decode a picture as a viewer shows it: turned by its EXIF tag, which COCO leaves aside.
+    """Decode a picture as a viewer shows it: turned by its EXIF tag.
 
     Args:
         path: the image file.
@@ -97,18 +128,6 @@ def load_photo(path) -> np.ndarray:
         BadDataError: it cannot be decoded.
     """
     try:
-        pixels = decode_image(path)
+        return decode_image(path)
     except UnreadableImageError as error:
         raise BadDataError(path, "the image", str(error)) from error
-    turn = _TURNS.get(_orientation(path))
-    return pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
-
-
-def _orientation(path) -> int:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd EXIF blocks
-        try:
-            with Image.open(path) as image:
-                return image.getexif().get(_EXIF_ORIENTATION, 1)
-        except Exception:  # an unreadable tag turns nothing
-            return 1

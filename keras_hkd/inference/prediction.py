@@ -47,13 +47,15 @@ def predict_images(
     return results
 
 
-def coco_results(found: dict[str, np.ndarray], image_id, categories: Sequence[int]) -> list[dict]:
+def coco_results(
+    found: dict[str, np.ndarray], image_id, categories: Sequence[int | str | None]
+) -> list[dict]:
     """Detections of one image in the form of COCO results.
 
     Args:
         found: what `predict_images` gives for an image.
         image_id: id of the image.
-        categories: category id of each class, 0 to leave a class out.
+        categories: category id of each class, None to leave a class out.
 
     Example:
         >>> found = {"boxes": np.array([[1.0, 2.0, 4.0, 8.0]]), "classes": np.array([0]),
@@ -69,7 +71,7 @@ def coco_results(found: dict[str, np.ndarray], image_id, categories: Sequence[in
     return [
         {"image_id": image_id, "category_id": categories[c], "bbox": box, "score": score}
         for box, c, score in zip(*columns, strict=True)
-        if 0 <= c < len(categories) and categories[c]
+        if 0 <= c < len(categories) and categories[c] is not None
     ]
 
 

@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = attach(
         "GroundTruth": "ground_truth",
         "MatchResult": "matching",
         "MissRateCurve": "miss_rate",
+        "OtherCategoriesWarning": "meeting",
         "Protocol": "protocols",
         "Subset": "subsets",
         "as_detections": "detections",

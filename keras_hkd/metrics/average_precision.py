@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import warnings
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from keras_hkd.metrics.caller import stack_level_of_caller
 from keras_hkd.metrics.detections import Detections, as_detections
 from keras_hkd.metrics.ground_truth import GroundTruth, as_ground_truth
+from keras_hkd.metrics.meeting import warn_of_other_categories
 
 _STATS = (
     "AP",
@@ -43,10 +42,10 @@ def coco_average_precision(
 
     Args:
         ground_truth: see `as_ground_truth`. Crowd regions take any number of detections. As in
-            pycocotools a file's `ignore` flags do not count, only `iscrowd`.
+            pycocotools a COCO file's `ignore` flags do not count, only `iscrowd`. Ids of
+            annotations do not matter, where pycocotools counts whoever finds the id 0 as wrong.
         detections: see `as_detections`.
-        category_ids: the categories to average over; all of the ground truth's if None. 1 is the
-            person.
+        category_ids: the categories to average over; all of the ground truth's if None.
         use_categories: False compares boxes whatever their category.
 
     Returns:
@@ -77,7 +76,10 @@ def coco_average_precision(
         )
     if not truth.num_images or not wanted:
         return dict.fromkeys(_STATS, math.nan)
-    _warn_of_zero_ids(truth, wanted)
+    if use_categories:
+        warn_of_other_categories(truth, found, wanted)
+    else:  # pycocotools drops what is of none of the categories all the same
+        found = found.of_category(wanted[0], ~np.isin(found.category_ids, wanted))
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(_coco(truth, known), _coco_results(truth, found, known), "bbox")
         evaluation.params.catIds = wanted
@@ -91,7 +93,7 @@ def coco_average_precision(
 
 def _coco(truth: GroundTruth, categories) -> COCO:
     columns = (
-        truth.annotation_ids.tolist(),
+        range(1, len(truth.boxes) + 1),  # pycocotools takes an id of 0 for `no match`
         truth.image_index.tolist(),
         truth.category_ids.tolist(),
         truth.boxes.tolist(),
@@ -137,14 +139,3 @@ def _indexed(truth: GroundTruth, categories, annotations) -> COCO:
     }
     coco.createIndex()
     return coco
-
-
-def _warn_of_zero_ids(truth: GroundTruth, categories) -> None:
-    wanted = np.isin(truth.category_ids, categories) & ~truth.crowd
-    if (wanted & (truth.annotation_ids == 0)).any():
-        warnings.warn(
-            "A ground-truth box has the id 0, which pycocotools takes for 'no match': whoever "
-            "finds it counts as a false positive. Number annotations from 1.",
-            UserWarning,
-            stacklevel=stack_level_of_caller(),
-        )

@@ -14,5 +14,4 @@ CITY_PERSONS = Protocol(
         Subset("heavy_occlusion", min_height_px=50, min_visibility=0.2, max_visibility=0.65),
         Subset("all", min_height_px=20, min_visibility=0.2),
     ),
-    zero_id_is_no_match=True,
 )

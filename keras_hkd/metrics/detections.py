@@ -7,6 +7,10 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from keras_hkd.data.annotations import BadRecord
+from keras_hkd.data.classes import canonical
+from keras_hkd.data.formats.bad_records import CHOICES
+from keras_hkd.data.result_pictures import UNKNOWN, ResultPictures
 from keras_hkd.metrics.ground_truth import (
     GroundTruth,
     box_column,
@@ -23,16 +27,28 @@ class Detections:
         image_index: `(n,)` position of the image in the ground truth's `image_ids`.
         boxes: `(n, 4)` left, top, width, height in pixels.
         scores: `(n,)`, any scale; higher is surer.
-        category_ids: `(n,)`; 1 is the person.
+        category_ids: `(n,)`, ids of the ground truth's categories.
+        skipped: the results that were left out (`on_bad_data="skip"`).
     """
 
     image_index: np.ndarray
     boxes: np.ndarray
     scores: np.ndarray
     category_ids: np.ndarray
+    skipped: tuple[BadRecord, ...] = ()
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def of_category(self, category_id: int, where: np.ndarray | bool = True) -> Detections:
+        """The same detections in the same order, some or all of them of one category.
+
+        Args:
+            category_id: its id.
+            where: bool mask of those whose category changes; all by default.
+        """
+        category_ids = np.where(where, category_id, self.category_ids)
+        return dataclasses.replace(self, category_ids=category_ids)
 
     def select(self, keep: np.ndarray) -> Detections:
         """Some of the detections, in the order of `keep`.
@@ -41,26 +57,41 @@ class Detections:
             keep: bool mask or positions.
         """
         return Detections(
-            self.image_index[keep], self.boxes[keep], self.scores[keep], self.category_ids[keep]
+            self.image_index[keep],
+            self.boxes[keep],
+            self.scores[keep],
+            self.category_ids[keep],
+            self.skipped,
         )
 
 
-def as_detections(detections, ground_truth: GroundTruth) -> Detections:
+def as_detections(
+    detections,
+    ground_truth: GroundTruth,
+    on_bad_data: str = "raise",
+    unknown_images: str | None = None,
+) -> Detections:
     """Bring detections of any form that the metrics take into one form.
 
     Args:
         detections: one of
             a list of COCO results: dicts of `image_id`, `bbox` (left, top, width, height in
-            pixels), `score` and optionally `category_id` (1 if absent);
+            pixels), `score` and optionally `category_id` (the ground truth's first if absent) and
+            `file_name`; images are found by `image_id`, else by `file_name`, else by the file's
+            name without suffix (see `keras_hkd.data.result_pictures`);
             a dict of arrays: `image_ids` (n,), `boxes` (n, 4) xyxy pixels, `scores` (n,) and
             optionally `classes` (n,) from 0 (category id = class + 1);
             `Detections`, returned as they are.
-        ground_truth: what they are compared with; every image id must be in it.
+        ground_truth: what they are compared with; every image must be in it.
+        on_bad_data: "raise" at the first bad result, or "skip" to leave bad results out and list
+            them in `Detections.skipped`.
+        unknown_images: the same for results whose image the ground truth has not; `on_bad_data` if
+            None.
 
     Raises:
         TypeError: `detections` is none of these.
-        ValueError: a record lacks something, names an unknown image, or holds a number that is not
-            finite or a negative size.
+        ValueError: a record lacks something, names an unknown image, or one by its id and another
+            by its file name, or holds a number that is not finite or a negative size.
 
     Example:
         >>> from keras_hkd.metrics import as_ground_truth
@@ -69,6 +100,8 @@ def as_detections(detections, ground_truth: GroundTruth) -> Detections:
         >>> as_detections(found, truth).scores.tolist()
         [0.9]
     """
+    if on_bad_data not in CHOICES:
+        raise ValueError(f"`on_bad_data` must be one of {CHOICES}. Received: {on_bad_data!r}")
     if isinstance(detections, Detections):
         return detections
     if isinstance(detections, Mapping):
@@ -78,25 +111,79 @@ def as_detections(detections, ground_truth: GroundTruth) -> Detections:
             "`detections` must be a list of COCO results or a dict of arrays; files are read by "
             f"`read_detections`. Received: {type(detections).__name__}"
         )
-    return _from_results(list(detections), ground_truth)
+    unknown = unknown_images or on_bad_data
+    return _from_results(list(detections), ground_truth, on_bad_data, unknown)
 
 
-def _from_results(results: list, ground_truth: GroundTruth) -> Detections:
+def _from_results(results: list, truth: GroundTruth, on_bad_data: str, unknown: str) -> Detections:
+    skipped: list[BadRecord] = []
+    try:
+        columns = _columns(results, range(len(results)), truth)
+        kept = results
+    except ValueError:
+        if on_bad_data == "raise":
+            raise
+        rows = _good_rows(results, truth, skipped)
+        kept = [results[row] for row in rows]
+        if not kept:
+            raise
+        columns = _columns(kept, rows, truth)
+    pictures = ResultPictures(truth.image_ids, truth.image_names)
+    ids = [result["image_id"] for result in kept]
+    names = [result.get("file_name") for result in kept]
+    index = pictures.positions(ids, names, unknown=unknown)
+    known = index != UNKNOWN
+    for row in np.flatnonzero(~known).tolist():
+        problem = f"the ground truth has no image {ids[row]!r}"
+        skipped.append(BadRecord("detections", _name(row), problem))
+    found = Detections(index, *columns, tuple(skipped))
+    return found if known.all() else found.select(known)
+
+
+def _columns(results: list, rows, truth: GroundTruth) -> tuple:
+    """Boxes, scores and categories of results; `rows` are their places in the file."""
+
+    def name(position):
+        return _name(rows[position])
+
     for position, result in enumerate(results):
         if not isinstance(result, Mapping) or not {"image_id", "bbox", "score"} <= set(result):
             raise ValueError(
-                f"{_name(position)}: must be an object with image_id, bbox and score. "
+                f"{name(position)}: must be an object with image_id, bbox and score. "
                 f"Received: {str(result)[:200]}"
             )
-    boxes = box_column([result["bbox"] for result in results], "bbox", _name)
-    scores = number_column([result["score"] for result in results], "score", _name)
-    categories = [result.get("category_id", 1) for result in results]
-    return Detections(
-        image_index=_positions([result["image_id"] for result in results], ground_truth),
-        boxes=boxes,
-        scores=scores.reshape(-1),
-        category_ids=integer_column(categories, "category_id", _name),
-    )
+    boxes = box_column([result["bbox"] for result in results], "bbox", name)
+    scores = number_column([result["score"] for result in results], "score", name)
+    default = min(truth.category_names, default=1)
+    given = [result.get("category_id", default) for result in results]
+    categories = integer_column(_known_categories(given, truth), "category_id", name)
+    return boxes, scores.reshape(-1), categories
+
+
+def _known_categories(given: list, truth: GroundTruth) -> list:
+    """The ground truth's own ids for those of results: other ids, or names, of its categories."""
+    aliases = dict(truth.category_aliases)
+    aliases |= {str(i): of for i, of in truth.category_aliases.items()}
+    by_name = {canonical(name): i for i, name in truth.category_names.items()}
+
+    def own(category):
+        if isinstance(category, str):
+            return aliases.get(category.strip(), by_name.get(canonical(category), category))
+        return aliases.get(category, category) if isinstance(category, (int, float)) else category
+
+    return [own(category) for category in given]
+
+
+def _good_rows(results: list, truth: GroundTruth, skipped: list[BadRecord]) -> list[int]:
+    rows = []
+    for row, result in enumerate(results):
+        try:
+            _columns([result], [row], truth)
+            rows.append(row)
+        except ValueError as error:
+            where, _, problem = str(error).partition(": ")
+            skipped.append(BadRecord("detections", where, problem))
+    return rows
 
 
 def _from_arrays(arrays: Mapping, ground_truth: GroundTruth) -> Detections:
@@ -106,7 +193,7 @@ def _from_arrays(arrays: Mapping, ground_truth: GroundTruth) -> Detections:
             "A dict of detections must hold the arrays image_ids, boxes and scores. "
             f"Received: {sorted(arrays)}, without {sorted(missing)}"
         )
-    image_ids = [_plain(image_id) for image_id in arrays["image_ids"]]
+    image_ids = list(arrays["image_ids"])
     corners = np.asarray(arrays["boxes"], dtype=np.float64).reshape(-1, 4)
     scores = np.asarray(arrays["scores"], dtype=np.float64).reshape(-1)
     classes = np.asarray(arrays.get("classes", np.zeros(len(scores)))).reshape(-1)
@@ -117,38 +204,13 @@ def _from_arrays(arrays: Mapping, ground_truth: GroundTruth) -> Detections:
             f"{len(image_ids)}, {len(corners)}, {len(scores)} and {len(classes)} rows"
         )
     boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+    pictures = ResultPictures(ground_truth.image_ids, ground_truth.image_names)
     return Detections(
-        image_index=_positions(image_ids, ground_truth),
+        image_index=pictures.positions(image_ids, [None] * len(image_ids)),
         boxes=box_column(boxes, "boxes (as left, top, width, height)", _name).reshape(-1, 4),
         scores=number_column(scores, "scores", _name),
         category_ids=classes.astype(np.int64) + 1,
     )
-
-
-def _plain(image_id):
-    return image_id.item() if isinstance(image_id, np.generic) else image_id
-
-
-def _positions(image_ids: list, ground_truth: GroundTruth) -> np.ndarray:
-    index = {image_id: position for position, image_id in enumerate(ground_truth.image_ids)}
-    try:
-        return np.array([index[image_id] for image_id in image_ids], dtype=np.int64)
-    except (KeyError, TypeError):
-        pass
-    position = next(
-        i
-        for i, image_id in enumerate(image_ids)
-        if not _hashable(image_id) or image_id not in index
-    )
-    raise ValueError(
-        f"{_name(position)}: the ground truth has no image with id {image_ids[position]!r}; its "
-        f"{ground_truth.num_images} ids begin with {list(ground_truth.image_ids[:3])}. "
-        "`keras-hkd evaluate --save-detections` writes detections with the ids of a dataset."
-    )
-
-
-def _hashable(value) -> bool:
-    return isinstance(value, int | float | str)
 
 
 def _name(position) -> str:

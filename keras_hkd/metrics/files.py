@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
-import zlib
+from pathlib import Path
 
+from keras_hkd.data.annotations import BadDataError
+from keras_hkd.data.formats.text_files import read_json, read_text
+from keras_hkd.data.loading import load_boxes
 from keras_hkd.metrics.detections import Detections, as_detections
 from keras_hkd.metrics.ground_truth import GroundTruth, as_ground_truth
 
 
-def read_ground_truth(path) -> GroundTruth:
-    """Read a ground-truth file in COCO's form, such as those of COCO, CityPersons and KAIST.
+def read_ground_truth(source, **options) -> GroundTruth:
+    """Read ground truth in any form that `keras_hkd.data.load_dataset` reads.
 
     Args:
-        path: a `.json` or `.json.gz` file; see `as_ground_truth` for what may be in it.
+        source: a file, such as those of COCO, CityPersons and KAIST, a folder, or "PATH:split".
+        **options: `format`, `class_names`, `on_bad_data` and `images_folder` of `load_dataset`; by
+            default every class is read.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not JSON, or not of that form; names file and record.
+        FileNotFoundError: there is no such file or folder.
+        ValueError: it is not of a known form; names file and record.
     """
-    content = _read_json(path)
-    if not isinstance(content, dict):
-        raise ValueError(
-            f"{path}: ground truth must be a JSON object with 'images' and 'annotations'. "
-            f"Received: a JSON {_kind(content)}"
-        )
-    with _naming(path):
-        return as_ground_truth(content)
+    place = str(source).rpartition(":")[0]
+    if not os.path.exists(source) and not (place and os.path.exists(place)):
+        raise FileNotFoundError(f"{source}: there is no such file or folder.")
+    return as_ground_truth(load_boxes(source, **options))
 
 
-def read_detections(path, ground_truth: GroundTruth) -> Detections:
+def read_detections(
+    path,
+    ground_truth: GroundTruth,
+    on_bad_data: str = "raise",
+    unknown_images: str | None = None,
+) -> Detections:
     """Read detections: COCO results, or KAIST's text.
 
     Args:
@@ -39,28 +43,32 @@ def read_detections(path, ground_truth: GroundTruth) -> Detections:
             height), `score`; or `.txt` or `.txt.gz`, lines of image number, left, top, width,
             height, score, an image's number being its id + 1.
         ground_truth: what they are compared with.
+        on_bad_data: "raise", or "skip" to leave bad results out; see `as_detections`.
+        unknown_images: the same for results of images that the ground truth has not.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is of another form, or names an image that the ground truth has not;
             names file and record.
     """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path}: there is no such file.")
     if str(path).endswith((".txt", ".txt.gz")):
         return _read_numbered_lines(path, ground_truth)
-    content = _read_json(path)
+    content = read_json(Path(path))
     if not isinstance(content, list):
         raise ValueError(
             f"{path}: detections must be a JSON list of COCO results. Received: a JSON "
             f"{_kind(content)}"
         )
     with _naming(path):
-        return as_detections(content, ground_truth)
+        return as_detections(content, ground_truth, on_bad_data, unknown_images)
 
 
 def _read_numbered_lines(path, truth: GroundTruth) -> Detections:
     known = set(truth.image_ids)
     results = []
-    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(Path(path)).splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -78,29 +86,6 @@ def _read_numbered_lines(path, truth: GroundTruth) -> Detections:
         return as_detections(results, truth)
 
 
-def _read_json(path):
-    text = _read_text(path)
-    try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
-
-
-def _read_text(path) -> str:
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{path}: there is no such file.")
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-        return content.decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: cannot be unpacked: {error}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: is not a text file: {error}") from error
-
-
 class _naming:
     """Puts the file's name before the message of a ValueError."""
 
@@ -111,7 +96,7 @@ class _naming:
         return self
 
     def __exit__(self, kind, error, traceback):
-        if isinstance(error, ValueError | TypeError):
+        if isinstance(error, ValueError | TypeError) and not isinstance(error, BadDataError):
             raise ValueError(f"{self.path}: {error}") from error
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 
-_COCO_KEYS = ("images", "annotations")
+from keras_hkd.data.classes import PERSON, canonical
+
+_DECIMALS = 9
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,11 +30,12 @@ class GroundTruth:
         ignore: `(n,)` bool, boxes that neither help nor hurt (miss rate).
         crowd: `(n,)` bool, COCO's crowd regions (average precision).
         areas: `(n,)` square pixels, by which COCO calls objects small, medium or large.
-        heights: `(n,)` pixels.
+        heights: `(n,)` pixels, of the boxes.
         visibility: `(n,)` visible share of each box, 1 where it is not known.
         occlusion: `(n,)` KAIST's occlusion level, 0 where it is not known.
         annotation_ids: `(n,)` ids of the boxes.
-        category_names: `{category id: name}`.
+        category_names: `{category id: name}`; {} where the source names none.
+        category_aliases: `{id: category id}` of further ids that results may have for a category.
     """
 
     image_ids: tuple
@@ -48,6 +52,7 @@ class GroundTruth:
     occlusion: np.ndarray
     annotation_ids: np.ndarray
     category_names: Mapping[int, str]
+    category_aliases: Mapping[int | str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def num_images(self) -> int:
@@ -84,22 +89,24 @@ def as_ground_truth(ground_truth) -> GroundTruth:
     Args:
         ground_truth: one of
             a `GroundTruth`, returned as it is;
-            a dict in COCO's form: `images` (`id`, `width`, `height`, optionally `file_name` or
-            `im_name`) and `annotations` (`image_id`, `bbox` as left, top, width, height;
-            optionally `id`, `category_id`, `iscrowd`, `ignore`, `area`, `height`, `vis_bbox` or
-            `vis_ratio`, `occlusion`);
+            a dict in COCO's form, read as `keras_hkd.data` reads such files: `images` (`id`,
+            optionally `file_name` or `im_name`, `width`, `height`), `annotations` (`image_id`,
+            `bbox` as left, top, width, height; optionally `id`, `category_id`, `iscrowd`,
+            `ignore`, `area`, `vis_bbox` or `vis_ratio`, `occlusion`) and optionally `categories`;
             an iterable of image annotations, such as a `keras_hkd.data` dataset: objects or dicts
             with `image_id`, `width`, `height`, `boxes` (n, 4) xyxy pixels, and optionally
-            `classes` (n,) from 0 (category id = class + 1), `ignore` (n,), `visible_boxes` (n, 4),
-            `image_path`. Ignored boxes count as crowd regions for average precision.
+            `classes` (n,) from 0 (category id = class + 1, or the dataset's `category_ids`),
+            `ignore` (n,), `crowd` (n,), `visible_boxes` (n, 4), `visibility` (n,), `occlusion`
+            (n,), `areas` (n,), `annotation_ids` (n,), `name` or `image_path`. Ignored boxes count
+            as crowd regions for average precision, unless `crowd` says otherwise.
 
     Returns:
         The ground truth, images in ascending order of their ids.
 
     Raises:
         TypeError: `ground_truth` is none of these.
-        ValueError: a record lacks something, an id is there twice, or a box is not finite or has a
-            negative size.
+        ValueError: a record lacks something, an id is there twice, or a box is not finite, has no
+            area or lies outside its image.
 
     Example:
         >>> image = {"image_id": 7, "width": 64, "height": 48, "boxes": [[1, 2, 11, 32]]}
@@ -110,7 +117,9 @@ def as_ground_truth(ground_truth) -> GroundTruth:
     if isinstance(ground_truth, GroundTruth):
         return ground_truth
     if isinstance(ground_truth, Mapping):
-        return _from_coco(ground_truth)
+        from keras_hkd.data.loading import dataset_of_coco
+
+        return _from_image_annotations(dataset_of_coco(ground_truth, Path("ground truth")))
     if isinstance(ground_truth, str | bytes) or not isinstance(ground_truth, Iterable):
         raise TypeError(
             "`ground_truth` must be a COCO dict or an iterable of image annotations; files are "
@@ -119,16 +128,24 @@ def as_ground_truth(ground_truth) -> GroundTruth:
     return _from_image_annotations(ground_truth)
 
 
-def person_category(ground_truth: GroundTruth) -> int:
-    """Id of the category named "person" or "pedestrian"; 1 where there is none.
+def person_categories(ground_truth: GroundTruth) -> tuple[int, ...]:
+    """Ids of the categories that are people; 1 where the ground truth names no category.
 
     Args:
         ground_truth: with or without names of categories.
+
+    Raises:
+        ValueError: it names categories, and none of them is called person, pedestrian or the like.
     """
-    for category_id, name in sorted(ground_truth.category_names.items()):
-        if name.lower() in ("person", "pedestrian"):
-            return category_id
-    return 1
+    names = ground_truth.category_names
+    found = tuple(i for i, name in sorted(names.items()) if canonical(name) == PERSON)
+    if found or not names:
+        return found or (1,)
+    listing = ", ".join(f"{i} ({name})" for i, name in sorted(names.items())[:20])
+    raise ValueError(
+        "The ground truth has no category called person, pedestrian, people or human: choose one "
+        f"by `category_id`, or --class NAME. Received: the categories {listing}"
+    )
 
 
 def order_of_ids(ids) -> list[int]:
@@ -195,81 +212,6 @@ def box_column(values, what: str, names) -> np.ndarray:
     return boxes
 
 
-def _from_coco(content: Mapping) -> GroundTruth:
-    missing = [key for key in _COCO_KEYS if not isinstance(content.get(key), list)]
-    if missing:
-        raise ValueError(
-            f"COCO ground truth must be an object with the lists {', '.join(_COCO_KEYS)}. "
-            f"Received: keys {sorted(map(str, content))}"
-        )
-    images, annotations = content["images"], content["annotations"]
-    _require_keys(images, ("id",), ("id",), "image")
-    _require_keys(annotations, ("image_id", "bbox"), ("image_id",), "annotation")
-    images = [images[i] for i in order_of_ids([image["id"] for image in images])]
-    index = _index_of_ids([image["id"] for image in images])
-
-    def name(position):
-        return f"annotation {annotations[position].get('id', f'number {position + 1}')}"
-
-    def column(key, default, convert=number_column):
-        values = [record.get(key) for record in annotations]
-        values = [d if v is None else v for v, d in zip(values, default, strict=True)]
-        return convert(values, key, name)
-
-    zeros = np.zeros(len(annotations))
-    boxes = box_column([record["bbox"] for record in annotations], "bbox", name)
-    crowd = column("iscrowd", zeros) != 0
-    return GroundTruth(
-        image_ids=tuple(image["id"] for image in images),
-        image_names=tuple(str(i.get("file_name") or i.get("im_name") or "") for i in images),
-        image_sizes=_sizes_of_coco(images),
-        image_index=_image_index(annotations, index, name),
-        boxes=boxes,
-        category_ids=column("category_id", zeros + 1, integer_column),
-        ignore=crowd | (column("ignore", zeros) != 0),
-        crowd=crowd,
-        areas=column("area", boxes[:, 2] * boxes[:, 3]),
-        heights=column("height", boxes[:, 3]),
-        visibility=column("vis_ratio", _visibility_of_coco(annotations, boxes, name)),
-        occlusion=column("occlusion", zeros, integer_column),
-        annotation_ids=column("id", zeros + 1 + np.arange(len(annotations)), integer_column),
-        category_names=_category_names(content.get("categories") or []),
-    )
-
-
-def _sizes_of_coco(images) -> np.ndarray:
-    sizes = [[image.get("height") or 0, image.get("width") or 0] for image in images]
-    return number_column(sizes, "height and width", lambda i: f"image {images[i]['id']}").reshape(
-        -1, 2
-    )
-
-
-def _image_index(annotations, index, name) -> np.ndarray:
-    for position, annotation in enumerate(annotations):
-        if annotation["image_id"] not in index:
-            raise ValueError(
-                f"{name(position)}: there is no image with id {annotation['image_id']!r}."
-            )
-    return np.array([index[a["image_id"]] for a in annotations], dtype=np.int64)
-
-
-def _category_names(categories) -> dict[int, str]:
-    if not isinstance(categories, list):
-        raise ValueError(f"`categories` must be a list. Received: {str(categories)[:200]}")
-    _require_keys(categories, ("id",), (), "category")
-    ids = integer_column([c["id"] for c in categories], "id", lambda i: f"category number {i + 1}")
-    return {int(i): str(c.get("name", i)) for i, c in zip(ids, categories, strict=True)}
-
-
-def _visibility_of_coco(annotations, boxes, name) -> np.ndarray:
-    visible = boxes.copy()
-    known = [i for i, record in enumerate(annotations) if record.get("vis_bbox") is not None]
-    if known:
-        given = [annotations[i]["vis_bbox"] for i in known]
-        visible[known] = box_column(given, "vis_bbox", lambda position: name(known[position]))
-    return _visibility(boxes, visible[:, 2:])
-
-
 def _visibility(boxes, visible_sides) -> np.ndarray:
     areas = boxes[:, 2] * boxes[:, 3]
     visible_areas = visible_sides[:, 0] * visible_sides[:, 1]
@@ -277,30 +219,67 @@ def _visibility(boxes, visible_sides) -> np.ndarray:
 
 
 def _from_image_annotations(annotations: Iterable) -> GroundTruth:
-    class_names = getattr(annotations, "class_names", ())
+    names, ids, aliases = _categories(annotations)
     images = [_ImageFields(annotation, i) for i, annotation in enumerate(annotations)]
     images = [images[i] for i in order_of_ids([image.image_id for image in images])]
     _index_of_ids([image.image_id for image in images])
     counts = [len(image.boxes) for image in images]
     boxes = _stack(images, "boxes", (0, 4))
     ignore = _stack(images, "ignore", (0,)).astype(bool)
-    num_boxes = len(boxes)
+    classes = _stack(images, "classes", (0,)).astype(np.int64)
+    visibility = _visibility(boxes, _stack(images, "visible_sides", (0, 2)))
     return GroundTruth(
         image_ids=tuple(image.image_id for image in images),
         image_names=tuple(image.name for image in images),
         image_sizes=np.array([image.size for image in images], dtype=np.float64).reshape(-1, 2),
         image_index=np.repeat(np.arange(len(images)), counts),
         boxes=boxes,
-        category_ids=_stack(images, "classes", (0,)).astype(np.int64) + 1,
+        category_ids=classes + 1 if ids is None else np.array(ids, np.int64)[classes],
         ignore=ignore,
-        crowd=ignore,
-        areas=boxes[:, 2] * boxes[:, 3],
+        crowd=_known(images, "crowd", ignore).astype(bool),
+        areas=_known(images, "areas", boxes[:, 2] * boxes[:, 3]),
         heights=boxes[:, 3],
-        visibility=_visibility(boxes, _stack(images, "visible_sides", (0, 2))),
-        occlusion=np.zeros(num_boxes, np.int64),
-        annotation_ids=np.arange(1, num_boxes + 1),
-        category_names={i + 1: str(name) for i, name in enumerate(class_names)},
+        visibility=_known(images, "visibility", visibility),
+        occlusion=_known(images, "occlusion", np.zeros(len(boxes))).astype(np.int64),
+        annotation_ids=_annotation_ids(images, len(boxes)),
+        category_names=names,
+        category_aliases=aliases,
     )
+
+
+def _categories(annotations: Iterable) -> tuple[dict, list[int] | None, dict]:
+    """Names of the categories, the category id of each class, and what else results call them."""
+    class_names = getattr(annotations, "class_names", ())
+    of_classes = getattr(annotations, "category_ids", None)
+    of_classes = of_classes or [(number,) for number in range(1, len(class_names) + 1)]
+    ids = [of_class[0] for of_class in of_classes]
+    if not all(isinstance(i, int) for i in ids):
+        ids = list(range(1, len(ids) + 1))
+    aliases = {i: of for of, of_class in zip(ids, of_classes, strict=True) for i in of_class}
+    names = {i: str(name) for i, name in zip(ids, class_names, strict=False) if str(i) != name}
+    return names, ids or None, aliases
+
+
+def _known(images, field: str, default: np.ndarray) -> np.ndarray:
+    """A column that only some of the images have; the default for the boxes of others."""
+    parts = [(len(image.boxes), getattr(image, field)) for image in images]
+    if all(part is None for _, part in parts):
+        return default
+    column, start = np.array(default, np.float64), 0
+    for count, part in parts:
+        if part is not None:
+            column[start : start + count] = part
+        start += count
+    return column
+
+
+def _annotation_ids(images, num_boxes: int) -> np.ndarray:
+    """The ids in the file, where all boxes have one of their own; else numbers from 1."""
+    if all(image.annotation_ids is not None for image in images if len(image.boxes)):
+        ids = _stack(images, "annotation_ids", (0,)).astype(np.int64)
+        if len(np.unique(ids)) == num_boxes:
+            return ids
+    return np.arange(1, num_boxes + 1)
 
 
 class _ImageFields:
@@ -314,16 +293,21 @@ class _ImageFields:
                 f"Image annotation number {position + 1} must have `image_id` and `boxes` (xyxy "
                 f"pixels). Received: {type(annotation).__name__}"
             )
-        self.name = str(read("image_path", None) or "")
+        self.name = str(read("name", None) or read("image_path", None) or "")
         self.size = (read("height", 0) or 0, read("width", 0) or 0)
         corners = self._corners(read("boxes", None), "boxes")
         num_boxes = len(corners)
-        self.boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+        # Rounded, so that the sides that a file states come out to the last bit.
+        sides = np.round(corners[:, 2:] - corners[:, :2], _DECIMALS)
+        self.boxes = np.concatenate([corners[:, :2], sides], axis=1)
         visible = read("visible_boxes", None)
         visible = corners if visible is None else self._corners(visible, "visible_boxes")
-        self.visible_sides = visible[:, 2:] - visible[:, :2]
+        self.visible_sides = np.round(visible[:, 2:] - visible[:, :2], _DECIMALS)
         self.ignore = self._rows(read("ignore", None), "ignore", num_boxes)
         self.classes = self._rows(read("classes", None), "classes", num_boxes)
+        for field in ("crowd", "visibility", "occlusion", "areas", "annotation_ids"):
+            values = read(field, None)
+            setattr(self, field, None if values is None else self._rows(values, field, num_boxes))
 
     def _corners(self, values, what):
         boxes = np.asarray(values, dtype=np.float64)
@@ -354,22 +338,6 @@ def _attribute_of(annotation):
 def _stack(images, field, empty_shape) -> np.ndarray:
     parts = [getattr(image, field) for image in images if len(image.boxes)]
     return np.concatenate(parts) if parts else np.zeros(empty_shape)
-
-
-def _require_keys(records, keys, id_keys, what) -> None:
-    for position, record in enumerate(records):
-        good = isinstance(record, Mapping) and all(record.get(key) is not None for key in keys)
-        if not good:
-            raise ValueError(
-                f"{what} number {position + 1}: must be an object with {', '.join(keys)}. "
-                f"Received: {str(record)[:200]}"
-            )
-        for key in id_keys:
-            if not isinstance(record[key], int | float | str):
-                raise ValueError(
-                    f"{what} number {position + 1}: `{key}` must be a number or a text. "
-                    f"Received: {str(record[key])[:200]}"
-                )
 
 
 def _index_of_ids(ids) -> dict:

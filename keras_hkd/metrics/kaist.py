@@ -28,6 +28,7 @@ KAIST = Protocol(
     image_bounds=(5, 5, 635, 507),
     skips_images_without_detections=True,
     zero_id_is_no_match=True,
+    num_test_images=_NUM_TEST_IMAGES,
 )
 
 

@@ -8,11 +8,12 @@ import warnings
 
 import numpy as np
 
-from keras_hkd.metrics.caller import stack_level_of_caller
+from keras_hkd.caller import stack_level_of_caller
 from keras_hkd.metrics.detections import Detections, as_detections
-from keras_hkd.metrics.ground_truth import GroundTruth, as_ground_truth, person_category
+from keras_hkd.metrics.ground_truth import GroundTruth, as_ground_truth, person_categories
 from keras_hkd.metrics.kaist import is_day
 from keras_hkd.metrics.matching import Overlaps, rank_order, ranks_within_image
+from keras_hkd.metrics.meeting import warn_of_other_categories
 from keras_hkd.metrics.protocols import Protocol, get_protocol
 from keras_hkd.metrics.subsets import Subset
 
@@ -64,7 +65,7 @@ def log_average_miss_rate(
         protocol: "citypersons", "kaist", "caltech" (unverified) or a `Protocol`.
         subset: one of the protocol's subsets by name, or a `Subset`. KAIST: "all", "day", "night".
         category_id: the people's category, boxes and detections of others being left out; if None
-            the one named "person" or "pedestrian", else 1.
+            those named person, pedestrian, people or human; 1 where no category has a name.
 
     Returns:
         A fraction in [0, 1]; nan if nobody counts.
@@ -127,9 +128,9 @@ class _Scorer:
     def __init__(self, ground_truth, detections, protocol: Protocol, category_id):
         truth = as_ground_truth(ground_truth)
         found = as_detections(detections, truth)
-        if category_id is None:
-            category_id = person_category(truth)
-        found = found.select(found.category_ids == category_id)
+        wanted = person_categories(truth) if category_id is None else (category_id,)
+        warn_of_other_categories(truth, found, wanted)
+        found = found.select(np.isin(found.category_ids, wanted))
         found = found.select(rank_order(found))
         if protocol.max_detections is not None:
             ranks = ranks_within_image(found.image_index)
@@ -137,7 +138,7 @@ class _Scorer:
         if protocol.aspect_ratio is not None:
             found = dataclasses.replace(found, boxes=_reshaped(found.boxes, protocol.aspect_ratio))
         self.protocol = protocol
-        self.truth: GroundTruth = truth.select(truth.category_ids == category_id)
+        self.truth: GroundTruth = truth.select(np.isin(truth.category_ids, wanted))
         self.found: Detections = found
         self._overlaps = None
         _warn_of_few_images(truth.num_images, protocol)
@@ -152,7 +153,7 @@ class _Scorer:
             judged &= subset.keeps_height(found.boxes[:, 3], protocol.height_tolerance)
         result = self._overlaps_for(ignored).match(ignored, protocol.iou_threshold, judged)
         hit = result.true_positive
-        if protocol.zero_id_is_no_match:
+        if protocol.zero_id_is_no_match and truth.num_images == protocol.num_test_images:
             zero_rows = np.flatnonzero(truth.annotation_ids == 0)
             hit = hit & ~np.isin(result.matched, zero_rows)
         people = ~ignored & in_use[truth.image_index]

@@ -25,7 +25,9 @@ class Protocol:
             factor are dropped; None keeps them all.
         image_bounds: `(left, top, right, bottom)`; people who reach out of it are ignored.
         skips_images_without_detections: whether people of such images do not count as missed.
-        zero_id_is_no_match: whether finding the person with annotation id 0 is a false positive.
+        zero_id_is_no_match: whether finding the person with annotation id 0 is a false positive, as
+            the benchmark's published scores have it, in its whole test part.
+        num_test_images: images of the benchmark's test part; None where it does not matter.
         below_the_curve: miss rate at a reference lower than the whole curve: "lowest" takes the
             curve's lowest miss rate, "one" takes 1.
         min_miss_rate: floor under each miss rate before the logarithm.
@@ -43,6 +45,7 @@ class Protocol:
     image_bounds: tuple[float, float, float, float] | None = None
     skips_images_without_detections: bool = False
     zero_id_is_no_match: bool = False
+    num_test_images: int | None = None
     below_the_curve: str = "lowest"
     min_miss_rate: float = 0.0
     aspect_ratio: float | None = None

@@ -14,6 +14,7 @@ import numpy as np
 from keras_hkd import checks
 from keras_hkd.boxes import clip
 from keras_hkd.data.batches.letterbox import Letterbox
+from keras_hkd.data.result_pictures import UNKNOWN, ResultPictures
 from keras_hkd.teacher_cache import manifest, stored_detections
 from keras_hkd.teacher_cache.building import begin, completing
 from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
@@ -37,11 +38,11 @@ def from_detections(
         cls: `TeacherCache`.
         detections: `.json` or `.json.gz` file of COCO results, or a list of such dicts. Scores are
             probabilities in [0, 1]. Results for images that the dataset has not are left out.
-        dataset: the training images; results go by its `image_id`.
+        dataset: the training images; results find them as `keras_hkd.data.result_pictures` says.
         folder: where to.
         image_size: `(height, width)` in pixels of the training.
-        category_ids: category id -> name of the class; by default 1 is the first class of the
-            dataset, 2 the second, and so on. Other categories are left out.
+        category_ids: category id -> name of the class; by default the ids of the dataset's file,
+            `Dataset.category_ids`. Other categories are left out.
         num_detections: the best of each image that are kept.
 
     Raises:
@@ -50,7 +51,7 @@ def from_detections(
     """
     image_size = checks.image_size("image_size", image_size)
     checks.whole("num_detections", num_detections, low=1)
-    classes = _class_indices(category_ids, dataset.class_names)
+    classes = _class_indices(category_ids, dataset)
     per_image, num_others = _by_image(_records(detections), dataset, classes, detections)
     digest = hashlib.sha256(json.dumps([rows for rows in per_image]).encode()).hexdigest()
     row_format = RowFormat(stored_detections.fields(num_detections))
@@ -94,9 +95,10 @@ def from_detections(
     return cache
 
 
-def _class_indices(category_ids, class_names) -> dict[int, int]:
+def _class_indices(category_ids, dataset) -> dict[int | str, int]:
+    class_names = dataset.class_names
     if category_ids is None:
-        return {number: number - 1 for number in range(1, len(class_names) + 1)}
+        return dataset.classes_by_id
     unknown = set(category_ids.values()) - set(class_names)
     if unknown:
         raise ValueError(
@@ -128,19 +130,23 @@ def _records(detections) -> list:
 
 def _by_image(records, dataset, classes, source):
     """For each image its `[x1, y1, x2, y2, class, score]`, best first, and how many are left."""
-    places = {image.image_id: place for place, image in enumerate(dataset)}
+    pictures = ResultPictures(
+        [image.image_id for image in dataset], [image.name or image.image_path for image in dataset]
+    )
+    checked = [_checked(record, number, source) for number, record in enumerate(records)]
+    names = [record.get("file_name") for record in records]
+    places = pictures.positions([image_id for image_id, *_ in checked], names, unknown="skip")
     per_image, num_others = [[] for _ in dataset], 0
-    for number, record in enumerate(records):
-        image_id, category, row = _checked(record, number, source)
-        if image_id not in places or category not in classes:
+    for place, (_, category, row) in zip(places.tolist(), checked, strict=True):
+        if place == UNKNOWN or category not in classes:
             num_others += 1
             continue
-        per_image[places[image_id]].append([*row[:4], classes[category], row[4]])
+        per_image[place].append([*row[:4], classes[category], row[4]])
     if not any(per_image):
         raise ValueError(
             f"{_named(source)}: none of {len(records)} detections is of an image and a class of "
-            f"{dataset.source!r}: they go by `image_id` and `category_id` (see `category_ids`, "
-            "or --category)."
+            f"{dataset.source!r}: they go by `image_id`, else by `file_name`, and by "
+            "`category_id` (see `category_ids`, or --category)."
         )
     return [sorted(rows, key=lambda row: -row[5]) for rows in per_image], num_others
 

@@ -126,7 +126,8 @@ def _write(file, facts, unlabelled, results, threshold) -> None:
             for image, name in zip(images, _file_names(images), strict=True)
         ],
         "categories": [
-            {"id": number, "name": name} for number, name in enumerate(facts["class_names"], 1)
+            {"id": ids[0], "name": name}
+            for ids, name in zip(unlabelled.category_ids, facts["class_names"], strict=True)
         ],
         "annotations": [
             {"id": number, **result, "area": result["bbox"][2] * result["bbox"][3], "iscrowd": 0}

@@ -119,3 +119,18 @@ def test_bad_input(command, tmp_path, model, photos):
         assert code == 2
         assert printed == ""
         assert word in err
+
+
+def test_pictures_that_are_left_out_are_named_and_counted(command, tmp_path, model, photos):
+    """Kinds that are not opened, and those that this installation does not open."""
+    (photos / "day/4.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (photos / "day/5.cr2").write_bytes(b"raw")
+    (photos / "day/notes.txt").write_text("no picture")
+    Image.new("RGB", (64, 64)).save(photos / "day/6.jfif", "JPEG")
+    Image.new("RGB", (64, 64)).save(photos / "day/7.gif")
+    options = ("--out", tmp_path / "found", "--json")
+    code, printed, err = command("detect", model, photos, *options)
+    assert code == 0, err
+    summary = json.loads(printed)
+    assert (summary["num_images"], summary["num_skipped"]) == (5, 2)
+    assert "4.HEIC" in err and "5.cr2" in err and "notes.txt" not in err

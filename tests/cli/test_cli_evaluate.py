@@ -101,3 +101,49 @@ def test_bad_input(command, tmp_path, model, data):
         assert code == 2
         assert printed == ""
         assert word in err
+
+
+@pytest.mark.parametrize("own_id, name", [(0, "person"), (7, "Pedestrians"), (3, "human")])
+def test_saved_detections_have_the_files_own_ids(command, tmp_path, model, data, own_id, name):
+    content = json.loads(data.read_text())
+    content["categories"] = [{"id": 5, "name": "car"}, {"id": own_id, "name": name}]
+    for number, annotation in enumerate(content["annotations"]):
+        annotation |= {"id": number, "category_id": own_id}  # from 0, as many exports number
+    data.write_text(json.dumps(content))
+    file = tmp_path / "found.json"
+    options = ("--data", data, "--no-cost", "--save-detections", file, "--json")
+    code, printed, err = command("evaluate", model, *options)
+    assert code == 0 and "4 images, 4 person" in err
+    assert {result["category_id"] for result in json.loads(file.read_text())} == {own_id}
+    found = json.loads(printed)
+    code, printed, _ = command("score", data, file, "--protocol", "coco", "--json")
+    scored = json.loads(printed)
+    for key in ("AP", "AP50", "AP75", "AR100"):
+        assert scored[key] == pytest.approx(found[key], abs=1e-12)
+    code, printed, _ = command("score", data, file, "--protocol", "citypersons", "--json")
+    assert json.loads(printed)["reasonable"] == pytest.approx(found["MR2"])
+
+
+def test_a_class_can_be_chosen(command, model, data):
+    content = json.loads(data.read_text())
+    content["categories"] = [{"id": 1, "name": "walker"}]
+    data.write_text(json.dumps(content))
+    options = ("--data", data, "--no-cost", "--json")
+    code, _, err = command("evaluate", model, *options)
+    assert code == 2 and "--class NAME" in err
+    code, printed, err = command("evaluate", model, *options, "--class", "walker")
+    assert code == 0 and json.loads(printed)["AR100"] == pytest.approx(0.75)
+    assert "4 walker" in err
+
+
+def test_the_folder_of_the_images_can_be_named(command, tmp_path, model, data):
+    (tmp_path / "elsewhere").mkdir()
+    for file in tmp_path.glob("*.jpg"):
+        file.rename(tmp_path / "elsewhere" / file.name.upper())
+    moved = tmp_path / "deep" / "er" / "annotations.json"
+    moved.parent.mkdir(parents=True)
+    data.rename(moved)
+    options = ("--data", moved, "--no-cost", "--json")
+    assert command("evaluate", model, *options)[0] == 2
+    code, printed, err = command("evaluate", model, *options, "--images", tmp_path / "elsewhere")
+    assert code == 0 and "4 images found under a name of other form" in err

@@ -2,9 +2,6 @@ import json
 
 import pytest
 
-from keras_hkd.cli.score import find_category
-from keras_hkd.metrics.ground_truth import as_ground_truth
-
 
 @pytest.fixture
 def files(tmp_path):
@@ -51,6 +48,8 @@ def test_coco(command, files):
     assert person["AR100"] == pytest.approx(0.75)
     assert found["AR100"] == pytest.approx(0.375)
     assert scores(command, *files, "--protocol", "coco", "--ignore-categories")["AR100"] < 0.75
+    together = scores(command, *files, "--protocol", "coco", "--class", "person,bicycle")
+    assert together["AR100"] == pytest.approx(75 / 101)
 
 
 def test_kaist_and_caltech(command, files):
@@ -88,18 +87,16 @@ def test_bad_input(command, files, tmp_path):
         ((truth, found, "--protocol", "voc"), "citypersons"),
         ((truth, str(tmp_path / "nowhere.json"), "--protocol", "coco"), "nowhere.json"),
         ((found, truth, "--protocol", "coco"), "found.json"),
-        ((truth, found, "--protocol", "coco", "--category", "persn"), "bicycle (2)"),
-        ((truth, found, "--protocol", "kaist", "--ignore-categories"), "coco only"),
+        (
+            (truth, found, "--protocol", "coco", "--category", "persn"),
+            "person (100 boxes), bicycle",
+        ),
+        ((truth, found, "--protocol", "kaist", "--class", "1", "--class", "2"), "scores one class"),
     ]:
         code, out, err = command("score", *arguments, "--json")
         assert code == 2
         assert out == ""
         assert word in err
-
-
-def test_category_ids_without_names():
-    truth = as_ground_truth([{"image_id": 1, "boxes": [[0, 0, 1, 1]]}])
-    assert find_category(truth, "1") == 1
 
 
 def test_needs_neither_keras_nor_tensorflow(files, fresh_python):
@@ -127,3 +124,99 @@ def test_shared_references(command, shared_dir):
         "all": 35.76,
     }
     assert {name: round(100 * value, 2) for name, value in found.items()} == published
+
+
+def written(folder, names, categories=None, shift=0, **fields):
+    """Files of ground truth, a person in each image, and of results that find them exactly."""
+    truth = {
+        "images": [{"id": i, "file_name": name} for i, name in enumerate(names)],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": 1, "bbox": [100 + 9 * i, 100, 40, 100]}
+            for i in range(len(names))
+        ],
+        "categories": categories or [{"id": 1, "name": "person"}],
+    }
+    found = [
+        {"image_id": i, "category_id": 1 + shift, "bbox": [100 + 9 * i, 100, 40, 100], "score": 0.9}
+        for i in range(len(names))
+    ]
+    found = [{**one, **{k: f(i) for k, f in fields.items()}} for i, one in enumerate(found)]
+    (folder / "truth.json").write_text(json.dumps(truth))
+    (folder / "found.json").write_text(json.dumps(found))
+    return [str(folder / "truth.json"), str(folder / "found.json"), "--protocol", "citypersons"]
+
+
+NAMES = ["b.jpg", "c.jpg", "a.jpg"]
+FIELDS = [
+    {},
+    {"image_id": lambda i: NAMES[i][0]},
+    {"image_id": lambda i: (i + 1) % 3, "file_name": lambda i: NAMES[i]},
+    {"image_id": lambda i: f"{i}"},
+    {"category_id": lambda i: "1"},
+    {"category_id": lambda i: "pedestrian"},
+    {"category_id": lambda i: 1.0},
+]
+
+
+@pytest.mark.parametrize("fields", FIELDS)
+def test_results_of_other_programs_find_pictures_and_category(command, tmp_path, fields):
+    assert scores(command, *written(tmp_path, NAMES, **fields))["reasonable"] == 0.0
+
+
+def test_results_that_contradict_the_ground_truth_are_refused(command, tmp_path):
+    fields = {"file_name": lambda i: f"{i}.jpg"}
+    code, out, err = command("score", *written(tmp_path, NAMES, **fields), "--json")
+    assert (code, out) == (2, "") and "image_id 0 is that of 'b.jpg'" in err
+
+
+def test_results_of_a_category_that_is_not_scored_are_refused(command, tmp_path):
+    words = written(tmp_path, NAMES, shift=-1)
+    for protocol in ("citypersons", "coco"):
+        code, out, err = command("score", *words[:-1], protocol, "--json")
+        assert (code, out) == (2, "")
+        assert "they are of the categories 0 (3)" in err and "--ignore-categories" in err
+    assert scores(command, *words, "--ignore-categories")["reasonable"] == 0.0
+
+
+def test_without_people_the_class_must_be_named(command, tmp_path):
+    categories = [{"id": 1, "name": "walker"}, {"id": 2, "name": "car"}]
+    words = written(tmp_path, NAMES, categories)
+    code, out, err = command("score", *words, "--json")
+    assert (code, out) == (2, "") and "walker (3 boxes), car" in err and "--class NAME" in err
+    for name in ("walker", "Walker", "1", "person=walker"):
+        assert scores(command, *words, "--class", name)["reasonable"] == 0.0
+
+
+def test_one_bad_result_is_left_out_and_named(command, tmp_path):
+    fields = {"bbox": lambda i: [100 + 9 * i, 100, 40, 100] if i < 3 else [1, 2, -3, 4]}
+    words = written(tmp_path, [*NAMES, "d.jpg"], **fields)
+    code, out, err = command("score", *words, "--json")
+    assert code == 0 and json.loads(out)["reasonable"] == pytest.approx(0.25)
+    assert "Skipped: detections: detection number 4: width and height" in err
+    code, out, err = command("score", *words, "--json", "--on-bad-data", "raise")
+    assert (code, out) == (2, "") and "detection number 4" in err
+
+
+def test_results_of_other_images_stop_unless_they_are_to_be_skipped(command, tmp_path):
+    words = written(tmp_path, NAMES, image_id=lambda i: i if i else 77)
+    code, _, err = command("score", *words, "--json")
+    assert code == 2 and "no image with id 77" in err
+    found = scores(command, *words, "--on-bad-data", "skip")
+    assert found["reasonable"] == pytest.approx(1 / 3)
+
+
+def test_ground_truth_is_whatever_data_may_be(command, tmp_path):
+    from PIL import Image
+
+    for split in ("train", "val"):
+        for kind in ("images", "labels"):
+            (tmp_path / "in" / kind / split).mkdir(parents=True)
+        Image.new("RGB", (200, 200)).save(tmp_path / "in" / "images" / split / "a.png")
+        (tmp_path / "in" / "labels" / split / "a.txt").write_text("0 0.5 0.5 0.2 0.5")
+    (tmp_path / "in" / "classes.txt").write_text("person")
+    result = {"image_id": "val/a", "category_id": 1, "bbox": [80, 50, 40, 100], "score": 0.9}
+    (tmp_path / "found.json").write_text(json.dumps([result]))
+    words = ("--protocol", "coco", "--json")
+    code, out, err = command("score", f"{tmp_path / 'in'}:val", tmp_path / "found.json", *words)
+    assert code == 0 and json.loads(out)["AP"] == pytest.approx(1.0)
+    assert "Read" in err and "1 image, 1 person" in err and "Scored 1 person in 1 of 1" in err

@@ -1,10 +1,18 @@
-"""Decoding: every kind of picture becomes the RGB that COCO's annotators saw."""
+"""Decoding: every kind of picture becomes RGB, upright as viewers show it."""
+
+import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
-from keras_hkd.data.image_files import UnreadableImageError, decode_image, image_size
+from keras_hkd.data.image_files import (
+    SUFFIXES,
+    UnreadableImageError,
+    decode_image,
+    image_header,
+    image_size,
+)
 
 
 @pytest.mark.parametrize("mode, colour", [("RGB", (10, 20, 30)), ("RGBA", (10, 20, 30, 0))])
@@ -32,13 +40,73 @@ def test_cmyk_becomes_rgb(tmp_path):
     assert red > 200 and green < 50 and blue < 50
 
 
-def test_rotation_tags_are_not_followed(tmp_path):
+def test_rotation_tags_are_followed(tmp_path):
     picture = Image.new("RGB", (6, 4))
     tags = picture.getexif()
     tags[0x0112] = 6  # "turn by 90 degrees"
     picture.save(tmp_path / "a.jpg", exif=tags)
-    assert decode_image(tmp_path / "a.jpg").shape == (4, 6, 3)
-    assert image_size(tmp_path / "a.jpg") == (4, 6)
+    assert decode_image(tmp_path / "a.jpg").shape == (6, 4, 3)
+    assert decode_image(tmp_path / "a.jpg", (4, 6)).shape == (4, 6, 3)
+    assert image_size(tmp_path / "a.jpg") == (6, 4)
+    assert image_header(tmp_path / "a.jpg") == ((4, 6), 6)
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".mpo", ".gif", ".bmp", ".webp", ".tif"])
+def test_kinds_of_pictures(tmp_path, suffix):
+    kind = {".jfif": "JPEG", ".jpe": "JPEG", ".mpo": "JPEG"}.get(suffix)
+    Image.new("RGB", (6, 4), (200, 0, 0)).save(tmp_path / f"a{suffix}", kind)
+    assert suffix in SUFFIXES and decode_image(tmp_path / f"a{suffix}")[2, 2, 0] > 150
+
+
+def test_the_first_frame_counts(tmp_path):
+    frames = [Image.new("RGB", (6, 4), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert decode_image(tmp_path / "a.gif")[0, 0].tolist() == [255, 0, 0]
+
+
+def test_avif(tmp_path):
+    if not features.check("avif"):
+        pytest.skip("this Pillow opens no AVIF")
+    Image.new("RGB", (6, 4), (200, 0, 0)).save(tmp_path / "a.avif")
+    assert decode_image(tmp_path / "a.avif").shape == (4, 6, 3)
+
+
+def test_heic(tmp_path, monkeypatch):
+    heif = pytest.importorskip("pillow_heif", reason="HEIC is an extra: keras_hkd[heic]")
+    heif.from_pillow(Image.new("RGB", (64, 48), (200, 0, 0))).save(tmp_path / "a.heic")
+    assert decode_image(tmp_path / "a.heic").shape == (48, 64, 3)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UnreadableImageError, match=r"pip install keras_hkd\[heic\]") as caught:
+        decode_image(tmp_path / "a.heic")
+    assert "fetch it again" not in caught.value.advising("fetch it again")
+
+
+def test_a_picture_beyond_the_limit_says_how_to_lift_it(tmp_path, monkeypatch):
+    Image.new("L", (60, 50)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(
+        UnreadableImageError, match="too large .*limit is 0.*KERAS_HKD_MAX_MEGA"
+    ) as e:
+        decode_image(tmp_path / "a.png")
+    assert "fetch it again" not in e.value.advising("fetch it again")
+
+
+@pytest.mark.own_process
+def test_the_limit_can_be_set(tmp_path, fresh_python):
+    Image.new("L", (1200, 1000)).save(tmp_path / "a.png")  # 1.2 megapixels
+    code = """
+        import sys
+        from keras_hkd.data.image_files import decode_image
+        try:
+            print(decode_image(sys.argv[1]).shape)
+        except ValueError as error:
+            print(error)
+    """
+    file = tmp_path / "a.png"
+    assert "(1 megapixels, the limit is 1)" in fresh_python(
+        code, file, KERAS_HKD_MAX_MEGAPIXELS="1"
+    )
+    assert fresh_python(code, file, KERAS_HKD_MAX_MEGAPIXELS="2") == "(1000, 1200, 3)\n"
 
 
 def test_damaged_pictures_are_refused(tmp_path):

@@ -74,7 +74,8 @@ def test_images_in_memory_and_datasets_agree(WhiteBoxDetector, white_boxes):
         (None, ("person", "car"), [1, 2]),
         (("person",), ("person",), [1]),
         (("human",), ("pedestrian",), [1]),
-        (("car", "person"), ("person",), [0, 1]),
+        (("car", "person"), ("person",), [None, 1]),
+        (("car", "Pedestrian"), ("people", "bus"), [None, 1]),
         (("person",), ("car", "person"), [2]),
     ],
 )

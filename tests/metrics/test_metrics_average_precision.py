@@ -10,6 +10,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from keras_hkd.metrics.average_precision import coco_average_precision
+from keras_hkd.metrics.meeting import OtherCategoriesWarning
 
 NAMES = [
     *("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"),
@@ -161,11 +162,21 @@ def test_prints_nothing(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_id_zero_is_warned_of():
+def test_an_annotation_may_have_the_id_zero():
+    """Exports of several tools number from 0, which pycocotools takes for `no match`."""
     truth = {
         "images": [{"id": 1}],
         "annotations": [{"id": 0, "image_id": 1, "category_id": 1, "bbox": [0, 0, 40, 100]}],
     }
-    with pytest.warns(UserWarning, match="id 0") as caught:
-        assert coco_average_precision(truth, found([0, 0, 40, 100]))["AP"] == 0.0
+    assert coco_average_precision(truth, found([0, 0, 40, 100]))["AP"] == pytest.approx(1.0)
+
+
+def test_detections_of_other_categories_are_warned_of():
+    truth = one([0, 0, 40, 100])
+    other = [{**found([0, 0, 40, 100])[0], "category_id": 0}]
+    with pytest.warns(
+        OtherCategoriesWarning, match="they are of the categories 0 \\(1\\)"
+    ) as caught:
+        assert coco_average_precision(truth, other)["AP"] == 0.0
     assert caught[0].filename == __file__
+    assert coco_average_precision(truth, other, use_categories=False)["AP"] == pytest.approx(1.0)

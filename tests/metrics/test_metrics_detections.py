@@ -48,6 +48,7 @@ def test_of_arrays():
         ([result(), 3], "detection number 2: must be an object"),
         ([result(), result(image_id=8)], "detection number 2: .*no image with id 8.*begin with"),
         ([result(image_id=[7])], "detection number 1: .*no image"),
+        ([result(image_id="7.5")], "no image with id '7.5'"),
         ([result(bbox=[1, 2, 3])], "detection number 1: `bbox`"),
         ([result(bbox=[1, 2, -3, 4])], "must not be negative"),
         ([result(score=float("nan"))], "detection number 1: `score` must be finite"),

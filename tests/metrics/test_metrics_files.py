@@ -53,14 +53,14 @@ def test_bad_lines_are_named(tmp_path, line):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "not JSON"),
-        (b"{", "not JSON"),
-        (b"[" * 100_000, "not JSON"),
-        (b"\xff\xfe\x00", "not a text file"),
-        (b"\x1f\x8bbroken", "cannot be unpacked"),
-        (gzip.compress(b"[1, 2, 3]" * 100, mtime=0)[:-9], "cannot be unpacked"),
-        (b"3", "a JSON number"),
-        (b"null", "a JSON null"),
+        (b"", "expected valid JSON"),
+        (b"{", "expected valid JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"\xff\xfe\x00", "expected a readable UTF-8 text file"),
+        (b"\x1f\x8bbroken", "expected a readable"),
+        (gzip.compress(b"[1, 2, 3]" * 100, mtime=0)[:-9], "expected a readable"),
+        (b"3", "(expected a COCO object|a JSON number)"),
+        (b"null", "(expected a COCO object|a JSON null)"),
     ],
 )
 def test_files_of_another_kind(tmp_path, content, message):
@@ -75,7 +75,7 @@ def test_files_of_another_kind(tmp_path, content, message):
 def test_swapped_files(tmp_path):
     truth = write(tmp_path / "truth.json", json.dumps(CONTENT))
     found = write(tmp_path / "found.json", json.dumps([RESULT]))
-    with pytest.raises(ValueError, match=r"found\.json: ground truth must be a JSON object"):
+    with pytest.raises(ValueError, match=r"found\.json: .*expected a COCO object"):
         read_ground_truth(found)
     with pytest.raises(ValueError, match=r"truth\.json: detections must be a JSON list"):
         read_detections(truth, TRUTH)

@@ -7,16 +7,12 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
-from keras_hkd.boxes.formats import convert
-from keras_hkd.boxes.geometry import clip
-from keras_hkd.data.annotations import BadDataError, BadRecord, ImageAnnotation
-from keras_hkd.data.formats.records import BoxRecord, ImageRecord, Records
+from keras_hkd.data.annotations import BadDataError, BadRecord
 
 CHOICES = ("raise", "skip")
 MAX_SIZE_PX = 1_000_000
 MAX_COORDINATE_PX = 1e9
+_FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 
 
 class RecordProblem(ValueError):
@@ -65,7 +61,7 @@ class BadRecords:
 
 
 class Unique:
-    """Refuses a value that was seen before.
+    """Refuses a value that was seen before, unless the whole record was.
 
     Args:
         what: what the values are, for the message.
@@ -75,14 +71,27 @@ class Unique:
         self.what = what
         self._seen: dict = {}
 
-    def add(self, value, where: str) -> None:
-        """Remember a value; a `RecordProblem` if it is there already."""
-        if value in self._seen:
-            raise RecordProblem(
-                f"each {self.what} must be used once, got {value!r} again (first in "
-                f"{self._seen[value]}): rename or delete one of the two"
-            )
-        self._seen[value] = where
+    def add(self, value, where: str | int, record: object = None) -> bool:
+        """Remember a value; a `RecordProblem` if it is there already.
+
+        Args:
+            value: what must be used once.
+            where: where it is, for the message.
+            record: the whole record; one that is equal to the first of this value is no fault.
+
+        Returns:
+            Whether the value is new.
+        """
+        if value not in self._seen:
+            self._seen[value] = (where, record)
+            return True
+        first, same = self._seen[value]
+        if record is not None and record == same:
+            return False
+        raise RecordProblem(
+            f"each {self.what} must be used once, got {value!r} again (first in {first}): rename "
+            "or delete one of the two"
+        )
 
 
 def shown(value) -> str:
@@ -94,20 +103,18 @@ def shown(value) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def number(value, what: str, text: bool = False) -> float:
-    """Check that a value is a finite number.
+def number(value, what: str) -> float:
+    """Check that a value is a finite number, or the text of one.
 
     Args:
         value: what the file holds.
         what: its name, for the message.
-        text: whether numbers come as text (in XML and text formats).
 
     Raises:
         RecordProblem: it is none, or too large for a coordinate.
     """
-    wanted = str if text else (int, float)
     try:
-        if isinstance(value, bool) or not isinstance(value, wanted):
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
             raise TypeError
         result = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -117,17 +124,14 @@ def number(value, what: str, text: bool = False) -> float:
     return result
 
 
-def integer(
-    value, what: str, minimum: int = 0, maximum: int | None = None, text: bool = False
-) -> int:
-    """Check that a value is a whole number within limits.
+def integer(value, what: str, minimum: int = 0, maximum: int | None = None) -> int:
+    """Check that a value is a whole number within limits, or the text of one.
 
     Args:
         value: what the file holds.
         what: its name, for the message.
         minimum: the smallest that is allowed.
         maximum: the largest that is allowed; None for no limit.
-        text: whether numbers come as text.
 
     Raises:
         RecordProblem: it is none, or outside the limits.
@@ -135,7 +139,7 @@ def integer(
     limits = f"from {minimum}" + ("" if maximum is None else f" to {maximum}")
     wanted = f"{what} must be a whole number {limits}, got {shown(value)}"
     try:
-        result = number(value, what, text)
+        result = number(value, what)
     except RecordProblem:
         raise RecordProblem(wanted) from None
     if result != int(result) or result < minimum or (maximum is not None and result > maximum):
@@ -144,10 +148,13 @@ def integer(
 
 
 def flag(value, what: str) -> bool:
-    """Check that a value is 0 or 1 (or true or false)."""
-    if value not in (0, 1) or not isinstance(value, int):
+    """Check that a value is 0 or 1, true or false, as number or as text."""
+    if isinstance(value, (bool, int, float)) and value in (0, 1):
+        return bool(value)
+    found = _FLAGS.get(value.strip().lower()) if isinstance(value, str) else None
+    if found is None:
         raise RecordProblem(f"{what} must be 0 or 1, got {shown(value)}")
-    return bool(value)
+    return found
 
 
 def words(value, what: str) -> str:
@@ -158,7 +165,9 @@ def words(value, what: str) -> str:
 
 
 def identifier(value, what: str) -> int | str:
-    """Check that a value can be an id: a whole number or text."""
+    """Check that a value can be an id: a whole number (3.0 is 3) or text."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
     if isinstance(value, bool) or not isinstance(value, (int, str)) or value == "":
         raise RecordProblem(f"{what} must be a whole number or text, got {shown(value)}")
     return value
@@ -171,11 +180,11 @@ def mapping(value, what: str) -> Mapping:
     return value
 
 
-def four_numbers(values, what: str, text: bool = False) -> list[float]:
+def four_numbers(values, what: str) -> list[float]:
     """Check that a value is a list of four finite numbers."""
     if not isinstance(values, (list, tuple)) or len(values) != 4:
         raise RecordProblem(f"{what} must be four numbers, got {shown(values)}")
-    return [number(value, what, text) for value in values]
+    return [number(value, what) for value in values]
 
 
 def checked_size(width, height) -> tuple[int, int]:
@@ -184,84 +193,3 @@ def checked_size(width, height) -> tuple[int, int]:
         integer(width, "the image's width", 1, MAX_SIZE_PX),
         integer(height, "the image's height", 1, MAX_SIZE_PX),
     )
-
-
-def checked_annotation(
-    image: ImageRecord, records: Records, class_index: Mapping[str, int], bad: BadRecords
-) -> ImageAnnotation:
-    """Turn the boxes of an image, whose path and size are settled, into an annotation.
-
-    Boxes of unwanted classes are dropped before anything else about them is checked. A box partly
-    outside the image is cut at its edge, unless the format allows it (`boxes_may_reach_out`:
-    CityPersons and Caltech mark the whole body, and their miss rates are defined on it); a box
-    wholly outside is bad.
-
-    Args:
-        image: the image's record.
-        records: the records that it belongs to.
-        class_index: canonical class name -> index.
-        bad: takes the bad boxes.
-    """
-    rows = []
-    for box in image.boxes:
-        if box.class_name not in class_index:
-            continue
-        with bad.record(image.file, box.record):
-            values = four_numbers(box.values, "the box", records.numbers_as_text)
-            visible = values
-            if box.visible is not None:
-                visible = four_numbers(box.visible, "the visible box", records.numbers_as_text)
-            rows.append((box, values, visible))
-    boxes = _corners([values for _, values, _ in rows], image, records)
-    visible = _corners([values for _, _, values in rows], image, records)
-    kept = []
-    for index, (box, values, _) in enumerate(rows):
-        with bad.record(image.file, box.record):
-            _check_geometry(boxes[index].tolist(), image, values, records.box_format)
-            _check_visible(visible[index].tolist(), box)
-            kept.append(index)
-    boxes, visible = boxes[kept], visible[kept]
-    if not records.boxes_may_reach_out:
-        boxes, visible = (clip(one, (image.height, image.width)) for one in (boxes, visible))
-    return ImageAnnotation(
-        image_path=image.image_path,
-        image_id=image.image_id,
-        width=image.width,
-        height=image.height,
-        boxes=boxes,
-        classes=[class_index[rows[index][0].class_name] for index in kept],
-        ignore=[rows[index][0].ignore for index in kept],
-        visible_boxes=visible,
-    )
-
-
-def _corners(values: list, image: ImageRecord, records: Records) -> np.ndarray:
-    array = np.array(values, np.float64).reshape(-1, 4)
-    if records.box_format == "pascal":  # corner pixels, both inside, counted from 1
-        return array - [1, 1, 0, 0]
-    if records.box_format == "rel_center_xywh":
-        array = array * [image.width, image.height, image.width, image.height]
-        return convert(array, "center_xywh", "xyxy")
-    return convert(array, records.box_format, "xyxy")
-
-
-def _check_geometry(corners: list[float], image: ImageRecord, values, box_format: str) -> None:
-    left, top, right, bottom = corners
-    box = f"the box {values} ({box_format})"
-    for side, length in (("width", right - left), ("height", bottom - top)):
-        if not length > 0:
-            raise RecordProblem(f"{box} must have a {side} above 0, got {length:g}: delete it")
-    if right <= 0 or bottom <= 0 or left >= image.width or top >= image.height:
-        raise RecordProblem(
-            f"{box} must overlap its image of {image.width} x {image.height} px, but lies wholly "
-            "outside: check the image size and the order of the numbers, or delete it"
-        )
-
-
-def _check_visible(corners: list[float], box: BoxRecord) -> None:
-    left, top, right, bottom = corners
-    if right < left or bottom < top:
-        raise RecordProblem(
-            f"the visible box {list(box.visible)} must not have a negative width or height: "
-            "correct it, or leave it out where it is unknown"
-        )

@@ -4,8 +4,9 @@ Each line is `label x y w h occluded vx vy vw vh ignore angle`, in pixels. `pers
 `people`, `person?`, `person-fa` and `ignore` are ignore regions, as is a line with ignore 1; other
 labels are dropped. The visible part follows the evaluation code: all of the box if `occluded` is 0
 or the visible box is all 0, nothing if it equals the box, else the visible box. Boxes mark whole
-bodies and are not cut at the image's edge. Images are looked for under the name of the text file in
-`images` and beside it; without them a frame counts as 640 x 480.
+bodies and may reach out of the image. Images are looked for under the name of the text file in
+`images` and beside it; without them a frame counts as 640 x 480. KAIST's text files have this form
+too, with levels of occlusion up to 2.
 P. Dollar et al., Pedestrian Detection: An Evaluation of the State of the Art, PAMI 2012.
 """
 
@@ -21,10 +22,14 @@ from keras_hkd.data.formats.records import (
     BoxRecord,
     ImageRecord,
     Records,
-    canonical,
+    by_name,
     without_suffix,
 )
 from keras_hkd.data.formats.text_files import WHOLE_FILE, peek, read_text
+from keras_hkd.data.picture_finder import places
+
+NAME = "caltech"
+RANK = 20
 
 FRAME_SIZE = (640, 480)
 IGNORED_LABELS = ("people", "person?", "person-fa", "ignore")
@@ -75,15 +80,9 @@ def read(path: Path, bad: BadRecords) -> Records:
             continue
         with bad.record(file, WHOLE_FILE):
             images.append(_image(file, base, text, bad))
-    folders = (base / "images", base, base.parent / "images", base.parent)
-    return Records(
-        images,
-        "xywh",
-        ("person",),
-        folders,
-        boxes_may_reach_out=True,
-        default_size=FRAME_SIZE,
-    )
+    found = dict.fromkeys(["person", *(box.category for image in images for box in image.boxes)])
+    folders, roots = places(base)
+    return Records(images, "xywh", by_name(found), folders, roots, default_size=FRAME_SIZE)
 
 
 def _image(file: Path, base: Path, text: str, bad: BadRecords) -> ImageRecord:
@@ -108,18 +107,20 @@ def _box(fields: list[str], record: str) -> BoxRecord:
             "must be: label x y w h occluded vx vy vw vh ignore angle (12 fields), got "
             f"{len(fields)}: {shown(' '.join(fields))}"
         )
-    label = canonical(fields[0])
-    values = [number(text, name, text=True) for name, text in zip(_FIELDS, fields[1:], strict=True)]
+    label = fields[0].strip().lower()
+    values = [number(text, name) for name, text in zip(_FIELDS, fields[1:], strict=True)]
     box, visible = values[0:4], values[5:9]
     occluded, ignore, angle = values[4], values[9], values[10]
     if angle:
         raise RecordProblem(f"angle must be 0 (turned boxes are not read), got {fields[11]}")
-    for name, value in (("occluded", occluded), ("ignore", ignore)):
-        if value not in (0, 1):
-            raise RecordProblem(f"{name} must be 0 or 1, got {value:g}")
+    if occluded not in (0, 1, 2):
+        raise RecordProblem(f"occluded must be 0 or 1 (KAIST: up to 2), got {occluded:g}")
+    if ignore not in (0, 1):
+        raise RecordProblem(f"ignore must be 0 or 1, got {ignore:g}")
     if label in IGNORED_LABELS:
         label, ignore = "person", 1
-    return BoxRecord(record, label, box, bool(ignore), _visible(box, occluded, visible))
+    visible = _visible(box, occluded, visible)
+    return BoxRecord(record, label, box, bool(ignore), visible, occlusion=int(occluded))
 
 
 def _visible(box: list[float], occluded: float, visible: list[float]) -> list[float]:

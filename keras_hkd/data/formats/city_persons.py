@@ -1,36 +1,55 @@
-"""CityPersons: `anno_train.mat` and `anno_val.mat`, or the JSON of its official evaluation.
+"""CityPersons: `anno_train.mat` and `anno_val.mat`, its JSON files, or those of its evaluation.
 
 In the .mat files class 1 is a pedestrian; ignore regions (0), riders (2), sitting (3) and other
 persons (4) and groups (5) are ignore regions here, as in the evaluation's `val_gt.json`, where
-`ignore` 1 says so. Boxes mark whole bodies and are not cut at the image's edge; the visible part
-comes with each box. Images are numbered from 1 in the order of the file, as the evaluation does,
-and looked for in `leftImg8bit/<split>/<city>`, `images` and beside the file, and up to two folders
-up. S. Zhang et al., CityPersons: A Diverse Dataset for Pedestrian Detection, CVPR 2017.
+`ignore` 1 says so, and in `gtBboxCityPersons`, a JSON file for each image, where `label` does.
+Boxes mark whole bodies and may reach out of the image; the visible part comes with each box. Images
+of the .mat files are numbered from 1 in the order of the file, as the evaluation does, and all are
+looked for in `leftImg8bit/<split>/<city>`, `images` and beside the file, and up to two folders up.
+KAIST's evaluation file has the form of `val_gt.json` and is read alike.
+S. Zhang et al., CityPersons: A Diverse Dataset for Pedestrian Detection, CVPR 2017.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 
 from keras_hkd.data.annotations import BadDataError
 from keras_hkd.data.formats import coco
-from keras_hkd.data.formats.bad_records import BadRecords, RecordProblem, Unique, shown, words
+from keras_hkd.data.formats.bad_records import (
+    BadRecords,
+    RecordProblem,
+    Unique,
+    mapping,
+    shown,
+    words,
+)
 from keras_hkd.data.formats.mat_files import MatFileError, read_mat
 from keras_hkd.data.formats.records import BoxRecord, ImageRecord, Records
-from keras_hkd.data.formats.text_files import WHOLE_FILE, is_json, read_json, read_text
+from keras_hkd.data.formats.text_files import WHOLE_FILE, is_json, mentions, read_json
+from keras_hkd.data.picture_finder import places
 
+NAME = "citypersons"
+RANK = 20
 IMAGE_SIZE = (2048, 1024)
 PEDESTRIAN = 1
 _NUM_COLUMNS = 10  # class, x, y, w, h, instance id, visible x, y, w, h
+_PEOPLE = ("person", "pedestrian")
+_ENDING = "_gtBboxCityPersons.json"
+_KAIST = re.compile(r"set\d\d/V\d\d\d/I\d+")
 
 
 def _is_evaluation_json(file: Path) -> bool:
-    try:
-        return is_json(file) and '"im_name"' in read_text(file)
-    except BadDataError:
-        return False
+    return is_json(file) and mentions(file, '"im_name"')
+
+
+def _per_image(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.name.endswith(_ENDING) else []
+    return sorted(path.rglob(f"*{_ENDING}"))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -43,22 +62,25 @@ def _files(folder: Path) -> list[Path]:
 def recognises(path: Path) -> bool:
     """Tell whether a path is CityPersons: a .mat file, the evaluation's JSON, or their folder."""
     if path.is_file():
-        return path.suffix.lower() == ".mat" or _is_evaluation_json(path)
-    return bool(_files(path))
+        known = path.suffix.lower() == ".mat" or path.name.endswith(_ENDING)
+        return known or _is_evaluation_json(path)
+    return bool(_files(path)) or any(True for _ in path.rglob(f"*{_ENDING}"))
 
 
 def read(path: Path, bad: BadRecords) -> Records:
     """Read CityPersons annotations.
 
     Args:
-        path: a `.mat` file, a JSON file of the evaluation, or a folder with `anno_*.mat` files
-            (each a split: train, val) or one such JSON file.
+        path: a `.mat` file, a JSON file, or a folder with `anno_*.mat` files (each a split: train,
+            val), one JSON file of the evaluation, or `gtBboxCityPersons`.
         bad: takes bad records.
 
     Raises:
         BadDataError: no such file, or one that cannot be read.
     """
     files = [path] if path.is_file() else _files(path)
+    if per_image := _per_image(path) if not files or path.is_file() else []:
+        return _from_files(per_image, path, bad)
     if not files or (len(files) > 1 and is_json(files[0])):
         found = ", ".join(file.name for file in files) or "none"
         problem = f"expected anno_train.mat, anno_val.mat or one evaluation file, got {found}"
@@ -66,32 +88,86 @@ def read(path: Path, bad: BadRecords) -> Records:
     if is_json(files[0]):
         return _from_json(files[0], bad)
     images = [image for file in files for image in _from_mat(file, bad)]
+    return _records(images, files[0], {1: "pedestrian"})
+
+
+def _records(images: list[ImageRecord], place: Path, categories: dict) -> Records:
+    base = place if place.is_dir() else place.parent
+    names = [f"leftImg8bit/{split}" for split in ("train", "val", "test")] + ["leftImg8bit"]
+    folders, roots = places(place, extra=names)
+    above = [base.parent.parent / name for name in names]
     return Records(
-        images, "xywh", ("person",), _image_folders(files[0].parent), boxes_may_reach_out=True
+        images,
+        "xywh",
+        categories,
+        (*folders, *above),
+        (*roots, *above),
+        {category: category for category in categories},
     )
 
 
-def _image_folders(folder: Path) -> tuple[Path, ...]:
-    roots = (folder, folder.parent, folder.parent.parent)
-    parts = ("leftImg8bit/train", "leftImg8bit/val", "leftImg8bit", "images", ".")
-    return tuple(root / part for root in roots for part in parts)
-
-
 def _with_city(name: str) -> str:
-    return f"{name.split('_')[0]}/{name}"
+    return name if "/" in name.replace("\\", "/") else f"{name.split('_')[0]}/{name}"
 
 
 def _from_json(file: Path, bad: BadRecords) -> Records:
-    records = coco.parse(read_json(file), file, bad, name_key="im_name")
-    for image in records.images:
-        image.file_name = _with_city(image.file_name)
+    """Read a file of the evaluation: all but pedestrians of whatever category are ignored."""
+    found = coco.parse(read_json(file), file, bad, name_key="im_name")
+    people = [key for key, name in found.categories.items() if name.lower() in _PEOPLE]
+    for image in found.images:
+        image.file_name = _name_of_picture(image.file_name, found.image_folders)
         for box in image.boxes:
-            box.ignore = box.ignore or box.class_name != "person"
-            box.class_name = "person"
-    records.class_names = ("person",)
-    records.image_folders = _image_folders(file.parent)
-    records.boxes_may_reach_out = True
+            box.ignore = box.ignore or box.category not in people
+            box.category = people[0] if people else 1
+            box.crowd = None
+    records = _records(found.images, file, {people[0] if people else 1: "pedestrian"})
+    records.notes = found.notes
     return records
+
+
+def _name_of_picture(name: str, folders: tuple[Path, ...]) -> str:
+    """The picture's name: CityPersons' lies in its city's folder, KAIST's is the visible one."""
+    if not _KAIST.match(name):
+        return _with_city(name)
+    folder, _, frame = name.rpartition("/")
+    visible = any((root / folder / "visible").is_dir() for root in folders)
+    return f"{folder}/visible/{frame}" if visible else name
+
+
+def _from_files(files: list[Path], path: Path, bad: BadRecords) -> Records:
+    """Read the files of `gtBboxCityPersons`, one for each image; a bad file is a bad image."""
+    images = []
+    for file in files:
+        try:
+            content = read_json(file)
+        except BadDataError as error:
+            bad.report(error.file, error.record, error.problem)
+            continue
+        with bad.record(file, WHOLE_FILE):
+            images.append(_image_of_file(content, file, bad))
+    return _records(images, path if path.is_dir() else files[0], {1: "pedestrian"})
+
+
+def _image_of_file(content: object, file: Path, bad: BadRecords) -> ImageRecord:
+    content = mapping(content, "the file")
+    objects = content.get("objects")
+    if not isinstance(objects, list):
+        raise RecordProblem(f"must have a list of objects, got {shown(objects)}")
+    stem = file.name.removesuffix(_ENDING)
+    size = (content.get("imgWidth"), content.get("imgHeight"))
+    size = size if all(size) else (None, None)
+    parents = [parent.name for parent in file.parents]
+    split = next((name for name in ("train", "val", "test") if name in parents[:3]), None)
+    name = _with_city(f"{stem}_leftImg8bit.png")
+    image = ImageRecord(str(file), WHOLE_FILE, stem, name, "", *size, split)
+    for index, one in enumerate(objects):
+        with bad.record(file, f"objects[{index}]"):
+            one = mapping(one, "an object")
+            label = words(one.get("label"), "an object's label")
+            ignored = label.lower() not in _PEOPLE
+            place = f"objects[{index}]"
+            image.boxes.append(BoxRecord(place, 1, one.get("bbox"), ignored, one.get("bboxVis")))
+    return image
 
 
 def _from_mat(file: Path, bad: BadRecords) -> list[ImageRecord]:
@@ -137,4 +213,4 @@ def _box(values: list, record: str) -> BoxRecord:
     label = values[0]
     if label not in range(6):
         raise RecordProblem(f"the class must be a whole number from 0 to 5, got {shown(label)}")
-    return BoxRecord(record, "person", values[1:5], label != PEDESTRIAN, values[6:10])
+    return BoxRecord(record, 1, values[1:5], label != PEDESTRIAN, values[6:10])

@@ -2,50 +2,115 @@
 
 Read: `images` (id, file_name, width, height, optional split), `categories` (id, name) and
 `annotations` (id, image_id, category_id, bbox = x, y, width, height in pixels from the upper left
-corner). `iscrowd` 1 or `ignore` 1 makes an ignore region; `vis_bbox`, where it is there, is the
-visible part. Images are looked for in `images` beside the file, beside the file itself, in a folder
-named as the end of the file's name (`instances_val2017.json`: `val2017`), and one folder up.
+corner). `iscrowd` 1 or `ignore` 1 makes an ignore region, of which average precision takes those of
+`iscrowd` for crowds, as COCO's own code does. `vis_bbox`, the visible part, `vis_ratio`, its share,
+and `occlusion`, KAIST's level, are kept where they are there. An image's size may be missing, null
+or 0 where its file is there. Ids may be numbers or text, and text that is a number refers to that
+number. Images are looked for beside the file, in `images` or `data` there or one folder up, and
+there in a folder named as the end of the file's name (`instances_val2017.json`: `val2017`).
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from keras_hkd.data.annotations import BadDataError
 from keras_hkd.data.formats.bad_records import (
     BadRecords,
     RecordProblem,
     Unique,
-    checked_size,
     flag,
     identifier,
     mapping,
+    number,
     shown,
     words,
 )
-from keras_hkd.data.formats.records import BoxRecord, ImageRecord, Records, canonical
-from keras_hkd.data.formats.text_files import WHOLE_FILE, is_json, read_json, read_text
+from keras_hkd.data.formats.records import BoxRecord, ImageRecord, Records
+from keras_hkd.data.formats.text_files import WHOLE_FILE, is_json, mentions, read_json
+from keras_hkd.data.picture_finder import places
+
+NAME = "coco"
+RANK = 50
+_INSIDE = ("_annotations.coco.json", "annotations.json", "instances*.json", "labels.json")
+_NUM_PEEKED = 50
+_FLAGS = {None: False, 0: False, 1: True}
+
+
+class _Image(msgspec.Struct, gc=False):
+    id: Any = None
+    file_name: Any = None
+    im_name: Any = None
+    width: Any = None
+    height: Any = None
+    split: Any = None
+
+
+class _Category(msgspec.Struct, gc=False):
+    id: Any = None
+    name: Any = None
+
+
+class _Annotation(msgspec.Struct, gc=False):
+    id: Any = None
+    image_id: Any = None
+    category_id: Any = None
+    bbox: Any = None
+    iscrowd: Any = None
+    ignore: Any = None
+    area: Any = None
+    vis_bbox: Any = None
+    vis_ratio: Any = None
+    occlusion: Any = None
+
+
+class _Content(msgspec.Struct):
+    """What of a file is read; what else it holds is passed over by the parser."""
+
+    images: list[_Image]
+    annotations: list[_Annotation]
+    categories: list[_Category] | None = None
 
 
 def _candidates(folder: Path) -> list[Path]:
     for name in ("annotations.json", "annotations.json.gz"):
         if (folder / name).is_file():
             return [folder / name]
-    files = [*folder.glob("*.json*"), *(folder / "annotations").glob("*.json*")]
-    return sorted(file for file in files if is_json(file) and _looks_right(file))
+    for found in (
+        [*folder.glob("*.json*"), *(folder / "annotations").glob("*.json*")],
+        [file for name in _INSIDE for file in folder.glob(f"*/{name}")],
+    ):
+        files = itertools.islice(sorted(filter(is_json, found)), _NUM_PEEKED)
+        files = [file for file in files if _looks_right(file)]
+        if files:
+            return files
+    return []
 
 
 def _looks_right(file: Path) -> bool:
-    try:
-        text = read_text(file)
-    except BadDataError:
-        return False
-    return '"images"' in text and '"annotations"' in text and '"im_name"' not in text
+    keys = mentions(file, '"images"') and mentions(file, '"annotations"')
+    return keys and not mentions(file, '"im_name"')
 
 
 def recognises(path: Path) -> bool:
     """Tell whether a path is COCO: any JSON file, or a folder with one that has its keys."""
     return is_json(path) if path.is_file() else bool(_candidates(path))
+
+
+def part(path: Path, split: str) -> Path | None:
+    """Give the file of a split: `valid/_annotations.coco.json`, `instances_valid.json`."""
+    files = _candidates(path) if path.is_dir() else []
+    fitting = [
+        file
+        for file in files
+        if split in (file.parent.name, file.name.split(".")[0], _subset(file))
+    ]
+    return fitting[0] if len(fitting) == 1 and len(files) > 1 else None
 
 
 def read(path: Path, bad: BadRecords) -> Records:
@@ -59,7 +124,7 @@ def read(path: Path, bad: BadRecords) -> Records:
         BadDataError: not valid JSON, not of COCO's form, or several such files in the folder.
     """
     file = _annotation_file(path) if path.is_dir() else path
-    return parse(read_json(file), file, bad)
+    return parse(read_json(file, _Content), file, bad)
 
 
 def _annotation_file(folder: Path) -> Path:
@@ -69,15 +134,20 @@ def _annotation_file(folder: Path) -> Path:
     if not files:
         raise BadDataError(folder, "folder", "expected a COCO file annotations.json, got none")
     names = ", ".join(str(file.relative_to(folder)) for file in files)
-    raise BadDataError(folder, "folder", f"expected one COCO file, got {names}: name one of them")
+    parts = dict.fromkeys(
+        file.parent.name if file.parent not in (folder, folder / "annotations") else _subset(file)
+        for file in files
+    )
+    raise BadDataError(
+        folder,
+        "folder",
+        f"expected one COCO file, got {names}: name one of them, or its part, as "
+        f"{' or '.join(f'{folder}:{name}' for name in parts)}",
+    )
 
 
-def image_folders(file: Path) -> tuple[Path, ...]:
-    """Give the places where the images of an annotation file may be."""
-    beside, above = file.parent, file.parent.parent
-    subset = file.name.split(".")[0].split("_")[-1]
-    folders = (beside / "images", beside, above / "images", beside / subset, above / subset, above)
-    return tuple(dict.fromkeys(folders))
+def _subset(file: Path) -> str:
+    return file.name.split(".")[0].split("_")[-1]
 
 
 def parse(content: object, file: Path, bad: BadRecords, name_key: str = "file_name") -> Records:
@@ -92,32 +162,50 @@ def parse(content: object, file: Path, bad: BadRecords, name_key: str = "file_na
     Raises:
         BadDataError: the parts that make a COCO file are not there.
     """
-    parts = {name: _part(content, name, file) for name in ("images", "categories", "annotations")}
-    categories = _categories(parts["categories"], file, bad)
-    images = _images(parts["images"], file, bad, name_key)
-    _add_boxes(parts["annotations"], images, categories, file, bad)
+    notes: list[str] = []
+    annotations = _part(content, "annotations", file)
+    images = _images(_part(content, "images", file), file, bad, name_key)
+    listed = _part(content, "categories", file, required=False)
+    categories = _categories(listed, file, bad) if listed else _unlisted(annotations, notes)
+    _add_boxes(annotations, images, categories, file, bad, notes)
+    folders, roots = places(file, _subset(file))
     return Records(
         images=[image for image in images.values() if image is not None],
         box_format="xywh",
-        class_names=tuple(dict.fromkeys(categories.values())),
-        image_folders=image_folders(file),
+        categories=categories,
+        image_folders=folders,
+        image_roots=roots,
+        result_ids={category: category for category in categories},
+        notes=tuple(notes),
     )
 
 
-def _part(content: object, name: str, file: Path) -> list:
+def _part(content: object, name: str, file: Path, required: bool = True) -> list:
     expected = "expected a COCO object with the lists images, categories and annotations"
-    if not isinstance(content, dict):
+    if isinstance(content, _Content):
+        return getattr(content, name) or []
+    if not isinstance(content, Mapping):
         raise BadDataError(file, WHOLE_FILE, f"{expected}, got {shown(content)}")
+    if content.get(name) is None and not required:
+        return []
     if not isinstance(content.get(name), list):
         got = f"{name} = {shown(content[name])}" if name in content else f"no {name}"
         raise BadDataError(file, WHOLE_FILE, f"{expected}, got {got}")
     return content[name]
 
 
-def _required(record: dict, key: str):
-    if key not in record:
-        raise RecordProblem(f"must have the key {key!r}, got {shown(list(record))}")
-    return record[key]
+def _record(record: object, kind: type, what: str):
+    """A record as structure: of plain JSON, where the file as a whole did not fit."""
+    if type(record) is kind:
+        return record
+    record = mapping(record, what)
+    return kind(**{key: record[key] for key in kind.__struct_fields__ if key in record})
+
+
+def _required(value: object, key: str):
+    if value is None:
+        raise RecordProblem(f"must have the key {key!r}")
+    return value
 
 
 def _categories(records: list, file: Path, bad: BadRecords) -> dict[int | str, str]:
@@ -126,12 +214,29 @@ def _categories(records: list, file: Path, bad: BadRecords) -> dict[int | str, s
     for index, record in enumerate(records):
         where = f"categories[{index}]"
         with bad.record(file, where):
-            record = mapping(record, "a category")
-            number = identifier(_required(record, "id"), "a category's id")
-            name = words(_required(record, "name"), "a category's name")
-            ids.add(number, where)
-            names[number] = canonical(name)
+            record = _record(record, _Category, "a category")
+            category = identifier(_required(record.id, "id"), "a category's id")
+            name = words(_required(record.name, "name"), "a category's name")
+            ids.add(category, where, name.strip())
+            names[category] = name.strip()
     return names
+
+
+def _unlisted(annotations: list, notes: list[str]) -> dict[int | str, str]:
+    """Categories of a file that lists none: one alone is the person, several go by their ids."""
+    found = {_category_of(record) for record in annotations}
+    if len(found) > 1:
+        return {category: str(category) for category in sorted(found, key=str)}
+    notes.append("no categories listed, all boxes taken for person")
+    return {category: "person" for category in found or {1}}
+
+
+def _category_of(record: object) -> int | str:
+    get = record.get if isinstance(record, Mapping) else lambda key: getattr(record, key, None)
+    category = get("category_id")
+    if isinstance(category, str) and category.isdecimal() and len(category) < 19:
+        return int(category)
+    return category if isinstance(category, (int, str)) else 1
 
 
 def _images(
@@ -143,48 +248,116 @@ def _images(
     for index, record in enumerate(records):
         where = f"images[{index}]"
         with bad.record(file, where):
-            record = mapping(record, "an image")
-            number = identifier(_required(record, "id"), "an image's id")
-            ids.add(number, where)
-            images[number] = None
-            name = words(_required(record, name_key), f"an image's {name_key}")
-            names.add(name, where)
-            width, height = checked_size(_required(record, "width"), _required(record, "height"))
-            split = record.get("split")
-            split = None if split is None else words(split, "an image's split")
-            images[number] = ImageRecord(
-                str(file), f"{where} ({name})", number, name, "", width, height, split
-            )
+            record = _record(record, _Image, "an image")
+            image_id = identifier(_required(record.id, "id"), "an image's id")
+            if not ids.add(image_id, where, record):
+                continue
+            images[image_id] = None
+            name = getattr(record, name_key)
+            if name not in (None, ""):
+                name = words(name, f"an image's {name_key}")
+                names.add(name, where)
+            split = None if record.split is None else words(record.split, "an image's split")
+            size = (record.width, record.height)
+            if any(side in (None, 0, "", "0") for side in size):
+                size = (None, None)
+            where = f"{where} ({name or image_id})"
+            images[image_id] = ImageRecord(str(file), where, image_id, name or "", "", *size, split)
     return images
 
 
-def _add_boxes(records: list, images: dict, categories: dict, file: Path, bad: BadRecords) -> None:
-    ids = Unique("annotation id")
+def _add_boxes(
+    records: list, images: dict, categories: dict, file: Path, bad: BadRecords, notes: list[str]
+) -> None:
+    seen: dict[int | str, int] = {}
+    num_repeated = 0
+    only = next(iter(categories)) if len(categories) == 1 else None
     for index, record in enumerate(records):
-        where = f"annotations[{index}]"
-        with bad.record(file, where):
-            record = mapping(record, "an annotation")
-            number = identifier(_required(record, "id"), "an annotation's id")
-            where = f"annotations[{index}] (id {shown(number)})"
-            ids.add(number, where)
-            image = _known(record, "image_id", images, "images")
-            category = _known(record, "category_id", categories, "categories")
+        try:
+            if type(record) is not _Annotation:
+                record = _record(record, _Annotation, "an annotation")
+            image = _known(record.image_id, "image_id", images, "images")
+            category = _known_category(record.category_id, categories, only)
+            box = _box(record, index, category)
+            if box.id is not None:
+                first = seen.setdefault(box.id, index)
+                if first != index:
+                    same = _record(records[first], _Annotation, "an annotation")
+                    _refuse_other(same, record, box.id, first)
+                    num_repeated += 1
+                    continue
             if image is not None:
-                image.boxes.append(_box(record, where, category))
+                image.boxes.append(box)
+        except RecordProblem as problem:
+            shown_id = getattr(record, "id", None)
+            where = BoxRecord(index, None, (), id=shown_id).place
+            bad.report(file, where, str(problem))
+    if num_repeated:
+        notes.append(f"{num_repeated} repeated annotations taken once")
 
 
-def _known(record: dict, key: str, known: dict, part: str):
-    number = identifier(_required(record, key), key)
-    if number not in known:
+def _refuse_other(first: _Annotation, record: _Annotation, number, index: int) -> None:
+    if first != record:
         raise RecordProblem(
-            f"{key} must be the id of one of the file's {part}, got {shown(number)}: correct it "
-            f"or add that record to {part}"
+            f"each annotation id must be used once, got {number!r} again (first in "
+            f"annotations[{index}]): number them anew, or leave the ids out"
         )
-    return known[number]
 
 
-def _box(record: dict, where: str, category: str) -> BoxRecord:
-    crowd = flag(record.get("iscrowd", 0), "iscrowd")
-    ignore = flag(record.get("ignore", 0), "ignore")
-    box = _required(record, "bbox")
-    return BoxRecord(where, category, box, crowd or ignore, record.get("vis_bbox"))
+def _known(value: object, key: str, known: dict, part: str):
+    try:
+        return known[value]
+    except (KeyError, TypeError):
+        return known[_key(value, key, known, part)]
+
+
+def _key(value: object, key: str, known: Iterable, part: str):
+    """The id that a reference means: itself, or the number of a text, or the text of a number."""
+    value = identifier(_required(value, key), key)
+    if value in known:
+        return value
+    other = str(value) if isinstance(value, int) else value.strip()
+    if isinstance(value, str) and other.lstrip("-").isdecimal() and len(other) < 19:
+        other = int(other)
+    if other in known:
+        return other
+    raise RecordProblem(
+        f"{key} must be the id of one of the file's {part}, got {shown(value)}: correct it "
+        f"or add that record to {part}"
+    )
+
+
+def _known_category(value: object, categories: dict, only):
+    if type(value) is int and value in categories:
+        return value
+    if value is None and only is not None:
+        return only
+    return _key(value, "category_id", categories, "categories")
+
+
+def _box(record: _Annotation, index: int, category) -> BoxRecord:
+    crowd = _flag(record.iscrowd, "iscrowd")
+    ignore = _flag(record.ignore, "ignore")
+    record_id = record.id
+    if record_id is not None and type(record_id) is not int:
+        record_id = identifier(record_id, "an annotation's id")
+    box = BoxRecord(
+        index, category, _required(record.bbox, "bbox"), crowd or ignore, record.vis_bbox
+    )
+    box.id = record_id
+    if crowd != box.ignore:
+        box.crowd = crowd
+    if type(record.area) in (int, float) and 0 <= record.area < 1e18:
+        box.area = record.area
+    if record.vis_ratio is not None:
+        box.visibility = number(record.vis_ratio, "vis_ratio")
+    if type(record.occlusion) in (int, float) and 0 <= record.occlusion < 2**31:
+        box.occlusion = int(record.occlusion)
+    return box
+
+
+def _flag(value: object, what: str) -> bool:
+    try:
+        return _FLAGS[value]
+    except (KeyError, TypeError):
+        return flag(value, what)

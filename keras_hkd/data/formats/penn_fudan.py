@@ -19,9 +19,12 @@ from keras_hkd.data.formats.bad_records import (
     integer,
     shown,
 )
-from keras_hkd.data.formats.records import BoxRecord, ImageRecord, Records, canonical
+from keras_hkd.data.formats.records import BoxRecord, ImageRecord, Records, by_name
 from keras_hkd.data.formats.text_files import WHOLE_FILE, peek, read_text
+from keras_hkd.data.picture_finder import places
 
+NAME = "pennfudan"
+RANK = 20
 _HEADER = "# Compatible with PASCAL Annotation"
 _FOLDERS = ("Annotation", "annotation", "Annotations", "annotations", ".")
 _NAME = re.compile(r'^Image filename\s*:\s*"([^"\n]+)"', re.MULTILINE)
@@ -77,10 +80,9 @@ def read(path: Path, bad: BadRecords) -> Records:
             image = _image(file, text, bad)
             names.add(image.file_name, file.name)
             images.append(image)
-    roots = dict.fromkeys((files[0].parent.parent, files[0].parent, path))
-    folders = [root / name for root in roots for name in ("PNGImages", "images", ".")]
-    found = dict.fromkeys(box.class_name for image in images for box in image.boxes)
-    return Records(images, "pascal", tuple(found), tuple(folders), numbers_as_text=True)
+    folders, roots = places(files[0])
+    found = dict.fromkeys(box.category for image in images for box in image.boxes)
+    return Records(images, "pascal", by_name(found), folders, roots)
 
 
 def _image(file: Path, text: str, bad: BadRecords) -> ImageRecord:
@@ -90,11 +92,11 @@ def _image(file: Path, text: str, bad: BadRecords) -> ImageRecord:
     for what, match in (("Image filename", name), ("Image size", size)):
         if match is None:
             raise RecordProblem(f'must have a line "{what} ...", got none: the file is damaged')
-    width, height = (integer(one, "Image size", 1, MAX_SIZE_PX, text=True) for one in size.groups())
+    width, height = (integer(one, "Image size", 1, MAX_SIZE_PX) for one in size.groups())
     file_name = PurePosixPath(name[1]).name
     image = ImageRecord(str(file), WHOLE_FILE, file.stem, file_name, "", width, height)
     lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if _states_box(line)]
-    if count is not None and integer(count[1], "the number of objects", text=True) != len(lines):
+    if count is not None and integer(count[1], "the number of objects") != len(lines):
         raise RecordProblem(
             f"must have as many bounding boxes as it says, {count[1]}, got {len(lines)}: the file "
             "is truncated or edited"
@@ -116,5 +118,5 @@ def _box(line: str, record: str) -> BoxRecord:
             'must be as in: Bounding box for object 1 "PASpersonWalking" (Xmin, Ymin) - (Xmax, '
             f"Ymax) : (160, 182) - (302, 431); got {shown(line)}"
         )
-    label = canonical(match[2])
-    return BoxRecord(record, "person" if "person" in label else label, match.groups()[2:])
+    label = match[2].strip()
+    return BoxRecord(record, "person" if "person" in label.lower() else label, match.groups()[2:])

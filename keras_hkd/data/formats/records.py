@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 
 from keras_hkd.data.image_files import SUFFIXES
-
-_SAME = {"pedestrian": "person"}
-
-
-def canonical(class_name: str) -> str:
-    """Give the form in which class names are compared: person and pedestrian are one class.
-
-    Args:
-        class_name: a name as a file or a user wrote it.
-
-    Example:
-        >>> canonical(" Pedestrian"), canonical("Car")
-        ('person', 'car')
-    """
-    name = class_name.strip().lower()
-    return _SAME.get(name, name)
 
 
 @dataclasses.dataclass(slots=True)
@@ -31,18 +15,36 @@ class BoxRecord:
     """One box of an image.
 
     Args:
-        record: where it is in its file, for messages.
-        class_name: canonical name of its class.
+        record: where it is in its file, for messages; a number stands for `annotations[number]`.
+        category: its category: a key of the `categories` of its `Records`.
         values: four values, unchecked, in the format of its `Records`.
         ignore: whether it is an ignore region.
         visible: the visible part in the same format; None where it is unknown.
+        crowd: whether average precision takes it for a crowd region; None for as `ignore`.
+        visibility: visible share; None to take it from the visible part.
+        occlusion: level of occlusion, 0 for none; None where it is unknown.
+        area: square pixels of the object; None for that of the box.
+        id: the id of the record in its file; None where it has none.
     """
 
-    record: str
-    class_name: str
+    record: str | int
+    category: Hashable
     values: Sequence
     ignore: bool = False
     visible: Sequence | None = None
+    crowd: bool | None = None
+    visibility: float | None = None
+    occlusion: int | None = None
+    area: float | None = None
+    id: int | str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it is in its file, in words."""
+        if isinstance(self.record, str):
+            return self.record
+        shown = "" if self.id is None else f" (id {self.id!r:.80})"
+        return f"annotations[{self.record}]{shown}"
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,7 +59,7 @@ class ImageRecord:
         image_path: absolute path where the reader knows it; "" to look for `file_name`.
         width: in pixels; None where the format does not say.
         height: in pixels; None where the format does not say.
-        split: the split that the record states.
+        split: the split that the record states, or several.
         boxes: its boxes.
     """
 
@@ -68,8 +70,15 @@ class ImageRecord:
     image_path: str = ""
     width: int | None = None
     height: int | None = None
-    split: str | None = None
+    split: str | tuple[str, ...] | None = None
     boxes: list[BoxRecord] = dataclasses.field(default_factory=list)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """All splits that it is in."""
+        if self.split is None or isinstance(self.split, tuple):
+            return self.split or ()
+        return (self.split,)
 
 
 @dataclasses.dataclass
@@ -80,44 +89,33 @@ class Records:
         images: its images.
         box_format: "xyxy", "xywh", "pascal" (corner pixels from 1, both inside) or
             "rel_center_xywh" (as fractions of the image).
-        class_names: the classes that the source defines; None where classes are bare numbers.
+        categories: category -> its name, as the source defines them; None where they are bare
+            numbers.
         image_folders: where to look for the images, in this order.
-        boxes_may_reach_out: whether boxes are kept whole at the image's edge.
-        numbers_as_text: whether the values of boxes are text.
+        image_roots: folders that are searched with all folders inside for images that are not
+            found by their exact names.
+        result_ids: category -> the id that results have for it; None where the source has no ids,
+            so that results number the classes from 1.
         default_size: (width, height) of an image that has neither a stated size nor a file.
+        notes: what the user should know of how the source was read.
     """
 
     images: list[ImageRecord]
     box_format: str
-    class_names: tuple[str, ...] | None
+    categories: Mapping[Hashable, str] | None
     image_folders: tuple[Path, ...] = ()
-    boxes_may_reach_out: bool = False
-    numbers_as_text: bool = False
+    image_roots: tuple[Path, ...] = ()
+    result_ids: Mapping[Hashable, int | str] | None = None
     default_size: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def by_name(names) -> dict[str, str]:
+    """Make the categories of a source whose boxes carry names: each name stands for itself."""
+    return {name: name for name in names}
 
 
 def without_suffix(file_name: str) -> str:
     """Take the suffix of an image off a file name, and no other."""
     stem, suffix = os.path.splitext(file_name)
     return stem if suffix.lower() in SUFFIXES else file_name
-
-
-def find_image(folders: Sequence[Path], file_name: str) -> str:
-    """Look for an image file: under its name, its bare name, and with any image suffix.
-
-    Args:
-        folders: where to look, in this order.
-        file_name: with or without folders and suffix.
-
-    Returns:
-        The absolute path; "" if there is none.
-    """
-    has_suffix = without_suffix(file_name) != file_name
-    endings = ("",) if has_suffix else SUFFIXES
-    for folder in folders:
-        for name in dict.fromkeys((file_name, os.path.basename(file_name))):
-            for ending in endings:
-                path = os.path.join(folder, name + ending)
-                if os.path.isfile(path):
-                    return os.path.abspath(path)
-    return ""

@@ -1,14 +1,16 @@
 """Pascal VOC XML: one file per image, in `Annotations` beside `JPEGImages`.
 
 Corners are pixels counted from 1, both inside the box, as the VOC development kit defines them:
-x from xmin - 1 to xmax. `difficult` 1 makes an ignore region. Split lists may also be VOC's own
-(`ImageSets/Main/train.txt`).
+x from xmin - 1 to xmax. `difficult` 1 makes an ignore region. Pictures may also lie beside their
+XML files. The split of an image is the folder that its file is in, and lists of splits may be VOC's
+own (`ImageSets/Main/train.txt`). Files are decoded as they declare.
 M. Everingham et al., The PASCAL Visual Object Classes Challenge, IJCV 2010.
 """
 
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,15 +20,22 @@ from keras_hkd.data.formats.bad_records import (
     BadRecords,
     RecordProblem,
     Unique,
+    flag,
     integer,
     shown,
     words,
 )
-from keras_hkd.data.formats.records import BoxRecord, ImageRecord, Records, canonical
+from keras_hkd.data.formats.records import BoxRecord, ImageRecord, Records, by_name
 from keras_hkd.data.formats.text_files import WHOLE_FILE, peek
+from keras_hkd.data.picture_finder import places
 
+NAME = "voc"
+RANK = 60
 _FOLDERS = ("Annotations", "annotations", ".")
 _NUM_PEEKED = 20
+_ENCODING = re.compile(rb"""^\s*<\?xml[^>]*encoding\s*=\s*["']([\w.:-]+)["'][^>]*>""")
+_WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949"}
+"""Encodings that writers name although they use the characters of a larger one."""
 
 
 def _files(path: Path) -> tuple[Path, list[Path]]:
@@ -63,20 +72,23 @@ def read(path: Path, bad: BadRecords) -> Records:
     images, names = [], Unique("image file name")
     for file in files:
         with bad.record(file, WHOLE_FILE):
-            image_id = file.relative_to(base).with_suffix("").as_posix()
-            image = _image(file, image_id, bad)
+            image = _image(file, file.relative_to(base), bad)
             names.add(image.file_name, file.name)
             images.append(image)
-    roots = (base, base.parent) if path.is_file() else (path, base, path.parent)
-    folders = [root / name for root in roots for name in ("JPEGImages", "images", ".")]
-    found = dict.fromkeys(box.class_name for image in images for box in image.boxes)
-    return Records(images, "pascal", tuple(found), tuple(folders), numbers_as_text=True)
+    folders, roots = places(files[0] if path.is_file() else base)
+    found = dict.fromkeys(box.category for image in images for box in image.boxes)
+    return Records(images, "pascal", by_name(found), folders, roots)
 
 
-def _image(file: Path, image_id: str, bad: BadRecords) -> ImageRecord:
+def _image(file: Path, inside: Path, bad: BadRecords) -> ImageRecord:
     root = _parse(file)
-    name = (root.findtext("filename") or "").strip() or image_id
-    image = ImageRecord(str(file), WHOLE_FILE, image_id, name)
+    image_id = inside.with_suffix("").as_posix()
+    written = (root.findtext("filename") or "").strip()
+    name = (inside.parent / written).as_posix() if written else image_id
+    beside = file.parent / written
+    path = str(beside.absolute()) if written and beside.is_file() else ""
+    split = inside.parts[0] if len(inside.parts) > 1 else None
+    image = ImageRecord(str(file), WHOLE_FILE, image_id, name, path, split=split)
     size = root.find("size")
     if size is not None:
         image.width, image.height = _length(size, "width"), _length(size, "height")
@@ -90,7 +102,7 @@ def _image(file: Path, image_id: str, bad: BadRecords) -> ImageRecord:
 
 def _parse(file: Path) -> ElementTree.Element:
     try:
-        root = ElementTree.fromstring(file.read_bytes())
+        root = ElementTree.fromstring(_decoded(file.read_bytes()))
     except (ElementTree.ParseError, ValueError, LookupError, OSError) as error:
         raise RecordProblem(f"expected valid XML, got {error}: export it again") from error
     if root.tag != "annotation":
@@ -98,20 +110,28 @@ def _parse(file: Path) -> ElementTree.Element:
     return root
 
 
+def _decoded(content: bytes) -> str | bytes:
+    """The text of a file in the encoding that it declares, where the parser itself has not that."""
+    declared = _ENCODING.match(content)
+    if declared is None:
+        return content
+    encoding = declared[1].decode().lower()
+    text = content[declared.end() :].decode(_WIDER.get(encoding, encoding))
+    return text
+
+
 def _length(size: ElementTree.Element, name: str) -> int | None:
     """Read a side of the image; 0 stands for "not known" in what several tools write."""
     text = size.findtext(name)
-    length = integer(text, f"the image's {name}", 0, MAX_SIZE_PX, text=True)
+    length = integer(text or 0, f"the image's {name}", 0, MAX_SIZE_PX)
     return length or None
 
 
 def _box(element: ElementTree.Element, record: str) -> BoxRecord:
     name = words(element.findtext("name"), "an object's name")
-    difficult = (element.findtext("difficult") or "0").strip()
-    if difficult not in ("0", "1"):
-        raise RecordProblem(f"difficult must be 0 or 1, got {shown(difficult)}")
+    difficult = flag((element.findtext("difficult") or "0").strip(), "difficult")
     corners = element.find("bndbox")
     if corners is None:
         raise RecordProblem("must have a <bndbox>, got none: add it or delete the object")
     values = [corners.findtext(key) for key in ("xmin", "ymin", "xmax", "ymax")]
-    return BoxRecord(record, canonical(name), values, difficult == "1")
+    return BoxRecord(record, name.strip(), values, difficult)

@@ -1,13 +1,6 @@
-"""Names of classes and of image files."""
+"""Names of image files, and records as messages show them."""
 
-import pytest
-
-from keras_hkd.data.formats.records import canonical, find_image, without_suffix
-
-
-@pytest.mark.parametrize("name", ["person", "Pedestrian", " PERSON "])
-def test_person_and_pedestrian_are_one_class(name):
-    assert canonical(name) == "person"
+from keras_hkd.data.formats.records import BoxRecord, ImageRecord, without_suffix
 
 
 def test_only_image_suffixes_are_taken_off():
@@ -15,13 +8,13 @@ def test_only_image_suffixes_are_taken_off():
     assert without_suffix("set06.v1") == "set06.v1"
 
 
-def test_images_are_found_by_name_bare_name_and_without_suffix(tmp_path):
-    (tmp_path / "in").mkdir()
-    file = tmp_path / "in" / "a.png"
-    file.touch()
-    folders = [tmp_path / "none", tmp_path, tmp_path / "in"]
-    for name in ("in/a.png", "a.png", "train/a.png", "in/a", "a"):
-        assert find_image(folders, name) == str(file)
-    assert find_image(folders, "b.png") == ""
-    assert find_image(folders, "a.jpg") == ""
-    assert find_image(folders, "\x00") == ""
+def test_places_in_a_file():
+    assert BoxRecord("line 3", 0, ()).place == "line 3"
+    assert BoxRecord(4, 0, ()).place == "annotations[4]"
+    assert BoxRecord(4, 0, (), id="x").place == "annotations[4] (id 'x')"
+
+
+def test_an_image_may_be_in_several_splits():
+    assert ImageRecord("f", "r", 1, "a.png").splits == ()
+    assert ImageRecord("f", "r", 1, "a.png", split="val").splits == ("val",)
+    assert ImageRecord("f", "r", 1, "a.png", split=("val", "test")).splits == ("val", "test")

@@ -1,0 +1,114 @@
+"""Labelled images for commands: read, with a line on the error stream that says what was read."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from keras_hkd.cli.console import messages, remark
+
+MOST_SHOWN = 20
+
+
+def read_images(
+    source: str | Sequence[str],
+    *,
+    format: str | None = None,
+    on_bad_data: str = "raise",
+    classes: Sequence[str] | None = None,
+    images: object = None,
+):
+    """Read a dataset, and report what was read and what was skipped.
+
+    Args:
+        source: what `--data` gave.
+        format: what `--format` gave.
+        on_bad_data: what `--on-bad-data` gave.
+        classes: what `--class` gave; the person if None.
+        images: what `--images` gave.
+
+    Returns:
+        A `keras_hkd.data.Dataset`.
+    """
+    from keras_hkd.data import load_dataset
+
+    with reported_doubts():
+        dataset = load_dataset(
+            source,
+            format=format,
+            class_names=classes or ("person",),
+            on_bad_data=on_bad_data,
+            images_folder=images,
+        )
+    report(dataset)
+    return dataset
+
+
+def read_boxes(
+    source: str | Sequence[str],
+    *,
+    format: str | None = None,
+    on_bad_data: str = "raise",
+    classes: Sequence[str] | None = None,
+    images: object = None,
+):
+    """Read annotations to score with, and report as `read_images` does; see there.
+
+    Args:
+        source: as of `read_images`.
+        format: as of `read_images`.
+        on_bad_data: as of `read_images`.
+        classes: as of `read_images`; every class of the source if None.
+        images: as of `read_images`.
+    """
+    from keras_hkd.data.loading import load_boxes
+
+    with reported_doubts():
+        dataset = load_boxes(source, format, classes or None, on_bad_data, images)
+    report(dataset)
+    return dataset
+
+
+def report(dataset) -> None:
+    """Print the records that were skipped, and the line that sums up a dataset.
+
+    Args:
+        dataset: a `keras_hkd.data.Dataset`.
+    """
+    report_skipped(dataset.skipped)
+    say(f"Read {dataset.summary}.")
+
+
+def report_skipped(skipped: Sequence) -> None:
+    """Name the records that were left out, of many the first.
+
+    Args:
+        skipped: `BadRecord`s.
+    """
+    for record in skipped[:MOST_SHOWN]:
+        remark(f"Skipped: {record}")
+    if len(skipped) > MOST_SHOWN:
+        remark(f"Skipped: {len(skipped) - MOST_SHOWN} more.")
+
+
+def say(text: str) -> None:
+    """Tell the user something on the error stream."""
+    messages().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def reported_doubts() -> Iterator[None]:
+    """Print the `DataWarning`s that are raised inside as lines; others stay what they are."""
+    from keras_hkd.data import DataWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        if issubclass(warning.category, DataWarning):
+            remark(f"Warning: {warning.message}")
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )

@@ -1,0 +1,196 @@
+"""Boxes of all images at once, checked and turned into annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import chain
+
+import numpy as np
+
+from keras_hkd.boxes.formats import convert
+from keras_hkd.data.annotations import ImageAnnotation
+from keras_hkd.data.formats.bad_records import (
+    MAX_COORDINATE_PX,
+    BadRecords,
+    RecordProblem,
+    four_numbers,
+)
+from keras_hkd.data.formats.records import BoxRecord, ImageRecord
+
+
+def checked_annotations(
+    images: Sequence[ImageRecord],
+    box_format: str,
+    class_index: Mapping[Hashable, int],
+    bad: BadRecords,
+) -> list[ImageAnnotation]:
+    """Turn the boxes of images, whose paths and sizes are settled, into annotations.
+
+    Boxes of unwanted classes are dropped before anything else about them is checked. Boxes stay as
+    annotated, also where they reach out of the image; one wholly outside is bad.
+
+    Args:
+        images: the images' records.
+        box_format: as of `Records`.
+        class_index: category -> index of the class.
+        bad: takes the bad boxes.
+    """
+    rows = [
+        (position, box)
+        for position, image in enumerate(images)
+        for box in image.boxes
+        if box.category in class_index
+    ]
+    owners = np.array([position for position, _ in rows], np.int64)
+    boxes = [box for _, box in rows]
+    problems: dict[int, str] = {}
+    values = _numbers([box.values for box in boxes], "the box", problems)
+    corners = _corners(values, box_format, owners, images)
+    sizes = np.array([(image.width, image.height) for image in images], np.float64).reshape(-1, 2)
+    sizes[sizes == 0] = np.inf  # not known
+    _check_geometry(corners, sizes[owners], boxes, box_format, problems)
+    visible = _visible_corners(boxes, corners, box_format, owners, images, problems)
+    for row in sorted(problems):
+        with bad.record(images[owners[row]].file, boxes[row].place):
+            raise RecordProblem(problems[row])
+    kept = np.setdiff1d(np.arange(len(rows)), list(problems))
+    columns = _Columns([boxes[row] for row in kept], corners[kept], visible[kept], class_index)
+    counts = np.bincount(owners[kept], minlength=len(images))
+    return columns.split(images, np.concatenate([[0], np.cumsum(counts)]).tolist())
+
+
+def _numbers(values: list, what: str, problems: dict[int, str]) -> np.ndarray:
+    """float64 `(n, 4)`; rows that hold no four numbers are nan and get a problem."""
+    try:
+        if {*map(len, values)} <= {4} and {*map(type, chain.from_iterable(values))} <= {int, float}:
+            array = np.array(values, np.float64).reshape(-1, 4)
+            if (np.abs(array) <= MAX_COORDINATE_PX).all():
+                return array
+    except (TypeError, OverflowError):
+        pass
+    array = np.full((len(values), 4), np.nan)
+    for row, one in enumerate(values):
+        try:
+            array[row] = four_numbers(one, what)
+        except RecordProblem as problem:
+            problems.setdefault(row, str(problem))
+    return array
+
+
+def _corners(values: np.ndarray, box_format: str, owners, images) -> np.ndarray:
+    if box_format == "pascal":  # corner pixels, both inside, counted from 1
+        return values - [1, 1, 0, 0]
+    if box_format == "rel_center_xywh":
+        sides = np.array([(image.width, image.height) * 2 for image in images], np.float64)
+        return convert(values * sides.reshape(-1, 4)[owners], "center_xywh", "xyxy")
+    return convert(values, box_format, "xyxy")
+
+
+def _check_geometry(corners, sizes, boxes: Sequence[BoxRecord], box_format: str, problems) -> None:
+    sides = corners[:, 2:] - corners[:, :2]
+    with np.errstate(invalid="ignore"):
+        flat = ~(sides > 0).all(axis=1)
+        outside = (corners[:, 2:] <= 0).any(axis=1) | (corners[:, :2] >= sizes).any(axis=1)
+    for row in np.flatnonzero(flat | outside).tolist():
+        if row in problems:
+            continue
+        box = f"the box {list(boxes[row].values)} ({box_format})"
+        if flat[row]:
+            which = 0 if not sides[row, 0] > 0 else 1
+            side, length = ("width", "height")[which], sides[row, which]
+            problem = f"{box} must have a {side} above 0, got {length:g}: delete it"
+        else:
+            width, height = sizes[row].astype(int)
+            problem = (
+                f"{box} must overlap its image of {width} x {height} px, but lies wholly outside: "
+                "check the image size and the order of the numbers, or delete it"
+            )
+        problems[row] = problem
+
+
+def _visible_corners(boxes, corners, box_format: str, owners, images, problems) -> np.ndarray:
+    known = [row for row, box in enumerate(boxes) if box.visible is not None]
+    if not known:
+        return corners
+    found: dict[int, str] = {}
+    values = _numbers([boxes[row].visible for row in known], "the visible box", found)
+    given = _corners(values, box_format, owners[known], images)
+    negative = (given[:, 2:] < given[:, :2]).any(axis=1)
+    for index in np.flatnonzero(negative).tolist():
+        found.setdefault(
+            index,
+            f"the visible box {list(boxes[known[index]].visible)} must not have a negative width "
+            "or height: correct it, or leave it out where it is unknown",
+        )
+    for index, problem in found.items():
+        problems.setdefault(known[index], problem)
+    visible = corners.copy()
+    visible[known] = given
+    return visible
+
+
+class _Columns:
+    """What is known of all boxes, a column each; None where no record says it."""
+
+    def __init__(self, boxes, corners, visible, class_index):
+        self.boxes = corners
+        self.visible = visible
+        self.classes = np.array([class_index[box.category] for box in boxes], np.int32)
+        self.ignore = np.array([box.ignore for box in boxes], bool)
+        self.crowd = _column([box.crowd for box in boxes], self.ignore, bool)
+        self.occlusion = _column([box.occlusion for box in boxes], np.zeros(len(boxes)), np.int32)
+        self.areas = _column([box.area for box in boxes], _areas(corners), np.float64)
+        self.visibility = _column(
+            [box.visibility for box in boxes], _shares(corners, visible), np.float64
+        )
+        ids = [box.id for box in boxes]
+        whole = all(isinstance(i, int) and -(2**63) <= i < 2**63 for i in ids) and len(ids) > 0
+        self.ids = np.array(ids, np.int64) if whole else None
+
+    def split(self, images: Sequence[ImageRecord], starts: list[int]) -> list[ImageAnnotation]:
+        """One annotation for each image."""
+        annotations = []
+        for image, start, end in zip(images, starts[:-1], starts[1:], strict=True):
+            rows = slice(start, end)
+
+            def part(column, rows=rows):
+                return None if column is None else column[rows]
+
+            annotations.append(
+                ImageAnnotation(
+                    image_path=image.image_path,
+                    image_id=image.image_id,
+                    width=image.width,
+                    height=image.height,
+                    boxes=self.boxes[rows],
+                    classes=self.classes[rows],
+                    ignore=self.ignore[rows],
+                    visible_boxes=self.visible[rows],
+                    name=image.file_name,
+                    crowd=part(self.crowd),
+                    visibility=part(self.visibility),
+                    occlusion=part(self.occlusion),
+                    areas=part(self.areas),
+                    annotation_ids=part(self.ids),
+                )
+            )
+        return annotations
+
+
+def _column(values: list, default: np.ndarray, dtype) -> np.ndarray | None:
+    """An array of values, `default` where one is None; None where all are."""
+    known = [row for row, value in enumerate(values) if value is not None]
+    if not known:
+        return None
+    column = np.array(default, dtype)
+    column[known] = [values[row] for row in known]
+    return column
+
+
+def _areas(corners: np.ndarray) -> np.ndarray:
+    return (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+
+
+def _shares(corners: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    areas = _areas(corners)
+    return np.where(areas > 0, _areas(visible) / np.where(areas > 0, areas, 1.0), 1.0)

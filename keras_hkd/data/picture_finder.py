@@ -1,0 +1,194 @@
+"""Where the pictures are that annotations name: the one finder of image files for all readers."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+from keras_hkd.data.formats.bad_records import RecordProblem
+from keras_hkd.data.formats.records import without_suffix
+from keras_hkd.data.image_files import SUFFIXES
+
+_PICTURES = ("images", "Images", "JPEGImages", "PNGImages", "data", "img")
+_ANNOTATIONS = ("annotation", "annotations", "labels", "labelTxt", "xml", "json", "gt", "ann")
+_MANY_FILES = 2_000_000
+
+
+def places(path: Path, subset: str = "", extra: Sequence[str] = ()) -> tuple[tuple, tuple]:
+    """Give the folders where the pictures of a dataset may be.
+
+    Args:
+        path: the annotation file, or the folder of the dataset.
+        subset: name of a part, such as "val2017", that may be the name of a folder.
+        extra: more names of folders of pictures, looked at first.
+
+    Returns:
+        `(folders, roots)`, as `Records` has them: pictures lie beside the annotations, in a folder
+        of pictures there or beside the folder of annotations, or in its folder `subset`.
+    """
+    beside = path if path.is_dir() else path.parent
+    tops = [beside]
+    if beside.name.casefold() in map(str.casefold, _ANNOTATIONS):
+        tops.append(beside.parent)
+    names = (*extra, *_PICTURES)
+    above = [] if _too_wide(beside.parent) else [beside.parent]
+    bases = list(dict.fromkeys((*tops, *above)))
+    folders = [base / name for base in bases for name in names]
+    if subset:
+        inside = [base / name / subset for base in bases for name in names]
+        folders = [*inside, *(base / subset for base in bases), *folders]
+    roots = [*tops, *(base / name for base in above for name in names)]
+    return tuple(dict.fromkeys((*folders, *bases))), tuple(dict.fromkeys(roots))
+
+
+def _too_wide(folder: Path) -> bool:
+    """Tell whether a folder holds much that is no dataset, so that nobody wants it searched."""
+    folder = folder.absolute()
+    wide = (Path(folder.anchor), Path.home(), Path.home().parent, Path(tempfile.gettempdir()))
+    return folder in wide
+
+
+class PictureFinder:
+    r"""Finds image files by the names that annotations have for them.
+
+    First under the exact name, with or without the folders before it. Else anywhere in the roots
+    by a name that differs in case, suffix, slashes, folders or Unicode form only, where one file
+    alone fits; of several, those that share most of the name count.
+
+    Args:
+        folders: where to look under the exact name, in this order.
+        roots: folders that are searched with all folders inside. Of a home folder and the like,
+            which hold more than a dataset, only the files themselves are looked at.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Path(folder, "Images").mkdir()
+        ...     Path(folder, "Images", "IMG_7.JPG").touch()
+        ...     finder = PictureFinder([Path(folder, "images")], [Path(folder)])
+        ...     os.path.basename(finder.find("images\\img_7.jpg"))
+        'IMG_7.JPG'
+    """
+
+    def __init__(self, folders: Sequence[Path], roots: Sequence[Path] = ()):
+        self.folders = tuple(dict.fromkeys(os.path.abspath(folder) for folder in folders))
+        self.roots = tuple(dict.fromkeys(os.path.abspath(root) for root in roots))
+        self.num_inexact = 0
+        self._listings: dict[str, frozenset[str]] = {}
+        self._index: dict[str, list[str]] | None = None
+
+    def find(self, file_name: str) -> str:
+        """Look for an image file.
+
+        Args:
+            file_name: with or without folders and suffix.
+
+        Returns:
+            The absolute path; "" if there is none.
+
+        Raises:
+            RecordProblem: the name is not exact, and several files fit it equally.
+        """
+        name = file_name.strip().replace("\\", "/").removeprefix("file://")
+        if not name or "\0" in name:
+            return ""
+        found = self._exactly(file_name) or self._exactly(name)
+        if not found:
+            found = self._loosely(name)
+            self.num_inexact += bool(found)
+        return found
+
+    def _exactly(self, name: str) -> str:
+        if os.path.isabs(name) and self._holds(name):
+            return name
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        for tail in dict.fromkeys(("/".join(parts), parts[-1] if parts else "")):
+            for folder in self.folders if tail else ():
+                path = os.path.normpath(os.path.join(folder, tail))
+                if self._holds(path):
+                    return path
+        return ""
+
+    def _holds(self, path: str) -> bool:
+        folder, name = os.path.split(path)
+        if without_suffix(name) == name:
+            return False
+        if folder not in self._listings:
+            try:
+                self._listings[folder] = frozenset(os.listdir(folder))
+            except OSError:
+                self._listings[folder] = frozenset()
+        return name in self._listings[folder]
+
+    def _loosely(self, name: str) -> str:
+        if self._index is None:
+            self._index = _index(self.roots)
+        parts = unquote(name.split("?d=")[-1].split("?")[0]).split("/")
+        candidates = self._index.get(_loose(without_suffix(parts[-1])), [])
+        full = [path for path in candidates if _loose(os.path.basename(path)) == _loose(parts[-1])]
+        candidates = full or candidates
+        if len(candidates) > 1:
+            shared = [_num_shared(path, parts[:-1]) for path in candidates]
+            most = [p for p, n in zip(candidates, shared, strict=True) if n == max(shared)]
+            exact = [path for path in most if os.path.basename(path) == parts[-1]]
+            candidates = self._in_first_folder(exact or most)
+        if len(candidates) > 1:
+            first, second = candidates[:2]
+            raise RecordProblem(
+                f"the image file {name!r} must be one file, but {len(candidates)} fit, such as "
+                f"{first} and {second}: write its whole name in the annotations, or name the "
+                "folder of the images (--images)"
+            )
+        return candidates[0] if candidates else ""
+
+    def _in_first_folder(self, paths: list[str]) -> list[str]:
+        """Of paths, those in the folder that is to be looked at first; all if in none of them."""
+        for folder in self.folders:
+            inside = [path for path in paths if os.path.dirname(path) == folder]
+            if inside:
+                return inside
+        return paths
+
+
+def _loose(name: str) -> str:
+    """The form in which names are compared that systems write in different ways."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _num_shared(path: str, folders: Sequence[str]) -> int:
+    """How many of the folders of a name a path has, in their order, counted from the end."""
+    inside = [_loose(part) for part in path.split(os.sep)[:-1]]
+    count = 0
+    for folder in reversed([_loose(part) for part in folders if part not in ("", ".", "..")]):
+        if folder in inside:
+            last = len(inside) - 1 - inside[::-1].index(folder)
+            inside = inside[:last]
+            count += 1
+    return count
+
+
+def _index(roots: Iterable[str]) -> dict[str, list[str]]:
+    """Give the loose stem -> paths of all pictures in these folders and the folders inside."""
+    index: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    num_files = 0
+    for root in roots:
+        flat = _too_wide(Path(root))
+        for folder, inside, files in os.walk(root, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in seen:
+                inside.clear()
+                continue
+            seen.add(real)
+            inside[:] = [] if flat else sorted(n for n in inside if not n.startswith("."))
+            num_files += len(files)
+            for name in sorted(files):
+                stem, suffix = os.path.splitext(name)
+                if suffix.lower() in SUFFIXES and not name.startswith("._"):
+                    index.setdefault(_loose(stem), []).append(os.path.join(folder, name))
+            if num_files > _MANY_FILES:
+                return index
+    return index
