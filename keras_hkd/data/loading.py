@@ -252,7 +252,7 @@ class _Reading:
         """The dataset of some of the images of records."""
         notes = list(records.notes)
         classes, findings = _resolved(records, images, self.wanted, path, notes)
-        if self.pictures == _SIZES and records.box_format != "rel_center_xywh":
+        if self.pictures == _SIZES and not records.box_format.startswith("rel_"):
             images = stated_sizes(images, bad)
         else:
             required = self.pictures == _WHOLE

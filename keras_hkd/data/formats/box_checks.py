@@ -80,9 +80,10 @@ def _numbers(values: list, what: str, problems: dict[int, str]) -> np.ndarray:
 def _corners(values: np.ndarray, box_format: str, owners, images) -> np.ndarray:
     if box_format == "pascal":  # corner pixels, both inside, counted from 1
         return values - [1, 1, 0, 0]
-    if box_format == "rel_center_xywh":
+    if box_format.startswith("rel_"):
         sides = np.array([(image.width, image.height) * 2 for image in images], np.float64)
-        return convert(values * sides.reshape(-1, 4)[owners], "center_xywh", "xyxy")
+        values = values * sides.reshape(-1, 4)[owners]
+        return convert(values, box_format.removeprefix("rel_"), "xyxy")
     return convert(values, box_format, "xyxy")
 
 

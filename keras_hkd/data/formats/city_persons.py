@@ -95,7 +95,7 @@ def _records(images: list[ImageRecord], place: Path, categories: dict) -> Record
     base = place if place.is_dir() else place.parent
     names = [f"leftImg8bit/{split}" for split in ("train", "val", "test")] + ["leftImg8bit"]
     folders, roots = places(place, extra=names)
-    above = [base.parent.parent / name for name in names]
+    above = [parent / name for parent in list(base.absolute().parents)[1:4] for name in names]
     return Records(
         images,
         "xywh",

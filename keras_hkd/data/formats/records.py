@@ -87,8 +87,8 @@ class Records:
 
     Args:
         images: its images.
-        box_format: "xyxy", "xywh", "pascal" (corner pixels from 1, both inside) or
-            "rel_center_xywh" (as fractions of the image).
+        box_format: "xyxy", "xywh", "pascal" (corner pixels from 1, both inside), or as fractions of
+            the image "rel_xyxy" or "rel_center_xywh".
         categories: category -> its name, as the source defines them; None where they are bare
             numbers.
         image_folders: where to look for the images, in this order.
