@@ -64,18 +64,30 @@ def _placeholder(name: str, module: str) -> type:
 
 
 class _KerasWatcher(importlib.abc.MetaPathFinder):
-    """Registers the placeholders after `import keras`, whoever imports it, and is gone."""
+    """Registers the placeholders after `import keras`, whoever imports it, and is gone.
+
+    To be asked where Keras is does not mean that it is imported: TensorFlow only asks, and imports
+    it later. So it stays until Keras has run.
+    """
+
+    def __init__(self):
+        self._asks_others = False
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname != "keras":
+        if fullname != "keras" or self._asks_others:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        self._asks_others = True
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._asks_others = False
         if spec is not None:
             execute = spec.loader.exec_module
 
             def execute_and_register(module):
                 execute(module)
+                if self in sys.meta_path:
+                    sys.meta_path.remove(self)
                 _register_placeholders()
 
             spec.loader.exec_module = execute_and_register

@@ -128,3 +128,18 @@ def test_a_saved_model_predicts_as_before(saved):
     again = keras.models.load_model(saved["YOLOV8"])
     for name, value in model.predict_on_batch(images).items():
         np.testing.assert_allclose(again.predict_on_batch(images)[name], value, rtol=1e-5)
+
+
+@pytest.mark.own_process
+def test_who_only_asks_where_keras_is_does_not_end_the_registration(fresh_python):
+    """As TensorFlow does while it loads: the classes are registered once Keras is imported."""
+    code = """
+        import importlib.util
+        import keras_hkd
+        assert importlib.util.find_spec("keras") is not None
+        assert importlib.util.find_spec("keras") is not None
+        import keras
+        registered = keras.saving.get_custom_objects()
+        print("keras_hkd>YOLOV8" in registered, "keras_hkd>Backbone" in registered)
+    """
+    assert fresh_python(code).splitlines()[-1] == "True True"
