@@ -117,7 +117,7 @@ def command(
     }
     how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
     dataset = read_images(data, **how) if data else None
-    shown = None if representative is None else _load_images(representative, how)
+    shown = None if representative is None else load_images(representative, how)
     detector = _load_detector(model, person_class)
     _check_ranges(detector, quantization, representative)
     if file.suffix != ".tflite":
@@ -175,8 +175,14 @@ def _check_ranges(detector, quantization, representative) -> None:
         )
 
 
-def _load_images(source, how):
-    """A folder that holds images and nothing that labels them is taken as it is."""
+def load_images(source: str, how: dict):
+    """The images that `--representative` names, as `keras_hkd.export` takes them.
+
+    Args:
+        source: a folder that holds images and nothing that labels them, which comes back as it is;
+            or labelled images.
+        how: options of `read_images`.
+    """
     from keras_hkd.data.image_files import SUFFIXES
 
     folder = pathlib.Path(source)

@@ -23,6 +23,7 @@ COMMANDS = {
     "detect": "Find people in images: pictures with boxes, and COCO results JSON.",
     "export": "Write a detector as TFLite, ONNX or SavedModel, checked against Keras.",
     "compare": "Compare two detectors: AP, MR-2, boxes, scores, size, latency.",
+    "import-rtmdet": "Read an ONNX export of RTMDet into a detector that can be trained.",
     "benchmark": "Time detectors on this machine: Keras and TFLite, in every precision.",
     "score": "Score a detections file against a ground-truth file; needs no model.",
 }

@@ -92,7 +92,9 @@ class _Cutting:
         config, values = _cut_layer(source, read, made)
         if source is not layer:
             config["activation"] = "linear"
-        new = type(source).from_config({**config, "name": self.names(layer.name)})
+        # Of a model that taught before, whose layers stand still, the copy is to be trained.
+        config |= {"name": self.names(layer.name), "trainable": True}
+        new = type(source).from_config(config)
         new.build(self.values[id(call.inputs[0])].shape)
         for name, value in values.items():
             getattr(new, name).assign(value)

@@ -127,14 +127,34 @@ def test_what_mediapipe_reads_of_the_file(demo_file, mediapipe_detects, scenes):
     }
 
 
-@pytest.mark.parametrize("quantization", [None, "int8"])
-def test_people_in_real_photographs(quantization, shared_dir, tmp_path, mediapipe_detects):
+def trained_student(shared_dir):
     if not STUDENT.is_file():
         pytest.skip(f"the trained student {STUDENT.relative_to(ROOT)} is not there")
+    return keras_hkd.load_detector(STUDENT)
+
+
+def published_rtmdet(shared_dir):
+    from keras_hkd.detectors.rtmdet import import_rtmdet
+
+    file = shared_dir / "weights" / "rtmdet_nano_person_raw_320.onnx"
+    if not file.is_file():
+        pytest.skip(f"the published file {file.name} is not among the shared weights")
+    return import_rtmdet(file)
+
+
+@pytest.mark.parametrize(
+    ("trained", "quantization"),
+    [
+        (trained_student, None),
+        (trained_student, "int8"),
+        pytest.param(published_rtmdet, None, marks=pytest.mark.long),
+    ],
+)
+def test_people_in_real_photographs(trained, quantization, shared_dir, tmp_path, mediapipe_detects):
     from keras_hkd.data import load_dataset
     from keras_hkd.data.batches.letterbox import Letterbox
 
-    student = keras_hkd.load_detector(STUDENT)
+    student = trained(shared_dir)
     size = student.image_size
     source = shared_dir / "data" / "coco_person"
     images = None
@@ -149,7 +169,7 @@ def test_people_in_real_photographs(quantization, shared_dir, tmp_path, mediapip
         large = (heights > 0.4 * annotation.height) & ~annotation.ignore
         if large.any() and len(photos) < 20:
             letterbox = Letterbox.fit((annotation.height, annotation.width), size)
-            photos.append(letterbox.resize(dataset.load_image(index)))
+            photos.append(letterbox.resize(dataset.load_image(index), student.antialias))
             people.append(letterbox.apply(annotation.boxes[large]))
     theirs, _ = mediapipe_detects(file, photos)
     ours = keras_hkd.TFLiteDetector(file).predict(np.stack(photos))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import re
+
 import keras
 from keras import ops
 
 from keras_hkd.boxes.coding import Distances
 from keras_hkd.boxes.iou import generalized_iou
 from keras_hkd.detectors.detector import Detector
+from keras_hkd.detectors.open_heads import LevelHeads
 from keras_hkd.detectors.rtmdet.assignment import dynamic_soft_labels
 from keras_hkd.detectors.rtmdet.network import LEVELS, RTMDetConfig, rtmdet_network
 from keras_hkd.replicas import global_ratio
@@ -97,6 +101,17 @@ class RTMDet(Detector):
         """The same detector over another network with the same outputs, whose layers it takes."""
         return type(self).from_config({**self.get_config(), "network": network})
 
+    def open_head(self, key):
+        cuts = {level: _last_norm_but_one(self.network, level, key) for level in self.levels}
+        if None in cuts.values():
+            return None
+        rests = {
+            level: functools.partial(_rest_of_head(self.network, cut, level, key), training=False)
+            for level, cut in cuts.items()
+        }
+        width = self.network.get_layer(cuts[self.levels[0]]).output.shape[-1]
+        return LevelHeads(self, cuts, rests, width)
+
     def get_config(self):
         return {
             **super().get_config(),
@@ -113,3 +128,17 @@ class RTMDet(Detector):
         if isinstance(network, dict):
             network = keras.saving.deserialize_keras_object(network)
         return cls(network, **config)
+
+
+def _last_norm_but_one(network, level, key):
+    """Name of the BatchNorm whose activation the last convolution of a head reads, or None."""
+    pattern = re.compile(rf"head_{level}_{key}(\d+)(?:_pointwise)?_norm")
+    found = [pattern.fullmatch(layer.name) for layer in network.layers]
+    norms = sorted((int(match[1]), match[0]) for match in found if match)
+    return norms[-2][1] if len(norms) > 1 else None
+
+
+def _rest_of_head(network, cut, level, key):
+    """The functional model from the cut of a head to its prediction."""
+    predictor = network.get_layer(f"head_{level}_{key}_predictor")
+    return keras.Model(network.get_layer(cut).output, predictor.output)

@@ -53,18 +53,19 @@ class RTMDetExport:
         **options,
     ) -> RTMDet:
         """Makes the detector; the arguments are those of `import_rtmdet`."""
-        if images is not None:
-            restore_batch_norm(self.network, images)
         number = self.config.num_classes
         if class_names is None:
             class_names = ("person",) if number == 1 else tuple(f"class_{i}" for i in range(number))
-        return RTMDet(
+        detector = RTMDet(
             self.network,
             exponential=self.config.exponential,
             class_names=class_names,
             image_size=image_size,
             **{**PUBLISHED_OPTIONS, **options},
         )
+        if images is not None:
+            restore_batch_norm(self.network, images)
+        return detector
 
 
 def import_rtmdet(

@@ -188,38 +188,3 @@ def test_a_dynamically_quantised_file(onnx_file, tmp_path):
     quantize_dynamic(str(onnx_file()), str(path), weight_type=QuantType.QUInt8)
     with pytest.raises(ValueError, match=r"int8\.onnx' is quantised.*ConvInteger"):
         import_rtmdet(path)
-
-
-@pytest.fixture
-def published(shared_dir):
-    """Function from a file's name to its place among the shared weights."""
-
-    def find(name):
-        path = shared_dir / "weights" / name
-        if not path.is_file():
-            pytest.skip(f"the published file {name} is not among the shared weights")
-        return path
-
-    return find
-
-
-@pytest.mark.slow
-def test_the_published_person_detector(published):
-    raw = published("rtmdet_nano_person_raw_320.onnx")
-    photos = np.random.default_rng(0).uniform(0, 255, (1, 320, 320, 3)).astype("float32")
-    found = []
-    for path in (raw, published("rtmdet_nano_person.onnx")):
-        detector = import_rtmdet(path)
-        assert detector.class_names == ("person",)
-        norms = [one for one in detector.network.layers if hasattr(one, "moving_mean")]
-        folded = detector.count_params() - 3 * sum(one.gamma.shape[0] for one in norms)
-        assert folded == 985_927
-        found.append(detector(photos))
-    expected = tables(raw, photos)
-    scale = np.abs(expected[..., 1:]).max()
-    strides = np.repeat([8.0, 16.0, 32.0], [1600, 400, 100])[:, None]
-    for outputs in found:
-        np.testing.assert_allclose(outputs["class_logits"], expected[..., :1], atol=2e-3)
-        np.testing.assert_allclose(
-            outputs["box_outputs"] * strides, expected[..., 1:], atol=1e-4 * scale
-        )
