@@ -6,6 +6,7 @@ import keras
 
 from keras_hkd.messages import did_you_mean
 from keras_hkd.own_loss import OwnLossModel
+from keras_hkd.preset_folder import is_preset_folder, packed, save_preset
 from keras_hkd.replicas import num_replicas
 
 
@@ -72,6 +73,42 @@ class Learner(OwnLossModel):
     def num_classes(self):
         """Number of classes reported."""
         return len(self.class_names)
+
+    def save_to_preset(self, folder) -> None:
+        """Writes a preset, which `keras_hkd.from_preset` loads.
+
+        The folder holds the configuration, the weights rounded to float16 and checksums of both;
+        how the model was compiled is left out.
+
+        Args:
+            folder: path of a new or empty folder, or of a preset, which is replaced.
+
+        Raises:
+            FileExistsError: the folder holds something else.
+            ValueError: a weight is not finite.
+        """
+        save_preset(self, folder)
+
+    def with_classes(self, class_names):
+        """The same model for other classes, where its family can renew the head.
+
+        Args:
+            class_names: of the classes to tell apart.
+
+        Returns:
+            Itself if these are its classes, else a model of its own with new predictors for the
+            classes that it did not know; everything else keeps its weights.
+
+        Raises:
+            TypeError: the family cannot.
+        """
+        if tuple(class_names) == self.class_names:
+            return self
+        raise TypeError(
+            f"A {type(self).__name__} keeps the classes that it was built with, "
+            f"{self.class_names}. Received: class_names={tuple(class_names)}; build a new one for "
+            "them, or begin with an RTMDet."
+        )
 
     def tap(self, layer_name):
         """Adds the output of a layer of `self.network` to what `call` returns, under `taps`.
@@ -164,21 +201,29 @@ def check_batch(data):
 
 
 def read_model(path, kind):
-    """The Keras model of a `.keras` file, not compiled.
+    """The Keras model of a `.keras` file or of a preset's folder, not compiled.
 
     Args:
-        path: the file.
+        path: the file or folder.
         kind: what is expected in it, for the messages.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file is damaged, or none of Keras's.
+        ValueError: it is damaged or was altered, or is none of Keras's.
     """
     path = pathlib.Path(path)
+    if is_preset_folder(path):
+        with packed(path) as file:
+            return _read_file(file, path, kind)
     if not path.is_file():
         raise FileNotFoundError(f"No {kind} at '{path}': expected a .keras file.")
+    return _read_file(path, path, kind)
+
+
+def _read_file(file, path, kind):
+    """The model of `file`, which messages call `path`."""
     try:
-        return keras.saving.load_model(path, compile=False)
+        return keras.saving.load_model(file, compile=False)
     except (ValueError, KeyError, OSError, TypeError) as error:
         raise ValueError(
             f"'{path}' could not be read as a Keras model; is it a .keras file written by "

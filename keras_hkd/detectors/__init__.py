@@ -21,6 +21,6 @@ __getattr__, __dir__, __all__ = attach(
         "import_rtmdet": "rtmdet.onnx_import",
         "load_detector": "adaptation",
         "names": "builders",
-        "save_half_precision": "half_precision",
+        "save_half_precision": "keras_hkd.half_precision",
     },
 )

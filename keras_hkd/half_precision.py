@@ -1,4 +1,4 @@
-"""Detector files of half the size: float16 on disk, float32 again once loaded."""
+"""Model files of half the size: float16 on disk, float32 again once loaded."""
 
 import os
 import pathlib
@@ -13,22 +13,22 @@ from keras_hkd.atomic_write import replacing
 WEIGHTS_MEMBER = "model.weights.h5"
 
 
-def save_half_precision(detector, path):
-    """Saves a detector as `.keras` with its float32 weights rounded to float16.
+def save_half_precision(model, path: str | os.PathLike) -> None:
+    """Saves a model as `.keras` with its float32 weights rounded to float16.
 
     Such a file is read by `load_detector` and `keras.saving.load_model` like any other; the
-    optimizer's state is left out. Weights beyond the range of float16 are refused.
+    optimizer's state is left out. A weight with values beyond the range of float16 stays float32.
 
     Args:
-        detector: a `Detector`.
+        model: a `Detector` or a `Classifier`.
         path: of the `.keras` file; written under a temporary name first, then renamed.
 
     Raises:
-        ValueError: a weight that float16 cannot hold.
+        ValueError: a weight is not finite.
     """
     with replacing(path) as half, tempfile.TemporaryDirectory() as folder:
         whole = pathlib.Path(folder, "whole.keras")
-        detector.save(whole, include_optimizer=False)
+        model.save(whole, include_optimizer=False)
         _rewrite(whole, half, folder)
 
 
@@ -40,7 +40,7 @@ def _rewrite(whole, half, folder):
                 continue
             with h5py.File(source.extract(member, folder)) as wide:
                 narrow_path = os.path.join(folder, "narrow.h5")
-                with h5py.File(narrow_path, "w") as narrow:
+                with h5py.File(narrow_path, "w", libver="latest") as narrow:  # less overhead
                     _copy(wide, narrow)
             target.write(narrow_path, member, zipfile.ZIP_DEFLATED)
 
@@ -54,11 +54,10 @@ def _copy(source, target):
             continue
         array = item[()]
         if array.dtype == numpy.float32:
-            limit = numpy.finfo(numpy.float16).max
-            if array.size and not numpy.all(numpy.abs(array) <= limit):
+            if not numpy.all(numpy.isfinite(array)):
                 raise ValueError(
-                    f"Weight '{item.name}' has values beyond {limit:.0f} or not finite; save it "
-                    "in full precision with `detector.save(path)`."
+                    f"Weight '{item.name}' has values that are not finite: the model is of no use."
                 )
-            array = array.astype(numpy.float16)
+            if numpy.max(numpy.abs(array), initial=0) <= numpy.finfo(numpy.float16).max:
+                array = array.astype(numpy.float16)
         target.create_dataset(name, data=array)

@@ -1,0 +1,133 @@
+"""Folders whose files are bound by SHA-256 checksums, and that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+from collections.abc import Iterator
+
+from keras_hkd.errors import InvalidValueError
+
+CHECKSUMS = "checksums.sha256"
+"""The file of checksums, as `sha256sum` writes it and `sha256sum --check` reads it."""
+
+_LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\\]+)")
+
+
+class DamagedFolderError(InvalidValueError):
+    """A folder with files that are missing or not those that were written."""
+
+
+def check_folder(folder: str | os.PathLike) -> set[str]:
+    """Compares every file of a folder with its checksum.
+
+    Args:
+        folder: made by `replacing_folder`.
+
+    Returns:
+        Names of the files that were checked; others in the folder are nothing of it.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        DamagedFolderError: files are missing or altered, or there are no checksums; all are named.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"No folder at '{folder}'.")
+    sums = _read_checksums(folder)
+    problems = []
+    for name, expected in sums.items():
+        if not (folder / name).is_file():
+            problems.append(f"{name} is missing")
+        elif _sha256(folder / name) != expected:
+            problems.append(f"{name} was altered or cut short")
+    if problems:
+        raise DamagedFolderError(
+            f"'{folder}' is not as it was written: {', '.join(problems)}. Take it from where it "
+            "came from once more."
+        )
+    return set(sums)
+
+
+@contextlib.contextmanager
+def replacing_folder(folder: str | os.PathLike, keep: bool = False) -> Iterator[pathlib.Path]:
+    """Gives a new folder to write files into, which takes the place of `folder` if all goes well.
+
+    It gets checksums of its files. A process that ends before leaves `folder` as it was.
+
+    Args:
+        folder: may exist if it is empty or was written by this function.
+        keep: whether the new folder begins with the files of the old one.
+
+    Yields:
+        Path of the new folder, beside `folder` under a name that begins with a dot.
+
+    Raises:
+        FileExistsError: `folder` holds something else, which would be lost.
+
+    Example:
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     with replacing_folder(f"{place}/notes") as partial:
+    ...         _ = (partial / "note.txt").write_text("whole")
+    ...     sorted(check_folder(f"{place}/notes"))
+    ['note.txt']
+    """
+    folder = pathlib.Path(os.path.abspath(folder))
+    is_ours = (folder / CHECKSUMS).is_file()
+    if folder.exists() and not is_ours and not (folder.is_dir() and not any(folder.iterdir())):
+        raise FileExistsError(
+            f"'{folder}' exists and has no {CHECKSUMS}: name a new folder, or remove it first."
+        )
+    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        if keep and is_ours:
+            for name in check_folder(folder):
+                shutil.copy2(folder / name, partial / name)
+        yield partial
+        _write_checksums(partial)
+        _take_place(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _take_place(partial: pathlib.Path, folder: pathlib.Path) -> None:
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    if folder.exists():
+        os.rename(folder, old)
+    try:
+        os.rename(partial, folder)
+    except OSError:
+        if old.exists():
+            os.rename(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_checksums(folder: pathlib.Path) -> None:
+    files = sorted(path for path in folder.iterdir() if path.name != CHECKSUMS)
+    lines = [f"{_sha256(path)}  {path.name}\n" for path in files]
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def _read_checksums(folder: pathlib.Path) -> dict[str, str]:
+    """Name of each file -> its checksum."""
+    path = folder / CHECKSUMS
+    if not path.is_file():
+        raise DamagedFolderError(f"'{folder}' has no {CHECKSUMS}: files of it are missing.")
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    matches = [_LINE.fullmatch(line) for line in lines]
+    if not matches or not all(matches):
+        raise DamagedFolderError(f"'{path}' is damaged: a line of it is no checksum of a file.")
+    return {match[2]: match[1] for match in matches}
+
+
+def _sha256(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
