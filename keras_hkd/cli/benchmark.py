@@ -15,8 +15,8 @@ Models = Annotated[
     list[pathlib.Path],
     typer.Argument(
         metavar="MODEL...",
-        help="Detectors' .keras files, each also timed as TFLite in three precisions; and any "
-        ".tflite files.",
+        help="Detectors' .keras files and presets, each also timed as TFLite in three precisions; "
+        "and any .tflite files.",
         show_default=False,
     ),
 ]
@@ -54,8 +54,7 @@ def command(
     as fast a model is as the first TFLite model at as many threads.
     """
     size = parse_image_size(image_size)
-    for path in models:
-        check_model_file(path)
+    models = [check_model_file(path) for path in models]
     from keras_hkd.evaluation import benchmark_models
 
     with tempfile.TemporaryDirectory() as folder:
@@ -82,16 +81,20 @@ def command(
 
 
 def _exported(path, folder, size, nms) -> dict[str, pathlib.Path]:
-    """A `.keras` detector under four names: three TFLite files, then itself."""
+    """A Keras detector under four names: three TFLite files, then itself."""
     from keras_hkd.detectors import load_detector
     from keras_hkd.evaluation.benchmark import export_precisions
 
     into = folder / str(len(list(folder.iterdir())))
     into.mkdir()
     with messages().status(f"Converting {path.name}"):
-        files = export_precisions(load_detector(path), into, size, nms)
+        detector = load_detector(path)
+        files = export_precisions(detector, into, size, nms)
     named = {f"{path.name} as {precision}": file for precision, file in files.items()}
-    return {**named, path.name: path}
+    if not path.is_dir():
+        return {**named, path.name: path}
+    detector.save(into / "preset.keras")
+    return {**named, path.name: into / "preset.keras"}
 
 
 def _machine() -> dict[str, object]:

@@ -9,6 +9,7 @@ from keras_hkd.cli import method_arguments, options
 from keras_hkd.cli.console import figures, print_json
 from keras_hkd.cli.datasets import read_images
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
+from keras_hkd.cli.model_files import check_model_file
 
 DEFAULT_VIEWS = 4
 OF_A_TEACHER = (
@@ -18,7 +19,9 @@ OF_A_TEACHER = (
 
 Teacher = Annotated[
     pathlib.Path | None,
-    typer.Option("--teacher", metavar="FILE", help="A trained detector (.keras).", exists=True),
+    typer.Option(
+        "--teacher", metavar="FILE", help="A trained detector: a .keras file or a preset."
+    ),
 ]
 Detections = Annotated[
     pathlib.Path | None,
@@ -119,6 +122,8 @@ def command(
     if (teacher is None) == (detections is None):
         raise ValueError("Give --teacher, or --detections in its place.")
     category_ids = _category_ids(category)
+    if teacher is not None:
+        teacher = check_model_file(teacher)
     if detections is not None:
         _check_nothing_is_left_out(context)
     elif category_ids:

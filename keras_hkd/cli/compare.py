@@ -10,18 +10,27 @@ from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.datasets import read_images
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
-from keras_hkd.cli.model_files import check_model_file, check_size_fits, load_model_file
+from keras_hkd.cli.model_files import (
+    check_model_file,
+    check_size_fits,
+    load_model_file,
+    size_bytes,
+)
 
 ModelA = Annotated[
     pathlib.Path,
     typer.Argument(
-        metavar="MODEL_A", help="The reference: a .keras or .tflite file.", show_default=False
+        metavar="MODEL_A",
+        help="The reference: a .keras or .tflite file, or a preset.",
+        show_default=False,
     ),
 ]
 ModelB = Annotated[
     pathlib.Path,
     typer.Argument(
-        metavar="MODEL_B", help="What is compared: .keras or .tflite.", show_default=False
+        metavar="MODEL_B",
+        help="What is compared: .keras, .tflite, or a preset.",
+        show_default=False,
     ),
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")]
@@ -57,8 +66,7 @@ def command(
     of one image, as each file runs here: Keras compiled by TensorFlow, .tflite by LiteRT.
     """
     size = parse_image_size(image_size)
-    for path in (model_a, model_b):
-        check_model_file(path)
+    model_a, model_b = (check_model_file(path) for path in (model_a, model_b))
     how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
     dataset = read_images(data, **how)
     detectors = [load_model_file(path) for path in (model_a, model_b)]
@@ -67,7 +75,7 @@ def command(
         check_size_fits(detector, size)
     found = _compare(detectors, dataset, size, batch_size, score_threshold, repeats)
     for key, path in (("a", model_a), ("b", model_b)):
-        found[key] = {"file": path.name, "size_bytes": path.stat().st_size, **found[key]}
+        found[key] = {"file": path.name, "size_bytes": size_bytes(path), **found[key]}
     if json:
         print_json(found)
     else:

@@ -8,19 +8,35 @@ from typing import Annotated
 import typer
 
 from keras_hkd.cli import options
-from keras_hkd.cli.console import figures, print_json, remark
+from keras_hkd.cli.console import figures, messages, print_json, remark
 from keras_hkd.cli.datasets import report_skipped
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
-from keras_hkd.cli.model_files import check_model_file, check_size_fits, load_model_file
+from keras_hkd.cli.model_files import TFLITE, check_model_file, check_size_fits, load_model_file
 from keras_hkd.json_files import write_json
+from keras_hkd.messages import did_you_mean
+from keras_hkd.zoo.catalogue import DEFAULT_PRESET, is_preset, list_presets
 
-ModelFile = Annotated[
-    pathlib.Path,
-    typer.Argument(metavar="MODEL", help="A detector's .keras or .tflite.", show_default=False),
-]
 Images = Annotated[
     list[pathlib.Path],
-    typer.Argument(metavar="IMAGES_OR_FOLDERS...", help="What to look at.", show_default=False),
+    typer.Argument(
+        metavar="[MODEL] IMAGES_OR_FOLDERS...",
+        help="What to look at. The first may be the model: a preset, or a detector's .keras or "
+        ".tflite.",
+        show_default=False,
+    ),
+]
+Model = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        "--model",
+        "--preset",
+        metavar="FILE_OR_PRESET",
+        help="The model, where it is not the first argument.",
+        show_default=DEFAULT_PRESET,
+    ),
+]
+OutFolder = Annotated[
+    pathlib.Path, typer.Option("--out", metavar="DIR", help="The folder of what was found.")
 ]
 ScoreThreshold = Annotated[
     float, typer.Option("--score-threshold", min=0, max=1, help="Report from this score on.")
@@ -32,9 +48,9 @@ Pictures = Annotated[
 
 
 def command(
-    model: ModelFile,
     images: Images,
-    out: options.Out,
+    model: Model = None,
+    out: OutFolder = pathlib.Path("detections"),
     score_threshold: ScoreThreshold = 0.3,
     person_class: options.PersonClass = None,
     image_size: ImageSize = None,
@@ -44,19 +60,20 @@ def command(
     json: options.Json = False,
     config: options.Config = None,
 ) -> None:
-    """Find people in images or in all images of folders.
+    """Find people in images or in all images of folders, as installed: no model need be given.
 
     Writes DIR/detections.json, COCO results with the image's `file_name` added, and DIR/pictures/.
     Pictures are turned upright by their EXIF tag first; boxes are pixels of the upright picture.
     """
     size = parse_image_size(image_size)
-    check_model_file(model)
+    model, images = _model_and_images(model, images)
+    model = check_model_file(model)
     from keras_hkd.inference.photos import find_images_and_others, image_ids
 
     paths, others = find_images_and_others(images)
     report_skipped(others)
     ids = image_ids(paths)
-    detector = _load_detector(model, score_threshold, person_class)
+    detector = _load_detector(model, score_threshold, person_class, size)
     check_size_fits(detector, size)
     out.mkdir(parents=True, exist_ok=True)
     picture_folder = out / "pictures" if pictures else None
@@ -67,6 +84,7 @@ def command(
     file = out / "detections.json"
     write_json(file, results, indent=None)
     summary = {
+        "model": model.name,
         "num_images": run.num_images,
         "num_detections": len(results),
         "num_skipped": run.num_skipped + len(others),
@@ -74,7 +92,24 @@ def command(
         "detections": str(file),
         "pictures": str(picture_folder) if pictures else None,
     }
-    _report(summary, json)
+    _report(summary, run.found, json)
+
+
+def _model_and_images(model, words):
+    """The model, given or not, and the words that name images."""
+    if model is not None:
+        return model, words
+    first, *rest = words
+    if first.suffix in (".keras", TFLITE) or is_preset(first):
+        if not rest:
+            raise ValueError(f"Missing argument IMAGES_OR_FOLDERS: {first} is the model.")
+        return first, rest
+    if not first.exists():
+        hint = did_you_mean(first, list_presets(), 3)
+        raise FileNotFoundError(
+            f"{first}: there is no such image, folder or preset.{hint} See `keras-hkd presets`."
+        )
+    return pathlib.Path(DEFAULT_PRESET), words
 
 
 class _Run:
@@ -83,7 +118,8 @@ class _Run:
     def __init__(self, detector, size, batch_size, score_threshold, picture_folder, on_bad_data):
         self.detector = detector
         self.size = size
-        self.batch_size = batch_size
+        self.batch_size = 1 if hasattr(detector, "path") else batch_size  # TFLite sees one image
+        self.found = []  # (picture, number of detections, best score)
         self.score_threshold = score_threshold
         self.picture_folder = picture_folder
         self.on_bad_data = on_bad_data
@@ -126,6 +162,7 @@ class _Run:
         for (path, image_id, photo), one in zip(decoded, found, strict=True):
             named = coco_results(one, image_id, self.categories)
             results += [{**result, "file_name": path.name} for result in named]
+            self.found.append((str(path), len(named), max(one["confidence"], default=None)))
             if self.picture_folder is not None:
                 self._draw(photo, one, self.picture_folder / _picture_name(path, image_id))
         self.num_images += len(decoded)
@@ -151,19 +188,30 @@ def _picture_name(path, image_id) -> pathlib.Path:
     return pathlib.Path(*inside, path.name)
 
 
-def _load_detector(model, score_threshold, person_class):
-    detector = load_model_file(model, person_class)
+def _load_detector(model, score_threshold, person_class, size):
+    if model.is_dir() and person_class is None:
+        from keras_hkd.zoo.loading import load_for_detection
+
+        with messages().status(f"Loading {model.name}"):
+            detector = load_for_detection(model, size)
+    else:
+        detector = load_model_file(model, person_class)
     # Its own threshold applies before ours; what lies below both is never computed.
     detector.score_threshold = min(detector.score_threshold, score_threshold)
     return detector
 
 
-def _report(summary: dict, json: bool) -> None:
+def _report(summary: dict, found: list[tuple], json: bool) -> None:
     if json:
         print_json(summary)
         return
     import rich.table
 
+    if len(found) <= MOST_PICTURES_SHOWN:
+        pictures = rich.table.Table("picture", "detections", "best score")
+        for path, number, best in found:
+            pictures.add_row(path, str(number), "" if best is None else f"{best:.2f}")
+        figures().print(pictures)
     table = rich.table.Table(show_header=False)
     for name, label in _LABELS.items():
         value = summary[name]
@@ -172,7 +220,9 @@ def _report(summary: dict, json: bool) -> None:
     figures().print(table)
 
 
+MOST_PICTURES_SHOWN = 20
 _LABELS = {
+    "model": "model",
     "num_images": "images",
     "num_skipped": "skipped images",
     "num_detections": "detections",

@@ -16,8 +16,8 @@ Teacher = Annotated[
     typer.Option(
         "--teacher",
         metavar="FILE_OR_NAME",
-        help="A trained detector or classifier, as .keras file. Of methods mutual and hssakd: the "
-        "second student. Repeated (adl, hkd, kd, ld): several teachers with equal shares.",
+        help="A trained detector or classifier: a .keras file or preset. Of methods mutual and "
+        "hssakd: the second student. Repeated (adl, hkd, kd, ld): several, with equal shares.",
         show_default=False,
     ),
 ]
@@ -36,7 +36,8 @@ Student = Annotated[
     typer.Option(
         "--student",
         metavar="FILE_OR_NAME",
-        help="The name of a compact detector or classifier, or a saved one (.keras) to go on from.",
+        help="The name of a compact detector or classifier, or a saved one (.keras) or a preset to "
+        "go on from.",
     ),
 ]
 Unlabelled = Annotated[
@@ -137,7 +138,7 @@ def _distill(run, kind, given, sources, unlabelled, score, method, method_option
             method, teacher, student, method_options
         )
     stored = sources.teacher_cache is not None
-    if takes.teacher == "frozen" and not stored and not training_run.is_file(sources.teacher):
+    if takes.teacher == "frozen" and not stored and not training_run.is_saved(sources.teacher):
         remark(
             f"The teacher {sources.teacher!r} is given by name only: its weights are random and it "
             "knows nothing. Give the .keras file of a trained one."
@@ -177,7 +178,7 @@ def _make_pair(kind, given, sources, dataset, settings):
         # A seed of its own: a teacher equal to the student would have nothing to say.
         seed = given.seed + 1
         teacher = _make_teacher(sources.teacher, given, sources, class_names, size, seed)
-        if given.image_size is None and training_run.is_file(sources.teacher):
+        if given.image_size is None and training_run.is_saved(sources.teacher):
             size = teacher.image_size
     student = training_run.make_model(
         kind, sources.student, given, class_names, size, backbone_weights=given.backbone_weights
@@ -190,7 +191,7 @@ def _make_pair(kind, given, sources, dataset, settings):
 def _make_teacher(name, given, sources, class_names, size, seed):
     kind, person = kind_of(name), sources.person_class
     make = training_run.make_model
-    return make(kind, name, given, class_names, size, seed=seed, person_class=person)
+    return make(kind, name, given, class_names, size, seed=seed, person_class=person, learns=False)
 
 
 def _facts(run, dataset, settings, takes):

@@ -17,7 +17,7 @@ ModelFile = Annotated[
     pathlib.Path,
     typer.Argument(
         metavar="MODEL",
-        help="A detector's .keras or .tflite, or a classifier's .keras.",
+        help="A detector's .keras or .tflite, a classifier's .keras, or a preset.",
         show_default=False,
     ),
 ]
@@ -63,6 +63,7 @@ def command(
     recall of each class. All are fractions in JSON.
     """
     size = parse_image_size(image_size)
+    model = check_model_file(model)
     how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
     kind, dataset, loaded = _load(model, data, how, person_class)
     if kind.name == "classifier":
@@ -110,7 +111,6 @@ def _measure_classifier(classifier, dataset, size, batch_size, cost) -> dict:
 
 def _load(model, data, how, person_class):
     """The data first: reading it is quick, loading a model takes seconds."""
-    check_model_file(model)
     kind = kind_of(model)
     dataset = kind.load_data(data, **how)
     if kind.name == "classifier":

@@ -14,7 +14,9 @@ from keras_hkd.cli.model_files import check_model_file
 
 ModelFile = Annotated[
     pathlib.Path,
-    typer.Argument(metavar="MODEL", help="A detector's .keras file.", show_default=False),
+    typer.Argument(
+        metavar="MODEL", help="A detector's .keras file, or a preset.", show_default=False
+    ),
 ]
 OutFile = Annotated[
     pathlib.Path,
@@ -107,7 +109,8 @@ def command(
     more than --max-drop.
     """
     size = parse_image_size(image_size)
-    _check(model, file, quantization, representative, data)
+    model = check_model_file(model)
+    _check(file, quantization, representative, data)
     common = {
         "image_size": size,
         "nms": nms,
@@ -142,8 +145,7 @@ def command(
     _report(summary, json)
 
 
-def _check(model, file, quantization, representative, data) -> None:
-    check_model_file(model)
+def _check(file, quantization, representative, data) -> None:
     if file.suffix == ".tflite":
         if representative is not None and quantization != "int8":
             raise ValueError(

@@ -21,6 +21,7 @@ COMMANDS = {
     "distill": "Distil a heavy model (the teacher) into a compact one (the student).",
     "evaluate": "Measure a detector or a classifier on labelled images.",
     "detect": "Find people in images: pictures with boxes, and COCO results JSON.",
+    "presets": "List the detectors that come with the package, or show the card of one.",
     "export": "Write a detector as TFLite, ONNX or SavedModel, checked against Keras.",
     "compare": "Compare two detectors: AP, MR-2, boxes, scores, size, latency.",
     "import-rtmdet": "Read an ONNX export of RTMDet into a detector that can be trained.",

@@ -1,9 +1,12 @@
-"""A model given by its file: `.keras`, or `.tflite` of `keras-hkd export`."""
+"""A model given by its file, `.keras` or `.tflite` of `keras-hkd export`, or as a preset."""
 
 import pathlib
 
 from keras_hkd.cli.console import messages
 from keras_hkd.cli.options import person_alone
+from keras_hkd.messages import did_you_mean
+from keras_hkd.preset_folder import WEIGHTS
+from keras_hkd.zoo.catalogue import is_preset, list_presets, preset_folder
 
 TFLITE = ".tflite"
 
@@ -23,28 +26,46 @@ def refuse_folder(path: pathlib.Path) -> None:
         raise IsADirectoryError(f"{path} is a folder; expected the file of a model.{hint}")
 
 
-def check_model_file(path: pathlib.Path) -> None:
+def check_model_file(path: pathlib.Path) -> pathlib.Path:
     """Refuse a file that is not there, before anything heavy is loaded.
 
     Args:
-        path: what the user gave.
+        path: what the user gave: a file, the name of a preset or the folder of one.
+
+    Returns:
+        The file, or the preset's folder.
 
     Raises:
-        FileNotFoundError: no such file.
-        IsADirectoryError: it is a folder.
+        FileNotFoundError: no such file or preset.
+        IsADirectoryError: it is another folder.
     """
+    if is_preset(path):
+        return preset_folder(path)
     refuse_folder(path)
     if not path.is_file():
+        names = list_presets()
         raise FileNotFoundError(
-            f"{path}: there is no such file; expected a detector's .keras or .tflite."
+            f"{path}: there is no such file; expected a detector's .keras or .tflite, or the name "
+            f"of a preset.{did_you_mean(path, names, 3)} See `keras-hkd presets`."
         )
+    return path
+
+
+def size_bytes(path: pathlib.Path) -> int:
+    """Size of a model's file; of a preset that of its weights.
+
+    Args:
+        path: what `check_model_file` gave.
+    """
+    return (path / WEIGHTS if path.is_dir() else path).stat().st_size
 
 
 def load_model_file(path: pathlib.Path, person_class: int | None = None):
     """Load a detector; a `.tflite` needs neither TensorFlow nor Keras for it.
 
     Args:
-        path: of a `.keras` or `.tflite` file.
+        path: of a `.keras` or `.tflite` file, or of a preset's folder, whose float weights are
+            loaded.
         person_class: what `--person-class` gave.
 
     Returns:

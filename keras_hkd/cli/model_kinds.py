@@ -4,6 +4,9 @@ import json
 import pathlib
 import zipfile
 
+from keras_hkd.preset_folder import CONFIG
+from keras_hkd.zoo.catalogue import is_preset, preset_folder
+
 
 class Detectors:
     """Finds people in images that are labelled with boxes."""
@@ -104,8 +107,8 @@ def kind_of(name_or_file) -> Detectors | Classifiers:
     """The kind of a model that is given by its name or its file; nothing heavy is loaded for it.
 
     Args:
-        name_or_file: a `.keras` or `.tflite` file, or a name. What is nothing of ours counts as a
-            detector, whose loading says what is wrong.
+        name_or_file: a `.keras` or `.tflite` file, a preset, or a name. What is nothing of ours
+            counts as a detector, whose loading says what is wrong.
 
     Example:
         >>> kind_of("cnn_micro").name, kind_of("yolo_v8_micro").name
@@ -115,8 +118,8 @@ def kind_of(name_or_file) -> Detectors | Classifiers:
 
     if str(name_or_file) in CATALOGUE:
         return Classifiers()
-    path = pathlib.Path(name_or_file)
-    config = _saved_config(path) if path.is_file() else {}
+    path = preset_folder(name_or_file) if is_preset(name_or_file) else pathlib.Path(name_or_file)
+    config = _saved_config(path) if path.exists() else {}
     if config.get("registered_name") == "keras_hkd>SelfSupervisedClassifier":
         config = config["config"]["classifier"]  # a teacher with branches
     if config.get("registered_name") in ("keras_hkd>Classifier", "keras_hkd>CompressedClassifier"):
@@ -132,8 +135,11 @@ def _is_keras(config) -> bool:
 
 def _saved_config(path) -> dict:
     try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
+        if path.is_dir():
+            config = json.loads((path / CONFIG).read_bytes())
+        else:
+            with zipfile.ZipFile(path) as archive:
+                config = json.loads(archive.read(CONFIG))
     except (zipfile.BadZipFile, KeyError, ValueError, OSError):
         return {}
     return config if isinstance(config, dict) else {}

@@ -15,8 +15,8 @@ DetectorArgument = Annotated[
         "--detector",
         "--classifier",
         metavar="FILE_OR_NAME",
-        help="A saved detector or classifier (.keras) to fine-tune, or the name of one to train "
-        "from scratch.",
+        help="A preset or a saved detector or classifier (.keras) to fine-tune, or the name of one "
+        "to train from scratch.",
     ),
 ]
 

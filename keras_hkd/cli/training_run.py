@@ -1,5 +1,6 @@
 """What `train` and `distill` do alike: run folders, models by name or file, results."""
 
+import contextlib
 import pathlib
 import warnings
 
@@ -7,6 +8,8 @@ from keras_hkd.cli.console import figures, print_json, remark
 from keras_hkd.cli.model_files import refuse_folder
 from keras_hkd.cli.options import person_alone
 from keras_hkd.cli.training_options import RunOptions
+from keras_hkd.messages import did_you_mean
+from keras_hkd.zoo.catalogue import is_preset, list_presets, preset_folder
 
 
 def run_folder(options: RunOptions, inputs: dict):
@@ -22,7 +25,7 @@ def run_folder(options: RunOptions, inputs: dict):
         inputs = {**inputs, "quantize": True}
     # Of a file only the name counts: the folder may have moved since the run began.
     inputs = {
-        key: pathlib.Path(value).name if isinstance(value, str) and is_file(value) else value
+        key: pathlib.Path(value).name if isinstance(value, str) and is_saved(value) else value
         for key, value in inputs.items()
     }
     run = RunFolder(options.out, inputs=inputs)
@@ -51,15 +54,15 @@ def finished_results(run, options: RunOptions, kind) -> dict | None:
     return run.read_json("metrics.json")
 
 
-def is_file(name_or_file: str) -> bool:
-    """Whether a model is given by its file and not by its name.
+def is_saved(name_or_file: str) -> bool:
+    """Whether a model is given by its file or as a preset, and not by the name of an architecture.
 
     Example:
-        >>> is_file("runs/teacher.keras"), is_file("yolo_v8_micro")
+        >>> is_saved("runs/teacher.keras"), is_saved("yolo_v8_micro")
         (True, False)
     """
     path = pathlib.Path(name_or_file)
-    return path.suffix == ".keras" or path.is_file()
+    return path.suffix == ".keras" or path.is_file() or is_preset(name_or_file)
 
 
 def make_model(
@@ -72,41 +75,80 @@ def make_model(
     backbone_weights=None,
     seed=None,
     person_class=None,
+    learns=True,
 ):
     """Load a saved detector or classifier, or build a named one with the run's seed.
 
+    A saved one that is to learn and can take other classes takes those of the training images.
+
     Args:
         kind: `Detectors` or `Classifiers`.
-        name_or_file: a `.keras` file, or one of `names()` of `keras_hkd.detectors` or
+        name_or_file: a `.keras` file, a preset, or one of `names()` of `keras_hkd.detectors` or
             `keras_hkd.classifiers`.
         options: for the seed and the strategy.
-        class_names: of the training images, for a named model.
+        class_names: of the training images.
         image_size: `(height, width)` in pixels for a named model; a saved one has its own.
         backbone_weights: for a named model, or None.
         seed: of a named model; the run's by default.
         person_class: of a saved detector, what `--person-class` gave.
+        learns: False for a teacher, which keeps the classes that it knows.
     """
     from keras_hkd.learner import synchronize_batch_norm
 
-    if not is_file(name_or_file):
+    if not is_saved(name_or_file):
         if "/" in name_or_file:  # a path: a mere word may name a model and a folder
             refuse_folder(pathlib.Path(name_or_file))
-        return kind.build(
-            name_or_file,
-            image_size=image_size,
-            class_names=class_names,
-            backbone_weights=backbone_weights,
-            synchronized=options.strategy is not None,
-            seed=options.seed if seed is None else seed,
-        )
+        with _presets_suggested(name_or_file):
+            return kind.build(
+                name_or_file,
+                image_size=image_size,
+                class_names=class_names,
+                backbone_weights=backbone_weights,
+                synchronized=options.strategy is not None,
+                seed=options.seed if seed is None else seed,
+            )
     if backbone_weights is not None:
         raise ValueError(
             f"`--backbone-weights` goes with a model given by name; {name_or_file} has weights."
         )
-    model = kind.load(name_or_file, **person_alone(person_class))
+    file = preset_folder(name_or_file) if is_preset(name_or_file) else name_or_file
+    model = kind.load(file, **person_alone(person_class))
+    if learns:
+        model = _for_classes(model, name_or_file, class_names)
     if options.strategy is not None:
         synchronize_batch_norm(model)
     return model
+
+
+@contextlib.contextmanager
+def _presets_suggested(name):
+    """Adds presets of a like name to what is said of an unknown one."""
+    try:
+        yield
+    except ValueError as error:
+        hint = did_you_mean(name, list_presets(), 3)
+        if hint:
+            error.add_note(f"A preset?{hint}")
+        raise
+
+
+def _for_classes(model, name_or_file, class_names):
+    """The model with the classes of the training images, where its family can take others."""
+    try:
+        renewed = model.with_classes(class_names)
+    except TypeError:
+        if is_preset(name_or_file):
+            raise
+        return model
+    if renewed is not model:
+        new = [name for name in class_names if name not in model.class_names]
+        what = f"a new predictor for {', '.join(new)}" if new else "no new predictor"
+        remark(
+            f"{pathlib.Path(name_or_file).name} knows the classes {', '.join(model.class_names)}, "
+            f"the data {', '.join(class_names)}: the head is renewed, with {what}; everything else "
+            "keeps its weights."
+        )
+    return renewed
 
 
 def quantized(model, name_or_file, options: RunOptions, dataset):
@@ -123,7 +165,7 @@ def quantized(model, name_or_file, options: RunOptions, dataset):
     """
     if not options.quantize:
         return model
-    if not is_file(name_or_file):
+    if not is_saved(name_or_file):
         raise ValueError(
             "`--quantize` fine-tunes a trained model: give its .keras file. "
             f"Received: {name_or_file}"

@@ -108,7 +108,6 @@ def test_bad_input(command, tmp_path, model, photos):
     out = ("--out", tmp_path / "found")
     for arguments, word in [
         ((model,), "Missing argument"),
-        ((model, photos), "--out"),
         ((tmp_path / "none.keras", photos, *out), "none.keras"),
         ((model, tmp_path / "nowhere", *out), "nowhere"),
         ((model, tmp_path / "empty", *out), "There is no image"),

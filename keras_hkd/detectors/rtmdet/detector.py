@@ -14,6 +14,7 @@ from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.open_heads import LevelHeads
 from keras_hkd.detectors.rtmdet.assignment import dynamic_soft_labels
 from keras_hkd.detectors.rtmdet.network import LEVELS, RTMDetConfig, rtmdet_network
+from keras_hkd.detectors.rtmdet.new_classes import network_for_classes
 from keras_hkd.replicas import global_ratio
 
 
@@ -111,6 +112,17 @@ class RTMDet(Detector):
         }
         width = self.network.get_layer(cuts[self.levels[0]]).output.shape[-1]
         return LevelHeads(self, cuts, rests, width)
+
+    def with_classes(self, class_names):
+        class_names = tuple(class_names)
+        if class_names == self.class_names:
+            return self
+        index_of = dict(zip(self.class_names, self.class_indices, strict=True))
+        network = network_for_classes(self.network, [index_of.get(name) for name in class_names])
+        config = self.get_config()
+        for name in ("network", "rewrites", "class_indices"):
+            config.pop(name, None)
+        return RTMDet(network, **{**config, "class_names": class_names})
 
     def get_config(self):
         return {

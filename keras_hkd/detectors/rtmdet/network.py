@@ -13,7 +13,7 @@ from keras_hkd.checks import positive, whole
 LEVELS = ("P3", "P4", "P5")
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_DEVIATION = (58.395, 57.12, 57.375)
-PRIOR_PROBABILITY = 0.01
+PRIOR_BIAS = math.log(0.01 / 0.99)
 BATCH_NORM_EPSILON = 1e-5  # of the published networks, as is the momentum
 BATCH_NORM_MOMENTUM = 0.9
 
@@ -295,13 +295,12 @@ class _Blocks:
         """Class towers, class logits and box outputs, level by level."""
         config = self.config
         shared, towers, logits, boxes = {}, [], [], []
-        prior = math.log(PRIOR_PROBABILITY / (1 - PRIOR_PROBABILITY))
         # An edge starts one stride away: without overlap there is no target and nothing is learnt.
         distance = 0.0 if config.exponential else 1.0
         for level, x in zip(LEVELS, pyramid, strict=True):
             towers.append(self._tower(x, f"head_{level}_class", shared))
             logits.append(
-                self._predicted(towers[-1], config.num_classes, prior, f"head_{level}_class")
+                self._predicted(towers[-1], config.num_classes, PRIOR_BIAS, f"head_{level}_class")
             )
             tower = self._tower(x, f"head_{level}_box", shared)
             boxes.append(self._predicted(tower, 4, distance, f"head_{level}_box"))

@@ -1,0 +1,71 @@
+"""People in photographs in one call, without TensorFlow or Keras."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_hkd.inference.photos import load_photo
+from keras_hkd.inference.prediction import predict_images
+from keras_hkd.inference.tflite_detector import TFLiteDetector
+from keras_hkd.zoo.catalogue import DEFAULT_PRESET
+from keras_hkd.zoo.loading import load_for_detection
+
+
+def detect(
+    photos: str | os.PathLike | np.ndarray | Sequence,
+    preset: str | os.PathLike = DEFAULT_PRESET,
+    *,
+    score_threshold: float = 0.3,
+    num_threads: int | None = None,
+) -> dict[str, np.ndarray] | list[dict[str, np.ndarray]]:
+    """Finds people in photographs with a preset's TFLite twin.
+
+    Args:
+        photos: a picture's path, which is turned upright by its EXIF tag, or its pixels as uint8
+            `(height, width, 3)` RGB; or a list of such.
+        preset: one of `keras_hkd.list_presets()`, or the folder of a preset.
+        score_threshold: detections that score less are left out.
+        num_threads: of the TFLite interpreter; its own choice by default.
+
+    Returns:
+        For one picture a dict of `boxes (n, 4)` xyxy pixels of the upright picture, `classes (n,)`
+        and `confidence (n,)`, best first; for a list a list of such dicts.
+
+    Raises:
+        FileNotFoundError: no such preset; the nearest names are shown.
+        ValueError: files of the preset were altered, or a picture cannot be read.
+        TypeError: something else than a picture.
+
+    Example:
+    >>> import tempfile, keras_hkd
+    >>> detector = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64), seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     detector.save_to_preset(f"{folder}/mine")
+    ...     found = detect(np.zeros((48, 64, 3), np.uint8), f"{folder}/mine", score_threshold=0.99)
+    >>> found["boxes"].shape
+    (0, 4)
+    """
+    one = isinstance(photos, (str, os.PathLike, np.ndarray))
+    pictures = [_pixels(photo) for photo in ([photos] if one else photos)]
+    detector = load_for_detection(preset, num_threads=num_threads)
+    # Its own threshold applies before ours; what lies below both is never computed.
+    detector.score_threshold = min(detector.score_threshold, score_threshold)
+    batch_size = 1 if isinstance(detector, TFLiteDetector) else min(max(len(pictures), 1), 8)
+    found = predict_images(
+        detector, pictures, batch_size=batch_size, score_threshold=score_threshold
+    )
+    return found[0] if one else found
+
+
+def _pixels(photo) -> np.ndarray:
+    if isinstance(photo, np.ndarray):
+        return photo
+    if isinstance(photo, (str, os.PathLike)):
+        return load_photo(photo)
+    raise TypeError(
+        "Expected a picture's path or its pixels as a uint8 array (height, width, 3), or a list of "
+        f"such. Received: {type(photo).__name__}"
+    )
