@@ -18,11 +18,9 @@ import platform
 
 import keras
 import numpy as np
-from keras_hkd.checked_folder import replacing_folder
-from keras_hkd.zoo import from_preset, write_card
-from keras_hkd.zoo.loading import TWIN
 from zoo_facts import facts_of
 
+from keras_hkd.checked_folder import replacing_folder
 from keras_hkd.data import load_dataset
 from keras_hkd.detectors import load_detector
 from keras_hkd.evaluation import count_gflops, predict_dataset
@@ -36,6 +34,8 @@ from keras_hkd.metrics import (
     coco_average_precision,
     log_average_miss_rate,
 )
+from keras_hkd.zoo import from_preset, write_card
+from keras_hkd.zoo.loading import TWIN
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
