@@ -30,7 +30,7 @@ def test_results_leave_out_classes_without_category():
         "classes": np.array([0, 1, -1]),
         "confidence": np.array([0.9, 0.8, 0.7]),
     }
-    assert [r["bbox"] for r in coco_results(found, 1, [0, 5])] == [[0, 0, 2, 2]]
+    assert [r["bbox"] for r in coco_results(found, 1, [None, 5])] == [[0, 0, 2, 2]]
 
 
 def test_image_size():
