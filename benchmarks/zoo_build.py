@@ -45,6 +45,7 @@ MORE_SIZES = {"person_nano": (416,)}
 THRESHOLDS = {"score_threshold": 0.001, "nms_iou_threshold": 0.65, "max_detections": 100}
 KEPT = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
 ROUNDS = 50
+SHIPPED = ("config.json", "model.weights.h5", TWIN)
 
 
 def main(name: str, runs: pathlib.Path) -> None:
@@ -98,8 +99,8 @@ def measure(folder, sizes):
         score(model, file, test, size)
         for test in TESTS
         for model, file, wanted in (
-            (detector, "float weights", sizes),
-            (twin, TWIN, sizes[:1]),
+            (detector, "float32", sizes),
+            (twin, "int8", sizes[:1]),
         )
         for size in wanted
     ]
@@ -114,7 +115,7 @@ def measure(folder, sizes):
         "thresholds": THRESHOLDS,
         "parameters": parameters,
         "parameters_folded": parameters - sum(3 * norm.gamma.shape[0] for norm in norms),
-        "bytes": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
+        "bytes": {name: (folder / name).stat().st_size for name in SHIPPED},
         "gflops": {f"{h}x{w}": count_gflops(detector, (h, w)) for h, w in sizes},
         "scores": scores,
         **latency(folder, detector, sizes[0]),
@@ -146,7 +147,7 @@ def latency(folder, detector, size):
     scratch = folder.with_name(f".{folder.name}.float.tflite")
     try:
         export_tflite(detector, scratch)
-        files = {"float32": scratch, TWIN: folder / TWIN}
+        files = {"float32": scratch, "int8": folder / TWIN}
         models = {
             (file, threads): TFLiteDetector(path, num_threads=threads)
             for file, path in files.items()
