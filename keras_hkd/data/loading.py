@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 import os
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from keras_hkd.caller import stack_level_of_caller
@@ -170,6 +172,19 @@ def _mappings(content: Mapping) -> list[Mapping]:
     return [one for one in images if isinstance(one, Mapping)] if isinstance(images, list) else []
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause the garbage collector, which looks at every record again and again as they grow."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_uncollected()
 def _read_all(source, reading: _Reading, on_bad_data: str) -> Dataset:
     if isinstance(source, (str, os.PathLike)):
         return reading.of(os.fspath(source), BadRecords(on_bad_data))

@@ -78,6 +78,7 @@ class PictureFinder:
         self.roots = tuple(dict.fromkeys(os.path.abspath(root) for root in roots))
         self.num_inexact = 0
         self._listings: dict[str, frozenset[str]] = {}
+        self._places: dict[str, list[tuple[str, frozenset[str]]]] = {}
         self._index: dict[str, list[str]] | None = None
 
     def find(self, file_name: str) -> str:
@@ -95,33 +96,40 @@ class PictureFinder:
         name = file_name.strip().replace("\\", "/").removeprefix("file://")
         if not name or "\0" in name:
             return ""
-        found = self._exactly(file_name) or self._exactly(name)
+        found = self._exactly(name)
         if not found:
             found = self._loosely(name)
             self.num_inexact += bool(found)
         return found
 
     def _exactly(self, name: str) -> str:
-        if os.path.isabs(name) and self._holds(name):
+        inside, _, bare = name.rpartition("/")
+        if without_suffix(bare) == bare:
+            return ""
+        if os.path.isabs(name) and bare in self._listing(inside):
             return name
-        parts = [part for part in name.split("/") if part not in ("", ".")]
-        for tail in dict.fromkeys(("/".join(parts), parts[-1] if parts else "")):
-            for folder in self.folders if tail else ():
-                path = os.path.normpath(os.path.join(folder, tail))
-                if self._holds(path):
-                    return path
+        for part in (inside, "") if inside else ("",):
+            for folder, names in self._places_of(part):
+                if bare in names:
+                    return os.path.join(folder, bare)
         return ""
 
-    def _holds(self, path: str) -> bool:
-        folder, name = os.path.split(path)
-        if without_suffix(name) == name:
-            return False
+    def _places_of(self, inside: str) -> list[tuple[str, frozenset[str]]]:
+        """The folders that may hold what a name has after `inside/`, with the names in them."""
+        if inside not in self._places:
+            part = inside.lstrip("/")
+            paths = [os.path.normpath(os.path.join(folder, part)) for folder in self.folders]
+            listed = [(path, self._listing(path)) for path in dict.fromkeys(paths)]
+            self._places[inside] = [(path, names) for path, names in listed if names]
+        return self._places[inside]
+
+    def _listing(self, folder: str) -> frozenset[str]:
         if folder not in self._listings:
             try:
                 self._listings[folder] = frozenset(os.listdir(folder))
             except OSError:
                 self._listings[folder] = frozenset()
-        return name in self._listings[folder]
+        return self._listings[folder]
 
     def _loosely(self, name: str) -> str:
         if self._index is None:
