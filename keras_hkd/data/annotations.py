@@ -53,6 +53,9 @@ class BadDataError(ValueError):
 
 
 def _column(value, name: str, dtype, shape: tuple[int, ...]) -> np.ndarray:
+    if isinstance(value, np.ndarray) and value.dtype == dtype and value.shape == shape:
+        if not value.flags.writeable:
+            return value
     array = np.array(value, dtype=dtype)
     if array.size == 0:
         array = array.reshape(0, *shape[1:])

@@ -53,9 +53,12 @@ def checked_annotations(
     for row in sorted(problems):
         with bad.record(images[owners[row]].file, boxes[row].place):
             raise RecordProblem(problems[row])
-    kept = np.setdiff1d(np.arange(len(rows)), list(problems))
-    columns = _Columns([boxes[row] for row in kept], corners[kept], visible[kept], class_index)
-    counts = np.bincount(owners[kept], minlength=len(images))
+    if problems:
+        kept = np.setdiff1d(np.arange(len(rows)), list(problems))
+        boxes, owners = [boxes[row] for row in kept], owners[kept]
+        corners, visible = corners[kept], visible[kept]
+    columns = _Columns(boxes, corners, visible, class_index)
+    counts = np.bincount(owners, minlength=len(images))
     return columns.split(images, np.concatenate([[0], np.cumsum(counts)]).tolist())
 
 
@@ -150,6 +153,9 @@ class _Columns:
 
     def split(self, images: Sequence[ImageRecord], starts: list[int]) -> list[ImageAnnotation]:
         """One annotation for each image."""
+        for column in vars(self).values():
+            if column is not None:
+                column.setflags(write=False)  # so that the images share it and copy nothing
         annotations = []
         for image, start, end in zip(images, starts[:-1], starts[1:], strict=True):
             rows = slice(start, end)
