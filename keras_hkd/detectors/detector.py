@@ -59,8 +59,7 @@ class Detector(Learner):
         score_threshold: detections that score at most this are not reported by `predict`.
         nms_iou_threshold: overlap above which `predict` drops the lower score.
         max_detections: most detections of one image.
-        antialias: whether photographs are smoothed when they shrink to `image_size`. False for a
-            detector that was trained on images resized without, as OpenCV and MediaPipe do.
+        antialias: whether photographs are smoothed where they shrink, which OpenCV does not do.
 
     Raises:
         ValueError: names and indices of classes do not fit each other or the model.
