@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: zoo help demo demo-teacher test test-fast test-long lint doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-int8 losses benchmark-mobile compression install clean
+.PHONY: zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-int8 losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
@@ -18,7 +18,8 @@ help:
 	@echo "make test-fast       run the quick tests: three minutes on $(WORKERS) workers (WORKERS=4 for more)"
 	@echo "make test            run the quick tests, then the others but the longest"
 	@echo "make test-long       run the tests that take longest (minutes each)"
-	@echo "make lint            ruff, formatting, direction of imports"
+	@echo "make lint            ruff, formatting, direction of imports, types"
+	@echo "make types           check the types with mypy"
 	@echo "make doctest         run the examples in the docstrings"
 	@echo "make docs            build the documentation in site/; make docs-serve shows it"
 	@echo "make real            the proof on photographs: hours, resumable, needs the data folder"
@@ -63,10 +64,13 @@ test: test-fast
 test-long: $(INSTALLED)
 	$(RUN) -m pytest -m long
 
-lint: $(INSTALLED)
+lint: types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(VENV)/bin/lint-imports
+
+types: $(INSTALLED)
+	$(RUN) -m mypy
 
 doctest: $(INSTALLED)
 	$(RUN) -m pytest --doctest-modules --numprocesses $(WORKERS) keras_hkd
@@ -107,5 +111,5 @@ compression: $(INSTALLED)
 	$(RUN) benchmarks/compression_proof.py
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

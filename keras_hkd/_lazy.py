@@ -4,11 +4,12 @@ import importlib
 import sys
 import types
 from collections.abc import Callable, Mapping
+from typing import Any
 
 
 def attach(
     module_name: str, names: Mapping[str, str | None]
-) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Make the three attributes by which a package offers names without importing where they live.
 
     Importing TensorFlow, Keras and KerasCV takes many seconds. A package that lists its public
@@ -52,7 +53,7 @@ def attach(
     if hiding:
         sys.modules[module_name].__class__ = _class_of_package(hiding)
 
-    def load(name: str) -> object:
+    def load(name: str) -> Any:
         if name not in names:
             raise AttributeError(_unknown_name_message(module_name, name, names), name=name)
         value = importlib.import_module(path(name))
@@ -74,7 +75,7 @@ def _class_of_package(hiding: set[str]) -> type[types.ModuleType]:
     """Makes a class of modules in which a submodule does not take the place of these names."""
 
     class Package(types.ModuleType):
-        def __setattr__(self, name, value):
+        def __setattr__(self, name: str, value: object) -> None:
             # The import system sets a submodule as an attribute of its package once it is loaded.
             if not (name in hiding and isinstance(value, types.ModuleType)):
                 super().__setattr__(name, value)

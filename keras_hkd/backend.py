@@ -3,7 +3,7 @@
 import keras
 
 
-def require_tensorflow(what):
+def require_tensorflow(what: str) -> None:
     """Refuses to go on where Keras runs on another backend than TensorFlow.
 
     Args:

@@ -122,8 +122,8 @@ def _read_checksums(folder: pathlib.Path) -> dict[str, str]:
     if not path.is_file():
         raise DamagedFolderError(f"'{folder}' has no {CHECKSUMS}: files of it are missing.")
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    matches = [_LINE.fullmatch(line) for line in lines]
-    if not matches or not all(matches):
+    matches = [match for line in lines if (match := _LINE.fullmatch(line))]
+    if not matches or len(matches) != len(lines):
         raise DamagedFolderError(f"'{path}' is damaged: a line of it is no checksum of a file.")
     return {match[2]: match[1] for match in matches}
 

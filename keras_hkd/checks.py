@@ -185,4 +185,5 @@ def image_size(
         expected = f"`{name}` must be (height, width) in pixels, whole numbers of at least {low}"
         expected += f", both multiples of {multiple_of}" if multiple_of > 1 else ""
         raise InvalidValueError(f"{expected}{because and f' ({because})'}. {received(value)}")
-    return sides
+    height, width = sides
+    return height, width

@@ -69,7 +69,7 @@ def decorated(
     }
 
 
-def _modules(package: str, path: list[str], patterns: tuple[str, ...]) -> Iterator:
+def _modules(package: str, path: list[str], patterns: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yields the name and the source of each module, in the order of their names."""
     for folder in map(pathlib.Path, path):
         files = {file for pattern in patterns for file in folder.glob(pattern)}
@@ -81,4 +81,5 @@ def _modules(package: str, path: list[str], patterns: tuple[str, ...]) -> Iterat
 
 def _keywords(arguments: str) -> dict[str, object]:
     call = ast.parse(f"f({arguments})", mode="eval").body
-    return {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    keywords = call.keywords if isinstance(call, ast.Call) else []
+    return {word.arg: ast.literal_eval(word.value) for word in keywords if word.arg}
