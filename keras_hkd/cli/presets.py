@@ -43,16 +43,21 @@ def command(
 
 
 def _print_table(rows: dict[str, dict]) -> None:
+    import rich.box
     import rich.table
 
     lists = sorted({row["photographs"] for row in rows.values() if "photographs" in row})
     table = rich.table.Table(
         title=f"Presets, measured on {', '.join(lists)}" if lists else "Presets",
         title_justify="left",
+        box=rich.box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
-    table.add_column("preset")
-    for heading in ("parameters", "pixels", "AP", "AP int8", "AP50", "MR-2", "int8 kB", "int8 ms"):
-        table.add_column(heading, justify="right")
+    # Narrow enough for a terminal of 80 columns; where even that is too much, folded and never cut.
+    table.add_column("preset", overflow="fold")
+    scores = ("AP", "AP\nint8", "AP50", "MR-2")
+    for heading in ("parameters", "pixels", *scores, "kB\nint8", "ms\nint8"):
+        table.add_column(heading, justify="right", overflow="fold")
     for name, row in sorted(rows.items(), key=lambda item: -item[1].get("parameters", 0)):
         table.add_row(
             name,

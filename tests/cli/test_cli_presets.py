@@ -167,3 +167,21 @@ def test_an_unknown_detector_is_told_of_presets(command, presets_of_little, dogs
     words = ("train", "--data", dogs, "--detector", "litle", "--epochs", 1)
     code, _, err = command(*words, "--out", tmp_path / "run")
     assert code == 2 and "A preset? Did you mean 'little'" in " ".join(err.split())
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_the_table_cuts_nothing_in_a_narrow_terminal(capsys, monkeypatch, width):
+    from keras_hkd.cli.presets import _print_table
+
+    monkeypatch.setenv("COLUMNS", str(width))
+    row = {"parameters": 12_345_678, "image_size": [320, 320], "photographs": "coco:test"}
+    row |= {"AP": 0.345, "AP_int8": 0.338, "AP50": 0.612, "MR2": 0.571}
+    row |= {"int8_bytes": 1_234_000, "latency_ms": 12.3}
+    name = "qwzyjvgqwzyjvg"  # of letters that the rest of the table lacks
+    _print_table({name: row})
+    printed = capsys.readouterr().out
+    assert "\u2026" not in printed
+    assert "".join(c for c in printed if c in name) == name
+    if width == 80:
+        whole = (name, "12,345,678", "320x320", "0.345", "0.338", "0.612", "0.571", "1234", "12.3")
+        assert set(whole) <= set(printed.split())
