@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_hkd.errors import InvalidValueError
+
 
 def require_tensorflow(what: str) -> None:
     """Refuses to go on where Keras runs on another backend than TensorFlow.
@@ -13,7 +15,7 @@ def require_tensorflow(what: str) -> None:
         ValueError: the Keras backend is not TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
-        raise ValueError(
+        raise InvalidValueError(
             f"{what} needs the TensorFlow backend of Keras: set KERAS_BACKEND=tensorflow before "
             "Keras is imported; a model saved on another backend loads there. Received: "
             f"KERAS_BACKEND={keras.backend.backend()}"

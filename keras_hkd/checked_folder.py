@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator
 
-from keras_hkd.errors import InvalidValueError
+from keras_hkd.errors import InvalidValueError, MissingFileError, PathInUseError
 
 CHECKSUMS = "checksums.sha256"
 """The file of checksums, as `sha256sum` writes it and `sha256sum --check` reads it."""
@@ -37,7 +37,7 @@ def check_folder(folder: str | os.PathLike) -> set[str]:
     """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"No folder at '{folder}'.")
+        raise MissingFileError(f"No folder at '{folder}'.")
     sums = _read_checksums(folder)
     problems = []
     for name, expected in sums.items():
@@ -80,7 +80,7 @@ def replacing_folder(folder: str | os.PathLike, keep: bool = False) -> Iterator[
     folder = pathlib.Path(os.path.abspath(folder))
     is_ours = (folder / CHECKSUMS).is_file()
     if folder.exists() and not is_ours and not (folder.is_dir() and not any(folder.iterdir())):
-        raise FileExistsError(
+        raise PathInUseError(
             f"'{folder}' exists and has no {CHECKSUMS}: name a new folder, or remove it first."
         )
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")

@@ -9,6 +9,7 @@ import h5py
 import numpy
 
 from keras_hkd.atomic_write import replacing
+from keras_hkd.errors import InvalidValueError
 
 WEIGHTS_MEMBER = "model.weights.h5"
 
@@ -55,7 +56,7 @@ def _copy(source, target):
         array = item[()]
         if array.dtype == numpy.float32:
             if not numpy.all(numpy.isfinite(array)):
-                raise ValueError(
+                raise InvalidValueError(
                     f"Weight '{item.name}' has values that are not finite: the model is of no use."
                 )
             if numpy.max(numpy.abs(array), initial=0) <= numpy.finfo(numpy.float16).max:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from keras_hkd.atomic_write import write_text
+from keras_hkd.errors import InvalidTypeError, InvalidValueError, MissingFileError
 
 
 def plain(value: object) -> object:
@@ -38,7 +39,7 @@ def plain(value: object) -> object:
         return os.fspath(value)
     if hasattr(value, "tolist"):  # NumPy arrays and scalars
         return plain(value.tolist())
-    raise TypeError(
+    raise InvalidTypeError(
         "Expected dicts, lists, strings, numbers, booleans or None to write as JSON. "
         f"Received: {value!r} of type {type(value).__name__}"
     )
@@ -82,16 +83,16 @@ def read_text(path: str | Path) -> str:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file.")
+        raise MissingFileError(f"{path}: there is no such file.")
     try:
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
         return content.decode("utf-8-sig")
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: cannot be unpacked: {error}") from error
+        raise InvalidValueError(f"{path}: cannot be unpacked: {error}") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text: {error}") from error
+        raise InvalidValueError(f"{path}: not UTF-8 text: {error}") from error
 
 
 def read_json(path: str | Path) -> object:
@@ -108,4 +109,4 @@ def read_json(path: str | Path) -> object:
     try:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
+        raise InvalidValueError(f"{path}: not JSON: {error}") from error

@@ -4,6 +4,7 @@ import pathlib
 
 import keras
 
+from keras_hkd.errors import InvalidTypeError, InvalidValueError, MissingFileError
 from keras_hkd.messages import did_you_mean
 from keras_hkd.own_loss import OwnLossModel
 from keras_hkd.preset_folder import is_preset_folder, packed, save_preset
@@ -104,7 +105,7 @@ class Learner(OwnLossModel):
         """
         if tuple(class_names) == self.class_names:
             return self
-        raise TypeError(
+        raise InvalidTypeError(
             f"A {type(self).__name__} keeps the classes that it was built with, "
             f"{self.class_names}. Received: class_names={tuple(class_names)}; build a new one for "
             "them, or begin with an RTMDet."
@@ -119,7 +120,7 @@ class Learner(OwnLossModel):
         layers = {layer.name: layer for layer in self.network.layers}
         if layer_name not in layers:
             hint = did_you_mean(layer_name, layers, most=3, cutoff=0.4)
-            raise ValueError(
+            raise InvalidValueError(
                 f"{self.kind.capitalize()} '{self.name}' has no layer {layer_name!r}.{hint} "
                 f"See `[layer.name for layer in {self.kind}.network.layers]`."
             )
@@ -171,7 +172,7 @@ def static_image_size(images):
     """`(height, width)` of a batch of images; both must be known when the step is traced."""
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[1] is None or shape[2] is None:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected images of shape (batch, height, width, 3) with height and width known: batch "
             "images of one size (`keras_hkd.data` letterboxes them). "
             f"Received: images.shape={shape}"
@@ -193,7 +194,7 @@ def check_batch(data):
         parts = 2
     if parts != 2 or data[1] is None:
         received = f"{parts} of them" if isinstance(data, (list, tuple)) else type(data).__name__
-        raise ValueError(
+        raise InvalidValueError(
             "Training and evaluation take batches of two parts, (images, labels), and no sample "
             "weights: labels that do not count are marked -1. Give `fit(images, labels)`, or a "
             f"dataset of such pairs. Received: {received}"
@@ -216,7 +217,7 @@ def read_model(path, kind):
         with packed(path) as file:
             return _read_file(file, path, kind)
     if not path.is_file():
-        raise FileNotFoundError(f"No {kind} at '{path}': expected a .keras file.")
+        raise MissingFileError(f"No {kind} at '{path}': expected a .keras file.")
     return _read_file(path, path, kind)
 
 
@@ -225,7 +226,7 @@ def _read_file(file, path, kind):
     try:
         return keras.saving.load_model(file, compile=False)
     except (ValueError, KeyError, OSError, TypeError) as error:
-        raise ValueError(
+        raise InvalidValueError(
             f"'{path}' could not be read as a Keras model; is it a .keras file written by "
             f"`{kind}.save`? {type(error).__name__}: {str(error)[:300]}"
         ) from error

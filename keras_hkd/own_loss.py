@@ -4,6 +4,8 @@ import contextlib
 
 import keras
 
+from keras_hkd.errors import InvalidValueError
+
 
 class OwnLossModel(keras.Model):
     """A Keras model that is compiled without a loss and predicts at one image size after another.
@@ -63,13 +65,13 @@ class OwnLossModel(keras.Model):
         """
         for name in ("metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
-                raise ValueError(
+                raise InvalidValueError(
                     f"{type(self).__name__}.compile takes no `{name}`: Keras would feed them raw "
                     "outputs. Measure with the callbacks of keras_hkd.evaluation, DetectionMetrics "
                     f"and ClassificationMetrics. Received: {name}={kwargs[name]!r}"
                 )
         if kwargs.get("loss") is not None:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{type(self).__name__}.compile takes no `loss`: {self.where_loss_is}. "
                 f"Received: loss={kwargs['loss']!r}"
             )

@@ -20,6 +20,8 @@ import math
 import keras
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
+
 
 def num_replicas():
     """How many replicas share the batch: 1 unless called inside `tf.distribute.Strategy.run`.
@@ -184,7 +186,7 @@ def check_leading_axes(weights, values, name="mask"):
         a == b for a, b in zip(shape, values_shape, strict=False) if None not in (a, b)
     )
     if not fits:
-        raise ValueError(
+        raise InvalidValueError(
             f"`{name}` must have the leading axes of the tensors that it weighs (it is spread over "
             f"their trailing axes only): for tensors of shape {values_shape} "
             f"for instance {values_shape[:-1]}. "

@@ -10,6 +10,7 @@ from keras_hkd.cli.console import figures, print_json
 from keras_hkd.cli.datasets import read_images
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import check_model_file
+from keras_hkd.errors import InvalidValueError
 
 DEFAULT_VIEWS = 4
 OF_A_TEACHER = (
@@ -120,14 +121,16 @@ def command(
     """
     size = parse_image_size(image_size)
     if (teacher is None) == (detections is None):
-        raise ValueError("Give --teacher, or --detections in its place.")
+        raise InvalidValueError("Give --teacher, or --detections in its place.")
     category_ids = _category_ids(category)
     if teacher is not None:
         teacher = check_model_file(teacher)
     if detections is not None:
         _check_nothing_is_left_out(context)
     elif category_ids:
-        raise ValueError("--category belongs to --detections: a teacher knows its own classes.")
+        raise InvalidValueError(
+            "--category belongs to --detections: a teacher knows its own classes."
+        )
     method_arguments.check_teachers(method, None, teacher_cache=out)
     from keras_hkd.teacher_cache import TeacherCache
 
@@ -135,7 +138,7 @@ def command(
     dataset = read_images(data, **how)
     if detections is not None:
         if size is None:
-            raise ValueError("--detections needs --image-size, the size of the training.")
+            raise InvalidValueError("--detections needs --image-size, the size of the training.")
         cache = TeacherCache.from_detections(
             detections, dataset, out, image_size=size, category_ids=category_ids
         )
@@ -158,7 +161,9 @@ def _category_ids(words) -> dict[int, str] | None:
     for word in words or ():
         number, _, name = word.partition("=")
         if not number.strip().isdecimal() or not name.strip():
-            raise ValueError(f"--category must be ID=CLASS, such as 0=person. Received: {word!r}")
+            raise InvalidValueError(
+                f"--category must be ID=CLASS, such as 0=person. Received: {word!r}"
+            )
         found[int(number)] = name.strip()
     return found or None
 
@@ -168,7 +173,7 @@ def _check_nothing_is_left_out(context) -> None:
     given = {name for name in OF_A_TEACHER if context.get_parameter_source(name).name != "DEFAULT"}
     if given:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given))
-        raise ValueError(
+        raise InvalidValueError(
             f"With --detections no teacher runs, and {names} would change nothing: leave it out."
         )
 

@@ -12,6 +12,7 @@ from keras_hkd.cli.console import figures, messages, print_json, remark
 from keras_hkd.cli.datasets import report_skipped
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import TFLITE, check_model_file, check_size_fits, load_model_file
+from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.json_files import write_json
 from keras_hkd.messages import did_you_mean
 from keras_hkd.zoo.catalogue import DEFAULT_PRESET, is_preset, list_presets
@@ -102,11 +103,11 @@ def _model_and_images(model, words):
     first, *rest = words
     if first.suffix in (".keras", TFLITE) or is_preset(first):
         if not rest:
-            raise ValueError(f"Missing argument IMAGES_OR_FOLDERS: {first} is the model.")
+            raise InvalidValueError(f"Missing argument IMAGES_OR_FOLDERS: {first} is the model.")
         return first, rest
     if not first.exists():
         hint = did_you_mean(first, list_presets(), 3)
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{first}: there is no such image, folder or preset.{hint} See `keras-hkd presets`."
         )
     return pathlib.Path(DEFAULT_PRESET), words

@@ -10,6 +10,7 @@ from keras_hkd.cli import method_arguments, options, training_run
 from keras_hkd.cli.console import remark
 from keras_hkd.cli.model_kinds import kind_of
 from keras_hkd.cli.training_options import RunOptions, with_run_options
+from keras_hkd.errors import InvalidValueError
 
 Teacher = Annotated[
     list[str] | None,
@@ -87,7 +88,7 @@ def command(
     method_arguments.check_teachers(method, teacher, more_teachers, teacher_cache)
     method_arguments.check_unlabelled(method, unlabelled, pseudo_label_score)
     if teacher_cache is not None and person_class is not None:
-        raise ValueError(
+        raise InvalidValueError(
             "A stored teacher has the classes it was stored with. Received: --person-class "
             f"{person_class} beside --teacher-cache; give it to `keras-hkd cache`."
         )

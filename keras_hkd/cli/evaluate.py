@@ -11,6 +11,7 @@ from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import check_model_file, check_size_fits, load_model_file
 from keras_hkd.cli.model_kinds import kind_of
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.json_files import write_json
 
 ModelFile = Annotated[
@@ -92,7 +93,7 @@ def _print(name, found, as_json) -> None:
 def _refuse_for_classifiers(**options) -> None:
     for name, value in options.items():
         if value is not None:
-            raise ValueError(
+            raise InvalidValueError(
                 f"`--{name.replace('_', '-')}` is of detections, and a classifier makes none. "
                 f"Received: {value}"
             )

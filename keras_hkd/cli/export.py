@@ -11,6 +11,7 @@ from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.datasets import read_images
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import check_model_file
+from keras_hkd.errors import InvalidValueError
 
 ModelFile = Annotated[
     pathlib.Path,
@@ -148,17 +149,17 @@ def command(
 def _check(file, quantization, representative, data) -> None:
     if file.suffix == ".tflite":
         if representative is not None and quantization != "int8":
-            raise ValueError(
+            raise InvalidValueError(
                 "`--representative` goes with `--quantization int8`. Received: "
                 f"--quantization {quantization}"
             )
         return
     if file.suffix not in (".onnx", ""):
-        raise ValueError(
+        raise InvalidValueError(
             f"{file} must end in .tflite or .onnx, or have no ending for a SavedModel folder."
         )
     if quantization != "float32" or representative is not None or data:
-        raise ValueError(
+        raise InvalidValueError(
             "`--quantization`, `--representative` and `--data` go with a .tflite file. Received: "
             f"{file}"
         )
@@ -170,7 +171,7 @@ def _check_ranges(detector, quantization, representative) -> None:
     from keras_hkd.compression import is_quantized
 
     if not is_quantized(detector):
-        raise ValueError(
+        raise InvalidValueError(
             "`--quantization int8` needs `--representative FOLDER or PATH[:SPLIT]`: about 100 "
             "images of the kind that the file will see. Only a detector that was trained with "
             "`--quantize` needs none."

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from keras_hkd.errors import InvalidValueError
+
 MIN_SIDE_PX = 32
 
 ImageSize = Annotated[
@@ -40,7 +42,7 @@ def parse_image_size(text: str | None) -> tuple[int, int] | None:
         sides = []
     height, width = (int(sides[0]), int(sides[-1])) if sides else (0, 0)
     if min(height, width) < MIN_SIDE_PX:
-        raise ValueError(
+        raise InvalidValueError(
             f"`--image-size` must be one number such as 320, or HEIGHTxWIDTH such as 384x640, at "
             f"least {MIN_SIDE_PX} pixels. Received: {text!r}"
         )

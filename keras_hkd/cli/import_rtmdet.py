@@ -8,6 +8,7 @@ import typer
 from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
+from keras_hkd.errors import InvalidValueError, NotAFileError
 
 MAX_STATISTICS = 256  # photographs; more change little
 
@@ -95,10 +96,10 @@ def _target(out, file) -> pathlib.Path:
     """Where the file goes, known before any work is done."""
     if out.suffix == ".keras":
         if out.is_dir():
-            raise IsADirectoryError(f"{out} is a folder; name a .keras file, or another folder.")
+            raise NotAFileError(f"{out} is a folder; name a .keras file, or another folder.")
         return out
     if out.is_file():
-        raise ValueError(
+        raise InvalidValueError(
             f"`--out` must be a folder or end in .keras. Received: {out}, which is a file"
         )
     return out / f"{file.stem}.keras"

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 import yaml
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.methods.registry import METHODS, described
 
 Method = Annotated[
@@ -40,7 +41,7 @@ def parse_options(texts: list[str]) -> dict[str, object]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise ValueError(f"`--method-option` must be NAME=VALUE. Received: {text!r}")
+            raise InvalidValueError(f"`--method-option` must be NAME=VALUE. Received: {text!r}")
         parsed[name.replace("-", "_")] = _value(name, value)
     return parsed
 
@@ -51,7 +52,7 @@ def _value(name, text):
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ValueError(f"`--method-option` {name}: {text!r} is no YAML value.") from error
+        raise InvalidValueError(f"`--method-option` {name}: {text!r} is no YAML value.") from error
 
 
 def check_teachers(method, teacher, more_teachers=(), teacher_cache=None) -> None:
@@ -70,15 +71,15 @@ def check_teachers(method, teacher, more_teachers=(), teacher_cache=None) -> Non
     if teacher_cache is not None:
         _check_cache_fits(method, takes, teacher)
     elif teacher is None and takes.teacher:
-        raise ValueError(f"The method {method!r} needs --teacher.")
+        raise InvalidValueError(f"The method {method!r} needs --teacher.")
     if teacher is not None and not takes.teacher:
-        raise ValueError(
+        raise InvalidValueError(
             f"The method {method!r} has no teacher to load: leave out --teacher. "
             f"Received: --teacher {teacher}"
         )
     if more_teachers and not takes.several_teachers:
         names = ", ".join(name for name in sorted(METHODS) if METHODS[name].several_teachers)
-        raise ValueError(
+        raise InvalidValueError(
             f"Several teachers go with --method {names}. Received: --method {method} and "
             f"{len(more_teachers) + 1} times --teacher."
         )
@@ -97,14 +98,14 @@ def check_unlabelled(method, unlabelled, pseudo_label_score) -> None:
     """
     takes = described(method)
     if takes.unlabelled and not unlabelled:
-        raise ValueError(
+        raise InvalidValueError(
             f"The method {method!r} needs --unlabelled, a folder of images that the teacher is to "
             "label."
         )
     if not takes.unlabelled and (unlabelled or pseudo_label_score is not None):
         names = ", ".join(name for name in sorted(METHODS) if METHODS[name].unlabelled)
         option = "--unlabelled" if unlabelled else "--pseudo-label-score"
-        raise ValueError(
+        raise InvalidValueError(
             f"{option} goes with --method {names}. Received: --method {method}, which takes no "
             "unlabelled images."
         )
@@ -125,7 +126,7 @@ def make_distiller(method, teacher, student, method_options):
     except (TypeError, ValueError) as error:
         if "keyword argument" not in str(error):  # as Python and Keras call them
             raise
-        raise ValueError(
+        raise InvalidValueError(
             f"The method {method!r} has no such option. "
             f"Received: --method-option {method_options}. {error}"
         ) from error
@@ -134,9 +135,9 @@ def make_distiller(method, teacher, student, method_options):
 def _check_cache_fits(method, takes, teacher) -> None:
     """Refuse a cache where the teacher itself is needed, or is given too."""
     if teacher is not None:
-        raise ValueError("--teacher-cache takes the place of --teacher: give one of them.")
+        raise InvalidValueError("--teacher-cache takes the place of --teacher: give one of them.")
     if takes.teacher != "frozen" or takes.prepare or takes.unlabelled:
-        raise ValueError(
+        raise InvalidValueError(
             f"The method {method!r} runs its teacher itself, or has none, so that a stored one is "
             "of no use. Methods that read a cache: adl, hkd, kd, ld."
         )

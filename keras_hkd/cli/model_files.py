@@ -4,6 +4,7 @@ import pathlib
 
 from keras_hkd.cli.console import messages
 from keras_hkd.cli.options import person_alone
+from keras_hkd.errors import InvalidValueError, MissingFileError, NotAFileError
 from keras_hkd.messages import did_you_mean
 from keras_hkd.preset_folder import WEIGHTS
 from keras_hkd.zoo.catalogue import is_preset, list_presets, preset_folder
@@ -23,7 +24,7 @@ def refuse_folder(path: pathlib.Path) -> None:
     if path.is_dir():
         found = sorted(path.glob("*.keras"))
         hint = f" Did you mean {found[0]}?" if found else ""
-        raise IsADirectoryError(f"{path} is a folder; expected the file of a model.{hint}")
+        raise NotAFileError(f"{path} is a folder; expected the file of a model.{hint}")
 
 
 def check_model_file(path: pathlib.Path) -> pathlib.Path:
@@ -44,7 +45,7 @@ def check_model_file(path: pathlib.Path) -> pathlib.Path:
     refuse_folder(path)
     if not path.is_file():
         names = list_presets()
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{path}: there is no such file; expected a detector's .keras or .tflite, or the name "
             f"of a preset.{did_you_mean(path, names, 3)} See `keras-hkd presets`."
         )
@@ -75,7 +76,7 @@ def load_model_file(path: pathlib.Path, person_class: int | None = None):
         ValueError: the file holds no detector; or a class is chosen of a `.tflite` file.
     """
     if path.suffix == TFLITE and person_class is not None:
-        raise ValueError(
+        raise InvalidValueError(
             f"{path} has the classes that it was exported with. Received: --person-class "
             f"{person_class}; export the .keras file with that option."
         )
@@ -102,7 +103,7 @@ def check_size_fits(detector, size) -> None:
     fixed = getattr(detector, "path", None) is not None
     if fixed and size is not None and tuple(size) != tuple(detector.image_size):
         height, width = detector.image_size
-        raise ValueError(
+        raise InvalidValueError(
             f"{detector.path} is made for {height}x{width} pixels. Received: --image-size "
             f"{size[0]}x{size[1]}; export the detector again for that size."
         )

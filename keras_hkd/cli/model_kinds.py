@@ -4,6 +4,7 @@ import json
 import pathlib
 import zipfile
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.preset_folder import CONFIG
 from keras_hkd.zoo.catalogue import is_preset, preset_folder
 
@@ -70,7 +71,7 @@ class Classifiers:
         for name, value in of_boxes.items():
             if value:
                 option = {"classes": "class"}.get(name, name)
-                raise ValueError(
+                raise InvalidValueError(
                     f"`--{option}` is of boxes; a classifier's images lie in one folder per class. "
                     f"Received: --{option} {value}"
                 )

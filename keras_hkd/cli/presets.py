@@ -6,6 +6,7 @@ import typer
 
 from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, print_json
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.zoo.cards import TEXT, headline, read_card, size_text
 from keras_hkd.zoo.catalogue import list_presets, preset_folder
 
@@ -35,7 +36,9 @@ def command(
         return
     card = read_card(name)
     if card is None:
-        raise ValueError(f"The preset {name!r} has no card. `keras_hkd.zoo.write_card` makes one.")
+        raise InvalidValueError(
+            f"The preset {name!r} has no card. `keras_hkd.zoo.write_card` makes one."
+        )
     if json:
         print_json(card)
     else:

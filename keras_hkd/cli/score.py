@@ -9,6 +9,7 @@ import typer
 from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, print_json, remark
 from keras_hkd.cli.datasets import read_boxes, report_skipped, say
+from keras_hkd.errors import InvalidValueError
 
 GroundTruthFile = Annotated[
     str,
@@ -81,7 +82,9 @@ def command(
     from keras_hkd.metrics.meeting import other_categories
 
     if protocol != "coco" and len(classes or ()) > 1:
-        raise ValueError(f"--protocol {protocol} scores one class. Received: --class {classes}")
+        raise InvalidValueError(
+            f"--protocol {protocol} scores one class. Received: --class {classes}"
+        )
     wanted = classes or (None if protocol == "coco" else ["person"])
     strict = on_bad_data or "raise"
     how = {"format": format, "images": images, "on_bad_data": strict, "classes": wanted}
@@ -93,7 +96,7 @@ def command(
         found = found.of_category(ids[0] if ids else 1)
     problem = None if ignore_categories else other_categories(truth, found, ids or None)
     if problem:
-        raise ValueError(problem)
+        raise InvalidValueError(problem)
     say(_summary(found, truth, ids))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

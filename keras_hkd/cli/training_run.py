@@ -8,6 +8,7 @@ from keras_hkd.cli.console import figures, print_json, remark
 from keras_hkd.cli.model_files import refuse_folder
 from keras_hkd.cli.options import person_alone
 from keras_hkd.cli.training_options import RunOptions
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
 from keras_hkd.zoo.catalogue import is_preset, list_presets, preset_folder
 
@@ -108,7 +109,7 @@ def make_model(
                 seed=options.seed if seed is None else seed,
             )
     if backbone_weights is not None:
-        raise ValueError(
+        raise InvalidValueError(
             f"`--backbone-weights` goes with a model given by name; {name_or_file} has weights."
         )
     file = preset_folder(name_or_file) if is_preset(name_or_file) else name_or_file
@@ -166,7 +167,7 @@ def quantized(model, name_or_file, options: RunOptions, dataset):
     if not options.quantize:
         return model
     if not is_saved(name_or_file):
-        raise ValueError(
+        raise InvalidValueError(
             "`--quantize` fine-tunes a trained model: give its .keras file. "
             f"Received: {name_or_file}"
         )

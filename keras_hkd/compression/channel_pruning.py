@@ -11,6 +11,7 @@ from keras_hkd.compression.channel_groups import ChannelGroups
 from keras_hkd.compression.channel_removal import ChannelRemoval
 from keras_hkd.compression.compressed import checked_learner, rewritten
 from keras_hkd.compression.quantization import is_quantized
+from keras_hkd.errors import InvalidValueError
 
 
 def prune_channels(
@@ -64,7 +65,7 @@ def prune_channels(
     checks.whole("min_channels", min_channels, low=1)
     student = checked_learner(student)
     if is_quantized(student):
-        raise ValueError(
+        raise InvalidValueError(
             f"'{student.name}' is quantised: prune the float student first, then quantise the copy."
         )
     groups = ChannelGroups(student.network)
@@ -172,7 +173,7 @@ def _checked_worth(groups, worth):
         return group_worth(groups)
     worth = np.asarray(worth, "float64")
     if worth.shape != (groups.count,):
-        raise ValueError(
+        raise InvalidValueError(
             f"`worth` must have a number for each of the {groups.count} groups of channels: "
             "estimate it on the very model that is pruned. Received: "
             f"an array of shape {worth.shape}"

@@ -10,6 +10,7 @@ from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.keras_cv.retinanet import RetinaNet
 from keras_hkd.detectors.keras_cv.yolo_v8 import YOLOV8
 from keras_hkd.detectors.rtmdet import RTMDet
+from keras_hkd.errors import InvalidTypeError
 from keras_hkd.learner import Learner
 
 
@@ -133,7 +134,7 @@ def compressed_class(learner):
         if type(learner) is family:
             return compressed
     kind = "Detector" if isinstance(learner, Detector) else "Learner"
-    raise TypeError(
+    raise InvalidTypeError(
         f"{type(learner).__name__} is a {kind} of a family of its own, which cannot be compressed. "
         f"Known: {', '.join(family.__name__ for family in FAMILIES)}. Write a class "
         "`class Mine(Compressed, Family)`, register it with Keras and add it to "

@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_hkd.compression.model_optimization import LastValueQuantize, MovingAvgQuantize
+from keras_hkd.errors import InvalidValueError
 
 SIGMOID_RANGE = (0.0, 255.0 / 256.0)
 """What TFLite's integer sigmoid gives: 256 steps of 1/256 from 0."""
@@ -64,7 +65,7 @@ class ActivationRange(keras.layers.Layer):
     def __init__(self, decay=0.99, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
         if decay is not None and not 0.0 <= decay < 1.0:
-            raise ValueError(f"`decay` must be None or in [0, 1). Received: decay={decay}")
+            raise InvalidValueError(f"`decay` must be None or in [0, 1). Received: decay={decay}")
         self.decay = None if decay is None else float(decay)
         self.observer = None  # while ranges are calibrated: is shown each tensor, unrounded
 

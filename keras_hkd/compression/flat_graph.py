@@ -5,6 +5,7 @@ from collections import Counter, namedtuple
 import keras
 
 from keras_hkd.classifiers.network import BeforeActivation
+from keras_hkd.errors import InvalidValueError
 
 Call = namedtuple("Call", "operation arguments inputs outputs")
 Call.__doc__ = """One call of a layer or operation in a network.
@@ -20,7 +21,7 @@ _WHOLE = (keras.layers.SeparableConv2D, BeforeActivation)
 _MOST_NESTED = 8
 
 
-class UnsupportedLayerError(ValueError):
+class UnsupportedLayerError(InvalidValueError):
     """A network has a layer that cannot be compressed; the message names it and its type."""
 
 

@@ -7,6 +7,7 @@ import collections.abc
 from keras_hkd.compression.channel_pruning import prune_channels
 from keras_hkd.compression.compressed import checked_learner
 from keras_hkd.compression.taylor_worth import gradient_worth
+from keras_hkd.errors import InvalidValueError
 
 
 def prune_gradually(
@@ -73,7 +74,7 @@ def prune_gradually(
             min_channels=min_channels,
         )
         if student.count_params() == before:
-            raise ValueError(
+            raise InvalidValueError(
                 f"No more channels can be removed from '{student.name}': lower `min_channels` "
                 f"({min_channels}) or `multiple_of` ({multiple_of}), or raise `target_parameters`. "
                 f"Received: target_parameters={target_parameters}, left are {before}"

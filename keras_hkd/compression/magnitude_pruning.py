@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_hkd.errors import InvalidTypeError
+
 KERNELS = ("kernel", "pointwise_kernel")
 
 
@@ -45,7 +47,7 @@ class MagnitudePruning(keras.callbacks.Callback):
     def __init__(self, schedule):
         super().__init__()
         if not callable(schedule):
-            raise TypeError(
+            raise InvalidTypeError(
                 "`schedule` must be PolynomialDecay or ConstantSparsity of keras_hkd.compression, "
                 "or a function from a step to (whether to prune, sparsity). "
                 f"Received: {schedule!r}"

@@ -7,6 +7,7 @@ from keras import ops
 from keras_hkd.compression.compressed import Compressed, checked_learner, rewritten
 from keras_hkd.compression.fake_quantization import ActivationRange
 from keras_hkd.compression.quantized_graph import quantized_network
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.export.representative import representative_array, sample_images
 
 CALIBRATION_BATCH = 8
@@ -82,7 +83,7 @@ def quantize(
     """
     student = checked_learner(student)
     if is_quantized(student):
-        raise ValueError(f"'{student.name}' is quantised already: train it on as it is.")
+        raise InvalidValueError(f"'{student.name}' is quantised already: train it on as it is.")
     size = student.image_size
     if representative_images is None:
         images = sample_images(size, CALIBRATION_BATCH)
@@ -90,7 +91,7 @@ def quantize(
         antialias = getattr(student, "antialias", True)
         images = representative_array(representative_images, size, antialias=antialias)
     if not 0.5 < coverage <= 1.0:
-        raise ValueError(f"`coverage` must lie in (0.5, 1]. Received: coverage={coverage}")
+        raise InvalidValueError(f"`coverage` must lie in (0.5, 1]. Received: coverage={coverage}")
     quantized = rewritten(student, Quantization(range_decay))
     if coverage < 1.0:
         calibrate_to_coverage(quantized, images, coverage)

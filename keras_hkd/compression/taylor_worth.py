@@ -10,6 +10,7 @@ from keras import layers
 from keras_hkd.backend import require_tensorflow
 from keras_hkd.compression.channel_groups import ChannelGroups
 from keras_hkd.compression.compressed import checked_learner
+from keras_hkd.errors import InvalidValueError
 
 
 def gradient_worth(student, batches, num_batches: int = 16) -> np.ndarray:
@@ -74,7 +75,7 @@ def gradient_worth(student, batches, num_batches: int = 16) -> np.ndarray:
         total += np.square(signed)
         count += 1
     if not count:
-        raise ValueError("`batches` must hold at least one batch of images and labels.")
+        raise InvalidValueError("`batches` must hold at least one batch of images and labels.")
     return total / count
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_hkd.data.findings import Findings, merged_findings
 from keras_hkd.data.image_files import UnreadableImageError, decode_image
+from keras_hkd.errors import InvalidValueError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ class BadRecord:
         return f"{self.file}: {self.record}: {self.problem}"
 
 
-class BadDataError(ValueError):
+class BadDataError(InvalidValueError):
     """Data that cannot be used; names file and record, says what was expected and how to mend it.
 
     Args:
@@ -60,7 +61,7 @@ def _column(value, name: str, dtype, shape: tuple[int, ...]) -> np.ndarray:
     if array.size == 0:
         array = array.reshape(0, *shape[1:])
     if array.shape != shape:
-        raise ValueError(f"`{name}` must have shape {shape}, got {array.shape}.")
+        raise InvalidValueError(f"`{name}` must have shape {shape}. Received: {array.shape}")
     array.setflags(write=False)
     return array
 
@@ -284,7 +285,7 @@ class Dataset:
             ValueError: `num_images` is below 1.
         """
         if num_images < 1:
-            raise ValueError(f"`num_images` must be at least 1, got {num_images}.")
+            raise InvalidValueError(f"`num_images` must be at least 1. Received: {num_images}")
         return self.select(range(min(num_images, len(self))))
 
     @staticmethod
@@ -310,13 +311,13 @@ class Dataset:
         """
         datasets = list(datasets)
         if not datasets:
-            raise ValueError("`datasets` must hold at least one dataset, got none.")
+            raise InvalidValueError("`datasets` must hold at least one dataset. Received: none")
         if len(datasets) == 1:
             return datasets[0]
         names = {dataset.class_names for dataset in datasets}
         if len(names) > 1:
-            raise ValueError(
-                f"Merged datasets must have the same class names, got {sorted(names)}."
+            raise InvalidValueError(
+                f"Merged datasets must have the same class names. Received: {sorted(names)}"
             )
         _refuse_shared_files(datasets)
         annotations = with_unique_ids([a for dataset in datasets for a in dataset])

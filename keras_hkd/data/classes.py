@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
 
 PEOPLE = ("person", "persons", "pedestrian", "pedestrians", "people", "human", "humans")
@@ -77,7 +78,7 @@ def wanted_classes(
         or len({*accepted}) < len(accepted)
         or len({*names}) < len(names)
     ):
-        raise ValueError(
+        raise InvalidValueError(
             "`class_names` must be one or more different classes (all words for people are one "
             f"class), each as NAME, as NAME,NAME or as CLASS=NAME,NAME. Received: {class_names!r}"
         )
@@ -108,7 +109,7 @@ class ResolvedClasses:
     keys: tuple[tuple[Hashable, ...], ...]
 
 
-class UnknownClassError(ValueError):
+class UnknownClassError(InvalidValueError):
     """None of the categories of a source is a class that is wanted."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_hkd.data.annotations import Dataset, ImageAnnotation
+from keras_hkd.errors import InvalidValueError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,17 +106,17 @@ def classification_dataset(
     images, names = tuple(np.asarray(image) for image in images), check_class_names(class_names)
     classes = np.asarray(classes, np.int64)
     if classes.shape != (len(images),) or not len(images):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected one class for each of one or more images. Received: {len(images)} images, "
             f"classes of shape {classes.shape}."
         )
     if classes.min() < -1 or classes.max() >= len(names):
-        raise ValueError(
+        raise InvalidValueError(
             f"Classes must index {names}, or be -1. Received: {sorted(set(classes.tolist()))}"
         )
     for image in images:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
-            raise ValueError(
+            raise InvalidValueError(
                 "Images must be uint8 of shape (height, width, 3). Received: "
                 f"{image.dtype} of shape {image.shape}"
             )
@@ -130,5 +131,7 @@ def check_class_names(class_names) -> tuple[str, ...]:
     """The names as a tuple; a ValueError unless they are two or more different ones."""
     names = tuple(str(name) for name in class_names)
     if len(names) < 2 or len(set(names)) != len(names):
-        raise ValueError(f"Expected two or more different class names. Received: {class_names!r}")
+        raise InvalidValueError(
+            f"Expected two or more different class names. Received: {class_names!r}"
+        )
     return names

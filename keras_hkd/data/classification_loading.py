@@ -10,6 +10,7 @@ from keras_hkd.data.classification import ClassificationDataset
 from keras_hkd.data.drawn.classification import synthetic_classes_of
 from keras_hkd.data.drawn.source import PREFIX
 from keras_hkd.data.image_folder import read_image_folder
+from keras_hkd.errors import InvalidValueError
 
 
 def load_classification(
@@ -51,7 +52,7 @@ def load_classification(
         loaded.append(part)
         class_names = part.class_names if class_names is None else class_names
     if not loaded:
-        raise ValueError("`source` must name at least one dataset. Received: an empty list.")
+        raise InvalidValueError("`source` must name at least one dataset. Received: an empty list.")
     return _joined(loaded)
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from keras_hkd.errors import InvalidValueError
+
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"),
     *(".ppm", ".pgm", ".pnm", ".avif", ".heic", ".heif"),
@@ -32,7 +34,7 @@ if os.environ.get(LIMIT_VARIABLE):
     Image.MAX_IMAGE_PIXELS = int(float(os.environ[LIMIT_VARIABLE]) * 1e6 / 2)
 
 
-class UnreadableImageError(ValueError):
+class UnreadableImageError(InvalidValueError):
     """A picture that cannot be decoded whole; says why, the caller adds which record."""
 
     def advising(self, advice: str) -> str:

@@ -14,14 +14,14 @@ from pathlib import Path
 from keras_hkd.caller import stack_level_of_caller
 from keras_hkd.data.annotations import BadDataError, Dataset, with_unique_ids
 from keras_hkd.data.classes import (
-    PERSON,
     ResolvedClasses,
     UnknownClassError,
     WantedClass,
     resolve_classes,
     wanted_classes,
 )
-from keras_hkd.data.drawn.source import PREFIX, parse_synthetic
+from keras_hkd.data.drawn.scenes import synthetic_scenes_of
+from keras_hkd.data.drawn.source import PREFIX
 from keras_hkd.data.findings import Findings
 from keras_hkd.data.formats import readers
 from keras_hkd.data.formats.bad_records import BadRecords
@@ -29,18 +29,11 @@ from keras_hkd.data.formats.box_checks import checked_annotations
 from keras_hkd.data.formats.records import ImageRecord, Records
 from keras_hkd.data.image_checks import locate, stated_sizes, whole_images
 from keras_hkd.data.splits import choose_split
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
+from keras_hkd.messages import received
 
 _WHOLE, _FOUND, _SIZES = "whole", "found", "sizes"
 """What pictures are asked for: all of them whole, those that are there, or sizes where needed."""
-_SYNTHETIC_DEFAULTS = {
-    "num_images": 200,
-    "seed": 0,
-    "height": 256,
-    "width": 256,
-    "person_height_percent": 27,
-    "crowd_percent": 30,
-    "things_percent": 100,
-}
 
 
 class DataWarning(UserWarning):
@@ -113,10 +106,7 @@ def load_dataset(
     """
     wanted = None if class_names is None else wanted_classes(class_names)
     pictures = _WHOLE if check_images else _FOUND
-    dataset = _read_all(source, _Reading(format, wanted, pictures, images_folder), on_bad_data)
-    for text in _doubts(dataset):
-        warnings.warn(text, DataWarning, stacklevel=stack_level_of_caller())
-    return dataset
+    return _read_all(source, _Reading(format, wanted, pictures, images_folder), on_bad_data)
 
 
 def load_boxes(
@@ -142,10 +132,7 @@ def load_boxes(
         BadDataError: bad data, see `load_dataset`.
     """
     wanted = None if class_names is None else wanted_classes(class_names)
-    dataset = _read_all(source, _Reading(format, wanted, _SIZES, images_folder), on_bad_data)
-    for text in _doubts(dataset):
-        warnings.warn(text, DataWarning, stacklevel=stack_level_of_caller())
-    return dataset
+    return _read_all(source, _Reading(format, wanted, _SIZES, images_folder), on_bad_data)
 
 
 def dataset_of_coco(content: Mapping, file: Path) -> Dataset:
@@ -184,15 +171,22 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-@_uncollected()
 def _read_all(source, reading: _Reading, on_bad_data: str) -> Dataset:
+    with _uncollected():
+        dataset = _joined(source, reading, on_bad_data)
+    for text in _doubts(dataset):
+        warnings.warn(text, DataWarning, stacklevel=stack_level_of_caller())
+    return dataset
+
+
+def _joined(source, reading: _Reading, on_bad_data: str) -> Dataset:
     if isinstance(source, (str, os.PathLike)):
         return reading.of(os.fspath(source), BadRecords(on_bad_data))
     if not isinstance(source, (list, tuple)):
-        raise TypeError(f"`source` must be a path, a text or a list of them, got {source!r}.")
+        raise InvalidTypeError(f"`source` must be a path or a list of paths. {received(source)}")
     sources = [os.fspath(one) for one in source]
     if not sources:
-        raise ValueError("`source` must name at least one dataset, got an empty list.")
+        raise InvalidValueError("`source` must name at least one dataset. Received: an empty list")
     return Dataset.merge([reading.of(one, BadRecords(on_bad_data)) for one in sources])
 
 
@@ -243,7 +237,7 @@ class _Reading:
 
     def of(self, source: str, bad: BadRecords) -> Dataset:
         if source.startswith(PREFIX):
-            return _synthetic(source, self.wanted)
+            return synthetic_scenes_of(source, self.wanted)
         path, split = _path_and_split(source)
         reader = readers.get(self.format) if self.format else _recognised(path)
         if split is not None and (part := readers.part(reader, path, split)):
@@ -378,22 +372,3 @@ def _recognised(path: Path):
         f"expected annotations in one of the formats {readers.names()}, recognised none: name the "
         "annotation file itself, or the format (--format)",
     )
-
-
-def _synthetic(source: str, wanted: tuple[WantedClass, ...] | None) -> Dataset:
-    from keras_hkd.data.drawn.scenes import MEAN_THINGS, synthetic_dataset
-
-    if wanted is not None and (len(wanted) > 1 or PERSON not in wanted[0].accepted):
-        names = [one.name for one in wanted]
-        raise ValueError(f"Drawn scenes hold the class person only, got class_names={names}.")
-    class_names = (PERSON,) if wanted is None else (wanted[0].name,)
-    options, seed = parse_synthetic(source, _SYNTHETIC_DEFAULTS)
-    dataset = synthetic_dataset(
-        options["num_images"],
-        (options["height"], options["width"]),
-        seed,
-        person_height=options["person_height_percent"] / 100,
-        crowd_chance=options["crowd_percent"] / 100,
-        mean_things=MEAN_THINGS * options["things_percent"] / 100,
-    )
-    return dataclasses.replace(dataset, class_names=class_names, source=source)

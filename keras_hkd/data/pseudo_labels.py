@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_hkd.boxes.formats import convert
 from keras_hkd.data.annotations import Dataset
+from keras_hkd.errors import InvalidValueError
 
 
 def boxes_per_image(dataset: Dataset) -> float:
@@ -39,7 +40,9 @@ def matching_threshold(scores: Sequence[float], num_images: int, per_image: floa
         0.4
     """
     if not len(scores):
-        raise ValueError("`scores` must hold at least one score: the teacher found nobody at all.")
+        raise InvalidValueError(
+            "`scores` must hold at least one score: the teacher found nobody at all."
+        )
     rank = min(max(round(per_image * num_images), 1), len(scores))
     return float(np.sort(np.asarray(scores, float))[-rank])
 

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from keras_hkd.data.formats.records import without_suffix
+from keras_hkd.errors import InvalidValueError
 
 UNKNOWN = -1
 
@@ -62,7 +63,7 @@ class ResultPictures:
         found = self._found(pairs)
         if unknown == "raise" and UNKNOWN in found.values():
             pair = next(pair for pair in pairs if found[pair] == UNKNOWN)
-            raise ValueError(self._unknown(pair, image_ids, file_names))
+            raise InvalidValueError(self._unknown(pair, image_ids, file_names))
         places = (
             found[_key(image_id), name]
             for image_id, name in zip(image_ids, file_names, strict=True)
@@ -82,7 +83,7 @@ class ResultPictures:
         if len(whole) > 1 and whole[0] != whole[1]:
             pair = next(pair for pair in pairs if whole[0][pair] != whole[1][pair])
             first, second = (self._shown(found[pair]) for found in whole)
-            raise ValueError(
+            raise InvalidValueError(
                 f"the image_id {pair[0]!r} may be the id of {first} or the name of {second}: give "
                 "each result the id of its image, or its file_name"
             )
@@ -94,7 +95,7 @@ class ResultPictures:
         for (image_id, name), place in found.items():
             there = named[image_id, name]
             if name and self.names[place] and place not in there:
-                raise ValueError(
+                raise InvalidValueError(
                     f"the image_id {image_id!r} is that of {self._shown(place)}, but the result's "
                     f"file_name is {name!r}: correct the ids, or leave the file names out if the "
                     "ids are right"

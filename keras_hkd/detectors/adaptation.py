@@ -7,6 +7,7 @@ import keras_cv
 from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.keras_cv.retinanet import RetinaNet
 from keras_hkd.detectors.keras_cv.yolo_v8 import YOLOV8
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.learner import read_model
 
 FAMILIES = {keras_cv.models.RetinaNet: RetinaNet, keras_cv.models.YOLOV8Detector: YOLOV8}
@@ -34,7 +35,7 @@ def as_detector(model, **options):
         return _narrowed(model, **options) if options else model
     family = _family(model)
     if family is None:
-        raise TypeError(
+        raise InvalidTypeError(
             "Expected a keras_cv RetinaNet or YOLOV8Detector, a keras_hub RetinaNetObjectDetector "
             "or DFineObjectDetector, or a keras_hkd Detector. "
             f"Received: {type(model).__name__}. Other detectors need an adapter: subclass "
@@ -74,21 +75,21 @@ def _own_options(model):
 def _narrowed(detector, class_names=None, class_indices=None, **unknown):
     """The same detector reporting some of its classes alone."""
     if unknown:
-        raise TypeError(
+        raise InvalidTypeError(
             f"The model is a {type(detector).__name__} already, whose classes alone can be chosen: "
             f"class_names=..., class_indices=... Received: {sorted(unknown)}"
         )
     if class_indices is None:
         missing = [name for name in class_names if name not in detector.class_names]
         if missing:
-            raise ValueError(
+            raise InvalidValueError(
                 f"The detector knows the classes {detector.class_names}, not {missing}. Choose "
                 "them by number: class_indices=..."
             )
         class_indices = [detector.class_names.index(name) for name in class_names]
     known = range(detector.num_classes)
     if any(index not in known for index in class_indices):
-        raise ValueError(
+        raise InvalidValueError(
             f"The detector has {detector.num_classes} classes, so `class_indices` must lie in "
             f"[0, {detector.num_classes - 1}]. Received: class_indices={tuple(class_indices)}"
         )
@@ -122,4 +123,4 @@ def load_detector(path, **options):
     try:
         return as_detector(model, **options)
     except TypeError as error:
-        raise ValueError(f"'{path}' holds no detector. {error}") from error
+        raise InvalidValueError(f"'{path}' holds no detector. {error}") from error

@@ -11,6 +11,7 @@ from keras_hkd.detectors.keras_cv.feature_pyramid import FeaturePyramid
 from keras_hkd.detectors.keras_cv.prediction_head import PredictionHead
 from keras_hkd.detectors.keras_cv.retinanet import RetinaNet
 from keras_hkd.detectors.keras_cv.yolo_v8 import YOLOV8
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.learner import synchronize_batch_norm
 from keras_hkd.messages import did_you_mean
 
@@ -146,7 +147,7 @@ def build(
     """
     if name not in TABLE:
         hint = did_you_mean(name, TABLE, most=3, cutoff=0.4)
-        raise ValueError(
+        raise InvalidValueError(
             f"No detector is called {name!r}.{hint} Names: {', '.join(TABLE)}; "
             "a saved detector is given by its .keras path."
         )
@@ -157,7 +158,7 @@ def build(
         backbone_weights is not None
         and getattr(make_backbone, "func", None) is not backbones.mobilenet_v2
     ):
-        raise ValueError(
+        raise InvalidValueError(
             f"'{name}' has no MobileNetV2 backbone, so it takes no `backbone_weights`. "
             f"Received: backbone_weights={backbone_weights!r}"
         )

@@ -14,6 +14,7 @@ from keras_hkd.boxes.formats import convert
 from keras_hkd.boxes.geometry import inside_any
 from keras_hkd.boxes.grid import NO_ANCHOR, Grid
 from keras_hkd.boxes.suppression import non_max_suppression
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.learner import Learner
 
 Assignment = namedtuple("Assignment", "positive ignored target_boxes target_scores")
@@ -92,8 +93,6 @@ class Detector(Learner):
         self.model = model
         self.network = self.build_network(model)
         self.built = True
-
-    # What a family provides.
 
     levels: tuple[str, ...] = ()
     """Names of the pyramid levels, finest first; none of a family that predicts sets of boxes."""
@@ -203,7 +202,7 @@ class Detector(Learner):
             TypeError: the family predicts a set of boxes and has no grid.
         """
         if not self.levels or self.coding is None:
-            raise TypeError(
+            raise InvalidTypeError(
                 "Expected a detector that predicts a box for each anchor of a grid. Received: a "
                 f"{type(self).__name__}, which predicts a set of boxes. Distil it into another."
             )
@@ -295,7 +294,7 @@ class Detector(Learner):
         """Labels as the losses need them, or a clear error."""
         if not isinstance(labels, dict) or not {"boxes", "classes"} <= set(labels):
             received = sorted(labels) if isinstance(labels, dict) else type(labels).__name__
-            raise ValueError(
+            raise InvalidValueError(
                 "Labels must be a dict with 'boxes' (batch, n, 4) in xyxy pixels and 'classes' "
                 f"(batch, n), both padded with -1. Received: {received}"
             )
@@ -374,7 +373,7 @@ def _checked_image_size(image_size):
     except (TypeError, ValueError):
         height = width = 0
     if height < 32 or width < 32 or height % 32 or width % 32:
-        raise ValueError(
+        raise InvalidValueError(
             "`image_size` must be (height, width) in pixels, both multiples of 32 (the stride of "
             "the coarsest map of the backbone; others leave maps that do not fit each other). "
             f"Received: image_size={image_size}"
@@ -387,12 +386,12 @@ def _checked_indices(class_indices, class_names, num_library_classes):
         class_indices = range(len(class_names))
     class_indices = tuple(int(index) for index in class_indices)
     if len(class_indices) != len(class_names):
-        raise ValueError(
+        raise InvalidValueError(
             "`class_names` and `class_indices` must name the same classes. Received: "
             f"class_names={class_names}, class_indices={class_indices}"
         )
     if any(not 0 <= index < num_library_classes for index in class_indices):
-        raise ValueError(
+        raise InvalidValueError(
             f"The model has {num_library_classes} classes, so `class_indices` must lie in "
             f"[0, {num_library_classes - 1}]. Received: class_indices={class_indices}"
         )

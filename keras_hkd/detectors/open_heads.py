@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 import keras
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
+
 
 class SharedTower:
     """A head that all levels share: convolutions with their activations inside, and a predictor.
@@ -33,7 +35,7 @@ class SharedTower:
         compute_dtype: str = "float32",
     ):
         if not can_be_cut(conv_layers):
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected at least two convolutions with their activations inside. Received: "
                 f"conv_layers={list(conv_layers)}"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keras_hkd import metrics
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.evaluation.prediction import predict_dataset
 from keras_hkd.export import ExportError, TFLiteDetector
 
@@ -47,9 +48,9 @@ class AveragePrecisionGate:
         batch_size=16,
     ):
         if not max_drop >= 0:
-            raise ValueError(f"`max_drop` must be 0 or more. Received: {max_drop!r}")
+            raise InvalidValueError(f"`max_drop` must be 0 or more. Received: {max_drop!r}")
         if len(dataset) == 0:
-            raise ValueError("`dataset` holds no image, so AP cannot be measured on it.")
+            raise InvalidValueError("`dataset` holds no image, so AP cannot be measured on it.")
         self.detector = detector
         self.dataset = dataset
         self.max_drop = float(max_drop)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.evaluation.latency import measure_latencies
 from keras_hkd.evaluation.model_cost import count_gflops, count_parameters
 from keras_hkd.evaluation.peak_memory import measure_peak_memory_mib
@@ -129,12 +130,12 @@ def export_precisions(detector, folder, image_size=None, nms=True, representativ
 def _rows(name, path, threads, image_size, nms):
     path = pathlib.Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file; expected .keras or .tflite.")
+        raise MissingFileError(f"{path}: there is no such file; expected .keras or .tflite.")
     if path.suffix == ".tflite":
         return [_tflite_row(name, path, number) for number in threads]
     if path.suffix == ".keras":
         return [_keras_row(name, path, image_size, nms)]
-    raise ValueError(f"Expected a .keras or .tflite file. Received: {path}")
+    raise InvalidValueError(f"Expected a .keras or .tflite file. Received: {path}")
 
 
 def _tflite_row(name, path, threads):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from keras_hkd.data.batches.pipeline import prediction_batches
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.evaluation.model_cost import count_parameters
 from keras_hkd.inference.prediction import input_size
 from keras_hkd.progress import image_progress
@@ -93,13 +94,13 @@ def score_classes(scores, classes, class_names) -> dict[str, object]:
     """
     scores, classes = np.asarray(scores), np.asarray(classes)
     if scores.shape != (len(classes), len(class_names)):
-        raise ValueError(
+        raise InvalidValueError(
             f"Expected scores of shape {(len(classes), len(class_names))}, a row per image and a "
             f"column per class. Received: {scores.shape}"
         )
     known = classes >= 0
     if not known.any():
-        raise ValueError("There is no image whose class is known.")
+        raise InvalidValueError("There is no image whose class is known.")
     classes, right = classes[known], scores[known].argmax(axis=-1) == classes[known]
     recalls = [
         float(right[classes == index].mean()) if (classes == index).any() else float("nan")
@@ -121,7 +122,7 @@ def check_same_classes(classifier_classes, dataset_classes) -> None:
         dataset_classes: names.
     """
     if tuple(classifier_classes) != tuple(dataset_classes):
-        raise ValueError(
+        raise InvalidValueError(
             f"The classifier tells {tuple(classifier_classes)} apart, the images are of "
             f"{tuple(dataset_classes)}. Read them with class_names=classifier.class_names, which "
             "gives the classes the same numbers."

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from keras_hkd import checks
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.inference.prediction import input_size
 from keras_hkd.progress import image_progress
 
@@ -65,7 +66,7 @@ def measure_latencies(
     checks.whole("rounds", rounds, low=1)
     checks.whole("warm_up", warm_up)
     if not calls:
-        raise ValueError("`calls` is empty: there is nothing to time.")
+        raise InvalidValueError("`calls` is empty: there is nothing to time.")
     times_ms = {name: np.zeros(rounds) for name in calls}
     with image_progress("Timing", (warm_up + rounds) * len(calls), progress) as advance:
         for step in range(-warm_up, rounds):

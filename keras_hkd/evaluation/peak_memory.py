@@ -8,6 +8,8 @@ import sys
 
 import numpy as np
 
+from keras_hkd.errors import RunFailedError
+
 _CHILD = "from keras_hkd.evaluation.peak_memory import _child; _child()"
 
 
@@ -33,7 +35,7 @@ def measure_peak_memory_mib(path, num_threads=None, image_size=None) -> float:
         [sys.executable, "-c", _CHILD, *map(str, words)], capture_output=True, text=True
     )
     if ended.returncode:
-        raise RuntimeError(f"Memory of {path} could not be measured: {ended.stderr[-600:]}")
+        raise RunFailedError(f"Memory of {path} could not be measured: {ended.stderr[-600:]}")
     return float(ended.stdout.split()[-1])
 
 

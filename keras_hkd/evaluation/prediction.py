@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_hkd.data.classes import canonical
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.inference.prediction import (
     coco_results,
     input_size,
@@ -95,7 +96,7 @@ def category_ids(
     known = dict(zip(names, ids, strict=True))
     found = [known.get(canonical(name)) for name in detector_classes]
     if all(one is None for one in found):
-        raise ValueError(
+        raise InvalidValueError(
             f"The detector's classes {_short(detector_classes)} and the dataset's "
             f"{_short(dataset_classes)} have none in common: name the detector's classes as the "
             "dataset does (`class_names`), or say which of the dataset's classes is which "

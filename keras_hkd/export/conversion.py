@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.export.raw_heads import quiet_converter
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
@@ -30,7 +31,7 @@ def convert(function, quantization=None, representative=None) -> bytes:
         with quiet_converter():
             return _converter(function, quantization, representative).convert()
     except Exception as error:
-        raise ValueError(
+        raise InvalidValueError(
             "The TFLite converter refuses the network; the operator or layer that it cannot "
             f"convert is named here: {_main_lines(error)}"
         ) from error

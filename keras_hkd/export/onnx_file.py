@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from keras_hkd.errors import MissingPackageError
 from keras_hkd.export import verification
 from keras_hkd.export.graph_post_processing import post_processing_function
 from keras_hkd.export.raw_heads import (
@@ -101,7 +102,7 @@ def _require_packages():
         import onnxruntime  # noqa: F401
         import tf2onnx  # noqa: F401
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             'ONNX export needs tf2onnx and onnxruntime: pip install "keras_hkd[onnx]"'
         ) from error
 

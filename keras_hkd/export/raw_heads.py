@@ -11,6 +11,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from keras_hkd.backend import require_tensorflow
 from keras_hkd.boxes.grid import Grid
 from keras_hkd.detectors import as_detector
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.quiet import quiet
 
 
@@ -44,7 +45,7 @@ def checked_image_size(image_size, detector) -> tuple[int, int]:
         height = width = 0
         fixed = False
     if not fixed or height < 32 or width < 32 or height % 32 or width % 32:
-        raise ValueError(
+        raise InvalidValueError(
             "`image_size` must be (height, width) in pixels, fixed, both multiples of 32 (an "
             "exported file serves one size; letterbox photos to it). Received: "
             f"image_size={image_size!r}"
@@ -74,7 +75,7 @@ def raw_heads(detector, image_size):
     try:
         traced = tf.function(forward, autograph=False).get_concrete_function(spec)
     except Exception as error:
-        raise ValueError(
+        raise InvalidValueError(
             f"Detector '{detector.name}' cannot be traced as a graph; the layer that fails is "
             f"named here: {str(error)[:800]}"
         ) from error
@@ -106,7 +107,7 @@ def grid_of(detector, image_size) -> Grid:
     grid = detector.grid(image_size)
     priors = np.asarray(detector.priors(image_size))
     if priors.shape != grid.all_priors.shape or not np.allclose(priors, grid.all_priors, atol=1e-2):
-        raise ValueError(
+        raise InvalidValueError(
             f"The anchors of '{detector.name}' are not the regular grid that its "
             f"{type(detector).__name__} declares, so it cannot be exported."
         )

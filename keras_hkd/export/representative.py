@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.data.image_files import SUFFIXES, decode_image
+from keras_hkd.errors import InvalidValueError, MissingFileError
 
 MAX_IMAGES = 200
 
@@ -44,7 +45,7 @@ def representative_array(
         images = _checked_array(source)
         images = images[_spread(len(images), max_images)]
     if len(images) == 0:
-        raise ValueError(
+        raise InvalidValueError(
             "`representative_images` holds no image; an int8 file needs some, about 100 of the "
             "kind that the detector will see."
         )
@@ -68,10 +69,10 @@ def sample_images(image_size, num_images=2) -> np.ndarray:
 
 def _from_folder(folder, max_images):
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: there is no such folder of representative images.")
+        raise MissingFileError(f"{folder}: there is no such folder of representative images.")
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not paths:
-        raise ValueError(f"{folder} holds no image: images end in {', '.join(SUFFIXES)}.")
+        raise InvalidValueError(f"{folder} holds no image: images end in {', '.join(SUFFIXES)}.")
     return [decode_image(paths[i]) for i in _spread(len(paths), max_images)]
 
 
@@ -86,7 +87,7 @@ def _checked_array(source) -> np.ndarray:
     except ValueError:  # images of several sizes
         images, numeric = np.zeros(0), False
     if not numeric or images.ndim != 4 or images.shape[-1] != 3:
-        raise ValueError(
+        raise InvalidValueError(
             "`representative_images` must be an array (n, height, width, 3), a dataset or a "
             f"folder. Received: {type(source).__name__} of shape {images.shape}"
         )
@@ -94,7 +95,7 @@ def _checked_array(source) -> np.ndarray:
         return images
     low, high = float(images.min()), float(images.max())
     if not (0.0 <= low and 1.0 < high <= 255.0):  # a NaN fails too
-        raise ValueError(
+        raise InvalidValueError(
             "`representative_images` must hold pixels in [0, 255]: the detector rescales itself. "
             f"Received: values from {low:g} to {high:g}"
         )

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_hkd.atomic_write import replacing
+from keras_hkd.errors import PathInUseError
 from keras_hkd.export import verification
 from keras_hkd.export.raw_heads import (
     checked_detector,
@@ -58,7 +59,7 @@ def export_saved_model(
     suppression = make_suppression(detector, max_detections, score_threshold, iou_threshold)
     path = pathlib.Path(path)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise FileExistsError(f"'{path}' exists: name a new folder, or remove it first.")
+        raise PathInUseError(f"'{path}' exists: name a new folder, or remove it first.")
     serve = _endpoint(detector, size, suppression, nms)
     with replacing(path) as partial:
         archive = keras.export.ExportArchive()

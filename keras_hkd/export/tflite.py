@@ -11,6 +11,7 @@ import numpy as np
 
 import keras_hkd
 from keras_hkd.atomic_write import replacing
+from keras_hkd.errors import InvalidValueError, NotAFileError
 from keras_hkd.export import tflite_file, verification
 from keras_hkd.export.conversion import QUANTIZATIONS, convert, has_own_ranges
 from keras_hkd.export.graph_post_processing import post_processing_function
@@ -135,7 +136,7 @@ def export_tflite(
         if representative_images is not None:
             images = representative_array(representative_images, size, antialias=detector.antialias)
         elif quantization == "int8" and not has_own_ranges(heads):
-            raise ValueError(
+            raise InvalidValueError(
                 'quantization="int8" needs `representative_images`: an array (n, height, width, 3) '
                 "in [0, 255], a dataset or a folder, about 100 images of the kind that the "
                 "detector will see. Received: None"
@@ -172,7 +173,7 @@ def check_quantization(quantization):
     """
     if quantization not in QUANTIZATIONS:
         hint = did_you_mean(quantization, QUANTIZATIONS[1:])
-        raise ValueError(
+        raise InvalidValueError(
             f"`quantization` must be one of {QUANTIZATIONS}.{hint} Received: {quantization!r}"
         )
 
@@ -191,9 +192,9 @@ def replacing_file(path, suffix) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(path)
     if path.suffix != suffix:
-        raise ValueError(f"`path` must end in {suffix}. Received: '{path}'")
+        raise InvalidValueError(f"`path` must end in {suffix}. Received: '{path}'")
     if path.is_dir():
-        raise IsADirectoryError(f"'{path}' is a folder; name a {suffix} file.")
+        raise NotAFileError(f"'{path}' is a folder; name a {suffix} file.")
     with replacing(path) as partial:
         partial.touch()
         yield partial
@@ -202,7 +203,7 @@ def replacing_file(path, suffix) -> Iterator[pathlib.Path]:
 def _check_ranges(detector, heads, quantization):
     """A detector that was trained to round is worth its size in int8 only."""
     if has_own_ranges(heads) and quantization != "int8":
-        raise ValueError(
+        raise InvalidValueError(
             f"Detector '{detector.name}' is quantised: it was trained for int8. Export it with "
             'quantization="int8", or export the float student. '
             f"Received: quantization={quantization!r}"
@@ -239,7 +240,7 @@ def _finish(detector, network, grid, suppression, nms, quantization, card) -> by
     content = tflite_file.pack_model(model)
     foreign = tflite_file.foreign_operators(content)
     if foreign:
-        raise ValueError(
+        raise InvalidValueError(
             f"The network needs {', '.join(foreign)}, which no plain TFLite interpreter has."
         )
     ours = {

@@ -8,6 +8,7 @@ import pathlib
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.inference.tflite_metadata import FILE_IDENTIFIER, NotTFLiteError
 
 FLEX_PREFIX = "Flex"
@@ -110,7 +111,7 @@ def join_models(head, tail):
     """
     first, second = head.subgraphs[0], tail.subgraphs[0]
     if len(first.outputs) != len(second.inputs):
-        raise ValueError(
+        raise InvalidValueError(
             f"{len(second.inputs)} outputs of the head were expected. "
             f"Received: {len(first.outputs)}"
         )
@@ -208,5 +209,5 @@ def _content(source):
         return bytes(source), "The content"
     path = pathlib.Path(source)
     if not path.is_file():
-        raise FileNotFoundError(f"No TFLite file at '{path}'.")
+        raise MissingFileError(f"No TFLite file at '{path}'.")
     return path.read_bytes(), f"'{path}'"

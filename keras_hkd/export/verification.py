@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from keras_hkd.boxes.coding import HEADS
+from keras_hkd.errors import RunFailedError
 
 # Largest error of the raw heads that a kind of file may have, as a share of their spread.
 LIMITS = {None: 1e-3, "float16": 2e-2, "dynamic": 0.25, "int8": 0.5}
@@ -12,7 +13,7 @@ LIMITS = {None: 1e-3, "float16": 2e-2, "dynamic": 0.25, "int8": 0.5}
 _LEAST_SPREAD = 0.25
 
 
-class ExportError(RuntimeError):
+class ExportError(RunFailedError):
     """An exported file that does not run, or does not say what Keras says; none is written."""
 
 

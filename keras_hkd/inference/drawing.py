@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from keras_hkd.errors import InvalidValueError
+
 COLOURS = ("#ff4d4d", "#3da5ff", "#3ddc84", "#ffc53d", "#c77dff", "#ff8fab")
 
 
@@ -30,14 +32,14 @@ def draw_detections(image: np.ndarray, boxes, labels=(), colour_indices=None) ->
     """
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
-        raise ValueError(
+        raise InvalidValueError(
             "`image` must be uint8 of shape (height, width, 3). Received: "
             f"{image.dtype} of shape {image.shape}"
         )
     boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     labels = list(labels) or [""] * len(boxes)
     if len(labels) != len(boxes):
-        raise ValueError(f"{len(boxes)} boxes need as many labels. Received: {len(labels)}")
+        raise InvalidValueError(f"{len(boxes)} boxes need as many labels. Received: {len(labels)}")
     picture = Image.fromarray(image).copy()
     draw = ImageDraw.Draw(picture)
     longer_side = max(picture.size)

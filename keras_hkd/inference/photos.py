@@ -17,6 +17,7 @@ from keras_hkd.data.image_files import (
     decode_image,
     image_header,
 )
+from keras_hkd.errors import InvalidValueError, MissingFileError
 
 
 def find_images(sources: Iterable) -> list[Path]:
@@ -56,14 +57,14 @@ def find_images_and_others(sources: Iterable) -> tuple[list[Path], list[BadRecor
                 else:
                     others.append(BadRecord(str(path), "the image", problem))
         elif not source.exists():
-            raise FileNotFoundError(f"{source}: there is no such image or folder.")
+            raise MissingFileError(f"{source}: there is no such image or folder.")
         elif source.suffix.lower() not in SUFFIXES:
-            raise ValueError(f"{source}: images end in {', '.join(SUFFIXES)}.")
+            raise InvalidValueError(f"{source}: images end in {', '.join(SUFFIXES)}.")
         else:
             paths.append(source)
     if not paths:
         found = f"; left out: {', '.join(map(str, others[:5]))}" if others else ""
-        raise ValueError(
+        raise InvalidValueError(
             f"There is no image in {', '.join(map(str, sources))}: images end in "
             f"{', '.join(SUFFIXES)}{found}."
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_hkd.boxes import clip, convert
 from keras_hkd.data.batches.letterbox import Letterbox
+from keras_hkd.errors import InvalidValueError
 
 
 def predict_images(
@@ -92,7 +93,7 @@ def input_size(detector, image_size=None) -> tuple[int, int]:
     """
     size = image_size or getattr(detector, "image_size", None)
     if size is None:
-        raise ValueError(
+        raise InvalidValueError(
             f"{type(detector).__name__} has no `image_size`: pass image_size=(height, width)."
         )
     height, width = size

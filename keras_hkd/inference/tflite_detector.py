@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 
 from keras_hkd.boxes.grid import Grid
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.inference.post_processing import Suppression, detections
 from keras_hkd.inference.tflite_metadata import read_metadata
 from keras_hkd.inference.tflite_runner import TFLiteRunner
@@ -88,7 +89,7 @@ class TFLiteDetector:
         images = np.asarray(images)
         expected = (*self.image_size, 3)
         if images.ndim != 4 or images.shape[1:] != expected:
-            raise ValueError(
+            raise InvalidValueError(
                 f"'{self.path.name}' takes images of shape (b, {expected[0]}, {expected[1]}, 3): "
                 "letterbox photos with `keras_hkd.evaluation.predict_images`, or export the "
                 f"detector for another `image_size`. Received: {images.shape}"

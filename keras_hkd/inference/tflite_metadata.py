@@ -7,11 +7,13 @@ import json
 import pathlib
 import zipfile
 
+from keras_hkd.errors import InvalidValueError, MissingFileError
+
 OURS = "keras_hkd.json"
 FILE_IDENTIFIER = b"TFL3"
 
 
-class NotTFLiteError(ValueError):
+class NotTFLiteError(InvalidValueError):
     """A file that is no TFLite model, or a damaged one."""
 
 
@@ -31,7 +33,7 @@ def read_metadata(path) -> dict:
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"No TFLite file at '{path}'.")
+        raise MissingFileError(f"No TFLite file at '{path}'.")
     with path.open("rb") as file:
         if file.read(8)[4:] != FILE_IDENTIFIER:
             raise NotTFLiteError(

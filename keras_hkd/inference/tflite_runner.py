@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.inference.tflite_metadata import NotTFLiteError
 
 
@@ -43,7 +44,7 @@ class TFLiteRunner:
         rng = np.random.default_rng(seed)
         for details in self.inputs:
             if any(side < 1 for side in details.get("shape_signature", details["shape"])):
-                raise ValueError(
+                raise InvalidValueError(
                     f"Input '{details['name']}' of the TFLite model must have a fixed shape. "
                     f"Received: {tuple(details['shape_signature'])}"
                 )

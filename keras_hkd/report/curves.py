@@ -6,6 +6,8 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from keras_hkd.errors import InvalidValueError
+
 _ASIDE = ("learning_rate", "seconds")
 _LINES = ("-", "--", ":", "-.")
 
@@ -41,7 +43,7 @@ def save_curves(
     """
     panels = _panels(histories)
     if not panels:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected at least one history with figures, as {'student': {'loss': [3.0, 2.0]}}. "
             f"Received: histories={dict(histories)}"
         )

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from keras_hkd.errors import InvalidValueError
+
 _COLOURS = ((46, 204, 64), (255, 133, 27), (0, 160, 255), (240, 18, 190), (255, 220, 0))
 _IGNORED = (150, 150, 150)
 _GAP_PX = 6
@@ -45,13 +47,13 @@ def save_gallery(
     'gallery.png'
     """
     if not images or not columns:
-        raise ValueError(
+        raise InvalidValueError(
             "Expected at least one image and one column. "
             f"Received: {len(images)} images, columns={list(columns)}"
         )
     for heading, entries in columns.items():
         if len(entries) != len(images):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected {len(images)} entries, one per image, in column {heading!r}. "
                 f"Received: {len(entries)}"
             )

@@ -7,6 +7,7 @@ from keras_hkd.data import (
     training_batches,
 )
 from keras_hkd.data.batches.classification_batches import CLASSIFICATION_AUGMENTATION
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.evaluation.classifier_scores import check_same_classes
 
 
@@ -73,7 +74,7 @@ def check_fits(model, dataset) -> None:
         wanted = "one class per image (keras_hkd.data.load_classification)"
         if not kind == "classifier":
             wanted = "boxes (keras_hkd.data.load_dataset)"
-        raise ValueError(
+        raise InvalidValueError(
             f"A {kind} learns from images with {wanted}. Received: {type(dataset).__name__} of "
             f"{dataset.source!r}"
         )

@@ -5,6 +5,8 @@ import time
 
 import keras
 
+from keras_hkd.errors import RunFailedError
+
 
 class HistoryFile(keras.callbacks.Callback):
     """Keras callback: append every epoch's figures to a dict of lists, and write it out.
@@ -49,7 +51,7 @@ def append_epoch(history: dict[str, list], figures: dict[str, float]) -> None:
         row.append(figures.get(name))
 
 
-class DivergedError(RuntimeError):
+class DivergedError(RunFailedError):
     """The training loss became NaN or infinite."""
 
 

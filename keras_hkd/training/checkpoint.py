@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_hkd.atomic_write import DAMAGE, remove_partial_files, replacing
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.json_files import as_json, plain
 from keras_hkd.training.identity import DifferentRunError, require_same
 
@@ -69,7 +70,7 @@ class Checkpoint(keras.callbacks.Callback):
     def __init__(self, folder, *, identity, history, keep=2):
         super().__init__()
         if keep < 2:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected keep >= 2, so that one damaged file is no loss. Received: keep={keep}"
             )
         self.folder = Path(folder)
@@ -148,9 +149,9 @@ def read_state(path: str | Path) -> SavedState:
             facts = json.loads(members["facts"].tobytes())
             variables = [members[f"{i:05d}"] for i in range(len(facts["names"]))]
     except DAMAGE as error:
-        raise ValueError(f"The checkpoint {path} is damaged: {error}") from error
+        raise InvalidValueError(f"The checkpoint {path} is damaged: {error}") from error
     if facts["format_version"] != _FORMAT_VERSION:
-        raise ValueError(
+        raise InvalidValueError(
             f"The checkpoint {path} has format {facts['format_version']}; this version of "
             f"keras_hkd reads format {_FORMAT_VERSION}. Resume it with the version that wrote it."
         )
@@ -173,7 +174,7 @@ def read_newest(folder: str | Path) -> SavedState | None:
             outcome = f"Going on from {before[0].name}." if before else "There is none before it."
             warnings.warn(f"{error}. {outcome}", RuntimeWarning, stacklevel=2)
     if files:
-        raise ValueError(
+        raise InvalidValueError(
             f"All checkpoints in {folder} are damaged: {[path.name for path in files]}. Restore "
             "them from a copy, or delete them to begin the run again."
         )

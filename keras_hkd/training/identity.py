@@ -6,13 +6,15 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping
 
+from keras_hkd.errors import InvalidValueError
+
 # Entries of a Distiller's config that have a hash of their own, or are what is trained.
 _NETWORKS = ("name", "teacher", "student", "peers")
 _COUNTER = re.compile(r"_\d+$")
 _LONGEST_TABLE = 1000  # characters of JSON
 
 
-class DifferentRunError(ValueError):
+class DifferentRunError(InvalidValueError):
     """What is to be resumed was begun with another teacher, student, data or settings."""
 
 

@@ -7,6 +7,7 @@ from keras_hkd.data.annotations import BadDataError, Dataset
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.data.pseudo_labels import boxes_per_image, matching_threshold, pseudo_labelled
 from keras_hkd.distillation.teachers import weights_hash
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.evaluation.prediction import predict_dataset
 from keras_hkd.inference.prediction import input_size
 from keras_hkd.json_files import plain, read_json, write_json
@@ -52,7 +53,7 @@ def semi_supervised(
     Radosavovic et al., Data Distillation, CVPR 2018, https://arxiv.org/abs/1712.04440.
     """
     if score_threshold is not None and not 0 <= score_threshold <= 1:
-        raise ValueError(
+        raise InvalidValueError(
             f"`score_threshold` must be None or in [0, 1]. Received: {score_threshold!r}"
         )
     facts = {
@@ -96,7 +97,7 @@ def pseudo_label_facts(file: str | Path) -> dict[str, object]:
 def _threshold(facts, unlabelled, results) -> float:
     given = facts["given_score_threshold"]
     if not any(given is None or result["score"] >= given for result in results):
-        raise ValueError(
+        raise InvalidValueError(
             f"The teacher finds nobody in {len(unlabelled)} images"
             f"{'' if given is None else f' with a score of at least {given}'}: no pseudo-label. "
             "Is it trained? Lower the threshold, or give other images."

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from keras_hkd.atomic_write import remove_partial_files, replacing
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.json_files import plain, read_json, write_json
 from keras_hkd.training.identity import require_same
 
 _PACKAGES = ("tensorflow", "keras", "keras-cv", "numpy")
 
 
-class RunFolderError(ValueError):
+class RunFolderError(InvalidValueError):
     """A folder holds a run already, or a record that cannot be read."""
 
 

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.training.seeds import enable_determinism, set_seed
 from keras_hkd.training.settings import TrainingSettings
 from keras_hkd.training.strategy import strategy_scope
@@ -42,7 +43,7 @@ def training_scope(settings: TrainingSettings) -> Iterator[int]:
     try:
         with strategy_scope(settings.strategy) as num_replicas:
             if settings.batch_size % num_replicas:
-                raise ValueError(
+                raise InvalidValueError(
                     f"The batch must divide among the {num_replicas} replicas of strategy "
                     f"{settings.strategy!r}. Received: batch_size={settings.batch_size}"
                 )

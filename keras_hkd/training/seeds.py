@@ -3,6 +3,8 @@
 import os
 import sys
 
+from keras_hkd.errors import RunFailedError
+
 _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
 
@@ -34,7 +36,7 @@ def enable_determinism() -> None:
     if "tensorflow" not in sys.modules:
         os.environ[_ONEDNN] = "0"
     if os.environ.get(_ONEDNN) != "0":
-        raise RuntimeError(
+        raise RunFailedError(
             "Deterministic training needs oneDNN off before TensorFlow loads, and TensorFlow is "
             f"loaded already. Start Python with the environment variable {_ONEDNN}=0, as in "
             f"`{_ONEDNN}=0 python train.py`, or call keras_hkd.training.enable_determinism() "

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.progress import error_console
 
 _FILE = ".lock"
 
 
-class FolderInUseError(ValueError):
+class FolderInUseError(InvalidValueError):
     """Another process writes to the folder."""
 
 

@@ -3,6 +3,8 @@
 import contextlib
 import functools
 
+from keras_hkd.errors import InvalidValueError
+
 
 def strategy_scope(name: str | None) -> contextlib.AbstractContextManager:
     """Scope in which detectors, Distiller and optimizer must be built for data-parallel training.
@@ -26,7 +28,7 @@ def strategy_scope(name: str | None) -> contextlib.AbstractContextManager:
     if name is None:
         return contextlib.nullcontext(1)
     if name != "mirrored":
-        raise ValueError(f'Expected strategy to be None or "mirrored". Received: {name!r}')
+        raise InvalidValueError(f'Expected strategy to be None or "mirrored". Received: {name!r}')
     return _mirrored_scope()
 
 

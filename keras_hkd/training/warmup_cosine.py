@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
@@ -38,7 +40,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, peak, total_steps, warmup_steps=0, final_fraction=0.0, name="warmup_cosine"):
         if not 0 <= warmup_steps < total_steps:
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected 0 <= warmup_steps < total_steps. "
                 f"Received: warmup_steps={warmup_steps}, total_steps={total_steps}"
             )

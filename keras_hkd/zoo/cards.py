@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Mapping
 
 from keras_hkd.checked_folder import DamagedFolderError, check_folder, replacing_folder
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
 from keras_hkd.zoo.card_text import card_text
 from keras_hkd.zoo.catalogue import preset_folder
@@ -147,10 +148,10 @@ def size_text(image_size) -> str:
 def _check(what: str, given: Mapping, wanted: Mapping[str, str]) -> None:
     missing = [f"{name} ({wanted[name]})" for name in wanted if name not in given]
     if missing:
-        raise ValueError(f"`{what}` of a card must also have: {'; '.join(missing)}.")
+        raise InvalidValueError(f"`{what}` of a card must also have: {'; '.join(missing)}.")
     for name in given:
         if name not in wanted:
-            raise ValueError(
+            raise InvalidValueError(
                 f"`{what}` of a card must be {', '.join(wanted)}.{did_you_mean(name, wanted)} "
                 f"Received: {name!r}"
             )
@@ -159,8 +160,8 @@ def _check(what: str, given: Mapping, wanted: Mapping[str, str]) -> None:
 def _check_parts(facts: Mapping) -> None:
     for name in ("start", "photographs", "recipe", "seeds", "limits"):
         if not isinstance(facts[name], list) or not facts[name]:
-            raise ValueError(f"`{name}` must be a {FACTS[name]}. Received: {facts[name]!r}")
+            raise InvalidValueError(f"`{name}` must be a {FACTS[name]}. Received: {facts[name]!r}")
     for name, keys in _PARTS.items():
         for part in facts[name]:
             if not isinstance(part, Mapping) or set(part) != keys:
-                raise ValueError(f"`{name}` must be a {FACTS[name]}. Received: {part!r}")
+                raise InvalidValueError(f"`{name}` must be a {FACTS[name]}. Received: {part!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 
+from keras_hkd.errors import MissingFileError
 from keras_hkd.messages import did_you_mean
 from keras_hkd.preset_folder import is_preset_folder
 
@@ -55,7 +56,7 @@ def preset_folder(name_or_folder: str | os.PathLike) -> pathlib.Path:
     if is_preset_folder(name_or_folder):
         return pathlib.Path(name_or_folder)
     known = f"Presets: {', '.join(names)}" if names else "This installation has no presets"
-    raise FileNotFoundError(
+    raise MissingFileError(
         f"There is no preset {str(name_or_folder)!r}.{did_you_mean(name_or_folder, names, 3)} "
         f"{known}; another is given by its folder."
     )

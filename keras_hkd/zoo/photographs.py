@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_hkd.errors import InvalidTypeError
 from keras_hkd.inference.photos import load_photo
 from keras_hkd.inference.prediction import predict_images
 from keras_hkd.inference.tflite_detector import TFLiteDetector
@@ -65,7 +66,7 @@ def _pixels(photo) -> np.ndarray:
         return photo
     if isinstance(photo, (str, os.PathLike)):
         return load_photo(photo)
-    raise TypeError(
+    raise InvalidTypeError(
         "Expected a picture's path or its pixels as a uint8 array (height, width, 3), or a list of "
         f"such. Received: {type(photo).__name__}"
     )

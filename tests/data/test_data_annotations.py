@@ -44,7 +44,7 @@ def test_columns_are_read_only_copies():
 
 
 def test_rows_that_do_not_match_are_refused():
-    with pytest.raises(ValueError, match=r"`classes` must have shape \(1,\), got \(2,\)"):
+    with pytest.raises(ValueError, match=r"`classes` must have shape \(1,\). Received: \(2,\)"):
         ImageAnnotation("", 1, 64, 48, [[1, 2, 3, 4]], [0, 0])
 
 
@@ -97,7 +97,7 @@ def test_select_and_subset():
     assert [a.image_id for a in three.subset(2)] == [7, 8]
     assert len(three.subset(99)) == 3
     assert three.subset(1).source == "here"
-    with pytest.raises(ValueError, match="at least 1, got 0"):
+    with pytest.raises(ValueError, match="at least 1. Received: 0"):
         three.subset(0)
 
 

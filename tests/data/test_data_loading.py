@@ -61,7 +61,11 @@ def test_an_image_folder_without_annotations_is_named(tmp_path):
 @pytest.mark.parametrize(
     "options, error, message",
     [
-        ({"format": "cocoo"}, ValueError, "must be one of .* got 'cocoo'. Did you mean 'coco'"),
+        (
+            {"format": "cocoo"},
+            ValueError,
+            "must be one of .* Did you mean 'coco'.* Received: 'cocoo'",
+        ),
         ({"class_names": ()}, ValueError, "one or more different classes"),
         ({"class_names": ("person", "pedestrian")}, ValueError, "one or more different classes"),
         ({"on_bad_data": "stop"}, ValueError, "one of"),
@@ -77,7 +81,7 @@ def test_wrong_options_are_refused(tmp_path, options, error, message):
 def test_wrong_sources_are_refused():
     with pytest.raises(ValueError, match="at least one dataset"):
         load_dataset([])
-    with pytest.raises(TypeError, match="a path, a text or a list"):
+    with pytest.raises(TypeError, match="a path or a list of paths"):
         load_dataset(None)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_hkd.data.batches.letterbox import PADDING_GREY
+from keras_hkd.errors import InvalidValueError
 
 # Luma and two chroma axes (NTSC YIQ): saturation scales the chroma plane, hue turns it.
 _RGB_TO_YIQ = np.array(
@@ -65,7 +66,9 @@ class Augmentation:
         for name, highest in {**limits, "min_visible": 1, "min_side_px": np.inf}.items():
             value = getattr(self, name)
             if not 0 <= value <= highest:
-                raise ValueError(f"`{name}` must be from 0 to {highest}. Received: {value!r}")
+                raise InvalidValueError(
+                    f"`{name}` must be from 0 to {highest}. Received: {value!r}"
+                )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -238,7 +241,7 @@ def _checked_range(bounds, name: str) -> tuple[float, float]:
     except (TypeError, ValueError):
         low = high = float("nan")
     if not 0 < low <= high < np.inf:
-        raise ValueError(
+        raise InvalidValueError(
             f"`{name}` must be (lowest, highest), both above 0 and in order. Received: {bounds!r}"
         )
     return low, high

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_hkd.data.batches import pipeline
 from keras_hkd.data.batches.augmentation import Augmentation
 from keras_hkd.data.classification import ClassificationDataset
+from keras_hkd.errors import InvalidTypeError
 
 # No box is ever cut away here: a view of an image keeps the image's class.
 CLASSIFICATION_AUGMENTATION = Augmentation(
@@ -104,7 +105,7 @@ def _keeping_every_class(augmentation):
 
 def _checked(dataset):
     if not isinstance(dataset, ClassificationDataset):
-        raise TypeError(
+        raise InvalidTypeError(
             "Expected a ClassificationDataset, of keras_hkd.data.load_classification(path) or "
             f"classification_dataset(images, classes, class_names). Received: "
             f"{type(dataset).__name__}"

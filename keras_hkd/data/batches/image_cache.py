@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_hkd.data.annotations import BadDataError, Dataset
 from keras_hkd.data.batches.letterbox import PADDING_GREY, content_size, fit_scale, shrink
+from keras_hkd.errors import OutOfMemoryError
 from keras_hkd.progress import FEW_IMAGES, image_progress
 
 
@@ -168,7 +169,7 @@ def _check_memory(num_bytes: float) -> None:
     free_bytes = _available_memory_bytes()
     needed = 2 * num_bytes  # the array, and its copy in TensorFlow's own memory
     if free_bytes is not None and needed > free_bytes:
-        raise MemoryError(
+        raise OutOfMemoryError(
             f"The decoded images would take {needed / 2**30:.1f} GiB while they are loaded, of "
             f"{free_bytes / 2**30:.1f} GiB of free memory. Pass cache=False to decode them anew in "
             "each epoch, or take a smaller `image_size`."

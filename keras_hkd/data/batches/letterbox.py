@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from keras_hkd import checks
+from keras_hkd.errors import InvalidValueError
 
 PADDING_GREY = 114
 
@@ -117,9 +118,10 @@ class Letterbox:
         """
         image = np.asarray(image)
         if image.shape != (*self.source_size, 3) or image.dtype != np.uint8:
-            raise ValueError(
-                f"Expected a uint8 image of shape {(*self.source_size, 3)}, got "
-                f"{image.dtype} of shape {image.shape}: fit the letterbox to this image's size."
+            raise InvalidValueError(
+                f"Expected a uint8 image of shape {(*self.source_size, 3)}: fit the "
+                "letterbox to the size of this image. Received: "
+                f"{image.dtype} of shape {image.shape}"
             )
         canvas = np.full((*self.target_size, 3), PADDING_GREY, np.uint8)
         height, width = self.content_size

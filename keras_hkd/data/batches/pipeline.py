@@ -14,6 +14,7 @@ from keras_hkd.data.batches.label_table import LabelTable, letterbox_scales
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.data.batches.stored_views import StoredViews
 from keras_hkd.data.batches.views import ViewMaker, fit_top_left
+from keras_hkd.errors import InvalidValueError
 
 CACHE_OVERSIZE = 1.5
 """Cached pictures are kept this much larger than the frame, so that zooming in stays sharp."""
@@ -39,7 +40,7 @@ def steps_per_epoch(dataset: Dataset | SemiSupervisedDataset, batch_size: int) -
         return 2 * steps_per_epoch(dataset.labelled, batch_size)
     checks.whole("batch_size", batch_size, low=1)
     if batch_size > len(dataset):
-        raise ValueError(
+        raise InvalidValueError(
             f"`batch_size` is {batch_size}, the dataset holds {len(dataset)} images: an epoch "
             f"would have no batch. Take a batch size of at most {len(dataset)}, or more images."
         )
@@ -267,7 +268,7 @@ def _letterboxed(
 ) -> tf.data.Dataset:
     checks.whole("batch_size", batch_size, low=1)
     if not len(dataset):
-        raise ValueError("The dataset holds no image.")
+        raise InvalidValueError("The dataset holds no image.")
     canvases = Canvases.plan(dataset, frame_size)
     order = tf.data.Dataset.range(len(dataset))
     if cache or not _readable_in_graph(dataset):
@@ -320,7 +321,7 @@ def _readable_in_graph(dataset: Dataset) -> bool:
 
 def _require_files(dataset: Dataset) -> None:
     if not _readable_in_graph(dataset):
-        raise ValueError(
+        raise InvalidValueError(
             f"cache=False reads files while training, but {dataset.source!r} holds images that are "
             f"drawn, or are none of {', '.join(_GRAPH_SUFFIXES)}. Pass cache=True."
         )

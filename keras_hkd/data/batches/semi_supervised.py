@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 
 from keras_hkd.data.annotations import Dataset
+from keras_hkd.errors import InvalidValueError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class SemiSupervisedDataset:
     def __post_init__(self):
         for name in ("labelled", "pseudo_labelled"):
             if not len(getattr(self, name)):
-                raise ValueError(f"`{name}` must hold at least one image, got none.")
+                raise InvalidValueError(f"`{name}` must hold at least one image. Received: none")
         images = Dataset.merge([self.labelled, self.pseudo_labelled])
         object.__setattr__(self, "images", images)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from keras_hkd.errors import InvalidValueError
+
 
 @dataclasses.dataclass(frozen=True)
 class StoredViews:
@@ -31,7 +33,7 @@ class StoredViews:
         for name, lowest in (("count", 1), ("seed", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-                raise ValueError(
+                raise InvalidValueError(
                     f"`{name}` must be a whole number of at least {lowest}. Received: {value!r}"
                 )
 

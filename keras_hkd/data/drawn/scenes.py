@@ -9,9 +9,12 @@ from PIL import Image, ImageDraw
 
 from keras_hkd import checks
 from keras_hkd.data.annotations import Dataset, ImageAnnotation
+from keras_hkd.data.classes import PERSON, WantedClass
 from keras_hkd.data.drawn.people import draw_person, random_look, random_pose
 from keras_hkd.data.drawn.scenery import draw_place, draw_thing
+from keras_hkd.data.drawn.source import parse_synthetic
 from keras_hkd.data.drawn.sprites import Sprite
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.progress import FEW_IMAGES, image_progress
 
 MIN_LABELLED_VISIBILITY = 0.15
@@ -28,6 +31,15 @@ MEAN_THINGS = 3.5
 
 _OVERSAMPLING = 2
 _MAX_KEPT_BYTES = 2**30
+_DEFAULTS = {
+    "num_images": 200,
+    "seed": 0,
+    "height": 256,
+    "width": 256,
+    "person_height_percent": 27,
+    "crowd_percent": 30,
+    "things_percent": 100,
+}
 
 
 def draw_scene(
@@ -68,11 +80,11 @@ def draw_scene(
     """
     height, width = checks.image_size("image_size", image_size, low=32)
     if not 0 < person_height < 1:
-        raise ValueError(f"`person_height` must lie in (0, 1), got {person_height!r}.")
+        raise InvalidValueError(f"`person_height` must lie in (0, 1). Received: {person_height!r}")
     if not 0 <= crowd_chance <= 1:
-        raise ValueError(f"`crowd_chance` must lie in [0, 1], got {crowd_chance!r}.")
+        raise InvalidValueError(f"`crowd_chance` must lie in [0, 1]. Received: {crowd_chance!r}")
     if not mean_things >= 0:
-        raise ValueError(f"`mean_things` must be at least 0, got {mean_things!r}.")
+        raise InvalidValueError(f"`mean_things` must be at least 0. Received: {mean_things!r}")
     rng = np.random.default_rng(seed)
     scene = _Scene(rng, (height, width))
     nearness = person_height / MEDIAN_PERSON_HEIGHT
@@ -158,6 +170,35 @@ def synthetic_dataset(
     fields = (tuple(annotations), ("person",), source, "synthetic", ())
     kept = tuple(images) if keep else None
     return SyntheticDataset(*fields, seed, (height, width), kept, *look)
+
+
+def synthetic_scenes_of(source: str, wanted: tuple[WantedClass, ...] | None) -> Dataset:
+    """Draw the dataset that a `synthetic:` source describes.
+
+    Args:
+        source: "synthetic:NAME?...", see `keras_hkd.data.load_dataset`.
+        wanted: the wanted classes, of which there is person only; None for all.
+
+    Raises:
+        BadDataError: an unknown option.
+        ValueError: another class than person is wanted.
+    """
+    if wanted is not None and (len(wanted) > 1 or PERSON not in wanted[0].accepted):
+        names = [one.name for one in wanted]
+        raise InvalidValueError(
+            f"Drawn scenes hold the class person only. Received: class_names={names}"
+        )
+    class_names = (PERSON,) if wanted is None else (wanted[0].name,)
+    options, seed = parse_synthetic(source, _DEFAULTS)
+    dataset = synthetic_dataset(
+        options["num_images"],
+        (options["height"], options["width"]),
+        seed,
+        person_height=options["person_height_percent"] / 100,
+        crowd_chance=options["crowd_percent"] / 100,
+        mean_things=MEAN_THINGS * options["things_percent"] / 100,
+    )
+    return dataclasses.replace(dataset, class_names=class_names, source=source)
 
 
 @dataclasses.dataclass(frozen=True)

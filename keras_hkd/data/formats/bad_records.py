@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from keras_hkd.data.annotations import BadDataError, BadRecord
+from keras_hkd.errors import InvalidValueError
 
 CHOICES = ("raise", "skip")
 MAX_SIZE_PX = 1_000_000
@@ -15,7 +16,7 @@ MAX_COORDINATE_PX = 1e9
 _FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 
 
-class RecordProblem(ValueError):
+class RecordProblem(InvalidValueError):
     """Says what is wrong with a record; `BadRecords.record` adds file and record."""
 
 
@@ -41,7 +42,9 @@ class BadRecords:
 
     def __init__(self, on_bad_data: str = "raise"):
         if on_bad_data not in CHOICES:
-            raise ValueError(f"`on_bad_data` must be one of {CHOICES}, got {on_bad_data!r}.")
+            raise InvalidValueError(
+                f"`on_bad_data` must be one of {CHOICES}. Received: {on_bad_data!r}"
+            )
         self.on_bad_data = on_bad_data
         self.skipped: list[BadRecord] = []
 

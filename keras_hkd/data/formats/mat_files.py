@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_hkd.errors import InvalidValueError
+
 _HEADER_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
 _NUMBERS = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8"}
@@ -23,7 +25,7 @@ _CELL, _STRUCTURE, _CHAR, _NUMERIC = 1, 2, 4, range(6, 16)
 _COMPLEX = 0x0800
 
 
-class MatFileError(ValueError):
+class MatFileError(InvalidValueError):
     """A file that is damaged or holds what this reader does not know; says what."""
 
 

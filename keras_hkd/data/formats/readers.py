@@ -18,6 +18,7 @@ import pkgutil
 from pathlib import Path
 from types import ModuleType
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
 
 
@@ -54,8 +55,8 @@ def get(format: str) -> ModuleType:
     name = format.lower().replace("_", "").replace("-", "")
     if name in _readers():
         return _readers()[name]
-    raise ValueError(
-        f"`format` must be one of {names()}, got {format!r}.{did_you_mean(name, names())}"
+    raise InvalidValueError(
+        f"`format` must be one of {names()}.{did_you_mean(name, names())} Received: {format!r}"
     )
 
 

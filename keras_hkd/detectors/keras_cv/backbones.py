@@ -3,6 +3,7 @@
 import keras
 import keras_cv
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.mobilenet_v2 import mobilenet_v2_base
 
 LEVELS = ("P3", "P4", "P5")
@@ -35,14 +36,14 @@ class Backbone(keras_cv.models.Backbone):
     def __init__(self, network, pyramid_level_inputs, **kwargs):
         missing = [level for level in LEVELS if level not in pyramid_level_inputs]
         if missing:
-            raise ValueError(
+            raise InvalidValueError(
                 f"`pyramid_level_inputs` must name a layer for each of {LEVELS}. "
                 f"Missing: {missing}. Received: {pyramid_level_inputs}"
             )
         names = {layer.name for layer in network.layers}
         unknown = {k: v for k, v in pyramid_level_inputs.items() if v not in names}
         if unknown:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Model '{network.name}' has no layers {sorted(unknown.values())}; look at "
                 "`[layer.name for layer in network.layers]`."
             )

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class FeaturePyramid(keras.layers.Layer):
@@ -26,7 +28,9 @@ class FeaturePyramid(keras.layers.Layer):
     def __init__(self, channels=128, num_levels=5, **kwargs):
         super().__init__(**kwargs)
         if num_levels not in (3, 4, 5):
-            raise ValueError(f"`num_levels` must be 3, 4 or 5. Received: num_levels={num_levels}")
+            raise InvalidValueError(
+                f"`num_levels` must be 3, 4 or 5. Received: num_levels={num_levels}"
+            )
         self.channels = channels
         self.num_levels = num_levels
         self.lateral = [keras.layers.Conv2D(channels, 1) for _ in range(3)]

@@ -12,6 +12,7 @@ from keras_hkd.boxes.formats import convert
 from keras_hkd.boxes.iou import pairwise_iou
 from keras_hkd.detectors.detector import Assignment, Detector
 from keras_hkd.detectors.open_heads import SharedTower, can_be_cut
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.replicas import global_ratio
 
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
@@ -48,7 +49,7 @@ class RetinaNet(Detector):
 
     def __init__(self, model, *, positive_iou=0.5, negative_iou=0.4, **kwargs):
         if not 0.0 < negative_iou <= positive_iou < 1.0:
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected 0 < negative_iou <= positive_iou < 1. Received: "
                 f"negative_iou={negative_iou}, positive_iou={positive_iou}"
             )
@@ -206,7 +207,7 @@ def _anchors_per_cell(model):
     generators = model.anchor_generator.anchor_generators.values()
     counts = {len(one.scales) * len(one.aspect_ratios) for one in generators}
     if len(counts) != 1:
-        raise ValueError(
+        raise InvalidValueError(
             "Every pyramid level must have the same number of anchors per cell. "
             f"Received: {sorted(counts)}"
         )

@@ -6,6 +6,7 @@ from keras import ops
 from keras_hkd.boxes.formats import convert
 from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.keras_hub.adapters import prepared
+from keras_hkd.errors import InvalidValueError
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -61,7 +62,7 @@ class HubDFine(Detector):
     def _check_fixed(self, image_size):
         wanted = tuple(self.model.backbone.image_shape[:2])
         if None not in wanted and tuple(image_size) != wanted:
-            raise ValueError(
+            raise InvalidValueError(
                 f"This D-FINE sees images of {wanted} only. Received: {tuple(image_size)}. "
                 f"Under a Distiller give teacher_image_size={wanted}."
             )
@@ -72,7 +73,9 @@ class HubDFine(Detector):
         return convert(pixels, "center_xywh", "xyxy", xp=ops)
 
     def match(self, outputs, labels, image_size):
-        raise ValueError("A D-FINE detector can teach and detect; it cannot be trained here.")
+        raise InvalidValueError(
+            "A D-FINE detector can teach and detect; it cannot be trained here."
+        )
 
     def get_config(self):
         model = keras.saving.serialize_keras_object(self.model)

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_hkd.errors import InvalidValueError
+
 
 def set_folded(network: keras.Model, layer: layers.Layer, kernel: np.ndarray, bias: np.ndarray):
     """Gives a convolution its folded kernel, and its bias to it or to the BatchNorm behind it.
@@ -44,7 +46,7 @@ def restore_batch_norm(network: keras.Model, images: np.ndarray, batch_size: int
         ValueError: there is no image.
     """
     if not len(images):
-        raise ValueError("`images` must hold at least one image. Received: none")
+        raise InvalidValueError("`images` must hold at least one image. Received: none")
     norms = [layer for layer in network.layers if isinstance(layer, layers.BatchNormalization)]
     probe = keras.Model(network.input, [norm.input for norm in norms])
     sums = [0.0] * len(norms)

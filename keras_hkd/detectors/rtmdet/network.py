@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from keras_hkd.checks import positive, whole
+from keras_hkd.errors import InvalidValueError
 
 LEVELS = ("P3", "P4", "P5")
 PIXEL_MEAN = (123.675, 116.28, 103.53)
@@ -62,7 +63,7 @@ class RTMDetConfig:
         for name in ("pyramid_channels", "num_neck_blocks", "num_head_convs", "num_classes"):
             whole(name, getattr(self, name), low=1)
         if self.depthwise and self.shared_heads:
-            raise ValueError(
+            raise InvalidValueError(
                 "`shared_heads` share full convolutions: pass depthwise=False, or "
                 "shared_heads=False. Received: depthwise=True, shared_heads=True"
             )

@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers
 
 from keras_hkd.detectors.rtmdet.network import PRIOR_BIAS
+from keras_hkd.errors import InvalidTypeError
 
 
 def network_for_classes(network: keras.Model, sources: Sequence[int | None]) -> keras.Model:
@@ -56,7 +57,7 @@ def _class_head(network) -> tuple[set[str], set[str]]:
     found = [joined, *flattenings, *predictors]
     expected = [layers.Concatenate] + [layers.Reshape] * len(maps) + [layers.Conv2D] * len(maps)
     if [type(layer) for layer in found] != expected:
-        raise TypeError(
+        raise InvalidTypeError(
             "Only a float RTMDet can learn other classes: its class logits must be those of one "
             "convolution a level, joined. Received: "
             f"{', '.join(sorted({type(layer).__name__ for layer in found}))}; give the detector "

@@ -6,6 +6,8 @@ import pathlib
 
 import numpy as np
 
+from keras_hkd.errors import InvalidValueError, MissingFileError, MissingPackageError
+
 QUANTIZED = ("ConvInteger", "QLinearConv", "DynamicQuantizeLinear", "DequantizeLinear")
 OPEN_SIDE = 320  # pixels, of an input whose size the file leaves open
 
@@ -32,7 +34,7 @@ class ONNXGraph:
         self.path = pathlib.Path(path)
         self._onnx, self._runtime = _libraries()
         if not self.path.is_file():
-            raise FileNotFoundError(f"No ONNX file at '{path}'.")
+            raise MissingFileError(f"No ONNX file at '{path}'.")
         try:
             self._model = self._onnx.load(str(path))
             self.image_size = self._input_size()
@@ -41,7 +43,7 @@ class ONNXGraph:
         self.operators = {node.op_type for node in self._graph.node}
         quantized = sorted(self.operators & set(QUANTIZED))
         if quantized:
-            raise ValueError(
+            raise InvalidValueError(
                 f"'{path}' is quantised; give the float export. Received: operators {quantized}"
             )
         self.convolutions = self._convolutions()
@@ -70,7 +72,9 @@ class ONNXGraph:
             if node.op_type != "Conv":
                 continue
             if not set(node.input[1:]) <= set(weights):
-                raise ValueError(f"'{self.path}' computes the kernel of convolution '{node.name}'.")
+                raise InvalidValueError(
+                    f"'{self.path}' computes the kernel of convolution '{node.name}'."
+                )
             try:
                 arrays = [self._onnx.numpy_helper.to_array(weights[n]) for n in node.input[1:]]
             except Exception as error:
@@ -136,7 +140,7 @@ def _libraries():
         import onnx
         import onnxruntime
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             'Reading ONNX needs onnx and onnxruntime: pip install "keras-hkd[onnx]".'
         ) from error
     return onnx, onnxruntime

@@ -18,6 +18,7 @@ from keras_hkd.detectors.rtmdet.network import (
     network_in_order,
 )
 from keras_hkd.detectors.rtmdet.onnx_graph import ONNXGraph
+from keras_hkd.errors import InvalidValueError
 
 TOLERANCE = 1e-4
 """Largest difference of raw outputs from onnxruntime's, relative to their largest value."""
@@ -145,7 +146,7 @@ def _network_for(graph):
         network, names = network_in_order(config)
         if [tuple(network.get_layer(name).kernel.shape) for name in names] == shapes:
             return size, config, network, names
-    raise ValueError(
+    raise InvalidValueError(
         f"'{graph.path}' holds another architecture: expected RTMDet in one of the sizes "
         f"{', '.join(SIZES)}, of any width. Received: {len(shapes)} convolutions, whose shapes are "
         "those of none"
@@ -172,7 +173,7 @@ def _difference(network, names, graph) -> float:
         ours = keras.ops.convert_to_numpy(outputs[part])
         errors.append(float(np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs))))
         if not errors[-1] <= TOLERANCE:
-            raise ValueError(
+            raise InvalidValueError(
                 f"'{graph.path}' has the shapes of RTMDet and computes something else: its raw "
                 f"{part} differ from the network's by {errors[-1]:.1e} of their largest value; at "
                 f"most {TOLERANCE:.0e} is allowed."
