@@ -230,10 +230,3 @@ def _read_file(file, path, kind):
             f"'{path}' could not be read as a Keras model; is it a .keras file written by "
             f"`{kind}.save`? {type(error).__name__}: {str(error)[:300]}"
         ) from error
-
-
-def synchronize_batch_norm(model):
-    """Makes every BatchNorm of a model average its statistics over all replicas."""
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True

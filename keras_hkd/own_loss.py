@@ -4,6 +4,7 @@ import contextlib
 
 import keras
 
+from keras_hkd.batch_norm import fuse_batch_norm
 from keras_hkd.errors import InvalidValueError
 
 
@@ -77,6 +78,7 @@ class OwnLossModel(keras.Model):
             )
         if jit_compile is None:
             jit_compile = compiles_by_default()
+        fuse_batch_norm(self)
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
 
 

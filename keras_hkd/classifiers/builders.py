@@ -4,9 +4,9 @@ from functools import partial
 
 import keras
 
+from keras_hkd.batch_norm import synchronize_batch_norm
 from keras_hkd.classifiers.catalogue import CATALOGUE
 from keras_hkd.classifiers.classifier import Classifier
-from keras_hkd.learner import synchronize_batch_norm
 from keras_hkd.messages import did_you_mean
 from keras_hkd.mobilenet_v2 import mobilenet_v2_base
 

@@ -94,7 +94,7 @@ def make_model(
         person_class: of a saved detector, what `--person-class` gave.
         learns: False for a teacher, which keeps the classes that it knows.
     """
-    from keras_hkd.learner import synchronize_batch_norm
+    from keras_hkd.batch_norm import synchronize_batch_norm
 
     if not is_saved(name_or_file):
         if "/" in name_or_file:  # a path: a mere word may name a model and a folder

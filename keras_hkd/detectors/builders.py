@@ -6,13 +6,13 @@ from functools import partial
 import keras
 import keras_cv
 
+from keras_hkd.batch_norm import synchronize_batch_norm
 from keras_hkd.detectors.keras_cv import backbones
 from keras_hkd.detectors.keras_cv.feature_pyramid import FeaturePyramid
 from keras_hkd.detectors.keras_cv.prediction_head import PredictionHead
 from keras_hkd.detectors.keras_cv.retinanet import RetinaNet
 from keras_hkd.detectors.keras_cv.yolo_v8 import YOLOV8
 from keras_hkd.errors import InvalidValueError
-from keras_hkd.learner import synchronize_batch_norm
 from keras_hkd.messages import did_you_mean
 
 PRIOR_BIAS = math.log(0.01 / 0.99)

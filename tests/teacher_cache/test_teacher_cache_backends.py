@@ -26,7 +26,7 @@ import keras_hkd
 from keras_hkd.data import synthetic_dataset
 from keras_hkd.detectors import build, load_detector
 from keras_hkd.hierarchies import Boxes, ClassLogits, Pyramid, Region
-from keras_hkd.learner import synchronize_batch_norm
+from keras_hkd.batch_norm import synchronize_batch_norm
 from keras_hkd.losses import AdaptiveDistillation, FeatureImitation, GIoU
 
 size = (64, 64)

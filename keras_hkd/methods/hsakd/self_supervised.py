@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
+from keras_hkd.batch_norm import synchronize_batch_norm
 from keras_hkd.classifiers.adaptation import as_classifier
-from keras_hkd.learner import Learner, synchronize_batch_norm
+from keras_hkd.learner import Learner
 from keras_hkd.methods.hsakd.branches import STYLES, branch
 from keras_hkd.methods.hsakd.rotations import NUM_ROTATIONS, joint_labels, rotate_four, upright
 from keras_hkd.replicas import weighted_mean
