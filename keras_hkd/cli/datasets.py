@@ -18,6 +18,8 @@ def read_images(
     on_bad_data: str = "raise",
     classes: Sequence[str] | None = None,
     images: object = None,
+    every_class: bool = False,
+    check_images: bool = True,
 ):
     """Read a dataset, and report what was read and what was skipped.
 
@@ -27,6 +29,8 @@ def read_images(
         on_bad_data: what `--on-bad-data` gave.
         classes: what `--class` gave; the person if None.
         images: what `--images` gave.
+        every_class: whether `classes` None means all classes of the source, not the person.
+        check_images: whether every picture is decoded, and must be there.
 
     Returns:
         A `keras_hkd.data.Dataset`.
@@ -37,8 +41,9 @@ def read_images(
         dataset = load_dataset(
             source,
             format=format,
-            class_names=classes or ("person",),
+            class_names=classes or (None if every_class else ("person",)),
             on_bad_data=on_bad_data,
+            check_images=check_images,
             images_folder=images,
         )
     report(dataset)

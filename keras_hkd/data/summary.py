@@ -38,13 +38,26 @@ def summary(dataset: Dataset) -> str:
     return f"{dataset.source} ({dataset.format}): {'; '.join(parts)}"
 
 
-def _classes(dataset: Dataset) -> str:
+def counts_by_class(dataset: Dataset) -> dict[str, int]:
+    """Count the boxes of each class, ignore regions left aside.
+
+    Args:
+        dataset: any dataset.
+    """
+    return dict(zip(dataset.class_names, _counts(dataset), strict=True))
+
+
+def _counts(dataset: Dataset) -> list[int]:
     counts = np.zeros(len(dataset.class_names), np.int64)
-    num_ignored = 0
     for annotation in dataset:
         counted = ~annotation.ignore & (annotation.classes >= 0)
         counts += np.bincount(annotation.classes[counted], minlength=len(counts))
-        num_ignored += int(annotation.ignore.sum())
+    return counts.tolist()
+
+
+def _classes(dataset: Dataset) -> str:
+    counts = _counts(dataset)
+    num_ignored = sum(int(annotation.ignore.sum()) for annotation in dataset)
     order = sorted(range(len(counts)), key=lambda number: -counts[number])
     shown = sorted(order[:_MOST]) if len(order) > _MOST else range(len(order))
     parts = [_class(dataset, number, int(counts[number])) for number in shown]

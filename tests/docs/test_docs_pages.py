@@ -43,6 +43,7 @@ SMALLER = [
 # Commands that a test has time for, with what leaves timings out; the others are parsed alone.
 QUICK = {
     "compare": ["--repeats", "0"],
+    "convert": [],
     "detect": [],
     "evaluate": ["--no-cost"],
     "export": [],
