@@ -66,5 +66,5 @@ def test_numbers_come_as_text():
 
 
 def test_mode_must_be_known():
-    with pytest.raises(ValueError, match="one of .*'raise', 'skip'.* got 'ignore'"):
+    with pytest.raises(ValueError, match="one of .*'raise', 'skip'.* Received: 'ignore'"):
         BadRecords("ignore")
