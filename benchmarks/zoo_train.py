@@ -23,7 +23,7 @@ import keras
 from keras_hkd import Distiller
 from keras_hkd.compression import prune_gradually, quantize
 from keras_hkd.data import load_dataset, prediction_batches, steps_per_epoch, training_batches
-from keras_hkd.data.annotations import Dataset
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.detectors import load_detector
 from keras_hkd.detectors.rtmdet import import_rtmdet
 from keras_hkd.evaluation import evaluate_detector

@@ -187,3 +187,22 @@ def image_size(
         raise InvalidValueError(f"{expected}{because and f' ({because})'}. {received(value)}")
     height, width = sides
     return height, width
+
+
+def require_tensorflow(what: str) -> None:
+    """Refuse to go on where Keras runs on another backend than TensorFlow.
+
+    Args:
+        what: what needs TensorFlow, as the subject of a sentence.
+
+    Raises:
+        ValueError: the Keras backend is not TensorFlow.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise InvalidValueError(
+            f"{what} needs the TensorFlow backend of Keras: set KERAS_BACKEND=tensorflow before "
+            "Keras is imported; a model saved on another backend loads there. Received: "
+            f"KERAS_BACKEND={keras.backend.backend()}"
+        )

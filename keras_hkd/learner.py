@@ -4,14 +4,14 @@ import pathlib
 
 import keras
 
+from keras_hkd.base_model import BaseModel
 from keras_hkd.errors import InvalidTypeError, InvalidValueError, MissingFileError
 from keras_hkd.messages import did_you_mean
-from keras_hkd.own_loss import OwnLossModel
 from keras_hkd.preset_folder import is_preset_folder, packed, save_preset
 from keras_hkd.replicas import num_replicas
 
 
-class Learner(OwnLossModel):
+class Learner(BaseModel):
     """A model that knows its own loss: the role that a teacher or a student plays.
 
     A subclass has `image_size`, `class_names` and, as `self.network`, a functional model from

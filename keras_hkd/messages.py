@@ -1,9 +1,11 @@
-"""Sentences that error messages share: what was received, and which known name is nearest."""
+"""Sentences that messages share: what was received, which name is near; where warnings point."""
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 _LONGEST = 80  # characters
+_PACKAGE = __name__.partition(".")[0]
 
 
 def did_you_mean(name: object, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
@@ -52,3 +54,14 @@ def received(value: object, with_type: bool = False) -> str:
         "Received: '2' (str)"
     """
     return f"Received: {shown(value)}" + (f" ({type(value).__name__})" if with_type else "")
+
+
+def stack_level_of_caller() -> int:
+    """Count the `stacklevel` with which a warning points at the user's line, not into this package.
+
+    The function that warns calls it.
+    """
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+        frame, level = frame.f_back, level + 1
+    return level

@@ -12,6 +12,7 @@ import functools
 import importlib
 import importlib.abc
 import importlib.util
+import pathlib
 import sys
 
 from keras_hkd.sources import decorated
@@ -31,9 +32,8 @@ def modules_by_registered_name() -> dict[str, str]:
     >>> modules_by_registered_name()["keras_hkd>FeatureImitation"]
     'keras_hkd.losses.feature_imitation'
     """
-    import keras_hkd
-
-    found = decorated("keras_hkd", keras_hkd.__path__, "keras.saving.register_keras_serializable")
+    folder = str(pathlib.Path(__file__).parent)
+    found = decorated("keras_hkd", [folder], "keras.saving.register_keras_serializable")
     return {f"{arguments['package']}>{name}": module for name, (module, arguments) in found.items()}
 
 

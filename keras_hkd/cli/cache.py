@@ -182,7 +182,7 @@ def _what(file, person_class, mode, store, method, method_options) -> dict:
     """The teacher, and what of it is to be stored."""
     from keras_hkd.detectors import load_detector
 
-    of_many = options.person_alone(person_class)
+    of_many = options.person_class_options(person_class)
     teacher = load_detector(file, **of_many)
     if mode == "replay" or store:
         return {"teacher": teacher, "outputs": tuple(store or ())}

@@ -99,7 +99,7 @@ def _report(dataset, written, json: bool) -> None:
         "file": str(written.path),
         "images": len(dataset),
         "boxes": dataset.num_boxes,
-        "classes": counts_by_class(dataset),
+        "classes": counts_by_class(dataset, dataset.class_names),
         "ignore_regions": sum(int(one.ignore.sum()) for one in dataset),
         "skipped": len(dataset.skipped),
         "images_folder": written.images_folder or None,

@@ -198,7 +198,7 @@ def _load_detector(model, person_class):
     from keras_hkd.detectors import load_detector
 
     with messages().status(f"Loading {model.name}"):
-        return load_detector(model, **options.person_alone(person_class))
+        return load_detector(model, **options.person_class_options(person_class))
 
 
 def _gate(detector, dataset, max_drop, force, images):

@@ -78,7 +78,7 @@ def command(
         how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
         photographs = _photographs(statistics, size, how)
         detector = found.detector(image_size=size, images=photographs)
-        detector = as_detector(detector, **options.person_alone(person_class))
+        detector = as_detector(detector, **options.person_class_options(person_class))
         with replacing(target) as partial:
             detector.save(partial)
     summary = {

@@ -3,7 +3,7 @@
 import pathlib
 
 from keras_hkd.cli.console import messages
-from keras_hkd.cli.options import person_alone
+from keras_hkd.cli.options import person_class_options
 from keras_hkd.errors import InvalidValueError, MissingFileError, NotAFileError
 from keras_hkd.messages import did_you_mean
 from keras_hkd.preset_folder import WEIGHTS
@@ -87,7 +87,7 @@ def load_model_file(path: pathlib.Path, person_class: int | None = None):
             return TFLiteDetector(path)
         from keras_hkd.detectors import load_detector
 
-        return load_detector(path, **person_alone(person_class))
+        return load_detector(path, **person_class_options(person_class))
 
 
 def check_size_fits(detector, size) -> None:

@@ -97,14 +97,14 @@ Config = Annotated[
 ]
 
 
-def person_alone(person_class: int | None) -> dict:
+def person_class_options(person_class: int | None) -> dict:
     """The options of `load_detector` by which one class is the person and all there is.
 
     Args:
         person_class: what `--person-class` gave.
 
     Example:
-        >>> person_alone(0), person_alone(None)
+        >>> person_class_options(0), person_class_options(None)
         ({'class_names': ('person',), 'class_indices': (0,)}, {})
     """
     if person_class is None:

@@ -6,7 +6,7 @@ import warnings
 
 from keras_hkd.cli.console import figures, print_json, remark
 from keras_hkd.cli.model_files import refuse_folder
-from keras_hkd.cli.options import person_alone
+from keras_hkd.cli.options import person_class_options
 from keras_hkd.cli.training_options import RunOptions
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
@@ -113,7 +113,7 @@ def make_model(
             f"`--backbone-weights` goes with a model given by name; {name_or_file} has weights."
         )
     file = preset_folder(name_or_file) if is_preset(name_or_file) else name_or_file
-    model = kind.load(file, **person_alone(person_class))
+    model = kind.load(file, **person_class_options(person_class))
     if learns:
         model = _for_classes(model, name_or_file, class_names)
     if options.strategy is not None:

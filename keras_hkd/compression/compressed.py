@@ -4,7 +4,7 @@ import functools
 
 import keras
 
-from keras_hkd.backend import require_tensorflow
+from keras_hkd.checks import require_tensorflow
 from keras_hkd.classifiers.classifier import Classifier
 from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.keras_cv.retinanet import RetinaNet

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from keras import layers
 
-from keras_hkd.backend import require_tensorflow
+from keras_hkd.checks import require_tensorflow
 from keras_hkd.compression.channel_groups import ChannelGroups
 from keras_hkd.compression.compressed import checked_learner
 from keras_hkd.errors import InvalidValueError

@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = attach(
         "ClassificationDataset": "classification",
         "CocoExport": "coco_export",
         "DataWarning": "loading",
-        "Dataset": "annotations",
+        "Dataset": "dataset",
         "Findings": "findings",
         "ImageAnnotation": "annotations",
         "Letterbox": "batches.letterbox",

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_hkd.data.annotations import Dataset, ImageAnnotation
+from keras_hkd.data.annotations import ImageAnnotation
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
 
 

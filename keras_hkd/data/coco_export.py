@@ -15,7 +15,8 @@ import numpy as np
 
 from keras_hkd.atomic_write import replacing
 from keras_hkd.boxes.formats import convert
-from keras_hkd.data.annotations import BadDataError, Dataset
+from keras_hkd.data.annotations import BadDataError
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError, NotAFileError, PathInUseError
 from keras_hkd.progress import FEW_IMAGES, image_progress
 

@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from keras_hkd.caller import stack_level_of_caller
-from keras_hkd.data.annotations import BadDataError, Dataset, with_unique_ids
+from keras_hkd.data.annotations import BadDataError, with_unique_ids
 from keras_hkd.data.classes import (
     ResolvedClasses,
     UnknownClassError,
@@ -20,6 +19,7 @@ from keras_hkd.data.classes import (
     resolve_classes,
     wanted_classes,
 )
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.data.drawn.scenes import synthetic_scenes_of
 from keras_hkd.data.drawn.source import PREFIX
 from keras_hkd.data.findings import Findings
@@ -30,7 +30,7 @@ from keras_hkd.data.formats.records import ImageRecord, Records
 from keras_hkd.data.image_checks import locate, stated_sizes, whole_images
 from keras_hkd.data.splits import choose_split
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
-from keras_hkd.messages import received
+from keras_hkd.messages import received, stack_level_of_caller
 
 _WHOLE, _FOUND, _SIZES = "whole", "found", "sizes"
 """What pictures are asked for: all of them whole, those that are there, or sizes where needed."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_hkd.boxes.formats import convert
-from keras_hkd.data.annotations import Dataset
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_hkd.data.annotations import BadDataError, Dataset, ImageAnnotation, with_unique_ids
+from keras_hkd.data.annotations import BadDataError, ImageAnnotation, with_unique_ids
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.data.formats.bad_records import BadRecords
 from keras_hkd.data.formats.records import ImageRecord, Records, without_suffix
 from keras_hkd.data.image_checks import locate, whole_images

@@ -2,18 +2,18 @@
 
 import keras
 
+from keras_hkd.base_model import BaseModel
 from keras_hkd.distillation import schedules
 from keras_hkd.distillation import teachers as frozen
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.hierarchies.keras_loss import as_hierarchies
 from keras_hkd.hierarchies.step import Step
 from keras_hkd.learner import check_batch, static_image_size
-from keras_hkd.own_loss import OwnLossModel
 from keras_hkd.replicas import num_replicas
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
-class Distiller(OwnLossModel):
+class Distiller(BaseModel):
     """Trains a student on its own loss and on what a frozen teacher knows.
 
     `L = student_loss_weight * L_task + sum_i w_i(step) * L_i`

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_hkd.backend import require_tensorflow
+from keras_hkd.checks import require_tensorflow
 
 
 def gradient_shares(distiller, images, labels):

@@ -57,7 +57,8 @@ class DetectionMetrics(HeldOutMetrics):
     `HeldOutMetrics`.
 
     Example:
-        >>> from keras_hkd.data.annotations import Dataset, ImageAnnotation
+        >>> from keras_hkd.data.annotations import ImageAnnotation
+        >>> from keras_hkd.data.dataset import Dataset
         >>> held_out = Dataset((ImageAnnotation("", 1, 64, 48, [], []),), ("person",), "", "")
         >>> DetectionMetrics(held_out, every=5).every
         5

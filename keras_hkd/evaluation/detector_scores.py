@@ -52,7 +52,8 @@ def score_predictions(dataset, results, protocol=None) -> dict:
         `num_images`, and if asked for `{protocol: {subset: fraction}}`. nan where nobody counts.
 
     Example:
-        >>> from keras_hkd.data.annotations import Dataset, ImageAnnotation
+        >>> from keras_hkd.data.annotations import ImageAnnotation
+        >>> from keras_hkd.data.dataset import Dataset
         >>> images = [ImageAnnotation("", i, 640, 480, [[0, 0, 40, 100]], [0]) for i in range(100)]
         >>> dataset = Dataset(images, ("person",), "by hand", "none")
         >>> found = [{"image_id": i, "category_id": 1, "bbox": [0, 0, 40, 100], "score": 0.9}

@@ -8,7 +8,7 @@ import keras
 
 from keras_hkd.evaluation.latency import measure_latency_ms
 from keras_hkd.inference.prediction import input_size
-from keras_hkd.quiet import quiet
+from keras_hkd.logs import silenced
 
 
 def measure_costs(models, image_size=None, repeats=10) -> dict[str, dict[str, float]]:
@@ -83,6 +83,6 @@ def count_gflops(model, image_size=None) -> float:
     frozen = convert_variables_to_constants_v2(tf.function(forward).get_concrete_function(images))
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
-    with quiet("tensorflow"):  # of its own deprecation
+    with silenced("tensorflow"):  # of its own deprecation
         counted = tf.compat.v1.profiler.profile(graph=frozen.graph, options=options)
     return counted.total_float_ops / 1e9

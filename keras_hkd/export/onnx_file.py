@@ -24,7 +24,7 @@ from keras_hkd.export.tflite import (
     make_suppression,
     replacing_file,
 )
-from keras_hkd.quiet import quiet
+from keras_hkd.logs import silenced
 
 OPSET = 17
 
@@ -111,7 +111,7 @@ def _to_onnx(function, inputs, outputs, opset):
     """An ONNX model of a frozen function, its inputs and outputs under the names given."""
     import tf2onnx
 
-    with quiet_converter(), quiet("tf2onnx"):
+    with quiet_converter(), silenced("tf2onnx"):
         model, _ = tf2onnx.convert.from_graph_def(
             function.graph.as_graph_def(),
             input_names=[tensor.name for tensor in function.inputs],

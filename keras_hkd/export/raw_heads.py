@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from keras_hkd.backend import require_tensorflow
 from keras_hkd.boxes.grid import Grid
+from keras_hkd.checks import require_tensorflow
 from keras_hkd.detectors import as_detector
 from keras_hkd.errors import InvalidValueError
-from keras_hkd.quiet import quiet
+from keras_hkd.logs import silenced
 
 
 def checked_detector(detector):
@@ -124,7 +124,7 @@ def quiet_converter():
     level = absl_logging.get_verbosity()
     absl_logging.set_verbosity(absl_logging.ERROR)
     try:
-        with quiet("tensorflow"), warnings.catch_warnings():
+        with silenced("tensorflow"), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"tensorflow\.lite")
             yield
     finally:

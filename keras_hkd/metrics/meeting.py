@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_hkd.caller import stack_level_of_caller
+from keras_hkd.messages import stack_level_of_caller
 from keras_hkd.metrics.detections import Detections
 from keras_hkd.metrics.ground_truth import GroundTruth
 

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 
-from keras_hkd.caller import stack_level_of_caller
+from keras_hkd.messages import stack_level_of_caller
 from keras_hkd.metrics.detections import Detections, as_detections
 from keras_hkd.metrics.ground_truth import GroundTruth, as_ground_truth, person_categories
 from keras_hkd.metrics.kaist import is_day

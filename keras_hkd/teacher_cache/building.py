@@ -24,7 +24,7 @@ from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
 from keras_hkd.teacher_cache.differences import exact_differences, replay_differences
 from keras_hkd.teacher_cache.features import FeatureStore
 from keras_hkd.teacher_cache.shards import Shards, rows_per_shard
-from keras_hkd.training.sole_writer import sole_writer
+from keras_hkd.training.folder_lock import folder_lock
 
 SAMPLE_IMAGES = 64
 """Images that components are fitted on and differences are measured on."""
@@ -197,7 +197,7 @@ def completing(folder: Path, key: dict):
         CacheError: see `require_same_cache`.
     """
     require_same_cache(folder, key)  # before the lock, so that a stranger's folder gets no file
-    with sole_writer(folder, wait=True):
+    with folder_lock(folder, wait=True):
         yield require_same_cache(folder, key)
 
 

@@ -4,18 +4,18 @@ import contextlib
 import functools
 from pathlib import Path
 
+from keras_hkd.base_model import compiles_by_default
 from keras_hkd.data import Dataset, steps_per_epoch
-from keras_hkd.own_loss import compiles_by_default
 from keras_hkd.training.batches import check_cache, check_fits, run_batches
 from keras_hkd.training.callbacks import HistoryFile, StopWhenDiverged
 from keras_hkd.training.checkpoint import Checkpoint
 from keras_hkd.training.epoch_progress import RichProgress
+from keras_hkd.training.folder_lock import folder_lock
 from keras_hkd.training.identity import run_identity
 from keras_hkd.training.optimizer import build_optimizer
 from keras_hkd.training.run_folder import RunFolder
 from keras_hkd.training.seeds import enable_determinism
 from keras_hkd.training.settings import TrainingSettings
-from keras_hkd.training.sole_writer import sole_writer
 from keras_hkd.training.validation import averaged_metrics
 
 
@@ -70,7 +70,7 @@ def train_model(
     check_cache(cache, dataset, settings)
     num_steps = steps_per_epoch(dataset, settings.batch_size)
     identity = run_identity(model, dataset, settings)
-    with sole_writer(folder.path):
+    with folder_lock(folder.path):
         folder.begin(identity, resume)
         _set_image_size(model, settings.image_size)
         _compile(model, settings, num_steps)

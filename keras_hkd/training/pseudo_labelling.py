@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-from keras_hkd.data.annotations import BadDataError, Dataset
+from keras_hkd.data.annotations import BadDataError
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.data.pseudo_labels import boxes_per_image, matching_threshold, pseudo_labelled
 from keras_hkd.distillation.teachers import weights_hash
 from keras_hkd.errors import InvalidValueError

@@ -34,7 +34,7 @@ def strategy_scope(name: str | None) -> contextlib.AbstractContextManager:
 
 @contextlib.contextmanager
 def _mirrored_scope():
-    from keras_hkd.backend import require_tensorflow
+    from keras_hkd.checks import require_tensorflow
 
     require_tensorflow('strategy="mirrored"')
     import tensorflow

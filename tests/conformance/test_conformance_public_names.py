@@ -15,7 +15,7 @@ ABSTRACT = {
     "keras_hkd.distillation.schedules.WeightSchedule",
     "keras_hkd.hierarchies.hierarchy.Hierarchy",
     "keras_hkd.learner.Learner",
-    "keras_hkd.own_loss.OwnLossModel",
+    "keras_hkd.base_model.BaseModel",
 }
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_hkd.data.annotations import BadDataError, BadRecord, Dataset, ImageAnnotation
+from keras_hkd.data.annotations import BadDataError, BadRecord, ImageAnnotation
+from keras_hkd.data.dataset import Dataset
 
 
 def image(path="", image_id=1, boxes=((1, 2, 11, 32),), **options):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_hkd.data.annotations import BadDataError, Dataset, ImageAnnotation
+from keras_hkd.data.annotations import BadDataError, ImageAnnotation
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.data.loading import load_dataset
 
 

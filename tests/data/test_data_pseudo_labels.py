@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_hkd.data.annotations import Dataset, ImageAnnotation
+from keras_hkd.data.annotations import ImageAnnotation
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.data.pseudo_labels import boxes_per_image, matching_threshold, pseudo_labelled
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_hkd.data.annotations import BadDataError, Dataset, ImageAnnotation
+from keras_hkd.data.annotations import BadDataError, ImageAnnotation
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.data.drawn.scenes import synthetic_dataset
 from keras_hkd.data.loading import is_dataset, load_dataset
 from keras_hkd.data.unlabelled import load_unlabelled, without_labels

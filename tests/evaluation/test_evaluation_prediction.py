@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_hkd.data.annotations import Dataset, ImageAnnotation
+from keras_hkd.data.annotations import ImageAnnotation
 from keras_hkd.data.batches.letterbox import Letterbox
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.evaluation.prediction import category_ids, predict_dataset
 from keras_hkd.inference.prediction import predict_images
 

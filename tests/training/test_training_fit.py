@@ -15,7 +15,7 @@ from keras_hkd.training import (
     training_scope,
 )
 from keras_hkd.training.checkpoint import list_checkpoints
-from keras_hkd.training.sole_writer import FolderInUseError, sole_writer
+from keras_hkd.training.folder_lock import FolderInUseError, folder_lock
 
 SETTINGS = TrainingSettings(epochs=3, batch_size=2, image_size=(32, 32), seed=3, ema_momentum=0.9)
 
@@ -93,7 +93,7 @@ def test_ends_with_the_averaged_weights(tmp_path):
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
-    with sole_writer(tmp_path / "run"), pytest.raises(FolderInUseError, match="folder of its own"):
+    with folder_lock(tmp_path / "run"), pytest.raises(FolderInUseError, match="folder of its own"):
         train_model(build(), scenes(), SETTINGS, tmp_path / "run")
     assert not (tmp_path / "run" / "run.json").exists()
 

@@ -27,6 +27,7 @@ training.enable_determinism()
 
 import keras
 
+from keras_hkd.atomic_write import replacing
 from keras_hkd.data import Dataset, ImageAnnotation
 
 
@@ -65,7 +66,7 @@ with training.training_scope(settings):
     student = Student()
 print("built", flush=True)
 training.train_model(student, scenes, settings, sys.argv[1], resume=True)
-with training.atomic_write.replacing(sys.argv[1] + "/weights.npz") as partial:
+with replacing(sys.argv[1] + "/weights.npz") as partial:
     np.savez(partial, *[keras.ops.convert_to_numpy(weight) for weight in student.weights])
 """
 

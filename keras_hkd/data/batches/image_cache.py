@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from keras_hkd.data.annotations import BadDataError, Dataset
+from keras_hkd.data.annotations import BadDataError
 from keras_hkd.data.batches.letterbox import PADDING_GREY, content_size, fit_scale, shrink
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import OutOfMemoryError
 from keras_hkd.progress import FEW_IMAGES, image_progress
 

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 
 from keras_hkd.boxes.geometry import clip
-from keras_hkd.data.annotations import Dataset
 from keras_hkd.data.batches.letterbox import fit_scale
+from keras_hkd.data.dataset import Dataset
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_hkd import checks
-from keras_hkd.data.annotations import Dataset
 from keras_hkd.data.batches.augmentation import NO_AUGMENTATION, Augmentation, draw_numbers
 from keras_hkd.data.batches.epoch_plan import EpochPlan
 from keras_hkd.data.batches.image_cache import Canvases, decode_all
@@ -14,6 +13,7 @@ from keras_hkd.data.batches.label_table import LabelTable, letterbox_scales
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.data.batches.stored_views import StoredViews
 from keras_hkd.data.batches.views import ViewMaker, fit_top_left
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
 
 CACHE_OVERSIZE = 1.5

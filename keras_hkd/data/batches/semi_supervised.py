@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
-from keras_hkd.data.annotations import Dataset
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
 
 

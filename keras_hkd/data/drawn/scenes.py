@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from keras_hkd import checks
-from keras_hkd.data.annotations import Dataset, ImageAnnotation
+from keras_hkd.data.annotations import ImageAnnotation
 from keras_hkd.data.classes import PERSON, WantedClass
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.data.drawn.people import draw_person, random_look, random_pose
 from keras_hkd.data.drawn.scenery import draw_place, draw_thing
 from keras_hkd.data.drawn.source import parse_synthetic

@@ -3,8 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_hkd.backend import require_tensorflow
-from keras_hkd.checks import positive
+from keras_hkd.checks import positive, require_tensorflow
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.methods.lw_kd.adversarial import Adversarial
 from keras_hkd.replicas import num_replicas

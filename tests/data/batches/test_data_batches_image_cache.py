@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_hkd.data.annotations import BadDataError, Dataset, ImageAnnotation
+from keras_hkd.data.annotations import BadDataError, ImageAnnotation
 from keras_hkd.data.batches import image_cache
 from keras_hkd.data.batches.image_cache import Canvases, decode_all, half_size_of, load_checked
+from keras_hkd.data.dataset import Dataset
 
 
 @pytest.fixture

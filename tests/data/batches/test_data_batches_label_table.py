@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from keras_hkd.data.annotations import Dataset, ImageAnnotation
+from keras_hkd.data.annotations import ImageAnnotation
 from keras_hkd.data.batches.label_table import LabelTable, letterbox_scales
+from keras_hkd.data.dataset import Dataset
 
 
 def dataset(*rows):

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_hkd.data.annotations import BadDataError, Dataset, ImageAnnotation
+from keras_hkd.data.annotations import BadDataError, ImageAnnotation
 from keras_hkd.data.batches.augmentation import Augmentation
 from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.data.batches.pipeline import (
@@ -18,6 +18,7 @@ from keras_hkd.data.batches.pipeline import (
     steps_per_epoch,
     training_batches,
 )
+from keras_hkd.data.dataset import Dataset
 
 NO_COLOUR = {"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0}
 

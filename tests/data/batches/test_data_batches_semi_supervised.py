@@ -2,9 +2,9 @@
 
 import pytest
 
-from keras_hkd.data.annotations import Dataset
 from keras_hkd.data.batches.pipeline import steps_per_epoch
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.data.drawn.scenes import synthetic_dataset
 
 

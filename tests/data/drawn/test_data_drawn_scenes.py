@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_hkd.data.annotations import Dataset
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.data.drawn import scenes as drawn_scenes
 from keras_hkd.data.drawn.scenes import (
     MIN_LABELLED_VISIBILITY,

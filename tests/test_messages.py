@@ -1,4 +1,4 @@
-from keras_hkd.caller import stack_level_of_caller
+from keras_hkd.messages import stack_level_of_caller
 
 
 def test_outside_the_package_it_is_the_calling_line():

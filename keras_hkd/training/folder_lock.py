@@ -17,7 +17,7 @@ class FolderInUseError(InvalidValueError):
 
 
 @contextlib.contextmanager
-def sole_writer(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
+def folder_lock(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
     """Keep other processes out of a folder while its files are written.
 
     The lock is the operating system's: it goes with the process, however that ends. Reading needs
@@ -35,11 +35,11 @@ def sole_writer(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
 
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
-    >>> with sole_writer(folder):
-    ...     with sole_writer(folder):
+    >>> with folder_lock(folder):
+    ...     with folder_lock(folder):
     ...         pass
     Traceback (most recent call last):
-    keras_hkd.training.sole_writer.FolderInUseError: Another process writes to ...
+    keras_hkd.training.folder_lock.FolderInUseError: Another process writes to ...
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from keras_hkd.batch_norm import fuse_batch_norm
 from keras_hkd.errors import InvalidValueError
 
 
-class OwnLossModel(keras.Model):
+class BaseModel(keras.Model):
     """A Keras model that is compiled without a loss and predicts at one image size after another.
 
     TensorFlow's function of Keras forgets height and width once it has seen two sizes, and anchors

@@ -1,4 +1,4 @@
-"""Loggers of other packages, held back while we make them talk of what is no news to the user."""
+"""Silences the loggers of other packages."""
 
 import contextlib
 import logging
@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def quiet(name: str) -> Iterator[None]:
-    """Lets a logger say errors only, for a while.
+def silenced(name: str) -> Iterator[None]:
+    """Let a logger report errors only, for a while.
 
     Args:
-        name: of the logger, which is mostly that of its package.
+        name: name of the logger, usually that of its package.
 
     Example:
 
-    >>> with quiet("tensorflow"):
+    >>> with silenced("tensorflow"):
     ...     logging.getLogger("tensorflow").isEnabledFor(logging.WARNING)
     False
     """
