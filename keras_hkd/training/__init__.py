@@ -14,7 +14,6 @@ __getattr__, __dir__, __all__ = attach(
         "RunFolderError": "run_folder",
         "TrainingSettings": "settings",
         "WarmupCosine": "warmup_cosine",
-        "atomic_write": None,
         "averaged_weights": "ema",
         "build_optimizer": "optimizer",
         "enable_determinism": "seeds",
