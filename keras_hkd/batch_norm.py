@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import types
-from typing import Any
 
 import keras
 from keras import ops
+
+from keras_hkd.tensors import Tensor
 
 
 def fuse_batch_norm(model: keras.Model) -> None:
@@ -39,7 +40,12 @@ def synchronize_batch_norm(model: keras.Model) -> None:
             layer.synchronized = True
 
 
-def _fused_call(self, inputs, training: bool | None = None, mask: Any = None):
+def _fused_call(
+    self: keras.layers.BatchNormalization,
+    inputs: Tensor,
+    training: bool | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
     """`BatchNormalization.call` on the fused kernel, where that computes the same."""
     training = bool(training) and self.trainable
     fits = (

@@ -14,6 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ALLOWED = {
     "tensorflow": {
         *("teacher_cache", "data", "export", "compression", "training", "replicas"),
+        "batch_norm",  # the fused kernel
         *("distillation", "methods"),
         "evaluation",  # counts operations with the profiler of TensorFlow
     },
