@@ -1,5 +1,6 @@
 """What a Distiller asks of everything that it trains or learns from: detectors and classifiers."""
 
+import functools
 import pathlib
 
 import keras
@@ -18,6 +19,13 @@ class Learner(BaseModel):
     images to a dict of outputs. It says which labels it takes (`check_labels`), what they ask of
     its outputs (`assign`), what missing that costs (`task_losses`) and what a user gets from
     `predict` (`predictions`).
+
+    Args:
+        rewrites: functions from a network to a network, applied in turn, which Keras can serialise:
+            what made a compressed learner. Its float model stays behind: it says how the network
+            is built, and its weights are neither trained nor saved.
+        rewritten_network: what the rewrites make of the network, where that is at hand.
+        **kwargs: of `keras.Model`.
     """
 
     kind = "learner"
@@ -29,13 +37,35 @@ class Learner(BaseModel):
     loss_names = ()
     """Names of the losses that `task_losses` gives, in order."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, *, rewrites=(), rewritten_network=None, **kwargs):
         super().__init__(**kwargs)
+        self.rewrites = tuple(_deserialized(rewrite) for rewrite in rewrites)
+        self._rewritten_network = rewritten_network
         self.loss_trackers = [keras.metrics.Mean(name=name) for name in self.loss_names]
+
+    def __setattr__(self, name, value):
+        # Keras tracks layers that are set the usual way; these are not to be trained or saved.
+        if name == "_rewritten_network" or (name == "model" and self.rewrites):
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def __dir__(self):
         # Keras loads whatever `dir` shows, and would follow `deployed` from itself to itself.
-        return [name for name in super().__dir__() if name != "deployed"]
+        hidden = {"deployed", "_rewritten_network", *(("model",) if self.rewrites else ())}
+        return [name for name in super().__dir__() if name not in hidden]
+
+    def rewritten(self, network):
+        """What the rewrites make of the network of the float model; itself without any."""
+        if self._rewritten_network is not None:
+            network, self._rewritten_network = self._rewritten_network, None
+            return network
+        return functools.reduce(lambda net, rewrite: rewrite(net), self.rewrites, network)
+
+    def rewrites_config(self):
+        """The entry of `get_config` that says what the network was rewritten by, where it was."""
+        serialize = keras.saving.serialize_keras_object
+        return {"rewrites": [serialize(one) for one in self.rewrites]} if self.rewrites else {}
 
     takes_networks = False
     """Whether `over(network)` makes a model of the same class from any network with its outputs."""
@@ -230,3 +260,9 @@ def _read_file(file, path, kind):
             f"'{path}' could not be read as a Keras model; is it a .keras file written by "
             f"`{kind}.save`? {type(error).__name__}: {str(error)[:300]}"
         ) from error
+
+
+def _deserialized(rewrite):
+    if isinstance(rewrite, dict):
+        return keras.saving.deserialize_keras_object(rewrite)
+    return rewrite

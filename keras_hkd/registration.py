@@ -17,6 +17,14 @@ import sys
 
 from keras_hkd.sources import decorated
 
+FORMER_NAMES = {
+    "CompressedClassifier": "Classifier",
+    "CompressedRTMDet": "RTMDet",
+    "CompressedRetinaNet": "RetinaNet",
+    "CompressedYOLOV8": "YOLOV8",
+}
+"""Classes in files of before -> those that read them now."""
+
 
 @functools.cache
 def modules_by_registered_name() -> dict[str, str]:
@@ -49,9 +57,12 @@ def _register_placeholders() -> None:
     import keras
 
     registered = keras.saving.get_custom_objects()
-    for name, module in modules_by_registered_name().items():
+    modules = modules_by_registered_name()
+    for name, module in modules.items():
         if name not in registered:
             registered[name] = _placeholder(name.partition(">")[2], module)
+    for former, name in FORMER_NAMES.items():
+        registered[f"keras_hkd>{former}"] = _placeholder(name, modules[f"keras_hkd>{name}"])
 
 
 def _placeholder(name: str, module: str) -> type:

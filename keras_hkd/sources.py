@@ -53,20 +53,28 @@ def decorated(
     Returns:
         dict from a name to its module and the decorator's arguments.
 
+    Raises:
+        ValueError: a name stands twice, or an argument is no literal.
+
     Example:
     >>> import keras_hkd.methods
     >>> decorated("keras_hkd.methods", keras_hkd.methods.__path__, "method")["kd"]
     ('keras_hkd.methods.logit_kd', {'several_teachers': True})
     """
     header = re.compile(
-        rf"^@{re.escape(decorator)}\((.*?)\)\n(?:@.*\n)*(?:class|def) (\w+)",
+        rf"^@{re.escape(decorator)}\((.*?)\)\n(?:@[^\n]*\n)*(?:class|def) (\w+)",
         re.MULTILINE | re.DOTALL,
     )
-    return {
-        name: (module, _keywords(arguments))
-        for module, text in _modules(package, path, patterns or ("**/*.py",))
-        for arguments, name in header.findall(text)
-    }
+    found: dict[str, tuple[str, dict[str, object]]] = {}
+    for module, text in _modules(package, path, patterns or ("**/*.py",)):
+        for arguments, name in header.findall(text):
+            if name in found:
+                raise ValueError(
+                    f"Two things that @{decorator} declares have one name; rename one of them. "
+                    f"Received: {name} in {found[name][0]} and {module}"
+                )
+            found[name] = module, _keywords(arguments)
+    return found
 
 
 def _modules(package: str, path: list[str], patterns: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,8 @@ from keras_hkd.sources import decorated, public_names
 def package(tmp_path):
     (tmp_path / "circle.py").write_text(
         'import no_such_library\n\n__all__ = ["Circle", "area"]\n\n\n'
-        "@shape(sides=0, names=('ring',))\n@final\nclass Circle:\n    pass\n"
+        "@shape(sides=0, names=('ring',))\n@final\nclass Circle:\n    pass\n\n\n"
+        "@shape.part\ndef area(): pass\n"
     )
     (tmp_path / "wide.py").write_text(
         '__all__ = [\n    "Wide",\n]\n\n\n@shape(\n    sides=3,\n)\ndef wide(): pass\n'
@@ -36,6 +37,13 @@ def test_decorated_gives_modules_and_arguments(package):
         "wide": ("shapes.wide", {"sides": 3}),
     }
     assert decorated(*package, "other") == {}
+
+
+def test_a_name_that_stands_twice_is_refused(tmp_path):
+    for name in ("one", "other"):
+        (tmp_path / f"{name}.py").write_text("@shape()\nclass Square: pass\n")
+    with pytest.raises(ValueError, match=r"Square in shapes\.one and shapes\.other"):
+        decorated("shapes", [str(tmp_path)], "shape")
 
 
 def test_arguments_that_are_no_literals_are_refused(tmp_path):

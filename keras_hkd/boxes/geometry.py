@@ -29,7 +29,8 @@ def inside_any(points, boxes, xp=numpy):
 
     Args:
         points: `(n, 2)` x, y.
-        boxes: `(..., m, 4)` xyxy in the same unit; a padded box (all -1) holds no point.
+        boxes: `(..., m, 4)` xyxy in the same unit, which hold their upper and left edges; a padded
+            box (all -1) holds no point.
         xp: `numpy` or `keras.ops`.
 
     Returns:
@@ -42,4 +43,4 @@ def inside_any(points, boxes, xp=numpy):
     """
     lower, upper = boxes[..., None, :, :2], boxes[..., None, :, 2:]
     points = points[:, None, :]
-    return xp.any(xp.all((points > lower) & (points < upper), axis=-1), axis=-1)
+    return xp.any(xp.all((points >= lower) & (points < upper), axis=-1), axis=-1)

@@ -61,7 +61,8 @@ class Classifier(Learner):
     def __init__(self, model, *, class_names=None, image_size=None, **kwargs):
         super().__init__(**kwargs)
         self.model = model
-        self.network, self.activation = read_network(model)
+        network, self.activation = read_network(model)
+        self.network = self.rewritten(network)
         num_logits = self.network.output["logits"].shape[-1]
         self.class_names = _checked_names(class_names, num_logits)
         self.image_size = _checked_size(image_size, self.network.inputs[0].shape[1:3])
@@ -157,6 +158,7 @@ class Classifier(Learner):
             "model": keras.saving.serialize_keras_object(self.model),
             "class_names": self.class_names,
             "image_size": self.image_size,
+            **self.rewrites_config(),
         }
 
     @classmethod

@@ -72,7 +72,7 @@ def prune_channels(
     choose = least_groups_of_all if across_layers else least_groups
     removed = choose(groups, amount, multiple_of, min_channels, worth)
     removal = ChannelRemoval(sorted(removed))
-    if student.takes_networks:
+    if student.takes_networks and not student.rewrites:
         return student.over(removal(student.network))
     return rewritten(student, removal)
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_hkd.compression.compressed import Compressed, checked_learner, rewritten
+from keras_hkd.compression.compressed import checked_learner, rewritten
 from keras_hkd.compression.fake_quantization import ActivationRange
 from keras_hkd.compression.quantized_graph import quantized_network
 from keras_hkd.errors import InvalidValueError
@@ -167,6 +167,4 @@ def is_quantized(model):
     Args:
         model: anything.
     """
-    return isinstance(model, Compressed) and any(
-        isinstance(rewrite, Quantization) for rewrite in model.rewrites
-    )
+    return any(isinstance(rewrite, Quantization) for rewrite in getattr(model, "rewrites", ()))

@@ -1,26 +1,12 @@
-"""Detectors behind one contract: KerasCV's RetinaNet and YOLOV8Detector, and builders of both."""
+"""Detectors behind one contract, a folder for each family, and builders of all of them."""
 
 from keras_hkd._lazy import attach
+from keras_hkd.sources import public_names
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "Assignment": "detector",
-        "Backbone": "keras_cv.backbones",
-        "Detector": "detector",
-        "FeaturePyramid": "keras_cv.feature_pyramid",
-        "HubDFine": "keras_hub.d_fine",
-        "HubRetinaNet": "keras_hub.retinanet",
-        "PredictionHead": "keras_cv.prediction_head",
-        "RTMDet": "rtmdet.detector",
-        "RTMDetConfig": "rtmdet.network",
-        "RetinaNet": "keras_cv.retinanet",
-        "YOLOV8": "keras_cv.yolo_v8",
-        "as_detector": "adaptation",
-        "build": "builders",
-        "import_rtmdet": "rtmdet.onnx_import",
-        "load_detector": "adaptation",
-        "names": "builders",
+        **public_names(__name__, __path__, "*.py", "*/*.py"),
         "save_half_precision": "keras_hkd.half_precision",
     },
 )

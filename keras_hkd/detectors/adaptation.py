@@ -2,15 +2,12 @@
 
 import inspect
 
-import keras_cv
-
 from keras_hkd.detectors.detector import Detector
-from keras_hkd.detectors.keras_cv.retinanet import RetinaNet
-from keras_hkd.detectors.keras_cv.yolo_v8 import YOLOV8
+from keras_hkd.detectors.families import ADAPTERS, adapter_of
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.learner import read_model
 
-FAMILIES = {keras_cv.models.RetinaNet: RetinaNet, keras_cv.models.YOLOV8Detector: YOLOV8}
+__all__ = ["as_detector", "load_detector"]
 
 
 def as_detector(model, **options):
@@ -33,43 +30,19 @@ def as_detector(model, **options):
     """
     if isinstance(model, Detector):
         return _narrowed(model, **options) if options else model
-    family = _family(model)
+    family = adapter_of(model)
     if family is None:
         raise InvalidTypeError(
-            "Expected a keras_cv RetinaNet or YOLOV8Detector, a keras_hub RetinaNetObjectDetector "
-            "or DFineObjectDetector, or a keras_hkd Detector. "
-            f"Received: {type(model).__name__}. Other detectors need an adapter: subclass "
-            "keras_hkd.detectors.Detector."
+            f"Expected a keras_hkd Detector, or a model of {', '.join(ADAPTERS)}. Other detectors "
+            "need an adapter: subclass keras_hkd.detectors.Detector. "
+            f"Received: {type(model).__name__}"
         )
     num_classes = model.num_classes
     if "class_names" not in options and num_classes > 1:
         chosen = options.get("class_indices")
         indices = range(num_classes) if chosen is None else chosen
         options["class_names"] = tuple(f"class_{i}" for i in indices)
-    return family(model, **{**_own_options(model), **options})
-
-
-def _family(model):
-    """The adapter of a library's detector, or None."""
-    for library_class, family in FAMILIES.items():
-        if isinstance(model, library_class):
-            return family
-    if any(base.__module__.partition(".")[0] == "keras_hub" for base in type(model).__mro__):
-        from keras_hkd.detectors.keras_hub import adapters  # only where keras_hub is installed
-
-        return adapters.family(model)
-    return None
-
-
-def _own_options(model):
-    """What a raw model says of itself."""
-    encoder = getattr(model, "label_encoder", None)
-    names = {"positive_iou": "positive_threshold", "negative_iou": "negative_threshold"}
-    return {
-        ours: float(getattr(encoder, theirs))
-        for ours, theirs in names.items()
-        if hasattr(encoder, theirs)
-    }
+    return family(model, **{**family.options_of(model), **options})
 
 
 def _narrowed(detector, class_names=None, class_indices=None, **unknown):
@@ -104,6 +77,8 @@ def _narrowed(detector, class_names=None, class_indices=None, **unknown):
     }
     config["class_names"] = tuple(class_names)
     config["class_indices"] = tuple(detector.class_indices[index] for index in class_indices)
+    if detector.rewrites:
+        config["rewritten_network"] = detector.network  # with what it has learned since
     return type(detector)(detector.model, name=detector.name, **config)
 
 

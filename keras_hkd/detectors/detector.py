@@ -17,6 +17,10 @@ from keras_hkd.boxes.suppression import non_max_suppression
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.learner import Learner
 
+__all__ = ["Assignment", "Detector"]
+
+__all__ = ["Assignment", "Detector"]
+
 Assignment = namedtuple("Assignment", "positive ignored target_boxes target_scores")
 Assignment.__doc__ = """What each anchor of a detector is to learn.
 
@@ -44,11 +48,10 @@ class Detector(Learner):
     4. `build_network(model)`: the functional model of one forward pass.
     5. `match` and `losses_of`: which anchors stand for people, and the family's own losses.
     6. `get_config` and `from_config`, and the registration with Keras, so that it can be saved.
-    7. `library_models`, if it adapts the models of a library, so that `as_detector` finds it.
+    7. The decorators `builder` and `adapter` (with `options_of`) of `keras_hkd.detectors.families`.
     8. `open_head`, if its heads can be cut for `keras_hkd.hierarchies.CrossHead`.
 
-    The network takes RGB pixels in [0, 255]; what else it asks of its images it does itself, see
-    `keras_hkd.detectors.preprocessing`. A family with an objectness logit gives it as a third head.
+    The network takes RGB pixels in [0, 255] and itself scales them or swaps their colours.
 
     Args:
         model: the library's detector; its layers are used, not copied.
@@ -91,7 +94,7 @@ class Detector(Learner):
         self.max_detections = int(max_detections)
         self.antialias = bool(antialias)
         self.model = model
-        self.network = self.build_network(model)
+        self.network = self.rewritten(self.build_network(model))
         self.built = True
 
     levels: tuple[str, ...] = ()
@@ -108,9 +111,6 @@ class Detector(Learner):
 
     clip_anchors = False
     """Whether anchors are cut at the edge of the image."""
-
-    library_models: tuple[str, ...] = ()
-    """Classes of libraries that this very class adapts, such as `"keras_cv.RetinaNet"`."""
 
     @property
     def anchor_sizes(self) -> tuple[tuple[tuple[float, float], ...], ...]:
@@ -138,6 +138,11 @@ class Detector(Learner):
         """
         raise NotImplementedError(f"{type(self).__name__} must implement `build_network`.")
 
+    @classmethod
+    def options_of(cls, model) -> dict:
+        """Options that a library's model says of itself, where it is adapted without them."""
+        return {}
+
     def match(self, outputs, labels, image_size):
         """The `Assignment` of anchors to labelled people, ignore regions left aside."""
         raise NotImplementedError(f"{type(self).__name__} must implement `match`.")
@@ -163,11 +168,6 @@ class Detector(Learner):
     def strides(self) -> tuple[int, ...]:
         """Pixels between neighbouring cells, for each level."""
         return tuple(self.stride(level) for level in self.levels)
-
-    @property
-    def family(self) -> type:
-        """The class that says how predictions are made; of a compressed detector the float one."""
-        return type(self)
 
     @property
     def head_names(self) -> tuple[str, ...]:
@@ -211,10 +211,7 @@ class Detector(Learner):
         return _grid(size, self.coding, self.levels, self.strides, sizes, clip, self.cell_offset)
 
     def priors(self, image_size):
-        """`(anchors, 4)` centre x, centre y, width, height in pixels that boxes are coded against.
-
-        Without anchors, width and height are the stride.
-        """
+        """`(anchors, 4)` centre and size (that of the stride without anchors) in pixels."""
         return ops.convert_to_tensor(self.grid(image_size).all_priors)
 
     def anchor_points(self, image_size):
@@ -359,6 +356,7 @@ class Detector(Learner):
             "nms_iou_threshold": self.nms_iou_threshold,
             "max_detections": self.max_detections,
             "antialias": self.antialias,
+            **self.rewrites_config(),
         }
 
 

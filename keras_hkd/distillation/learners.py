@@ -1,5 +1,6 @@
 """From what a user hands to a Distiller to a Learner: a detector or a classifier."""
 
+from keras_hkd.detectors.families import is_of_adapted_library
 from keras_hkd.distillation.stored_teacher import StoredTeacher
 from keras_hkd.learner import Learner
 
@@ -19,8 +20,7 @@ def as_learner(model):
         return model.teacher
     if isinstance(model, Learner):
         return model
-    libraries = {base.__module__.partition(".")[0] for base in type(model).__mro__}
-    if libraries & {"keras_cv", "keras_hub"}:
+    if is_of_adapted_library(model):
         from keras_hkd.detectors.adaptation import as_detector
 
         return as_detector(model)

@@ -14,7 +14,7 @@ def misalignment(teacher, student):
         teacher: a `Detector`.
         student: a `Detector`.
     """
-    if teacher.family is not student.family:
+    if type(teacher) is not type(student):
         return (
             "teacher and student must be of one family. Received: teacher "
             f"{type(teacher).__name__}, student {type(student).__name__}"

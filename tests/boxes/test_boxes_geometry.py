@@ -49,6 +49,14 @@ def test_a_batch_of_boxes_with_padding(xp):
     assert found.tolist() == [[True, False, False], [True, True, False]]
 
 
+def test_upper_and_left_edges_belong_to_a_box():
+    points = numpy.array([[0.0, 0.0], [0.0, 8.0], [8.0, 0.0], [16.0, 8.0], [8.0, 16.0]])
+    assert inside_any(points, numpy.array([[0.0, 0.0, 16.0, 16.0]])).tolist() == [
+        *(True, True, True),
+        *(False, False),
+    ]
+
+
 @given(
     hnp.arrays(numpy.float64, (5, 2), elements=st.integers(-2, 8)),
     hnp.arrays(
@@ -56,5 +64,5 @@ def test_a_batch_of_boxes_with_padding(xp):
     ),
 )
 def test_equals_a_plain_loop(points, boxes):
-    expected = [any(b[0] < x < b[2] and b[1] < y < b[3] for b in boxes) for x, y in points]
+    expected = [any(b[0] <= x < b[2] and b[1] <= y < b[3] for b in boxes) for x, y in points]
     assert inside_any(points, boxes).tolist() == expected

@@ -12,7 +12,7 @@ from keras_hkd.detectors import build, names
 IMAGE_SIZE = (64, 96)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4)  # the largest take 0.4 GB each
 def built(name):
     return build(name, image_size=IMAGE_SIZE, seed=0)
 

@@ -1,14 +1,6 @@
 """KerasCV's RetinaNet and YOLOV8Detector behind the Detector contract, and their parts."""
 
 from keras_hkd._lazy import attach
+from keras_hkd.sources import public_names
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "Backbone": "backbones",
-        "FeaturePyramid": "feature_pyramid",
-        "PredictionHead": "prediction_head",
-        "RetinaNet": "retinanet",
-        "YOLOV8": "yolo_v8",
-    },
-)
+__getattr__, __dir__, __all__ = attach(__name__, public_names(__name__, __path__))

@@ -6,6 +6,8 @@ import keras_cv
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.mobilenet_v2 import mobilenet_v2_base
 
+__all__ = ["Backbone"]
+
 LEVELS = ("P3", "P4", "P5")
 
 

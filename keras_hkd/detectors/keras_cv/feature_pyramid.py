@@ -5,6 +5,8 @@ from keras import ops
 
 from keras_hkd.errors import InvalidValueError
 
+__all__ = ["FeaturePyramid"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class FeaturePyramid(keras.layers.Layer):

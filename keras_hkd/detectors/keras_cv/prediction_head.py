@@ -2,6 +2,8 @@
 
 import keras
 
+__all__ = ["PredictionHead"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class PredictionHead(keras.layers.Layer):

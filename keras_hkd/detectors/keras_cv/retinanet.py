@@ -11,13 +11,17 @@ from keras_hkd.boxes.coding import Deltas
 from keras_hkd.boxes.formats import convert
 from keras_hkd.boxes.iou import pairwise_iou
 from keras_hkd.detectors.detector import Assignment, Detector
+from keras_hkd.detectors.families import adapter
 from keras_hkd.detectors.open_heads import SharedTower, can_be_cut
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.replicas import global_ratio
 
+__all__ = ["RetinaNet"]
+
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
 
 
+@adapter(library_models=("keras_cv.RetinaNet",))
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class RetinaNet(Detector):
     """Anchor-based detector with focal loss.
@@ -45,7 +49,6 @@ class RetinaNet(Detector):
     """
 
     coding = Deltas(variances=(0.1, 0.1, 0.2, 0.2), order="yxhw")
-    library_models = ("keras_cv.RetinaNet",)
 
     def __init__(self, model, *, positive_iou=0.5, negative_iou=0.4, **kwargs):
         if not 0.0 < negative_iou <= positive_iou < 1.0:
@@ -93,6 +96,16 @@ class RetinaNet(Detector):
             },
             name="network",
         )
+
+    @classmethod
+    def options_of(cls, model):
+        encoder = getattr(model, "label_encoder", None)
+        names = {"positive_iou": "positive_threshold", "negative_iou": "negative_threshold"}
+        return {
+            ours: float(getattr(encoder, theirs))
+            for ours, theirs in names.items()
+            if hasattr(encoder, theirs)
+        }
 
     @property
     def anchor_sizes(self):

@@ -8,10 +8,14 @@ from keras import ops
 
 from keras_hkd.boxes.coding import DistanceBins
 from keras_hkd.detectors.detector import Assignment, Detector
+from keras_hkd.detectors.families import adapter
 from keras_hkd.detectors.open_heads import LevelHeads
 from keras_hkd.replicas import global_ratio
 
+__all__ = ["YOLOV8"]
 
+
+@adapter(library_models=("keras_cv.YOLOV8Detector",))
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class YOLOV8(Detector):
     """Anchor-free detector with a distribution over 16 bins for each side of a box.
@@ -37,7 +41,6 @@ class YOLOV8(Detector):
 
     levels = ("P3", "P4", "P5")
     coding = DistanceBins(16)
-    library_models = ("keras_cv.YOLOV8Detector",)
 
     def __init__(self, model, *, box_loss_weight=7.5, class_loss_weight=0.5, **kwargs):
         super().__init__(model, **kwargs)

@@ -1,11 +1,6 @@
 """KerasHub's detectors behind the Detector contract; keras_hub is an extra, `[hub]`."""
 
 from keras_hkd._lazy import attach
+from keras_hkd.sources import public_names
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "HubDFine": "d_fine",
-        "HubRetinaNet": "retinanet",
-    },
-)
+__getattr__, __dir__, __all__ = attach(__name__, public_names(__name__, __path__))

@@ -5,10 +5,14 @@ from keras import ops
 
 from keras_hkd.boxes.formats import convert
 from keras_hkd.detectors.detector import Detector
-from keras_hkd.detectors.keras_hub.adapters import prepared
+from keras_hkd.detectors.families import adapter
+from keras_hkd.detectors.keras_hub.image_scaling import prepared
 from keras_hkd.errors import InvalidValueError
 
+__all__ = ["HubDFine"]
 
+
+@adapter(library_models=("keras_hub.DFineObjectDetector",))
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class HubDFine(Detector):
     """A `keras_hub.models.DFineObjectDetector` as teacher: a set of boxes, no grid and no anchors.
@@ -27,7 +31,6 @@ class HubDFine(Detector):
     """
 
     learns = False
-    library_models = ("keras_hub.DFineObjectDetector",)
 
     def __init__(self, model, *, image_size=None, **kwargs):
         own = tuple(model.backbone.image_shape[:2])

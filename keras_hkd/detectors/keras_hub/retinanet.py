@@ -5,24 +5,28 @@ import numpy as np
 from keras import ops
 
 from keras_hkd.boxes.coding import Deltas
+from keras_hkd.detectors.detector import Detector
+from keras_hkd.detectors.families import adapter
 from keras_hkd.detectors.keras_cv.retinanet import RetinaNet
-from keras_hkd.detectors.keras_hub.adapters import prepared
+from keras_hkd.detectors.keras_hub.image_scaling import prepared
+
+__all__ = ["HubRetinaNet"]
 
 
+@adapter(library_models=("keras_hub.RetinaNetObjectDetector",))
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class HubRetinaNet(RetinaNet):
     """A `keras_hub.models.RetinaNetObjectDetector` as teacher or student.
 
     Losses and assignment are those of `RetinaNet`. What differs from KerasCV: anchors and the
     encoding of boxes (x, y, width, height, without variance), and images are scaled outside of the
-    model, see `keras_hkd.detectors.keras_hub.adapters`.
+    model, see `keras_hkd.detectors.keras_hub.image_scaling`.
 
     Args:
         model: the library's detector.
         **kwargs: see `RetinaNet`.
     """
 
-    library_models = ("keras_hub.RetinaNetObjectDetector",)
     cell_offset = 0.0
     clip_anchors = False
 
@@ -55,14 +59,12 @@ class HubRetinaNet(RetinaNet):
         )
 
     def get_config(self):
-        config = {
-            name: getattr(self, name)
-            for name in (
-                *("name", "image_size", "class_names", "class_indices", "score_threshold"),
-                *("nms_iou_threshold", "max_detections", "positive_iou", "negative_iou"),
-            )
+        return {
+            **Detector.get_config(self),
+            "positive_iou": self.positive_iou,
+            "negative_iou": self.negative_iou,
+            "model": keras.saving.serialize_keras_object(self.model),
         }
-        return {**config, "model": keras.saving.serialize_keras_object(self.model)}
 
     @classmethod
     def from_config(cls, config):

@@ -17,6 +17,8 @@ from keras_hkd.detectors.rtmdet.network import LEVELS, RTMDetConfig, rtmdet_netw
 from keras_hkd.detectors.rtmdet.new_classes import network_for_classes
 from keras_hkd.replicas import global_ratio
 
+__all__ = ["RTMDet"]
+
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class RTMDet(Detector):

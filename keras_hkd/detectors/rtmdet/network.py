@@ -11,6 +11,8 @@ from keras import layers
 from keras_hkd.checks import positive, whole
 from keras_hkd.errors import InvalidValueError
 
+__all__ = ["RTMDetConfig"]
+
 LEVELS = ("P3", "P4", "P5")
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_DEVIATION = (58.395, 57.12, 57.375)

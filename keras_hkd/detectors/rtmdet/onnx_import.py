@@ -20,6 +20,8 @@ from keras_hkd.detectors.rtmdet.network import (
 from keras_hkd.detectors.rtmdet.onnx_graph import ONNXGraph
 from keras_hkd.errors import InvalidValueError
 
+__all__ = ["import_rtmdet"]
+
 TOLERANCE = 1e-4
 """Largest difference of raw outputs from onnxruntime's, relative to their largest value."""
 

@@ -86,6 +86,19 @@ def test_without_people_the_sum_is_divided_by_one(small_detector):
     assert float(losses["box_loss"]) == 0.0
 
 
+def test_a_region_at_the_edge_covers_the_points_on_the_edge(small_detector):
+    labels = {
+        "boxes": np.zeros((1, 0, 4), "float32"),
+        "classes": np.zeros((1, 0), "float32"),
+        "ignore_boxes": np.array([[[0.0, 0.0, 32.0, 16.0]]], "float32"),
+    }
+    outputs = {"class_logits": ops.zeros((1, POINTS, 1)), "box_outputs": ops.ones((1, POINTS, 4))}
+    ignored = np.asarray(small_detector.assign(outputs, labels, SIZE).ignored)[0]
+    found = np.asarray(small_detector.anchor_points(SIZE))[ignored].tolist()
+    p3 = [[8.0 * x, 8.0 * y] for y in range(2) for x in range(4)]
+    assert found == [*p3, [0.0, 0.0], [16.0, 0.0], [0.0, 0.0]]
+
+
 @pytest.mark.slow
 def test_learns_drawn_people_from_nothing():
     keras.utils.set_random_seed(0)

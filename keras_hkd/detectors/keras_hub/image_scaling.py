@@ -1,22 +1,6 @@
-"""KerasHub's detectors behind the Detector contract; keras_hub is an extra, `[hub]`."""
+"""Images as KerasHub's backbones take them."""
 
 import keras
-
-
-def family(model):
-    """The adapter of a keras_hub object detector, or None for another model.
-
-    Args:
-        model: anything; keras_hub is loaded where it comes from there.
-    """
-    from keras_hkd.detectors.keras_hub.d_fine import HubDFine
-    from keras_hkd.detectors.keras_hub.retinanet import HubRetinaNet
-
-    adapters = {"RetinaNetObjectDetector": HubRetinaNet, "DFineObjectDetector": HubDFine}
-    for base in type(model).__mro__:
-        if base.__name__ in adapters:
-            return adapters[base.__name__]
-    return None
 
 
 def prepared(model, images):
