@@ -78,6 +78,7 @@ def _narrowed(detector, class_names=None, class_indices=None, **unknown):
     config["class_names"] = tuple(class_names)
     config["class_indices"] = tuple(detector.class_indices[index] for index in class_indices)
     if detector.rewrites:
+        config["rewrites"] = detector.rewrites
         config["rewritten_network"] = detector.network  # with what it has learned since
     return type(detector)(detector.model, name=detector.name, **config)
 

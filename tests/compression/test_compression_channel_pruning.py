@@ -117,3 +117,19 @@ def test_refuses_what_it_cannot_do(student, quantized):
         keras_hkd.prune_channels(student, 0.5, min_channels=0)
     with pytest.raises(ValueError, match="prune the float student first"):
         keras_hkd.prune_channels(quantized, 0.5)
+
+
+@pytest.mark.slow
+def test_some_classes_of_a_pruned_detector_keep_what_it_has_learned(tmp_path):
+    options = {"image_size": (64, 64), "class_names": ("car", "person"), "seed": 0}
+    pruned = keras_hkd.prune_channels(keras_hkd.detectors.build("retinanet_micro", **options), 0.2)
+    assert type(pruned) is keras_hkd.detectors.RetinaNet
+    for weight in pruned.trainable_weights:
+        weight.assign(weight * 1.1)
+    person = keras_hkd.as_detector(pruned, class_names=("person",))
+    person.save(tmp_path / "person.keras")
+    images = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype("float32")
+    expected = ops.convert_to_numpy(pruned(images)["class_logits"])[..., 1:]
+    for found in (person, keras_hkd.load_detector(tmp_path / "person.keras")):
+        assert found.count_params() == pruned.count_params()
+        np.testing.assert_allclose(found(images)["class_logits"], expected, atol=1e-5)
