@@ -26,6 +26,7 @@ COMMANDS = {
     "compare": "Compare two detectors: AP, MR-2, boxes, scores, size, latency.",
     "import-rtmdet": "Read an ONNX export of RTMDet into a detector that can be trained.",
     "benchmark": "Time detectors on this machine: Keras and TFLite, in every precision.",
+    "check": "Look for faults in labelled images: odd boxes, duplicates, sizes.",
     "convert": "Write labelled images of any known format as clean COCO JSON.",
     "score": "Score a detections file against a ground-truth file; needs no model.",
 }

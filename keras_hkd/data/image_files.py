@@ -84,6 +84,25 @@ def decode_image(path: str | os.PathLike, stated_size: tuple[int, int] | None = 
         return np.asarray(_to_rgb(ImageOps.exif_transpose(image) if turned else image), np.uint8)
 
 
+def small_grey(path: str | os.PathLike, least_side: int = 64) -> np.ndarray:
+    """Decode a picture in grey, upright by its EXIF tag; a JPEG, to be fast, small.
+
+    Args:
+        path: the image file.
+        least_side: pixels that width and height have at least, where the picture has them.
+
+    Returns:
+        uint8 array (height, width).
+
+    Raises:
+        UnreadableImageError: as of `decode_image`.
+    """
+    with _opened(path, "the image cannot be decoded whole") as image:
+        image.draft("L", (least_side, least_side))  # JPEG alone
+        image.load()
+        return np.asarray(_to_rgb(ImageOps.exif_transpose(image)).convert("L"), np.uint8)
+
+
 def image_header(path: str | os.PathLike) -> tuple[tuple[int, int], int]:
     """Read a picture's size and the turn that its EXIF tag asks for, from the header alone.
 

@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from keras_hkd.atomic_write import replacing
 from keras_hkd.errors import InvalidValueError
 
 _COLOURS = ((46, 204, 64), (255, 133, 27), (0, 160, 255), (240, 18, 190), (255, 220, 0))
 _IGNORED = (150, 150, 150)
 _GAP_PX = 6
 _HEADING_PX = 26
+_CAPTION_PX = 18
+_PAPER = (255, 255, 255)
 
 
 def save_gallery(
@@ -100,6 +103,76 @@ def save_dataset_gallery(
         by_image = _by_image(found)
         columns[heading] = [by_image.get(t.image_id, _NOTHING) for t in truth]
     return save_gallery([dataset.load_image(index) for index in indices], columns, path, **options)
+
+
+def save_contact_sheet(
+    images: Iterable[np.ndarray],
+    entries: Sequence[Mapping[str, np.ndarray]],
+    captions: Sequence[str],
+    path: str | Path,
+    *,
+    tile_height_px: int = 180,
+    sheet_width_px: int = 1600,
+) -> Path:
+    """Draw pictures with their boxes in rows, as many to a row as fit.
+
+    Args:
+        images: uint8 arrays `(height, width, 3)` RGB, of any sizes.
+        entries: for each image its boxes, as a column of `save_gallery` has them.
+        captions: for each image what is written below it, cut to the width of the picture.
+        path: the PNG to write; its folder is made if need be.
+        tile_height_px: height of every picture; the width follows each image's shape.
+        sheet_width_px: width of the sheet; a wider picture is made narrower.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: if there is no image.
+
+    Example:
+
+    >>> import tempfile
+    >>> people = {"boxes": np.array([[10.0, 5.0, 30.0, 60.0]])}
+    >>> path = Path(tempfile.mkdtemp()) / "sheet.png"
+    >>> save_contact_sheet([np.zeros((64, 96, 3), np.uint8)], [people], ["a.jpg"], path).name
+    'sheet.png'
+    """
+    most = sheet_width_px - 2 * _GAP_PX
+    rows: list[list[Image.Image]] = []
+    left = 0
+    for image, entry, caption in zip(images, entries, captions, strict=True):
+        tile = _tile(image, entry, _COLOURS[0], 0.0, tile_height_px)
+        tile = _captioned(tile if tile.width <= most else tile.resize((most, tile.height)), caption)
+        if not rows or left < tile.width:
+            rows.append([])
+            left = most
+        rows[-1].append(tile)
+        left -= tile.width + _GAP_PX
+    if not rows:
+        raise InvalidValueError("Expected at least one image. Received: none")
+    sheet = Image.new(
+        "RGB", (sheet_width_px, (rows[0][0].height + _GAP_PX) * len(rows) + _GAP_PX), _PAPER
+    )
+    for number, row in enumerate(rows):
+        x = _GAP_PX
+        for tile in row:
+            sheet.paste(tile, (x, _GAP_PX + number * (tile.height + _GAP_PX)))
+            x += tile.width + _GAP_PX
+    with replacing(path) as partial:
+        sheet.save(partial)
+    return Path(path)
+
+
+def _captioned(tile: Image.Image, caption: str) -> Image.Image:
+    font = ImageFont.load_default(11)
+    while caption and font.getlength(caption) > tile.width:
+        caption = caption.removesuffix("\u2026")[:-1].rstrip()
+        caption += "\u2026" if caption else ""
+    sheet = Image.new("RGB", (tile.width, tile.height + _CAPTION_PX), _PAPER)
+    sheet.paste(tile)
+    ImageDraw.Draw(sheet).text((0, tile.height + 2), caption, fill=(0, 0, 0), font=font)
+    return sheet
 
 
 _NOTHING = {"boxes": np.zeros((0, 4)), "confidence": np.zeros(0)}

@@ -42,6 +42,7 @@ SMALLER = [
 ]
 # Commands that a test has time for, with what leaves timings out; the others are parsed alone.
 QUICK = {
+    "check": [],
     "compare": ["--repeats", "0"],
     "convert": [],
     "detect": [],
