@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from keras_hkd.checks import whole
+from keras_hkd.errors import InvalidValueError
 
 HEADS = ("class_logits", "box_outputs", "objectness")
 """Names of raw heads in the order in which files have them; not every family has the last."""
@@ -93,6 +94,7 @@ class Deltas(BoxCoding):
         ValueError: not four variances above 0, or another order.
 
     Example:
+
     >>> anchor = np.array([[16.0, 16.0, 10.0, 20.0]])
     >>> Deltas().decode(np.array([[1.0, 0.0, 0.0, 0.0]]), anchor).tolist()  # dy = 1
     [[11.0, 8.0, 21.0, 28.0]]
@@ -105,11 +107,11 @@ class Deltas(BoxCoding):
     def __post_init__(self):
         object.__setattr__(self, "variances", tuple(float(value) for value in self.variances))
         if len(self.variances) != 4 or not min(self.variances) > 0:
-            raise ValueError(
+            raise InvalidValueError(
                 f"`variances` must be four numbers above 0. Received: {self.variances}"
             )
         if sorted(self.order) != sorted("xywh"):
-            raise ValueError(
+            raise InvalidValueError(
                 f"`order` must hold each of the letters xywh once. Received: {self.order!r}"
             )
 
@@ -155,6 +157,7 @@ class DistanceBins(BoxCoding):
         ValueError: fewer bins.
 
     Example:
+
     >>> point = np.array([[48.0, 48.0, 32.0, 32.0]])
     >>> DistanceBins(2).decode(np.zeros((1, 8)), point).tolist()  # half a stride each way
     [[32.0, 32.0, 64.0, 64.0]]
@@ -198,6 +201,7 @@ class Distances(BoxCoding):
         clip: whether a distance below 0 counts as 0.
 
     Example:
+
     >>> point = np.array([[16.0, 16.0, 8.0, 8.0]])
     >>> Distances().decode(np.array([[1.0, 2.0, 1.0, 0.5]]), point).tolist()
     [[8.0, 0.0, 24.0, 20.0]]
@@ -229,6 +233,7 @@ class CentreSize(BoxCoding):
     gives x, y, width, height.
 
     Example:
+
     >>> point = np.array([[16.0, 16.0, 8.0, 8.0]])
     >>> CentreSize().decode(np.array([[0.5, 0.0, 0.0, 0.0]]), point).tolist()
     [[16.0, 12.0, 24.0, 20.0]]
@@ -267,6 +272,7 @@ def coding_to_json(coding: BoxCoding) -> tuple[str, dict]:
         The coding's name, and those of its options that are not the default.
 
     Example:
+
     >>> coding_to_json(Deltas()), coding_to_json(Distances(clip=True))
     (('anchor_deltas', {}), ('distances', {'clip': True}))
     """
@@ -285,12 +291,15 @@ def coding_from_json(name: str, options: dict) -> BoxCoding:
         ValueError: no coding has this name.
 
     Example:
+
     >>> coding_from_json("centre_size", {})
     CentreSize()
     """
     known = {kind.name: kind for kind in BoxCoding.__subclasses__()}
     if name not in known:
-        raise ValueError(f"The coding of boxes must be one of {sorted(known)}. Received: {name!r}")
+        raise InvalidValueError(
+            f"The coding of boxes must be one of {sorted(known)}. Received: {name!r}"
+        )
     return known[name](**options)
 
 
@@ -308,6 +317,7 @@ def joint_logits(class_logits, objectness, xp=np):
         `(..., classes)`.
 
     Example:
+
     >>> logits = joint_logits(np.array([0.0, 50.0]), np.array([0.0]))
     >>> (1 / (1 + np.exp(-logits))).round(4).tolist()
     [0.25, 0.5]

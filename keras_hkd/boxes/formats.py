@@ -2,6 +2,7 @@
 
 import numpy
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
 
 FORMATS = ("xyxy", "xywh", "center_xywh", "rel_xyxy", "rel_yxyx")
@@ -28,6 +29,7 @@ def convert(boxes, source, target, image_size=None, xp=numpy):
         ValueError: unknown format, or a `rel_` format without `image_size`.
 
     Example:
+
     >>> convert(numpy.array([[1.0, 2.0, 4.0, 8.0]]), "xyxy", "xywh").tolist()
     [[1.0, 2.0, 3.0, 6.0]]
     """
@@ -41,9 +43,9 @@ def convert(boxes, source, target, image_size=None, xp=numpy):
 def _check(name, image_size):
     if name not in FORMATS:
         hint = did_you_mean(name, FORMATS)
-        raise ValueError(f"Box format must be one of {FORMATS}.{hint} Received: {name!r}")
+        raise InvalidValueError(f"Box format must be one of {FORMATS}.{hint} Received: {name!r}")
     if name.startswith("rel_") and image_size is None:
-        raise ValueError(
+        raise InvalidValueError(
             f"Format '{name}' needs the image size: pass image_size=(height, width) in pixels. "
             "Received: image_size=None"
         )

@@ -15,6 +15,7 @@ def clip(boxes, image_size, xp=numpy):
         `(..., 4)`; a box wholly outside gets area 0.
 
     Example:
+
     >>> clip(numpy.array([[-5.0, 2.0, 20.0, 8.0]]), (10, 10)).tolist()
     [[0.0, 2.0, 10.0, 8.0]]
     """
@@ -37,6 +38,7 @@ def inside_any(points, boxes, xp=numpy):
         `(..., n)` bool.
 
     Example:
+
     >>> points = numpy.array([[1.0, 1.0], [9.0, 9.0]])
     >>> inside_any(points, numpy.array([[0.0, 0.0, 2.0, 2.0], [-1.0, -1.0, -1.0, -1.0]])).tolist()
     [True, False]

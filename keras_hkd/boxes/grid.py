@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from keras_hkd.boxes.coding import BoxCoding, coding_from_json, coding_to_json
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 
 NO_ANCHOR = ((0.0, 0.0),)
 """The anchors of a cell of a family without anchors: one, as wide and high as the stride."""
@@ -36,12 +37,13 @@ class Grid:
         ValueError: levels, strides and sizes are not equally many.
 
     Example:
-        >>> from keras_hkd.boxes.coding import DistanceBins
-        >>> grid = Grid((64, 64), DistanceBins(), ("P5",), (32,), (NO_ANCHOR,))
-        >>> grid.num_anchors, grid.priors(np.array([3])).tolist()
-        (4, [[48.0, 48.0, 32.0, 32.0]])
-        >>> grid.decode(np.zeros((1, 64), "float32"), np.array([0])).tolist()
-        [[-224.0, -224.0, 256.0, 256.0]]
+
+    >>> from keras_hkd.boxes.coding import DistanceBins
+    >>> grid = Grid((64, 64), DistanceBins(), ("P5",), (32,), (NO_ANCHOR,))
+    >>> grid.num_anchors, grid.priors(np.array([3])).tolist()
+    (4, [[48.0, 48.0, 32.0, 32.0]])
+    >>> grid.decode(np.zeros((1, 64), "float32"), np.array([0])).tolist()
+    [[-224.0, -224.0, 256.0, 256.0]]
     """
 
     image_size: tuple[int, int]
@@ -54,17 +56,17 @@ class Grid:
 
     def __post_init__(self):
         if not isinstance(self.coding, BoxCoding):
-            raise TypeError(
+            raise InvalidTypeError(
                 "`coding` must be an object of keras_hkd.boxes.coding, such as DistanceBins(). "
                 f"Received: {self.coding!r}"
             )
         if not len(self.levels) == len(self.strides) == len(self.anchor_sizes):
-            raise ValueError(
+            raise InvalidValueError(
                 "`levels`, `strides` and `anchor_sizes` must be equally many. Received: "
                 f"{len(self.levels)}, {len(self.strides)}, {len(self.anchor_sizes)}"
             )
         if len({len(sizes) for sizes in self.anchor_sizes}) != 1:
-            raise ValueError(
+            raise InvalidValueError(
                 "Every level must have the same number of anchors per cell. "
                 f"Received: {[len(sizes) for sizes in self.anchor_sizes]}"
             )
@@ -153,10 +155,11 @@ class Grid:
         """The fields, for JSON; those that only some families need where they are not the default.
 
         Example:
-            >>> from keras_hkd.boxes.coding import Distances
-            >>> grid = Grid((64, 64), Distances(clip=True), ("P5",), (32,), (NO_ANCHOR,))
-            >>> grid.to_json()["coding"], grid.to_json()["coding_options"]
-            ('distances', {'clip': True})
+
+        >>> from keras_hkd.boxes.coding import Distances
+        >>> grid = Grid((64, 64), Distances(clip=True), ("P5",), (32,), (NO_ANCHOR,))
+        >>> grid.to_json()["coding"], grid.to_json()["coding_options"]
+        ('distances', {'clip': True})
         """
         name, options = coding_to_json(self.coding)
         values = {

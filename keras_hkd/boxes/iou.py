@@ -22,6 +22,7 @@ def area(boxes, xp=numpy):
         `(..., n)`.
 
     Example:
+
     >>> area(numpy.array([[0.0, 0.0, 2.0, 3.0], [-1.0, -1.0, -1.0, -1.0]])).tolist()
     [6.0, 0.0]
     """
@@ -43,6 +44,7 @@ def pairwise_iou(boxes_a, boxes_b, xp=numpy):
         `(..., n, m)` in [0, 1].
 
     Example:
+
     >>> a = numpy.array([[0.0, 0.0, 2.0, 2.0]])
     >>> b = numpy.array([[1.0, 0.0, 3.0, 2.0], [5.0, 5.0, 6.0, 6.0]])
     >>> pairwise_iou(a, b).round(4).tolist()
@@ -68,11 +70,13 @@ def pairwise_distance_iou(boxes_a, boxes_b, xp=numpy):
         `(..., n, m)` in [-1, 1].
 
     Example:
+
     >>> a = numpy.array([[0.0, 0.0, 4.0, 4.0]])
     >>> pairwise_distance_iou(a, numpy.array([[0.0, 0.0, 2.0, 4.0]])).tolist()  # 1 / 2 - 1 / 32
     [[0.46875]]
 
-    Paper: https://arxiv.org/abs/1911.08287.
+    Reference:
+        https://arxiv.org/abs/1911.08287.
     """
     a, b = boxes_a[..., :, None, :], boxes_b[..., None, :, :]
     hull = xp.maximum(a[..., 2:], b[..., 2:]) - xp.minimum(a[..., :2], b[..., :2])
@@ -97,6 +101,7 @@ def pairwise_intersection_over_area(boxes_a, boxes_b, xp=numpy):
         `(..., n, m)` in [0, 1]; 0 where the first box has no area.
 
     Example:
+
     >>> a = numpy.array([[0.0, 0.0, 2.0, 2.0]])
     >>> pairwise_intersection_over_area(a, numpy.array([[1.0, 0.0, 9.0, 9.0]])).tolist()
     [[0.5]]
@@ -120,10 +125,11 @@ def generalized_iou(boxes_a, boxes_b, xp=numpy):
         `(...)` in [-1, 1]; a box without area has IoU 0.
 
     Example:
-        >>> import numpy as np
-        >>> a = np.array([0.0, 0.0, 2.0, 2.0])
-        >>> round(float(generalized_iou(a, a + np.array([1.0, 0.0, 1.0, 0.0]))), 4)
-        0.3333
+
+    >>> import numpy as np
+    >>> a = np.array([0.0, 0.0, 2.0, 2.0])
+    >>> round(float(generalized_iou(a, a + np.array([1.0, 0.0, 1.0, 0.0]))), 4)
+    0.3333
 
     Reference:
         Rezatofighi et al., https://arxiv.org/abs/1902.09630.

@@ -27,6 +27,7 @@ def non_max_suppression(
         with -1.
 
     Example:
+
     >>> boxes = [[[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 8.0], [20.0, 0.0, 29.0, 9.0]]]
     >>> found = non_max_suppression(ops.array(boxes), ops.array([[[0.9], [0.8], [0.7]]]),
     ...                             max_detections=3)

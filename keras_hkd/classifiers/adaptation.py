@@ -1,6 +1,7 @@
 """From a Keras model, or a file, to a Classifier."""
 
 from keras_hkd.classifiers.classifier import Classifier
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.learner import Learner, read_model
 
 
@@ -19,6 +20,7 @@ def as_classifier(model, **options):
         ValueError: see `Classifier`.
 
     Example:
+
     >>> import keras
     >>> model = keras.applications.MobileNetV2((64, 64, 3), 0.35, weights=None, classes=4)
     >>> as_classifier(model).class_names
@@ -43,4 +45,4 @@ def load_classifier(path):
     try:
         return as_classifier(model)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"'{path}' holds no classifier. {error}") from error
+        raise InvalidValueError(f"'{path}' holds no classifier. {error}") from error

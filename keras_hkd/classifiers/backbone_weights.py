@@ -5,6 +5,7 @@ import pathlib
 import keras
 
 from keras_hkd.atomic_write import replacing
+from keras_hkd.errors import InvalidValueError
 
 # Channels of MobileNetV2's last block -> width multiplier.
 _ALPHAS = {112: 0.35, 160: 0.5, 240: 0.75, 320: 1.0, 416: 1.3, 448: 1.4}
@@ -28,7 +29,7 @@ def save_backbone(classifier, path):
     """
     path = pathlib.Path(path)
     if not path.name.endswith(".weights.h5"):
-        raise ValueError(f"The file must end in .weights.h5. Received: path='{path}'")
+        raise InvalidValueError(f"The file must end in .weights.h5. Received: path='{path}'")
     found = {layer.name: layer for layer in classifier._flatten_layers() if layer.weights}
     base = _empty_mobilenet_v2(classifier, found)
     for layer in base.layers:
@@ -50,7 +51,7 @@ def _empty_mobilenet_v2(classifier, found):
         if wanted - set(found) - set(_LEFT_OUT_BY_DETECTORS):
             base = None
     if base is None:
-        raise ValueError(
+        raise InvalidValueError(
             f"'{classifier.name}' holds no MobileNetV2 of Keras, so detectors have no place for "
             "its backbone. Take a classifier such as "
             'keras_hkd.classifiers.build("mobilenet_v2_0.35", class_names=...).'

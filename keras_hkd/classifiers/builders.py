@@ -7,6 +7,7 @@ import keras
 from keras_hkd.batch_norm import synchronize_batch_norm
 from keras_hkd.classifiers.catalogue import CATALOGUE
 from keras_hkd.classifiers.classifier import Classifier
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
 from keras_hkd.mobilenet_v2 import mobilenet_v2_base
 
@@ -57,6 +58,7 @@ def names():
     """Names that `build` knows, with a line about each.
 
     Example:
+
     >>> "cnn_micro" in names()
     True
     """
@@ -91,19 +93,20 @@ def build(
         ValueError: unknown name, or `backbone_weights` for a backbone that takes none.
 
     Example:
+
     >>> classifier = build("cnn_micro", class_names=("cat", "dog", "person"))
     >>> classifier.levels
     ('C2', 'C3', 'C4', 'C5')
     """
     if name not in TABLE:
         hint = did_you_mean(name, TABLE, most=3, cutoff=0.4)
-        raise ValueError(
+        raise InvalidValueError(
             f"No classifier is called {name!r}.{hint} Names: {', '.join(TABLE)}; "
             "a saved classifier is given by its .keras path."
         )
     make = TABLE[name]
     if backbone_weights is not None and make.func is not _mobilenet_v2:
-        raise ValueError(
+        raise InvalidValueError(
             f"'{name}' has no MobileNetV2 backbone, so it takes no `backbone_weights`. "
             f"Received: backbone_weights={backbone_weights!r}"
         )

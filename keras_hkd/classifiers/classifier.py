@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_hkd.classifiers.network import read_network
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.learner import Learner
 from keras_hkd.replicas import weighted_mean
 
@@ -46,6 +47,7 @@ class Classifier(Learner):
             do not fit it.
 
     Example:
+
     >>> images = keras.Input((32, 32, 3))
     >>> x = keras.layers.Conv2D(8, 3, strides=4, padding="same")(images)
     >>> x = keras.layers.GlobalAveragePooling2D()(x)
@@ -109,7 +111,7 @@ class Classifier(Learner):
             classes, shape = ops.squeeze(classes, axis=1), shape[:1]
         if len(shape) != 1 or shape == ("none",):
             received = f"{sorted(labels)}, classes of shape {shape}" if labels else f"shape {shape}"
-            raise ValueError(
+            raise InvalidValueError(
                 "Labels of a classifier must be a dict with 'classes' (batch,), whole numbers that "
                 f"index `class_names`, -1 where unknown; or these numbers. Received: {received}"
             )
@@ -169,13 +171,13 @@ class Classifier(Learner):
 
 def _checked_names(class_names, num_logits):
     if num_logits < 2:
-        raise ValueError(
+        raise InvalidValueError(
             "A classifier needs a logit for each of two or more classes; for a yes-or-no question "
             f"these are two. Received: a model with {num_logits}."
         )
     names = [f"class_{i}" for i in range(num_logits)] if class_names is None else list(class_names)
     if len(names) != num_logits or len(set(names)) != num_logits:
-        raise ValueError(
+        raise InvalidValueError(
             f"The model has {num_logits} classes, so `class_names` must be {num_logits} different "
             f"names. Received: class_names={class_names}"
         )
@@ -190,13 +192,13 @@ def _checked_size(image_size, model_size):
     except (TypeError, ValueError):
         height = width = 0
     if min(height, width) < 8:
-        raise ValueError(
+        raise InvalidValueError(
             "`image_size` must be (height, width) in pixels, both at least 8. "
             f"Received: image_size={image_size}"
         )
     for side, fixed in zip((height, width), model_size, strict=True):
         if fixed not in (None, side):
-            raise ValueError(
+            raise InvalidValueError(
                 f"The model takes images of {tuple(model_size)} pixels only. "
                 f"Received: image_size={image_size}"
             )

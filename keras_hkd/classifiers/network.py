@@ -6,6 +6,8 @@ from collections import namedtuple
 import keras
 from keras import ops
 
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
+
 NUM_STAGES = 4
 _PROBE_SIDE = 512
 _ACTIVATIONS = ("softmax", "sigmoid", "linear")
@@ -56,7 +58,7 @@ def read_network(model):
     tracing = _Tracing()
     output = tracing.run(model, images)
     if len(model.outputs) != 1:
-        raise ValueError(
+        raise InvalidValueError(
             f"A classifier gives one output. Received: model '{model.name}' with "
             f"{len(model.outputs)} outputs."
         )
@@ -101,7 +103,7 @@ def _is_graph(model):
 
 def _input_size(model):
     if not isinstance(model, keras.Model) or not _is_graph(model):
-        raise TypeError(
+        raise InvalidTypeError(
             "Expected a functional keras.Model, or a Sequential one that knows its input, which "
             "ends in the logits of its classes; a KerasCV detector; or a keras_hkd Detector or "
             f"Classifier. Received: {type(model).__name__}. Other models need an adapter: subclass "
@@ -109,7 +111,7 @@ def _input_size(model):
         )
     shapes = [tuple(tensor.shape) for tensor in model.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3:
-        raise ValueError(
+        raise InvalidValueError(
             "A classifier takes one input, images of shape (batch, height, width, 3). Received: "
             f"model '{model.name}' with inputs of shapes {shapes}"
         )
@@ -128,7 +130,7 @@ def _head(model, output, calls):
         call = made_by.get(id(output))
     dense = None if call is None else call.operation
     if not isinstance(dense, keras.layers.Dense) or len(output.shape) != 2:
-        raise ValueError(
+        raise InvalidValueError(
             f"Model '{model.name}' must end in a Dense layer that gives one logit (or score) per "
             "class, as `Dense(num_classes)(vectors)` does. Received: an output of shape "
             f"{tuple(output.shape)} made by {type(dense).__name__}."
@@ -146,7 +148,7 @@ def _activation(model, layer, inner):
     else:
         name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
     if name not in _ACTIVATIONS:
-        raise ValueError(
+        raise InvalidValueError(
             f"Model '{model.name}' ends in the activation {name!r}; expected logits, or softmax or "
             "sigmoid over them."
         )

@@ -6,6 +6,7 @@ from keras_hkd.base_model import BaseModel
 from keras_hkd.distillation import schedules
 from keras_hkd.distillation import teachers as frozen
 from keras_hkd.distillation.learners import as_learner
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.keras_loss import as_hierarchies
 from keras_hkd.hierarchies.step import Step
 from keras_hkd.learner import check_batch, static_image_size
@@ -54,6 +55,7 @@ class Distiller(BaseModel):
             weights that do not fit the losses, or teacher and student that share weights.
 
     Example:
+
     >>> import keras_hkd
     >>> from keras_hkd.detectors import build
     >>> distiller = keras_hkd.Distiller(
@@ -287,7 +289,7 @@ class Distiller(BaseModel):
         Raises:
             ValueError: always, with what to save instead.
         """
-        raise ValueError(
+        raise InvalidValueError(
             "A Distiller is not saved as a model, since that would ship the teacher. Save the "
             "result with `distiller.student.save('student.keras')`; to resume training use "
             "`keras_hkd.training.Checkpoint`, or `distiller.save_weights('x.weights.h5')`, which "
@@ -336,7 +338,7 @@ def _as_schedules(weights, losses):
     if not isinstance(weights, (list, tuple)):
         weights = [weights]
     if len(weights) != len(losses):
-        raise ValueError(
+        raise InvalidValueError(
             "`distillation_loss_weights` needs one weight for each of `distillation_losses`. "
             f"Received: {len(weights)} weights for {len(losses)} losses."
         )

@@ -42,6 +42,7 @@ class MeanTeacher(Distiller):
         ValueError: as `Distiller`, or a momentum outside [0, 1].
 
     Example:
+
     >>> from keras_hkd import hierarchies, losses
     >>> from keras_hkd.detectors import build
     >>> distiller = MeanTeacher(
@@ -51,9 +52,10 @@ class MeanTeacher(Distiller):
     >>> [round(float(distiller.momentum_at(step)), 4) for step in (0, 1, 9, 10_000)]
     [0.0, 0.5, 0.9, 0.999]
 
-    Paper: Tarvainen and Valpola, Mean teachers are better role models, NeurIPS 2017,
-    https://arxiv.org/abs/1703.01780; for detectors Liu et al., Unbiased Teacher, ICLR 2021,
-    https://arxiv.org/abs/2102.09480.
+    Reference:
+        Tarvainen and Valpola, Mean teachers are better role models, NeurIPS 2017,
+        https://arxiv.org/abs/1703.01780; for detectors Liu et al., Unbiased Teacher, ICLR 2021,
+        https://arxiv.org/abs/2102.09480.
     """
 
     def __init__(
@@ -141,6 +143,7 @@ def moving_average(old, new, momentum):
         A tensor in the dtype of `old`; of whole numbers, `new`.
 
     Example:
+
     >>> float(moving_average(keras.Variable(1.0), keras.Variable(3.0), ops.array(0.75)))
     1.5
     """

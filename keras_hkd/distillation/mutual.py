@@ -4,6 +4,7 @@ import keras
 
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.distillation.peers import BothWays, Peers
+from keras_hkd.errors import InvalidTypeError
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.hierarchies.keras_loss import KerasLoss
 
@@ -32,6 +33,7 @@ class MutualDistiller(Distiller):
         ValueError: as `Distiller`; or peers of two kinds, or that share weights.
 
     Example:
+
     >>> from keras_hkd import hierarchies, losses
     >>> from keras_hkd.detectors import build
     >>> distiller = MutualDistiller(
@@ -41,7 +43,8 @@ class MutualDistiller(Distiller):
     >>> distiller.student is distiller.peers[0], distiller.term_names
     (True, ('class_logits',))
 
-    Paper: Zhang et al., Deep Mutual Learning, CVPR 2018, https://arxiv.org/abs/1706.00384.
+    Reference:
+        Zhang et al., Deep Mutual Learning, CVPR 2018, https://arxiv.org/abs/1706.00384.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class MutualDistiller(Distiller):
         **kwargs,
     ):
         if not isinstance(peers, (list, tuple)) or len(peers) != 2:
-            raise TypeError(f"`peers` must be two models. Received: {peers!r}")
+            raise InvalidTypeError(f"`peers` must be two models. Received: {peers!r}")
         if not isinstance(distillation_losses, (list, tuple)):
             distillation_losses = [distillation_losses]
         super().__init__(

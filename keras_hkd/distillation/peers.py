@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.stored_teacher import StoredTeacher
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy, check_unused
 from keras_hkd.hierarchies.step import Step
 from keras_hkd.learner import Learner
@@ -29,7 +30,7 @@ class Peers(Learner):
     def __init__(self, first, second, name="peers", **kwargs):
         for peer in (first, second):
             if isinstance(peer, StoredTeacher):
-                raise TypeError(
+                raise InvalidTypeError(
                     "A peer learns while it teaches, which a stored teacher cannot: give the model "
                     f"itself. Received: a {type(peer).__name__}."
                 )
@@ -134,7 +135,7 @@ class BothWays(Hierarchy):
     def __init__(self, hierarchy, *, name=None, **kwargs):
         check_unused(hierarchy)
         if hierarchy.runs_teacher:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{type(hierarchy).__name__} sends the student's features through layers of the "
                 "teacher, and these must be frozen: under mutual learning each peer would train "
                 "the other's. Compare predictions instead: ClassLogits and Boxes."
@@ -199,20 +200,20 @@ def _one_way(step, teaches, learns):
 
 def _check_pair(first, second):
     if first.kind != second.kind or first.class_names != second.class_names:
-        raise ValueError(
+        raise InvalidValueError(
             "Peers must be of one kind and have the same classes. Received: a "
             f"{first.kind} of {first.class_names} and a {second.kind} of {second.class_names}."
         )
     for name, peer in (("first", first), ("second", second)):
         if not peer.trainable_variables:
-            raise ValueError(
+            raise InvalidValueError(
                 f"The {name} peer, '{peer.name}', is frozen, so nothing of it would train. Set "
                 "`peer.trainable = True`; a model that was a Distiller's teacher has been frozen. "
                 "For a teacher that stays as it is use keras_hkd.Distiller."
             )
     shared = {id(v) for v in first.variables} & {id(v) for v in second.variables}
     if shared:
-        raise ValueError(
+        raise InvalidValueError(
             f"The peers share {len(shared)} variables, so they could not teach each other. Build "
             "them separately, with seeds of their own."
         )

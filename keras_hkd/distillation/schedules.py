@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_hkd.checks import in_range, whole
+from keras_hkd.errors import InvalidTypeError
 
 
 class WeightSchedule(abc.ABC):
@@ -197,7 +198,7 @@ def get(identifier):
         return identifier
     if isinstance(identifier, numbers.Real) and not isinstance(identifier, bool):
         return Constant(identifier)
-    raise TypeError(
+    raise InvalidTypeError(
         "A distillation weight must be a number or a keras_hkd schedule (Constant, LinearWarmUp, "
         f"CosineDecay). Received: {identifier!r} ({type(identifier).__name__})."
     )

@@ -1,5 +1,7 @@
 """What a Distiller asks of a teacher whose outputs were computed beforehand."""
 
+from keras_hkd.errors import InvalidValueError
+
 
 class StoredTeacher:
     """A teacher that is read from a store instead of being run; `keras_hkd.TeacherCache` is one.
@@ -21,7 +23,7 @@ class StoredTeacher:
         """`teacher_image_size`; a ValueError where another one is asked for."""
         seen = self.teacher_image_size or self.image_size
         if asked is not None and asked != seen:
-            raise ValueError(
+            raise InvalidValueError(
                 f"The stored teacher saw images at {seen or 'their own size'}. "
                 f"Received: teacher_image_size={asked}"
             )

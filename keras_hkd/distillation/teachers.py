@@ -6,6 +6,7 @@ import numpy
 from keras import ops, tree
 
 from keras_hkd.distillation.learners import as_learner
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.alignment import narrowed, shared_classes
 from keras_hkd.hierarchies.every_teacher import EveryTeacher
 from keras_hkd.hierarchies.hierarchy import check_unused
@@ -24,7 +25,7 @@ def as_teachers(teacher):
 def check_apart(teachers, student):
     """Raises a ValueError where a teacher would change with the student."""
     if not getattr(student, "learns", True):
-        raise ValueError(
+        raise InvalidValueError(
             f"The student, a {type(student).__name__}, cannot be trained here: it can teach and "
             "detect. Give another model as student."
         )
@@ -32,7 +33,7 @@ def check_apart(teachers, student):
     for teacher in teachers:
         shared = own & {id(variable) for variable in teacher.variables}
         if shared:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Teacher and student share {len(shared)} variables, so the teacher would change "
                 "with the student. Build them separately; a copy of a saved detector is had with "
                 "keras_hkd.load_detector(path) or keras_hkd.load_classifier(path)."
@@ -45,7 +46,7 @@ def sizes_of(teacher_image_size, teachers):
     if not isinstance(sizes, (list, tuple)) or not all(_is_size(one) for one in sizes):
         sizes = [sizes] * len(teachers)
     if len(sizes) != len(teachers) or not all(_is_size(size) for size in sizes):
-        raise ValueError(
+        raise InvalidValueError(
             "`teacher_image_size` must be (height, width) in pixels, or a list with one for each "
             f"of the {len(teachers)} teachers. Received: teacher_image_size={teacher_image_size}"
         )
@@ -71,13 +72,13 @@ def weights_of(teacher_weights, teachers):
     if teacher_weights is None:
         return [1.0 / len(teachers) for _ in teachers]
     if len(teachers) < 2:
-        raise ValueError(
+        raise InvalidValueError(
             "`teacher_weights` weighs several teachers. Of one, weigh the terms: "
             f"`distillation_loss_weights`. Received: teacher_weights={teacher_weights}"
         )
     listed = isinstance(teacher_weights, (list, tuple))
     if not listed or len(teacher_weights) != len(teachers) or min(teacher_weights) < 0:
-        raise ValueError(
+        raise InvalidValueError(
             f"`teacher_weights` must be {len(teachers)} numbers of at least 0, one for each "
             f"teacher. Received: teacher_weights={teacher_weights}"
         )
@@ -104,7 +105,7 @@ def attach(hierarchy, teachers, sizes, weights, student):
     check_unused(hierarchy)
     number = hierarchy.teacher
     if number is not None and not (isinstance(number, int) and 0 <= number < len(teachers)):
-        raise ValueError(
+        raise InvalidValueError(
             f"{type(hierarchy).__name__}(teacher=...) must be the number of one of the "
             f"{len(teachers)} teachers, from 0 on. Received: teacher={number!r}"
         )
@@ -141,7 +142,7 @@ def _check_served(hierarchy, number, teachers, sizes, student):
         )
     if teacher is not None:
         reason += f"\nWhat this pair allows:\n{possible(teacher, student, teacher_image_size=size)}"
-    raise ValueError(reason)
+    raise InvalidValueError(reason)
 
 
 def stored_by(teacher):
@@ -157,7 +158,7 @@ def the_store(teachers):
     """
     stores = [stored_by(teacher) for teacher in teachers if stored_by(teacher) is not None]
     if len(stores) > 1:
-        raise ValueError(
+        raise InvalidValueError(
             "Batches carry the outputs of one stored teacher: give one cache, and the other "
             f"teachers as models. Received: {len(stores)} caches."
         )
@@ -175,7 +176,7 @@ def _outputs(teacher, images, labels, size):
     if stored is None:
         return teacher(images if size is None else resize_view(images, size), training=False)
     if "teacher" not in labels:
-        raise ValueError(
+        raise InvalidValueError(
             "The teacher is a cache, so batches must carry what it says: take them from "
             "`cache.training_batches(dataset, ...)`, or train with keras_hkd.training.train_model. "
             f"Received: labels with {sorted(labels)}."
@@ -211,6 +212,7 @@ def weights_hash(model):
         model: any Keras model.
 
     Example:
+
     >>> import keras
     >>> layer = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     >>> len(weights_hash(layer))

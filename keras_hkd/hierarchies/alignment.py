@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
+
 ANCHORS = ("levels", "strides", "anchors_per_cell", "anchor_sizes", "clip_anchors", "cell_offset")
 """What a detector declares of where its anchors lie."""
 
@@ -30,7 +32,7 @@ def check_same_anchors(teacher, student, hierarchy_name):
     """Raises a ValueError unless the dense predictions of both line up anchor by anchor."""
     reason = misalignment(teacher, student)
     if reason is not None:
-        raise ValueError(
+        raise InvalidValueError(
             f"{hierarchy_name} compares dense predictions anchor by anchor, so {reason}. Build the "
             "student with the teacher's anchors, or use ClassLogits and Boxes, which match other "
             "anchors through decoded boxes."
@@ -57,7 +59,7 @@ def shared_classes(teacher, student, hierarchy_name="This hierarchy"):
     if missing:
         names = teacher.class_names
         shown = names if len(names) <= 8 else (*names[:8], f"... {len(names)} in all")
-        raise ValueError(
+        raise InvalidValueError(
             f"{hierarchy_name} needs a teacher that knows the student's classes, and it has no "
             f"{', '.join(map(repr, missing))}. Received: teacher {shown}, student "
             f"{student.class_names}. Name the classes of a raw model: as_detector(model, "
@@ -102,6 +104,7 @@ def projection(student_channels, teacher_channels, name):
         A `keras.layers.Dense` over the last axis: the same thing as a 1x1 convolution.
 
     Example:
+
     >>> projection(8, 16, "projection")(keras.ops.ones((1, 4, 4, 8))).shape[-1]
     16
     """

@@ -75,6 +75,7 @@ def logits_of(scores):
         scores: tensor in [0, 1].
 
     Example:
+
     >>> [round(float(logit), 2) for logit in logits_of(ops.array([0.0, 0.5, 1.0]))]
     [-6.91, 0.0, 9.21]
     """

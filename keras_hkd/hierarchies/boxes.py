@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.alignment import shared_classes
 from keras_hkd.hierarchies.class_logits import PLACES, dense_way
 from keras_hkd.hierarchies.hierarchy import Hierarchy
@@ -37,6 +38,7 @@ class Boxes(Hierarchy):
             needs them, or to a teacher that does not know the student's classes.
 
     Example:
+
     >>> from keras_hkd.losses import GIoU
     >>> Boxes(GIoU()).compares_decoded
     True
@@ -55,10 +57,10 @@ class Boxes(Hierarchy):
     def __init__(self, loss, *, decoded=None, at="positives", **kwargs):
         super().__init__(loss, **kwargs)
         if at not in PLACES:
-            raise ValueError(f"`at` must be one of {PLACES}. Received: at={at!r}")
+            raise InvalidValueError(f"`at` must be one of {PLACES}. Received: at={at!r}")
         self.decoded, self.at = decoded, at
         if at == "all" and "positives" in getattr(loss, "needs", ()):
-            raise ValueError(
+            raise InvalidValueError(
                 f"{type(loss).__name__} compares boxes of labelled people. Received: at='all'"
             )
         self.check_loss(loss, ("boxes",) if self.compares_decoded else ("bins",))
@@ -75,12 +77,12 @@ class Boxes(Hierarchy):
         needs = getattr(self.loss, "needs", ())
         has_bins = student.coding.num_bins > 0
         if "targets" in needs and not self.compares_decoded and has_bins:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{type(self.loss).__name__} needs targets of the raw box outputs, which a "
                 f"{type(student).__name__} does not have. Compare pixels: decoded=True."
             )
         if "bins" in getattr(self.loss, "compares", ()) and not has_bins:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{type(self.loss).__name__} compares distributions over bins, which YOLOV8 "
                 f"predicts for each edge of a box. Received: a {type(student).__name__} as "
                 "student, which predicts numbers. Use GIoU()."

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.alignment import misalignment, shared_classes
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 
@@ -31,6 +32,7 @@ class ClassLogits(Hierarchy):
         ValueError: unknown `at`; or, when attached, a teacher without the student's classes.
 
     Example:
+
     >>> from keras_hkd.losses import AdaptiveDistillation
     >>> ClassLogits(AdaptiveDistillation(), at="all").at
     'all'
@@ -47,7 +49,7 @@ class ClassLogits(Hierarchy):
     def __init__(self, loss, *, at="all", **kwargs):
         super().__init__(loss, **kwargs)
         if at not in PLACES:
-            raise ValueError(f"`at` must be one of {PLACES}. Received: at={at!r}")
+            raise InvalidValueError(f"`at` must be one of {PLACES}. Received: at={at!r}")
         self.at = at
 
     def check(self, teacher, student):

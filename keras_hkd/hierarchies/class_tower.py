@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 
 __all__ = ["ClassTower"]
@@ -29,7 +30,8 @@ class ClassTower(Hierarchy):
         ValueError: when attached to detectors without a common level, or to one whose class head
             hides its last map, or has maps of several widths.
 
-    Paper: https://arxiv.org/abs/1909.09325 (the logit tap).
+    Reference:
+        https://arxiv.org/abs/1909.09325 (the logit tap).
     """
 
     default_name = "class_tower"
@@ -43,13 +45,13 @@ class ClassTower(Hierarchy):
         for role, detector in (("teacher", teacher), ("student", student)):
             channels = detector.tower_channels
             if not detector.levels or set(channels) != set(detector.levels):
-                raise ValueError(
+                raise InvalidValueError(
                     f"ClassTower cannot read the {role}'s class head: it has no `conv_layers` and "
                     "`prediction_layer`. Give it those attributes, or use ClassLogits."
                 )
             widths = sorted(set(channels.values()))
             if len(widths) > 1:
-                raise ValueError(
+                raise InvalidValueError(
                     "ClassTower shares one projection over all levels, so class towers must be of "
                     f"one width. Received: a {role} with {widths}."
                 )

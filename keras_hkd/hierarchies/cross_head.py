@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_hkd.boxes.coding import joint_logits
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.alignment import check_same_anchors, projection, shared_classes
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.channel_moments import channel_moments
@@ -44,7 +45,8 @@ class CrossHead(Hierarchy):
         ValueError: when attached to detectors whose anchors do not line up, to a teacher without
             the student's classes, or to heads that cannot be cut before their last convolution.
 
-    Paper: https://arxiv.org/abs/2306.11369.
+    Reference:
+        https://arxiv.org/abs/2306.11369.
     """
 
     default_name = "cross_head"
@@ -69,7 +71,7 @@ class CrossHead(Hierarchy):
         for role, detector in (("teacher", teacher), ("student", student)):
             for key in _keys(detector):
                 if detector.open_head(key) is None:
-                    raise ValueError(
+                    raise InvalidValueError(
                         f"CrossHead needs a {key} head that can be cut before its last "
                         "convolution, such as at least two `conv_layers` with their activations "
                         f"inside. That of the {role}, a {type(detector).__name__}, cannot. Use "
@@ -95,7 +97,7 @@ class CrossHead(Hierarchy):
 
     def compute(self, step):
         if not step.lines_up:
-            raise ValueError(
+            raise InvalidValueError(
                 "CrossHead needs teacher and student to see the images at one size. Received: "
                 f"{step.teacher_image_size} and {step.image_size}. Set teacher_image_size=None."
             )

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 
 __all__ = ["EveryTeacher"]
@@ -24,12 +25,14 @@ class EveryTeacher(Hierarchy):
         ValueError: when attached, a teacher that the hierarchy cannot read.
 
     Example:
+
     >>> from keras_hkd.hierarchies import Pyramid
     >>> from keras_hkd.losses import PearsonCorrelation
     >>> EveryTeacher(Pyramid(PearsonCorrelation()), weights=(0.7, 0.3)).name
     'pyramid'
 
-    Paper: You et al., Learning from Multiple Teacher Networks, KDD 2017 (for classifiers).
+    Reference:
+        You et al., Learning from Multiple Teacher Networks, KDD 2017 (for classifiers).
     """
 
     def __init__(self, hierarchy, *, weights=None, name=None, **kwargs):
@@ -57,7 +60,7 @@ class EveryTeacher(Hierarchy):
         """
         self.weights_of_teachers = self.weights_of_teachers or tuple(weights)
         if len(self.weights_of_teachers) != len(teachers):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Expected a weight for each of {len(teachers)} teachers. "
                 f"Received: weights={self.weights_of_teachers}"
             )

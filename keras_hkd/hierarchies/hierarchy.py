@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.hierarchies.alignment import projection
 
 __all__ = ["Hierarchy"]
@@ -29,7 +30,7 @@ class Hierarchy(keras.layers.Layer):
         super().__init__(name=name or self.default_name, **kwargs)
         self.teacher = teacher
         if not callable(loss):
-            raise TypeError(
+            raise InvalidTypeError(
                 f"{type(self).__name__} expects a loss that is called as loss(teacher, student), "
                 f"such as keras_hkd.losses.FeatureImitation(). Received: {loss!r}"
             )
@@ -87,20 +88,20 @@ class Hierarchy(keras.layers.Layer):
         mend = "Use the loss at another hierarchy (docs/concepts/losses.md says which)."
         missing = [need for need in getattr(loss, "needs", ()) if need not in self.gives]
         if missing:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{name} needs {', '.join(missing)}, which {where} cannot give: it gives "
                 f"{', '.join(self.gives)}. {mend}"
             )
         compares = getattr(loss, "compares", ())
         if compares and tensors and not set(compares) & set(tensors):
-            raise ValueError(
+            raise InvalidValueError(
                 f"{name} compares {' or '.join(compares)}, and {where} reads "
                 f"{' or '.join(tensors)}. {mend}"
             )
         fewest, most = getattr(loss, "min_rank", 1), getattr(loss, "max_rank", None)
         if self.rank is not None and not fewest <= self.rank <= (most or self.rank):
             wanted = f"{fewest}" if fewest == most else f"at least {fewest}"
-            raise ValueError(
+            raise InvalidValueError(
                 f"{name} compares tensors of {wanted} axes, and those of {where} have {self.rank}. "
                 f"{mend}"
             )
@@ -202,7 +203,7 @@ class Hierarchy(keras.layers.Layer):
 def check_unused(hierarchy):
     """Raises a ValueError for a hierarchy that another Distiller has attached."""
     if hierarchy.built:
-        raise ValueError(
+        raise InvalidValueError(
             f"This {type(hierarchy).__name__} belongs to another Distiller, whose projections it "
             "has. Make a new one for each Distiller."
         )
@@ -215,7 +216,7 @@ def common_levels(levels, teacher, student, hierarchy_name):
         ValueError: a level that one of the two lacks.
     """
     if not teacher.levels:
-        raise ValueError(
+        raise InvalidValueError(
             f"{hierarchy_name} reads feature maps, and all that is known of the teacher "
             f"'{teacher.name}' is what it detected. Use ClassLogits and Boxes."
         )
@@ -223,7 +224,7 @@ def common_levels(levels, teacher, student, hierarchy_name):
     wanted = shared if levels is None else list(levels)
     missing = [level for level in wanted if level not in shared]
     if missing or not wanted:
-        raise ValueError(
+        raise InvalidValueError(
             f"{hierarchy_name} cannot read levels {missing or 'in common'}: the teacher has "
             f"{teacher.levels}, the student {student.levels}. Pass levels={tuple(shared)}."
         )

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.hierarchies.alignment import check_same_anchors
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 
@@ -26,7 +27,7 @@ class KerasLoss(Hierarchy):
 
     def __init__(self, loss, *, name=None, **kwargs):
         if not isinstance(loss, keras.distillation.DistillationLoss):
-            raise TypeError(
+            raise InvalidTypeError(
                 f"KerasLoss expects a keras.distillation.DistillationLoss. Received: {loss!r}"
             )
         super().__init__(loss.compute_loss, name=name, **kwargs)
@@ -56,7 +57,7 @@ class KerasLoss(Hierarchy):
         teacher = self._read(step.teacher_outputs, "teacher")
         student = self._read(step.student_outputs, "student")
         if tuple(teacher.shape[1:]) != tuple(student.shape[1:]):
-            raise ValueError(
+            raise InvalidValueError(
                 f"{type(self.keras_loss).__name__} needs tensors of one shape. Received: teacher "
                 f"{tuple(teacher.shape)}, student {tuple(student.shape)}. The hierarchies of "
                 "keras_hkd project the student to the teacher's width."
@@ -94,7 +95,7 @@ def as_hierarchies(losses):
         if isinstance(loss, keras.distillation.DistillationLoss):
             loss = KerasLoss(loss)
         if not isinstance(loss, Hierarchy):
-            raise TypeError(
+            raise InvalidTypeError(
                 "`distillation_losses` must hold hierarchies, such as "
                 "keras_hkd.hierarchies.Pyramid(keras_hkd.losses.FeatureImitation()), or "
                 f"keras.distillation.DistillationLoss objects. Received: {loss!r}"

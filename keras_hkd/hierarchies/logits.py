@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 
 __all__ = ["Logits"]
@@ -22,11 +23,13 @@ class Logits(Hierarchy):
         ValueError: when attached to classifiers of different classes, or to detectors.
 
     Example:
+
     >>> from keras_hkd.losses import LogitDistillation
     >>> Logits(LogitDistillation()).name
     'logits'
 
-    Paper: Hinton et al., https://arxiv.org/abs/1503.02531.
+    Reference:
+        Hinton et al., https://arxiv.org/abs/1503.02531.
     """
 
     default_name = "logits"
@@ -37,7 +40,7 @@ class Logits(Hierarchy):
 
     def check(self, teacher, student):
         if teacher.class_names != student.class_names:
-            raise ValueError(
+            raise InvalidValueError(
                 "Logits needs teacher and student of the same classes in the same order. Received: "
                 f"teacher {teacher.class_names}, student {student.class_names}."
             )

@@ -4,6 +4,7 @@ import functools
 import importlib
 from collections import namedtuple
 
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.registration import modules_by_registered_name
 
 __all__ = ["possible"]
@@ -45,6 +46,7 @@ def possible(teacher, student, *, teacher_image_size=None):
         ValueError: an image size that is no pair, or that the teacher cannot see.
 
     Example:
+
     >>> from keras_hkd.detectors import build
     >>> table = possible(build("retinanet_micro"), build("yolo_v8_micro"))
     >>> table["ClassLogits"]
@@ -56,7 +58,7 @@ def possible(teacher, student, *, teacher_image_size=None):
         teacher = getattr(teacher, "teacher", teacher)  # what stands for a stored one
     for role, model in (("teacher", teacher), ("student", student)):
         if not (model is None and role == "teacher") and not hasattr(model, "kind"):
-            raise TypeError(
+            raise InvalidTypeError(
                 f"Expected a keras_hkd Detector or Classifier as {role}; wrap a library's model "
                 "with keras_hkd.as_detector(model) or keras_hkd.as_classifier(model). "
                 f"Received: {type(model).__name__}"
@@ -65,7 +67,7 @@ def possible(teacher, student, *, teacher_image_size=None):
         teacher_image_size is None
         or (isinstance(teacher_image_size, (list, tuple)) and len(teacher_image_size) == 2)
     ):
-        raise ValueError(
+        raise InvalidValueError(
             "`teacher_image_size` must be (height, width) in pixels. "
             f"Received: teacher_image_size={teacher_image_size}"
         )

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.alignment import shared_classes
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 from keras_hkd.losses.channel_moments import standardised
@@ -40,12 +41,14 @@ class Pyramid(Hierarchy):
             lacks a level, or a teacher whose scores are read and which lacks the student's classes.
 
     Example:
+
     >>> from keras_hkd.losses import FeatureImitation
     >>> Pyramid(FeatureImitation(), levels=("P3", "P4")).levels
     ('P3', 'P4')
 
-    Papers: https://arxiv.org/abs/1909.09325 (the pyramid tap); https://arxiv.org/abs/2111.00674
-    (feature richness).
+    Reference:
+        https://arxiv.org/abs/1909.09325 (the pyramid tap); https://arxiv.org/abs/2111.00674
+        (feature richness).
     """
 
     default_name = "pyramid"
@@ -60,9 +63,9 @@ class Pyramid(Hierarchy):
     ):
         super().__init__(loss, **kwargs)
         if at not in CELLS:
-            raise ValueError(f"`at` must be one of {CELLS}. Received: at={at!r}")
+            raise InvalidValueError(f"`at` must be one of {CELLS}. Received: at={at!r}")
         if at != "all" and not getattr(loss, "weighs_cells", True):
-            raise ValueError(
+            raise InvalidValueError(
                 f"{type(loss).__name__} cannot weigh cells by the teacher's scores: its mask says "
                 "which cells are there, not how much they count. Use at='all', or a loss that "
                 "does, such as FeatureImitation, PearsonCorrelation or ChannelWiseDivergence."
@@ -74,7 +77,7 @@ class Pyramid(Hierarchy):
         if self.level_weights is not None and (
             self.levels is None or len(self.levels) != len(self.level_weights)
         ):
-            raise ValueError(
+            raise InvalidValueError(
                 "`level_weights` needs one number for each of `levels`. Received: "
                 f"levels={levels}, level_weights={level_weights}"
             )

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.best_boxes import best_boxes
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 from keras_hkd.hierarchies.roi_align import roi_align
@@ -38,11 +39,13 @@ class Region(Hierarchy):
         name: of the term.
 
     Example:
+
     >>> from keras_hkd.losses import FeatureImitation
     >>> Region(FeatureImitation()).output_size
     7
 
-    Paper: https://arxiv.org/abs/1909.09325 (the region tap).
+    Reference:
+        https://arxiv.org/abs/1909.09325 (the region tap).
     """
 
     default_name = "region"
@@ -66,7 +69,7 @@ class Region(Hierarchy):
     ):
         super().__init__(loss, **kwargs)
         if num_detections < 0 or min(max_regions, output_size) < 1 or canonical_size <= 0:
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected num_detections >= 0, max_regions >= 1, output_size >= 1 and "
                 f"canonical_size > 0. Received: num_detections={num_detections}, "
                 f"max_regions={max_regions}, output_size={output_size}, "

@@ -33,10 +33,12 @@ class Review(Hierarchy):
         ValueError: when attached to a pair that lacks a level.
 
     Example:
+
     >>> Review().loss.sizes
     (4, 2, 1)
 
-    Paper: https://arxiv.org/abs/2104.09044.
+    Reference:
+        https://arxiv.org/abs/2104.09044.
     """
 
     default_name = "review"
@@ -103,6 +105,7 @@ class ReviewFusion(keras.layers.Layer):
         **kwargs: of `keras.layers.Layer`.
 
     Example:
+
     >>> fused, handed_on = ReviewFusion(4, 6)(keras.ops.ones((1, 8, 8, 3)))
     >>> fused.shape[-1], handed_on.shape[-1]
     (6, 4)

@@ -21,10 +21,12 @@ def roi_align(features, boxes, stride, output_size=7, samples_per_bin=2):
         `(batch, regions, output_size, output_size, channels)` in the dtype of `features`.
 
     Example:
+
     >>> tuple(roi_align(ops.ones((1, 8, 8, 3)), ops.array([[[0.0, 0.0, 16.0, 32.0]]]), 8).shape)
     (1, 1, 7, 7, 3)
 
-    Paper: Mask R-CNN, https://arxiv.org/abs/1703.06870.
+    Reference:
+        Mask R-CNN, https://arxiv.org/abs/1703.06870.
     """
     _, height, width, channels = features.shape
     batch, regions = ops.shape(boxes)[:2]

@@ -13,6 +13,7 @@ def view_scale(image_size, view_size):
         view_size: `(height, width)` of the view.
 
     Example:
+
     >>> view_scale((192, 192), (320, 384))
     1.6666666666666667
     """
@@ -45,6 +46,7 @@ def content_size(image_size, view_size):
     """`(height, width)` of the part of a view that shows the batch's images.
 
     Example:
+
     >>> content_size((192, 256), (320, 320))
     (240, 320)
     """

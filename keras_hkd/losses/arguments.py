@@ -3,6 +3,7 @@
 import numpy as np
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.replicas import global_ratio
 
 
@@ -30,7 +31,7 @@ def as_boxes(boxes, batch, name="boxes"):
     boxes = ops.stop_gradient(ops.cast(ops.convert_to_tensor(boxes), "float32"))
     shape = tuple(boxes.shape)
     if len(shape) != 3 or shape[2] != 4 or (None not in (shape[0], batch) and shape[0] != batch):
-        raise ValueError(
+        raise InvalidValueError(
             f"`{name}` must be (batch, n, 4) in xyxy pixels, padded with -1, for a batch of "
             f"{batch}. Received: {name} of shape {shape}."
         )
@@ -59,7 +60,7 @@ def as_labels(labels, num_classes, leading):
     (True, False)
     """
     if isinstance(labels, (list, tuple, np.ndarray)) and np.max(labels, initial=-1) >= num_classes:
-        raise ValueError(
+        raise InvalidValueError(
             f"`labels` must be class indices below {num_classes}, or -1 for rows that have none. "
             f"Received: {np.max(labels)}."
         )
@@ -109,7 +110,9 @@ def check_shape(name, tensor, expected):
         a == b or None in (a, b) for a, b in zip(shape, expected, strict=True)
     ):
         return
-    raise ValueError(f"`{name}` must have the shape {tuple(expected)}. Received: shape {shape}.")
+    raise InvalidValueError(
+        f"`{name}` must have the shape {tuple(expected)}. Received: shape {shape}."
+    )
 
 
 def over_positives(total, positives, leading):

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_hkd.checks import in_range, positive
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses import bernoulli, categorical
 from keras_hkd.losses.arguments import as_labels
 from keras_hkd.losses.distillation_loss import DistillationLoss
@@ -66,7 +67,7 @@ class DecoupledDistillation(DistillationLoss):
 
     def check_channels(self, num_channels):
         if num_channels < 2:
-            raise ValueError(
+            raise InvalidValueError(
                 f"DecoupledDistillation needs at least two classes. Received: {num_channels}. For "
                 'one class use LogitDistillation(activation="sigmoid") or AdaptiveDistillation().'
             )

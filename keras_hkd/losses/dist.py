@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_hkd.checks import in_range, one_of, positive
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import (
     expand_to_rank,
@@ -67,7 +68,7 @@ class DIST(DistillationLoss):
 
     def check_channels(self, num_channels):
         if num_channels == 1 and self.activation == "softmax":
-            raise ValueError(
+            raise InvalidValueError(
                 "DIST with softmax over a single class compares constants. "
                 'Use DIST(activation="sigmoid").'
             )

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.replicas import check_leading_axes, expand_to_rank
 
 __all__ = ["DistillationLoss"]
@@ -160,14 +161,14 @@ class DistillationLoss:
         name = type(self).__name__
         missing = [argument for argument in self.needs if context.get(argument) is None]
         if missing:
-            raise TypeError(
+            raise InvalidTypeError(
                 f"{name} needs {_listed(missing)}, keyword-only: loss(teacher, student, "
                 f"{', '.join(f'{argument}=...' for argument in self.needs)}). "
                 f"Received: {_listed(context) or 'none'}."
             )
         unknown = [argument for argument in context if argument not in (*self.needs, *self.uses)]
         if unknown:
-            raise TypeError(
+            raise InvalidTypeError(
                 f"{name} does not know {_listed(unknown)}. It takes "
                 f"{_listed(['mask', *self.needs, *self.uses])}."
             )
@@ -176,14 +177,14 @@ class DistillationLoss:
         name = type(self).__name__
         received = f"Received: teacher {teacher}, student {student}."
         if len(teacher) != len(student):
-            raise ValueError(
+            raise InvalidValueError(
                 f"{name} needs teacher and student tensors of the same shape; they have "
                 f"{len(teacher)} and {len(student)} axes. {received} "
                 "Reshape one of them: nothing is broadcast."
             )
         if not self.min_rank <= len(student) <= (self.max_rank or len(student)):
             exactly = self.min_rank == self.max_rank
-            raise ValueError(
+            raise InvalidValueError(
                 f"{name} needs tensors of {'' if exactly else 'at least '}{self.min_rank} axes "
                 f"(batch, ..., channels). {received}"
             )
@@ -191,7 +192,7 @@ class DistillationLoss:
         for axis, (a, b) in enumerate(zip(teacher, student, strict=True)):
             if a == b or None in (a, b) or self.may_differ(axis, last):
                 continue
-            raise ValueError(
+            raise InvalidValueError(
                 f"{name} needs teacher and student tensors of the same shape; axis {axis} differs. "
                 f"{received} " + _how_to_mend(axis, last, a)
             )
@@ -202,7 +203,7 @@ class DistillationLoss:
             check_leading_axes(mask, teacher)  # positions cannot be masked in maps of unequal size
         if mask.ndim == student.ndim and not self.masks_channels:
             shape = tuple(student.shape)
-            raise ValueError(
+            raise InvalidValueError(
                 f"{type(self).__name__} reads the last axis whole, so a mask weighs positions, not "
                 f"channels: for tensors of shape {shape} at most {shape[:-1]}. "
                 f"Received: mask of shape {tuple(mask.shape)}. Drop its last axis."

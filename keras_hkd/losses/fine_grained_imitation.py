@@ -6,6 +6,7 @@ from keras import ops
 from keras_hkd import checks
 from keras_hkd.boxes.iou import area
 from keras_hkd.checks import in_range, one_of, positive, several
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses import positions
 from keras_hkd.losses.arguments import as_boxes
 from keras_hkd.losses.learnable_loss import LearnableLoss
@@ -78,7 +79,7 @@ class FineGrainedImitation(LearnableLoss):
         self.aspect_ratios = several("aspect_ratios", aspect_ratios, positive)
         self.adapter = one_of("adapter", adapter, ADAPTERS)
         if self.threshold == 1 or not self.anchor_scales or not self.aspect_ratios:
-            raise ValueError(
+            raise InvalidValueError(
                 "FineGrainedImitation needs a threshold below 1 and at least one anchor scale and "
                 f"aspect ratio. Received: threshold={threshold}, anchor_scales={anchor_scales}, "
                 f"aspect_ratios={aspect_ratios}."

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_hkd.boxes.iou import generalized_iou
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses.arguments import as_constant, over_positives
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, global_ratio
@@ -46,7 +47,7 @@ class GIoU(DistillationLoss):
 
     def check_channels(self, num_channels):
         if num_channels != 4:
-            raise ValueError(
+            raise InvalidValueError(
                 "GIoU compares decoded boxes (batch, ..., 4) in xyxy pixels. Received: a last axis "
                 f"of {num_channels}. Decode them first, or use LocalizationDistillation for "
                 "distributions over bins."

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_hkd.checks import several, whole
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.losses.pooling import adaptive_mean
 from keras_hkd.replicas import weighted_mean
@@ -65,13 +66,13 @@ class HierarchicalContext(DistillationLoss):
             ValueError: a mask of more axes, or a map of unknown size.
         """
         if mask is not None and mask.ndim > 1:
-            raise ValueError(
+            raise InvalidValueError(
                 "HierarchicalContext pools whole maps, so a mask weighs images (batch,). "
                 f"Received: mask of shape {tuple(mask.shape)}."
             )
         height, width = student.shape[1:3]
         if None in (height, width):
-            raise ValueError(
+            raise InvalidValueError(
                 "HierarchicalContext needs maps of known height and width. "
                 f"Received: shape {tuple(student.shape)}. Fix the image size of the batches."
             )

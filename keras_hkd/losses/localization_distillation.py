@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_hkd.boxes.iou import pairwise_distance_iou
 from keras_hkd.checks import in_range, positive
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses import categorical
 from keras_hkd.losses.arguments import as_constant
 from keras_hkd.losses.distillation_loss import DistillationLoss, blank
@@ -129,7 +130,7 @@ def valuable_region(anchors, boxes, present, *, threshold=0.5, fraction=0.25):
 
 def _of_anchors(mask, anchors):
     if mask.ndim > 2:
-        raise ValueError(
+        raise InvalidValueError(
             f"LocalizationDistillation takes a mask of anchors {anchors}. "
             f"Received: mask of shape {tuple(mask.shape)}."
         )
@@ -143,7 +144,7 @@ def _edges(logits):
         return ops.reshape(logits, (*ops.shape(logits)[:2], 4, shape[-1] // 4))
     if len(shape) == 4 and shape[2] == 4 and shape[3] >= 2:
         return logits
-    raise ValueError(
+    raise InvalidValueError(
         "LocalizationDistillation needs a distribution over at least two bins for each of the four "
         "edges: logits (batch, anchors, 4, bins) or (batch, anchors, 4 * bins). Received: shape "
         f"{shape}. A head that gives four numbers is compared with GIoU or FeatureImitation."

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_hkd.checks import one_of, positive
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses import bernoulli, categorical
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
@@ -59,7 +60,7 @@ class LogitDistillation(DistillationLoss):
 
     def check_channels(self, num_channels):
         if num_channels == 1 and self.activation == "softmax":
-            raise ValueError(
+            raise InvalidValueError(
                 "LogitDistillation with softmax over a single class is exactly 0 and teaches "
                 'nothing. Use LogitDistillation(activation="sigmoid"), or AdaptiveDistillation().'
             )

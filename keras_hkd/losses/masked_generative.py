@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_hkd.checks import in_range, whole
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses import positions
 from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
@@ -58,7 +59,7 @@ class MaskedGenerative(LearnableLoss):
         super().__init__()
         self.hidden_fraction = in_range("hidden_fraction", hidden_fraction, high=1.0)
         if self.hidden_fraction == 1:
-            raise ValueError(
+            raise InvalidValueError(
                 "`hidden_fraction` must be below 1: nothing of the student would be left. "
                 f"Received: {hidden_fraction}."
             )

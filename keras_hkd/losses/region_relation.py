@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
 
@@ -57,7 +58,7 @@ class RegionRelation(DistillationLoss):
         present = ops.ones_like(ops.reshape(student, (*ops.shape(student)[:2], -1))[..., 0])
         if mask is not None:
             if mask.ndim > 2:
-                raise ValueError(
+                raise InvalidValueError(
                     "RegionRelation compares whole regions: the mask must be (batch, regions). "
                     f"Received: mask of shape {tuple(mask.shape)}."
                 )

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_hkd.checks import one_of, positive
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
 
@@ -51,7 +52,7 @@ class SoftLabelDivergence(DistillationLoss):
 
     def check_channels(self, num_channels):
         if num_channels == 1 and self.activation == "softmax":
-            raise ValueError(
+            raise InvalidValueError(
                 "SoftLabelDivergence with softmax over a single class is exactly 0 and teaches "
                 'nothing. Use SoftLabelDivergence(activation="sigmoid").'
             )

@@ -38,13 +38,15 @@ def adl(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options
         ValueError: a teacher without the student's classes, or an option out of its range.
 
     Example:
+
     >>> from keras_hkd.detectors import build
     >>> distiller = adl(build("yolo_v8_mobilenet_v2_0.35"), build("yolo_v8_micro"), gamma=1.5)
     >>> distiller.term_names
     ('class_logits',)
 
-    Paper: Tang et al., Learning Efficient Detector with Semi-supervised Adaptive Distillation,
-    BMVC 2019, https://arxiv.org/abs/1901.00366.
+    Reference:
+        Tang et al., Learning Efficient Detector with Semi-supervised Adaptive Distillation, BMVC
+        2019, https://arxiv.org/abs/1901.00366.
     """
     own = ("weight", "student_loss_weight")
     check_options("adl", loss_options, AdaptiveDistillation, own=own)
@@ -89,11 +91,13 @@ def sad(teacher, student, **options):
         train_model(distiller, dataset, settings, "runs/sad")
 
     Example:
+
     >>> from keras_hkd.detectors import build
     >>> sad(build("yolo_v8_micro", seed=1), build("yolo_v8_micro", seed=2)).term_names
     ('class_logits',)
 
-    Paper: as `adl`. Threshold: Radosavovic et al., Data Distillation, CVPR 2018,
-    https://arxiv.org/abs/1712.04440.
+    Reference:
+        as `adl`. Threshold: Radosavovic et al., Data Distillation, CVPR 2018,
+        https://arxiv.org/abs/1712.04440.
     """
     return adl(teacher, student, **options)

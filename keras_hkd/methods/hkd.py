@@ -1,6 +1,7 @@
 """HKD: hierarchical knowledge distillation, pyramid, region and logit at once."""
 
 from keras_hkd.distillation.distiller import Distiller
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.boxes import Boxes
 from keras_hkd.hierarchies.class_logits import ClassLogits
 from keras_hkd.hierarchies.class_tower import ClassTower
@@ -65,16 +66,18 @@ def hkd(
         ValueError: unknown `logit_source`, or a pair that a term cannot compare.
 
     Example:
+
     >>> from keras_hkd.detectors import build
     >>> distiller = hkd(build("yolo_v8_mobilenet_v2_0.35"), build("yolo_v8_micro"))
     >>> distiller.term_names
     ('pyramid', 'region', 'class_tower')
 
-    Paper: Chen et al., Learning Lightweight Pedestrian Detector with Hierarchical Knowledge
-    Distillation, ICIP 2019, https://arxiv.org/abs/1909.09325.
+    Reference:
+        Chen et al., Learning Lightweight Pedestrian Detector with Hierarchical Knowledge
+        Distillation, ICIP 2019, https://arxiv.org/abs/1909.09325.
     """
     if logit_source not in LOGIT_SOURCES:
-        raise ValueError(
+        raise InvalidValueError(
             f"`logit_source` must be one of {LOGIT_SOURCES}. "
             f"Received: logit_source={logit_source!r}"
         )

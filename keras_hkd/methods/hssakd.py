@@ -7,6 +7,7 @@ Nothing is new here but the composition: HSAKD's branches and terms
 
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.mutual import MutualDistiller
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.methods.hsakd.method import rotation_terms
 from keras_hkd.methods.hsakd.self_supervised import SelfSupervisedClassifier
 from keras_hkd.methods.registry import method
@@ -55,18 +56,20 @@ def hssakd(
             without a common stage, or that share weights.
 
     Example:
+
     >>> from keras_hkd.classifiers import build
     >>> peers = [build("cnn_micro", class_names="ab", seed=seed) for seed in (1, 2)]
     >>> hssakd(*peers).term_names
     ('branches', 'rotated_logits')
 
-    Paper: Yang et al., Knowledge Distillation Using Hierarchical Self-Supervision Augmented
-    Distribution, TNNLS 2022, https://arxiv.org/abs/2109.03075.
+    Reference:
+        Yang et al., Knowledge Distillation Using Hierarchical Self-Supervision Augmented
+        Distribution, TNNLS 2022, https://arxiv.org/abs/2109.03075.
     """
     peers = [as_learner(model) for model in (student, peer)]
     for model in peers:
         if model.kind != "classifier":
-            raise ValueError(
+            raise InvalidValueError(
                 f"hssakd trains classifiers. Received: the {model.kind} '{model.name}'. For "
                 "detectors take keras_hkd.methods.mutual, or hsakd with a trained teacher."
             )

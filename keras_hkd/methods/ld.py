@@ -47,13 +47,15 @@ def ld(
             classes, or an option out of its range.
 
     Example:
+
     >>> from keras_hkd.detectors import build
     >>> distiller = ld(build("yolo_v8_mobilenet_v2_0.35"), build("yolo_v8_micro"))
     >>> distiller.term_names
     ('boxes',)
 
-    Paper: Zheng et al., Localization Distillation for Dense Object Detection, CVPR 2022,
-    https://arxiv.org/abs/2102.12252.
+    Reference:
+        Zheng et al., Localization Distillation for Dense Object Detection, CVPR 2022,
+        https://arxiv.org/abs/2102.12252.
     """
     own = ("weight", "pyramid_weight", "student_loss_weight")
     check_options("ld", loss_options, LocalizationDistillation, own=own)

@@ -37,11 +37,13 @@ def kd(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options)
         ValueError: models of different classes or kinds.
 
     Example:
+
     >>> from keras_hkd.classifiers import build
     >>> kd(*(build(n, class_names="ab") for n in ("cnn_small", "cnn_micro"))).term_names
     ('logits',)
 
-    Paper: Hinton et al., https://arxiv.org/abs/1503.02531.
+    Reference:
+        Hinton et al., https://arxiv.org/abs/1503.02531.
     """
     student = as_learner(student)
     return Distiller(

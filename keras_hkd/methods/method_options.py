@@ -2,6 +2,7 @@
 
 import inspect
 
+from keras_hkd.errors import InvalidTypeError
 from keras_hkd.messages import did_you_mean
 
 
@@ -19,6 +20,7 @@ def check_options(method, given, part, own=(), leave_out=()):
         TypeError: an unknown option; the nearest one is shown.
 
     Example:
+
     >>> from keras_hkd.losses import PearsonCorrelation, LogitDistillation
     >>> check_options("kd", {"temperature": 2.0}, LogitDistillation)
     >>> check_options("kd", {"temprature": 2.0}, LogitDistillation, own=("weight",))
@@ -36,7 +38,7 @@ def check_options(method, given, part, own=(), leave_out=()):
         if name not in allowed:
             hint = did_you_mean(name, [*own, *allowed])
             mine = f"{', '.join(own)}; " if own else ""
-            raise TypeError(
+            raise InvalidTypeError(
                 f"{method} got an unexpected keyword argument {name!r}.{hint} "
                 f"Allowed: {mine}of {part.__name__}: {', '.join(allowed)}."
             )

@@ -5,6 +5,7 @@ New here is the pair, `keras_hkd.distillation.MutualDistiller`; the term is a co
 
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.mutual import MutualDistiller
+from keras_hkd.errors import InvalidTypeError
 from keras_hkd.methods.logit_kd import logit_term
 from keras_hkd.methods.registry import method
 
@@ -43,17 +44,19 @@ def mutual(
         ValueError: peers that cannot be compared, or an option out of its range.
 
     Example:
+
     >>> from keras_hkd.detectors import build
     >>> mutual(build("yolo_v8_micro", seed=1), build("yolo_v8_micro", seed=2)).term_names
     ('class_logits',)
 
-    Paper: Zhang et al., Deep Mutual Learning, CVPR 2018, https://arxiv.org/abs/1706.00384.
+    Reference:
+        Zhang et al., Deep Mutual Learning, CVPR 2018, https://arxiv.org/abs/1706.00384.
     """
     student = as_learner(student)
     if distillation_losses is None:
         distillation_losses = logit_term(student, **loss_options)
     elif loss_options:
-        raise TypeError(
+        raise InvalidTypeError(
             "Options of the default loss go with no `distillation_losses` of your own; unexpected "
             f"keyword arguments: {sorted(loss_options)}"
         )

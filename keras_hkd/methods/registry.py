@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.messages import did_you_mean
 from keras_hkd.sources import decorated
 
@@ -48,7 +49,7 @@ def method(**facts) -> Callable:
     """
     unknown = set(facts) - set(Method._fields)
     if unknown:
-        raise TypeError(f"A method declares {Method._fields}. Received: {sorted(unknown)}")
+        raise InvalidTypeError(f"A method declares {Method._fields}. Received: {sorted(unknown)}")
     return lambda function: function
 
 
@@ -67,12 +68,13 @@ def described(name):
         ValueError: unknown name; the nearest one is shown.
 
     Example:
+
     >>> described("hkd").teacher
     'frozen'
     """
     if name not in METHODS:
         hint = did_you_mean(name, METHODS, cutoff=0.3)
-        raise ValueError(
+        raise InvalidValueError(
             f"No method is called {name!r}.{hint} Methods: {', '.join(sorted(METHODS))}."
         )
     return METHODS[name]
@@ -85,6 +87,7 @@ def get(name):
         ValueError: unknown name; the nearest one is shown.
 
     Example:
+
     >>> get("hkd").__name__
     'hkd'
     """
@@ -105,6 +108,7 @@ def prepared(name, teacher, options):
         before the student learns, or None; and the options that are left for the method.
 
     Example:
+
     >>> prepared("hkd", None, {"top": 3})
     (None, None, {'top': 3})
     """

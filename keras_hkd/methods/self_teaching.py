@@ -6,6 +6,7 @@ New here is the teacher, `keras_hkd.distillation.MeanTeacher`; the term is a com
 from keras_hkd.distillation.ema_teacher import MeanTeacher
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.schedules import LinearWarmUp
+from keras_hkd.errors import InvalidTypeError
 from keras_hkd.methods.logit_kd import logit_term
 from keras_hkd.methods.registry import method
 
@@ -49,18 +50,20 @@ def mean_teacher(
         ValueError: an option out of its range.
 
     Example:
+
     >>> from keras_hkd.detectors import build
     >>> mean_teacher(build("yolo_v8_micro"), momentum=0.99).term_names
     ('class_logits',)
 
-    Paper: Tarvainen and Valpola, Mean teachers are better role models, NeurIPS 2017,
-    https://arxiv.org/abs/1703.01780.
+    Reference:
+        Tarvainen and Valpola, Mean teachers are better role models, NeurIPS 2017,
+        https://arxiv.org/abs/1703.01780.
     """
     student = as_learner(student)
     if distillation_losses is None:
         distillation_losses = logit_term(student, **loss_options)
     elif loss_options:
-        raise TypeError(
+        raise InvalidTypeError(
             "Options of the default loss go with no `distillation_losses` of your own; unexpected "
             f"keyword arguments: {sorted(loss_options)}"
         )

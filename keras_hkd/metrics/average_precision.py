@@ -10,6 +10,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.metrics.detections import Detections, as_detections
 from keras_hkd.metrics.ground_truth import GroundTruth, as_ground_truth
 from keras_hkd.metrics.meeting import warn_of_other_categories
@@ -57,20 +58,22 @@ def coco_average_precision(
         ValueError: bad records, or a category that the ground truth does not know.
 
     Example:
-        >>> truth = [{"image_id": 1, "boxes": [[0, 0, 40, 100]]}]
-        >>> found = [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 40, 80], "score": 0.9}]
-        >>> scores = coco_average_precision(truth, found)
-        >>> round(scores["AP"], 3), round(scores["AP75"], 3), round(scores["AP_small"], 3)
-        (0.7, 1.0, nan)
 
-    Paper: T.-Y. Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014.
+    >>> truth = [{"image_id": 1, "boxes": [[0, 0, 40, 100]]}]
+    >>> found = [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 40, 80], "score": 0.9}]
+    >>> scores = coco_average_precision(truth, found)
+    >>> round(scores["AP"], 3), round(scores["AP75"], 3), round(scores["AP_small"], 3)
+    (0.7, 1.0, nan)
+
+    Reference:
+        T.-Y. Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014.
     """
     truth = as_ground_truth(ground_truth)
     found = as_detections(detections, truth)
     known = sorted(truth.category_names or set(truth.category_ids.tolist()))
     wanted = known if category_ids is None else [int(i) for i in category_ids]
     if not set(wanted) <= set(known):
-        raise ValueError(
+        raise InvalidValueError(
             f"`category_ids` must be among the ground truth's categories {known}. "
             f"Received: {category_ids}"
         )

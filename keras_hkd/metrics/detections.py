@@ -11,6 +11,7 @@ from keras_hkd.data.annotations import BadRecord
 from keras_hkd.data.classes import canonical
 from keras_hkd.data.formats.bad_records import CHOICES
 from keras_hkd.data.result_pictures import UNKNOWN, ResultPictures
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.metrics.ground_truth import (
     GroundTruth,
     box_column,
@@ -94,20 +95,23 @@ def as_detections(
             by its file name, or holds a number that is not finite or a negative size.
 
     Example:
-        >>> from keras_hkd.metrics import as_ground_truth
-        >>> truth = as_ground_truth([{"image_id": 7, "boxes": [[1, 2, 11, 32]]}])
-        >>> found = [{"image_id": 7, "category_id": 1, "bbox": [1, 2, 10, 30], "score": 0.9}]
-        >>> as_detections(found, truth).scores.tolist()
-        [0.9]
+
+    >>> from keras_hkd.metrics import as_ground_truth
+    >>> truth = as_ground_truth([{"image_id": 7, "boxes": [[1, 2, 11, 32]]}])
+    >>> found = [{"image_id": 7, "category_id": 1, "bbox": [1, 2, 10, 30], "score": 0.9}]
+    >>> as_detections(found, truth).scores.tolist()
+    [0.9]
     """
     if on_bad_data not in CHOICES:
-        raise ValueError(f"`on_bad_data` must be one of {CHOICES}. Received: {on_bad_data!r}")
+        raise InvalidValueError(
+            f"`on_bad_data` must be one of {CHOICES}. Received: {on_bad_data!r}"
+        )
     if isinstance(detections, Detections):
         return detections
     if isinstance(detections, Mapping):
         return _from_arrays(detections, ground_truth)
     if isinstance(detections, str | bytes) or not isinstance(detections, Iterable):
-        raise TypeError(
+        raise InvalidTypeError(
             "`detections` must be a list of COCO results or a dict of arrays; files are read by "
             f"`read_detections`. Received: {type(detections).__name__}"
         )
@@ -148,7 +152,7 @@ def _columns(results: list, rows, truth: GroundTruth) -> tuple:
 
     for position, result in enumerate(results):
         if not isinstance(result, Mapping) or not {"image_id", "bbox", "score"} <= set(result):
-            raise ValueError(
+            raise InvalidValueError(
                 f"{name(position)}: must be an object with image_id, bbox and score. "
                 f"Received: {str(result)[:200]}"
             )
@@ -189,7 +193,7 @@ def _good_rows(results: list, truth: GroundTruth, skipped: list[BadRecord]) -> l
 def _from_arrays(arrays: Mapping, ground_truth: GroundTruth) -> Detections:
     missing = {"image_ids", "boxes", "scores"} - set(arrays)
     if missing:
-        raise ValueError(
+        raise InvalidValueError(
             "A dict of detections must hold the arrays image_ids, boxes and scores. "
             f"Received: {sorted(arrays)}, without {sorted(missing)}"
         )
@@ -199,7 +203,7 @@ def _from_arrays(arrays: Mapping, ground_truth: GroundTruth) -> Detections:
     classes = np.asarray(arrays.get("classes", np.zeros(len(scores)))).reshape(-1)
     lengths = {len(image_ids), len(corners), len(scores), len(classes)}
     if len(lengths) > 1:
-        raise ValueError(
+        raise InvalidValueError(
             "image_ids, boxes, scores and classes must have one row per detection. Received: "
             f"{len(image_ids)}, {len(corners)}, {len(scores)} and {len(classes)} rows"
         )

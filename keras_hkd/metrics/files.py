@@ -8,6 +8,7 @@ from pathlib import Path
 from keras_hkd.data.annotations import BadDataError
 from keras_hkd.data.formats.text_files import read_json, read_text
 from keras_hkd.data.loading import load_boxes
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.metrics.detections import Detections, as_detections
 from keras_hkd.metrics.ground_truth import GroundTruth, as_ground_truth
 
@@ -57,7 +58,7 @@ def read_detections(
         return _read_numbered_lines(path, ground_truth)
     content = read_json(Path(path))
     if not isinstance(content, list):
-        raise ValueError(
+        raise InvalidValueError(
             f"{path}: detections must be a JSON list of COCO results. Received: a JSON "
             f"{_kind(content)}"
         )
@@ -76,7 +77,7 @@ def _read_numbered_lines(path, truth: GroundTruth) -> Detections:
             if len(box) != 4 or image - 1 not in known:
                 raise ValueError
         except ValueError:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{path}: line {number} must be image number, left, top, width, height, score, the "
                 "number being the ground truth's image id + 1, as KAIST numbers its images. "
                 f"Received: {line[:100]!r}"
@@ -97,7 +98,7 @@ class _naming:
 
     def __exit__(self, kind, error, traceback):
         if isinstance(error, ValueError | TypeError) and not isinstance(error, BadDataError):
-            raise ValueError(f"{self.path}: {error}") from error
+            raise InvalidValueError(f"{self.path}: {error}") from error
 
 
 def _kind(content) -> str:

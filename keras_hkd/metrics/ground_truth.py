@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_hkd.data.classes import PERSON, canonical
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 
 _DECIMALS = 9
 
@@ -109,10 +110,11 @@ def as_ground_truth(ground_truth) -> GroundTruth:
             area or lies outside its image.
 
     Example:
-        >>> image = {"image_id": 7, "width": 64, "height": 48, "boxes": [[1, 2, 11, 32]]}
-        >>> truth = as_ground_truth([image])
-        >>> truth.boxes.tolist(), truth.visibility.tolist()
-        ([[1.0, 2.0, 10.0, 30.0]], [1.0])
+
+    >>> image = {"image_id": 7, "width": 64, "height": 48, "boxes": [[1, 2, 11, 32]]}
+    >>> truth = as_ground_truth([image])
+    >>> truth.boxes.tolist(), truth.visibility.tolist()
+    ([[1.0, 2.0, 10.0, 30.0]], [1.0])
     """
     if isinstance(ground_truth, GroundTruth):
         return ground_truth
@@ -121,7 +123,7 @@ def as_ground_truth(ground_truth) -> GroundTruth:
 
         return _from_image_annotations(dataset_of_coco(ground_truth, Path("ground truth")))
     if isinstance(ground_truth, str | bytes) or not isinstance(ground_truth, Iterable):
-        raise TypeError(
+        raise InvalidTypeError(
             "`ground_truth` must be a COCO dict or an iterable of image annotations; files are "
             f"read by `read_ground_truth`. Received: {type(ground_truth).__name__}"
         )
@@ -142,7 +144,7 @@ def person_categories(ground_truth: GroundTruth) -> tuple[int, ...]:
     if found or not names:
         return found or (1,)
     listing = ", ".join(f"{i} ({name})" for i, name in sorted(names.items())[:20])
-    raise ValueError(
+    raise InvalidValueError(
         "The ground truth has no category called person, pedestrian, people or human: choose one "
         f"by `category_id`, or --class NAME. Received: the categories {listing}"
     )
@@ -180,8 +182,10 @@ def number_column(values, what: str, names) -> np.ndarray:
         except (TypeError, ValueError):
             good = False
         if not good:
-            raise ValueError(f"{names(position)}: `{what}` must be finite. Received: {value!r}")
-    raise ValueError(f"`{what}` must have the same length in every record.")
+            raise InvalidValueError(
+                f"{names(position)}: `{what}` must be finite. Received: {value!r}"
+            )
+    raise InvalidValueError(f"`{what}` must have the same length in every record.")
 
 
 def integer_column(values, what: str, names) -> np.ndarray:
@@ -189,7 +193,7 @@ def integer_column(values, what: str, names) -> np.ndarray:
     column = number_column(values, what, names)
     bad = np.flatnonzero((column != np.floor(column)) | (np.abs(column) > 2**53))
     if len(bad):
-        raise ValueError(
+        raise InvalidValueError(
             f"{names(bad[0])}: `{what}` must be a whole number. Received: {values[bad[0]]!r}"
         )
     return column.astype(np.int64)
@@ -199,13 +203,13 @@ def box_column(values, what: str, names) -> np.ndarray:
     """Boxes `(n, 4)` left, top, width, height, checked; see `number_column`."""
     for position, value in enumerate(values):
         if not hasattr(value, "__len__") or len(value) != 4:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{names(position)}: `{what}` must be left, top, width, height. Received: {value!r}"
             )
     boxes = number_column(values, what, names).reshape(-1, 4)
     bad = np.flatnonzero((boxes[:, 2:] < 0).any(axis=1))
     if len(bad):
-        raise ValueError(
+        raise InvalidValueError(
             f"{names(bad[0])}: width and height must not be negative. "
             f"Received: {what}={boxes[bad[0]].tolist()}"
         )
@@ -289,7 +293,7 @@ class _ImageFields:
         read = annotation.get if isinstance(annotation, Mapping) else _attribute_of(annotation)
         self.image_id = read("image_id", None)
         if self.image_id is None or read("boxes", None) is None:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Image annotation number {position + 1} must have `image_id` and `boxes` (xyxy "
                 f"pixels). Received: {type(annotation).__name__}"
             )
@@ -313,18 +317,20 @@ class _ImageFields:
         boxes = np.asarray(values, dtype=np.float64)
         boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
         if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
-            raise ValueError(
+            raise InvalidValueError(
                 f"Image {self.image_id!r}: `{what}` must be finite and of shape (n, 4), xyxy "
                 f"pixels. Received: shape {boxes.shape}"
             )
         if (boxes[:, 2:] < boxes[:, :2]).any():
-            raise ValueError(f"Image {self.image_id!r}: `{what}` must be xyxy with x2>=x1, y2>=y1.")
+            raise InvalidValueError(
+                f"Image {self.image_id!r}: `{what}` must be xyxy with x2>=x1, y2>=y1."
+            )
         return boxes
 
     def _rows(self, values, what, num_boxes):
         values = np.zeros(num_boxes) if values is None else np.asarray(values)
         if values.shape != (num_boxes,):
-            raise ValueError(
+            raise InvalidValueError(
                 f"Image {self.image_id!r}: `{what}` must have one value for each of the "
                 f"{num_boxes} boxes. Received: shape {values.shape}"
             )
@@ -344,5 +350,7 @@ def _index_of_ids(ids) -> dict:
     index = {image_id: position for position, image_id in enumerate(ids)}
     if len(index) != len(ids):
         twice = next(a for a, b in zip(ids, ids[1:], strict=False) if a == b)
-        raise ValueError(f"Every image must have an id of its own; id {twice!r} is there twice.")
+        raise InvalidValueError(
+            f"Every image must have an id of its own; id {twice!r} is there twice."
+        )
     return index

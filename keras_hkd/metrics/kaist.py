@@ -10,6 +10,7 @@ import re
 
 import numpy as np
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.metrics.ground_truth import GroundTruth
 from keras_hkd.metrics.protocols import Protocol
 from keras_hkd.metrics.subsets import Subset
@@ -50,7 +51,7 @@ def is_day(ground_truth: GroundTruth) -> np.ndarray:
         return np.isin(sets, _DAY_SETS)
     if ground_truth.num_images == _NUM_TEST_IMAGES:
         return np.arange(_NUM_TEST_IMAGES) < _NUM_DAY_IMAGES
-    raise ValueError(
+    raise InvalidValueError(
         "KAIST tells day from night by image names such as 'set06/V000/I00019' (sets 06 to 08 day, "
         f"09 to 11 night) or by the order of the {_NUM_TEST_IMAGES} test images. Received: "
         f"{ground_truth.num_images} images, the first named {ground_truth.image_names[:1]}"

@@ -50,13 +50,14 @@ def match_detections(ground_truth, detections, iou_threshold=0.5, ignored=None) 
         A `MatchResult`, in the order of `detections`.
 
     Example:
-        >>> truth = [{"image_id": 1, "boxes": [[0, 0, 10, 20], [50, 0, 60, 20]],
-        ...           "ignore": [False, True]}]
-        >>> boxes = [[0, 0, 10, 18], [0, 0, 10, 19], [51, 0, 59, 9]]
-        >>> found = match_detections(truth, {"image_ids": [1, 1, 1], "boxes": boxes,
-        ...                                  "scores": [0.9, 0.8, 0.7]})
-        >>> found.matched.tolist(), found.false_positive.tolist(), found.ignored.tolist()
-        ([0, -1, -1], [False, True, False], [False, False, True])
+
+    >>> truth = [{"image_id": 1, "boxes": [[0, 0, 10, 20], [50, 0, 60, 20]],
+    ...           "ignore": [False, True]}]
+    >>> boxes = [[0, 0, 10, 18], [0, 0, 10, 19], [51, 0, 59, 9]]
+    >>> found = match_detections(truth, {"image_ids": [1, 1, 1], "boxes": boxes,
+    ...                                  "scores": [0.9, 0.8, 0.7]})
+    >>> found.matched.tolist(), found.false_positive.tolist(), found.ignored.tolist()
+    ([0, -1, -1], [False, True, False], [False, False, True])
     """
     truth = as_ground_truth(ground_truth)
     found = as_detections(detections, truth)
@@ -77,8 +78,9 @@ def ranks_within_image(image_index: np.ndarray) -> np.ndarray:
     """0, 1, 2, ... within each run of equal image indices.
 
     Example:
-        >>> ranks_within_image(np.array([0, 0, 4, 4, 4])).tolist()
-        [0, 1, 0, 1, 2]
+
+    >>> ranks_within_image(np.array([0, 0, 4, 4, 4])).tolist()
+    [0, 1, 0, 1, 2]
     """
     return np.arange(len(image_index)) - np.searchsorted(image_index, image_index)
 

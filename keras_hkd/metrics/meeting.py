@@ -27,11 +27,12 @@ def other_categories(
         wanted: ids of the categories that are scored; None for whatever category.
 
     Example:
-        >>> from keras_hkd.metrics import as_detections, as_ground_truth
-        >>> truth = as_ground_truth([{"image_id": 1, "boxes": [[0, 0, 9, 9]]}])
-        >>> found = [{"image_id": 1, "category_id": 0, "bbox": [0, 0, 9, 9], "score": 0.5}]
-        >>> print(other_categories(truth, as_detections(found, truth), [1])[:48])
-        None of the 1 detections is of the category that
+
+    >>> from keras_hkd.metrics import as_detections, as_ground_truth
+    >>> truth = as_ground_truth([{"image_id": 1, "boxes": [[0, 0, 9, 9]]}])
+    >>> found = [{"image_id": 1, "category_id": 0, "bbox": [0, 0, 9, 9], "score": 0.5}]
+    >>> print(other_categories(truth, as_detections(found, truth), [1])[:48])
+    None of the 1 detections is of the category that
     """
     if wanted is None or not len(found) or np.isin(found.category_ids, list(wanted)).any():
         return None

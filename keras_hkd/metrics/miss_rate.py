@@ -74,10 +74,11 @@ def log_average_miss_rate(
         ValueError: unknown protocol or subset, or bad records.
 
     Example:
-        >>> truth = [{"image_id": i, "boxes": [[0, 0, 40, 100]]} for i in range(100)]
-        >>> found = [{"image_id": i, "bbox": [0, 0, 40, 100], "score": 0.9} for i in range(75)]
-        >>> round(log_average_miss_rate(truth, found), 6)
-        0.25
+
+    >>> truth = [{"image_id": i, "boxes": [[0, 0, 40, 100]]} for i in range(100)]
+    >>> found = [{"image_id": i, "bbox": [0, 0, 40, 100], "score": 0.9} for i in range(75)]
+    >>> round(log_average_miss_rate(truth, found), 6)
+    0.25
     """
     return miss_rate_curve(ground_truth, detections, protocol, subset, category_id).log_average
 
@@ -97,9 +98,10 @@ def miss_rates(
         `{subset name: fraction}`.
 
     Example:
-        >>> truth = [{"image_id": i, "boxes": [[0, 0, 40, 100]]} for i in range(100)]
-        >>> sorted(miss_rates(truth, []))
-        ['all', 'heavy_occlusion', 'reasonable', 'reasonable_small']
+
+    >>> truth = [{"image_id": i, "boxes": [[0, 0, 40, 100]]} for i in range(100)]
+    >>> sorted(miss_rates(truth, []))
+    ['all', 'heavy_occlusion', 'reasonable', 'reasonable_small']
     """
     protocol = get_protocol(protocol)
     scorer = _Scorer(ground_truth, detections, protocol, category_id)
@@ -112,10 +114,11 @@ def miss_rate_curve(
     """The whole curve behind `log_average_miss_rate`, to plot; same arguments.
 
     Example:
-        >>> truth = [{"image_id": i, "boxes": [[0, 0, 40, 100]]} for i in range(100)]
-        >>> found = [{"image_id": 0, "bbox": [0, 0, 40, 100], "score": 0.9}]
-        >>> miss_rate_curve(truth, found).miss_rates.tolist()
-        [0.99]
+
+    >>> truth = [{"image_id": i, "boxes": [[0, 0, 40, 100]]} for i in range(100)]
+    >>> found = [{"image_id": 0, "bbox": [0, 0, 40, 100], "score": 0.9}]
+    >>> miss_rate_curve(truth, found).miss_rates.tolist()
+    [0.99]
     """
     protocol = get_protocol(protocol)
     subset = protocol.subset(subset)

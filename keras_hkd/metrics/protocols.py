@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
 from keras_hkd.metrics.subsets import Subset
 
@@ -62,7 +63,7 @@ class Protocol:
             return name
         names = [subset.name for subset in self.subsets]
         if name not in names:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Protocol '{self.name}' has the subsets {', '.join(names)}."
                 f"{did_you_mean(name, names)} Received: {name!r}"
             )
@@ -73,8 +74,9 @@ def protocol_names() -> tuple[str, ...]:
     """Names of the miss-rate protocols.
 
     Example:
-        >>> protocol_names()
-        ('citypersons', 'kaist', 'caltech')
+
+    >>> protocol_names()
+    ('citypersons', 'kaist', 'caltech')
     """
     return tuple(_protocols())
 
@@ -89,14 +91,15 @@ def get_protocol(name: str | Protocol) -> Protocol:
         ValueError: no protocol has that name.
 
     Example:
-        >>> get_protocol("citypersons").subset("reasonable").min_height_px
-        50
+
+    >>> get_protocol("citypersons").subset("reasonable").min_height_px
+    50
     """
     if isinstance(name, Protocol):
         return name
     protocols = _protocols()
     if name not in protocols:
-        raise ValueError(
+        raise InvalidValueError(
             f"`protocol` must be one of {', '.join(protocols)}.{did_you_mean(name, protocols)} "
             f"Received: {name!r}"
         )

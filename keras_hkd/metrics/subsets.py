@@ -24,8 +24,9 @@ class Subset:
         images: "all", or "day" or "night" (KAIST).
 
     Example:
-        >>> Subset("reasonable", min_height_px=50, min_visibility=0.65).max_height_px
-        inf
+
+    >>> Subset("reasonable", min_height_px=50, min_visibility=0.65).max_height_px
+    inf
     """
 
     name: str

@@ -14,6 +14,7 @@ from keras_hkd.checks import whole
 from keras_hkd.data import Augmentation, Dataset, StoredViews, stored_view_batches
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.teachers import weights_hash
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.hierarchies.alignment import shared_classes
 from keras_hkd.progress import image_progress
 from keras_hkd.teacher_cache import manifest
@@ -55,22 +56,24 @@ class Recipe:
 
     def __post_init__(self):
         if self.mode not in (EXACT, REPLAY):
-            raise ValueError(f"`mode` must be {EXACT!r} or {REPLAY!r}. Received: {self.mode!r}")
+            raise InvalidValueError(
+                f"`mode` must be {EXACT!r} or {REPLAY!r}. Received: {self.mode!r}"
+            )
         for name in ("num_detections", "batch_size", "shard_rows"):
             if getattr(self, name) is not None:
                 whole(name, getattr(self, name), low=1)
         if self.mode == REPLAY and self.views:
-            raise ValueError(
+            raise InvalidValueError(
                 "Replay stores the images as they are and moves the boxes with any view: leave "
                 f"out `views`. Received: mode='replay', views={self.views}"
             )
         if self.augmentation is not None and not self.views:
-            raise ValueError(
+            raise InvalidValueError(
                 "`augmentation` says how stored views vary, so it needs views=1 or more. "
                 f"Received: views={self.views}"
             )
         if self.hierarchies is not None and self.outputs is not None:
-            raise ValueError("Give `hierarchies` or `outputs`, not both.")
+            raise InvalidValueError("Give `hierarchies` or `outputs`, not both.")
         self.stored_views = StoredViews(self.views, self.seed) if self.views else None
         if self.views and self.augmentation is None:
             self.augmentation = Augmentation()
@@ -83,7 +86,7 @@ class Recipe:
             return Contents() if self.outputs is None else Contents(tuple(self.outputs))
         asked = Contents(tuple(self.outputs or ()))
         if asked.outputs:
-            raise ValueError(
+            raise InvalidValueError(
                 "Replay holds detections alone: maps and dense predictions of the image as it is "
                 f"say nothing about an augmented one. Received: outputs={asked.outputs}"
             )
@@ -217,12 +220,12 @@ def begin(folder: Path, facts: dict, bases: dict, teacher) -> None:
 def _as_detector(teacher, dataset):
     teacher = as_learner(teacher)
     if teacher.kind != "detector" or not isinstance(dataset, Dataset):
-        raise TypeError(
+        raise InvalidTypeError(
             "A teacher cache serves detectors and datasets of boxes. Received: a "
             f"{teacher.kind} and a {type(dataset).__name__}."
         )
     if not len(dataset):
-        raise ValueError("The dataset holds no image.")
+        raise InvalidValueError("The dataset holds no image.")
     return teacher
 
 

@@ -45,6 +45,7 @@ class TeacherCache(StoredTeacher):
         report: what was measured when it was built: `num_bytes`, differences to the live teacher.
 
     Example:
+
     >>> import tempfile
     >>> import keras_hkd
     >>> from keras_hkd.detectors import build

@@ -34,8 +34,9 @@ def digest_of(key: Mapping) -> str:
         key: plain values.
 
     Example:
-        >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
-        True
+
+    >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
+    True
     """
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
@@ -52,11 +53,12 @@ def require_key(saved: Mapping, asked: Mapping, folder) -> None:
         CacheError: names all that differs, with both values.
 
     Example:
-        >>> require_key({"image_size": [64, 64]}, {"image_size": [96, 96]}, "cache")
-        Traceback (most recent call last):
-        keras_hkd.teacher_cache.cache_key.CacheError: The teacher cache cache was made with another
-        pipeline: the size of the images was [64, 64] and is now [96, 96]. Build one for this pair
-        in another folder, or give what this one was made with.
+
+    >>> require_key({"image_size": [64, 64]}, {"image_size": [96, 96]}, "cache")
+    Traceback (most recent call last):
+    keras_hkd.teacher_cache.cache_key.CacheError: The teacher cache cache was made with another
+    pipeline: the size of the images was [64, 64] and is now [96, 96]. Build one for this pair
+    in another folder, or give what this one was made with.
     """
     found = [
         f"{MEANINGS.get(name, name)} was {_short(saved.get(name))} and is now {_short(value)}"

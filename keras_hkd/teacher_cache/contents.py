@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.keras_loss import as_hierarchies
 
 DETECTIONS, PREDICTIONS = "detections", ("class_logits", "box_outputs")
@@ -23,10 +24,11 @@ class Contents:
         ValueError: a name that is none of these.
 
     Example:
-        >>> from keras_hkd.hierarchies import Pyramid
-        >>> from keras_hkd.losses import FeatureImitation
-        >>> Contents.of([Pyramid(FeatureImitation(), levels=("P3", "P4"))])
-        Contents(outputs=('pyramid',), levels=('P3', 'P4'))
+
+    >>> from keras_hkd.hierarchies import Pyramid
+    >>> from keras_hkd.losses import FeatureImitation
+    >>> Contents.of([Pyramid(FeatureImitation(), levels=("P3", "P4"))])
+    Contents(outputs=('pyramid',), levels=('P3', 'P4'))
     """
 
     outputs: tuple[str, ...] = PREDICTIONS
@@ -35,7 +37,7 @@ class Contents:
     def __post_init__(self):
         unknown = set(self.outputs) - set(NAMES)
         if unknown:
-            raise ValueError(
+            raise InvalidValueError(
                 f"What is stored must be some of {', '.join(NAMES)}. Received: {sorted(unknown)}"
             )
         ordered = tuple(name for name in NAMES if name in self.outputs and name != DETECTIONS)
@@ -74,7 +76,7 @@ def reads(hierarchy) -> tuple[str, ...]:
     if not hierarchy.needs_teacher:
         return ()
     if hierarchy.reads is None:
-        raise ValueError(
+        raise InvalidValueError(
             f"{type(hierarchy).__name__} reads layers of the teacher itself, which a cache does "
             "not hold: train it with the teacher. A cache serves hierarchies that read predictions "
             "or maps of the pyramid and the class tower, and those of your own whose attribute "

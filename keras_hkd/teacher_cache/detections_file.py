@@ -15,6 +15,7 @@ from keras_hkd import checks
 from keras_hkd.boxes import clip
 from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.data.result_pictures import UNKNOWN, ResultPictures
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.teacher_cache import manifest, stored_detections
 from keras_hkd.teacher_cache.building import begin, completing
 from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
@@ -101,7 +102,7 @@ def _class_indices(category_ids, dataset) -> dict[int | str, int]:
         return dataset.classes_by_id
     unknown = set(category_ids.values()) - set(class_names)
     if unknown:
-        raise ValueError(
+        raise InvalidValueError(
             f"`category_ids` names classes that the dataset has not: {sorted(unknown)}. It has "
             f"{', '.join(class_names)}."
         )
@@ -120,9 +121,9 @@ def _records(detections) -> list:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: there is no such file of detections.") from None
     except (ValueError, OSError, EOFError, RecursionError) as error:
-        raise ValueError(f"{path}: expected a JSON list of COCO results: {error}") from error
+        raise InvalidValueError(f"{path}: expected a JSON list of COCO results: {error}") from error
     if not isinstance(records, list):
-        raise ValueError(
+        raise InvalidValueError(
             f"{path}: expected a JSON list of COCO results. Received: {type(records).__name__}"
         )
     return records
@@ -143,7 +144,7 @@ def _by_image(records, dataset, classes, source):
             continue
         per_image[place].append([*row[:4], classes[category], row[4]])
     if not any(per_image):
-        raise ValueError(
+        raise InvalidValueError(
             f"{_named(source)}: none of {len(records)} detections is of an image and a class of "
             f"{dataset.source!r}: they go by `image_id`, else by `file_name`, and by "
             "`category_id` (see `category_ids`, or --category)."
@@ -163,7 +164,7 @@ def _checked(record, number, source):
         if not (fine and all(map(math.isfinite, (left, top, width, height)))):
             raise ValueError
     except (KeyError, TypeError, ValueError):
-        raise ValueError(
+        raise InvalidValueError(
             f"{_named(source)}: detection {number} must be a dict of `image_id`, `category_id`, "
             "`bbox` [left, top, width, height] in pixels and `score`, a probability in [0, 1]. "
             f"Received: {str(record)[:150]}"

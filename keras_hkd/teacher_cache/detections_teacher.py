@@ -18,8 +18,9 @@ class DetectionsTeacher:
         name: for messages.
 
     Example:
-        >>> DetectionsTeacher(("person",), (256, 256)).levels
-        ()
+
+    >>> DetectionsTeacher(("person",), (256, 256)).levels
+    ()
     """
 
     kind = "detector"

@@ -92,10 +92,11 @@ def principal_components(maps: np.ndarray, kept: int) -> tuple[np.ndarray, np.nd
         float32 mean `(channels,)` and components `(channels, kept)`, orthonormal columns.
 
     Example:
-        >>> maps = np.array([[[[1.0, 1.0], [3.0, 3.0]]]])
-        >>> mean, components = principal_components(maps, 1)
-        >>> mean.tolist(), np.allclose(np.abs(components), 0.5**0.5)
-        ([2.0, 2.0], True)
+
+    >>> maps = np.array([[[[1.0, 1.0], [3.0, 3.0]]]])
+    >>> mean, components = principal_components(maps, 1)
+    >>> mean.tolist(), np.allclose(np.abs(components), 0.5**0.5)
+    ([2.0, 2.0], True)
     """
     cells = np.asarray(maps, np.float64).reshape(-1, maps.shape[-1])
     cells = cells[:: max(1, len(cells) // _MAX_CELLS)]

@@ -14,6 +14,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
+
 HALF, WHOLE = "float16", "uint16"
 _HEADER = 4  # numbers before halves: mean and scale as float32
 _TOP_EXPONENT = 14
@@ -36,7 +38,9 @@ class Field:
     def __post_init__(self):
         object.__setattr__(self, "shape", tuple(int(side) for side in self.shape))
         if self.dtype not in (HALF, WHOLE):
-            raise ValueError(f"`dtype` must be {HALF!r} or {WHOLE!r}. Received: {self.dtype!r}")
+            raise InvalidValueError(
+                f"`dtype` must be {HALF!r} or {WHOLE!r}. Received: {self.dtype!r}"
+            )
 
     @property
     def length(self) -> int:
@@ -52,13 +56,14 @@ class RowFormat:
         fields: in their order.
 
     Example:
-        >>> rows = RowFormat((Field("a", (2,)), Field("b", (1, 1), "uint16")))
-        >>> packed = rows.pack({"a": np.array([[0.5, -2.0]]), "b": np.array([[[7]]])})
-        >>> rows.row_bytes, packed.shape
-        (14, (1, 7))
-        >>> found = rows.unpack(tf.constant(packed))
-        >>> found["b"].numpy().tolist(), restored(found["a"]).numpy().tolist()
-        ([[[7]]], [[0.5, -2.0]])
+
+    >>> rows = RowFormat((Field("a", (2,)), Field("b", (1, 1), "uint16")))
+    >>> packed = rows.pack({"a": np.array([[0.5, -2.0]]), "b": np.array([[[7]]])})
+    >>> rows.row_bytes, packed.shape
+    (14, (1, 7))
+    >>> found = rows.unpack(tf.constant(packed))
+    >>> found["b"].numpy().tolist(), restored(found["a"]).numpy().tolist()
+    ([[[7]]], [[0.5, -2.0]])
     """
 
     fields: tuple[Field, ...]
@@ -84,14 +89,14 @@ class RowFormat:
         for field in self.fields:
             value = np.asarray(values[field.name])
             if value.shape[1:] != field.shape:
-                raise ValueError(
+                raise InvalidValueError(
                     f"{field.name} must be of shape {field.shape} for each image. "
                     f"Received: {value.shape[1:]}"
                 )
             value = value.reshape(len(value), -1)
             if field.dtype == HALF:
                 if not np.isfinite(value).all():
-                    raise ValueError(f"The teacher's {field.name} is not finite somewhere.")
+                    raise InvalidValueError(f"The teacher's {field.name} is not finite somewhere.")
                 value = _as_halves(value)
             columns.append(value.astype("<u2"))
         return np.concatenate(columns, axis=1)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.core.framework.attr_value_pb2 import AttrValue
 
 from keras_hkd.atomic_write import replacing
+from keras_hkd.errors import InvalidValueError
 
 SHARD_BYTES = 64 * 2**20
 MOST_SHARDS = 64
@@ -25,8 +26,9 @@ def rows_per_shard(num_rows: int, row_bytes: int) -> int:
         row_bytes: of one.
 
     Example:
-        >>> rows_per_shard(1000, 2**20), rows_per_shard(100, 2**10)
-        (64, 100)
+
+    >>> rows_per_shard(1000, 2**20), rows_per_shard(100, 2**10)
+    (64, 100)
     """
     return min(num_rows, max(1, SHARD_BYTES // row_bytes, -(-num_rows // MOST_SHARDS)))
 
@@ -80,7 +82,7 @@ class Shards:
         """
         content = np.ascontiguousarray(rows, "<u2").tobytes()
         if len(content) != len(self.rows_of(number)) * self.row_bytes:
-            raise ValueError(
+            raise InvalidValueError(
                 f"Shard {number} has {len(self.rows_of(number))} rows of {self.row_bytes} bytes. "
                 f"Received: {len(content)} bytes."
             )

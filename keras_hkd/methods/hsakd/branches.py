@@ -48,6 +48,7 @@ def light_branch(widths, level, num_logits):
         A functional model from a map to `(batch, num_logits)`.
 
     Example:
+
     >>> model = light_branch({"C3": 8, "C4": 16, "C5": 24}, "C4", 12)
     >>> tuple(model(keras.ops.ones((2, 6, 6, 16))).shape)
     (2, 12)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_hkd.boxes.iou import pairwise_iou
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.best_boxes import best_boxes
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.hierarchies.roi_align import roi_align
@@ -57,11 +58,13 @@ class CropRotations(Hierarchy):
         ValueError: an option out of its range; or, when attached, detectors of different classes.
 
     Example:
+
     >>> from keras_hkd.losses import LogitDistillation
     >>> CropRotations(LogitDistillation()).crop_size
     64
 
-    Paper: https://arxiv.org/abs/2107.13715.
+    Reference:
+        https://arxiv.org/abs/2107.13715.
     """
 
     default_name = "crop_rotations"
@@ -81,7 +84,7 @@ class CropRotations(Hierarchy):
     ):
         super().__init__(loss, **kwargs)
         if min(num_people, num_background) < 1 or crop_size < 32 or crop_size % 32 or context <= 0:
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected num_people and num_background >= 1, crop_size a multiple of 32 and "
                 f"context > 0. Received: num_people={num_people}, "
                 f"num_background={num_background}, crop_size={crop_size}, context={context}"
@@ -94,7 +97,7 @@ class CropRotations(Hierarchy):
 
     def check(self, teacher, student):
         if teacher.class_names != student.class_names:
-            raise ValueError(
+            raise InvalidValueError(
                 "CropRotations needs teacher and student of the same classes. Received: teacher "
                 f"{teacher.class_names}, student {student.class_names}."
             )

@@ -10,6 +10,7 @@ from functools import partial
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.teachers import weights_hash
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses.logit_distillation import LogitDistillation
 from keras_hkd.methods.hsakd.crop_rotations import CropRotations
 from keras_hkd.methods.hsakd.rotated_logits import Branches, RotatedLogits
@@ -59,18 +60,20 @@ def hsakd(teacher, student, **options):
         ValueError: a teacher without branches; models of two kinds, or of different classes.
 
     Example:
+
     >>> from keras_hkd.classifiers import SelfSupervisedClassifier, build
     >>> teacher, student = (build(n, class_names="ab") for n in ("cnn_small", "cnn_micro"))
     >>> distiller = hsakd(SelfSupervisedClassifier(teacher, mode="frozen"), student)
     >>> distiller.term_names, distiller.student is student
     (('branches', 'rotated_logits'), True)
 
-    Paper: Yang et al., Hierarchical Self-supervised Augmented Knowledge Distillation, IJCAI 2021,
-    https://arxiv.org/abs/2107.13715.
+    Reference:
+        Yang et al., Hierarchical Self-supervised Augmented Knowledge Distillation, IJCAI 2021,
+        https://arxiv.org/abs/2107.13715.
     """
     teacher, student = as_learner(teacher), as_learner(student)
     if teacher.kind != student.kind:
-        raise ValueError(
+        raise InvalidValueError(
             "hsakd needs two classifiers or two detectors. Received: a "
             f"{teacher.kind} as teacher, a {student.kind} as student."
         )
@@ -90,14 +93,14 @@ def _of_classifiers(
     branch_style="copied",
 ):
     if not isinstance(teacher, SelfSupervisedClassifier):
-        raise ValueError(
+        raise InvalidValueError(
             "hsakd needs a teacher whose branches are trained. Received: the plain classifier "
             f"'{teacher.name}'. Train its branches first: teacher = hsakd_teacher(teacher, "
             'dataset, settings, "runs/teacher"); `keras-hkd distill` does so by itself.'
         )
     levels = [level for level in teacher.levels if level in student.levels]
     if not levels:
-        raise ValueError(
+        raise InvalidValueError(
             "hsakd compares branches stage by stage, and there is no common one: the teacher has "
             f"{teacher.levels}, the student {student.levels}."
         )
@@ -169,7 +172,7 @@ def prepared_teacher(teacher, *, teacher_mode=None, teacher_branch_style=None):
     teacher = as_learner(teacher)
     if teacher.kind == "detector" or isinstance(teacher, SelfSupervisedClassifier):
         if teacher_mode is not None or teacher_branch_style is not None:
-            raise ValueError(
+            raise InvalidValueError(
                 "`teacher_mode` and `teacher_branch_style` say how a classifier gets its branches. "
                 f"This teacher, a {type(teacher).__name__}, gets none: leave them out. Received: "
                 f"teacher_mode={teacher_mode!r}, teacher_branch_style={teacher_branch_style!r}."
@@ -218,7 +221,8 @@ def hsakd_in_detector(
     Raises:
         ValueError: detectors of different classes, or an option out of its range.
 
-    Paper: as `hsakd`.
+    Reference:
+        as `hsakd`.
     """
     return Distiller(
         teacher,

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 
 __all__ = ["Branches", "RotatedLogits"]
@@ -15,14 +16,14 @@ class _Rotated(Hierarchy):
     def check(self, teacher, student):
         for role, model in (("teacher", teacher), ("student", student)):
             if getattr(model, "branches", None) is None:
-                raise ValueError(
+                raise InvalidValueError(
                     f"{type(self).__name__} reads classifiers with auxiliary branches. Received: "
                     f"a plain one as {role}, '{model.name}'. Make it a "
                     "keras_hkd.classifiers.SelfSupervisedClassifier; keras_hkd.methods.hsakd does "
                     "so for the student."
                 )
         if teacher.class_names != student.class_names:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{type(self).__name__} needs teacher and student of the same classes in the same "
                 f"order. Received: teacher {teacher.class_names}, student {student.class_names}."
             )
@@ -46,11 +47,13 @@ class Branches(_Rotated):
             a common stage.
 
     Example:
+
     >>> from keras_hkd.losses import LogitDistillation
     >>> Branches(LogitDistillation()).name
     'branches'
 
-    Paper: https://arxiv.org/abs/2107.13715.
+    Reference:
+        https://arxiv.org/abs/2107.13715.
     """
 
     default_name = "branches"
@@ -92,11 +95,13 @@ class RotatedLogits(_Rotated):
         ValueError: as `Branches`.
 
     Example:
+
     >>> from keras_hkd.losses import LogitDistillation
     >>> RotatedLogits(LogitDistillation()).name
     'rotated_logits'
 
-    Paper: https://arxiv.org/abs/2107.13715.
+    Reference:
+        https://arxiv.org/abs/2107.13715.
     """
 
     default_name = "rotated_logits"

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
+
 __all__ = ["joint_labels", "rotate_four"]
 
 NUM_ROTATIONS = 4
@@ -21,12 +23,13 @@ def rotate_four(images):
         ValueError: images that are not square, which a quarter turn would give another shape.
 
     Example:
+
     >>> tuple(rotate_four(ops.zeros((2, 8, 8, 3))).shape)
     (8, 8, 8, 3)
     """
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[1] != shape[2]:
-        raise ValueError(
+        raise InvalidValueError(
             "Quarter turns need square images (batch, side, side, channels): give a square "
             f"`image_size`. Received: images of shape {shape}"
         )
@@ -50,6 +53,7 @@ def joint_labels(classes):
         `(4 * batch,)` int32 in the order of `rotate_four`; -1 where the class is not known.
 
     Example:
+
     >>> joint_labels(ops.array([1, -1])).numpy().tolist()
     [4, 5, 6, 7, -1, -1, -1, -1]
     """

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_hkd.batch_norm import synchronize_batch_norm
 from keras_hkd.classifiers.adaptation import as_classifier
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.learner import Learner
 from keras_hkd.methods.hsakd.branches import STYLES, branch
 from keras_hkd.methods.hsakd.rotations import NUM_ROTATIONS, joint_labels, rotate_four, upright
@@ -47,14 +48,16 @@ class SelfSupervisedClassifier(Learner):
         ValueError: an unknown mode, style or level.
 
     Example:
+
     >>> from keras_hkd.classifiers import build
     >>> learner = SelfSupervisedClassifier(build("cnn_micro", class_names=("cat", "dog")))
     >>> outputs = learner(ops.zeros((1, 64, 64, 3)))
     >>> tuple(outputs["logits"].shape), tuple(outputs["branch_logits"]["C3"].shape)
     ((1, 2), (4, 8))
 
-    Paper: Yang et al., Hierarchical Self-supervised Augmented Knowledge Distillation, IJCAI 2021,
-    https://arxiv.org/abs/2107.13715.
+    Reference:
+        Yang et al., Hierarchical Self-supervised Augmented Knowledge Distillation, IJCAI 2021,
+        https://arxiv.org/abs/2107.13715.
     """
 
     kind = "classifier"
@@ -189,6 +192,7 @@ def joint_cross_entropy(logits, classes):
         classes: `(rows,)` int32, -1 for rows that do not count.
 
     Example:
+
     >>> round(float(joint_cross_entropy(ops.zeros((2, 8)), ops.array([3, -1]))), 4)
     2.0794
     """
@@ -199,14 +203,14 @@ def joint_cross_entropy(logits, classes):
 
 def _check_option(name, value, known):
     if value not in known:
-        raise ValueError(f"`{name}` must be one of {known}. Received: {name}={value!r}")
+        raise InvalidValueError(f"`{name}` must be one of {known}. Received: {name}={value!r}")
 
 
 def _checked_levels(levels, classifier):
     levels = classifier.levels if levels is None else tuple(levels)
     unknown = [level for level in levels if level not in classifier.levels]
     if unknown or not levels:
-        raise ValueError(
+        raise InvalidValueError(
             f"Classifier '{classifier.name}' has the stages {classifier.levels}. "
             f"Received: levels={levels}"
         )

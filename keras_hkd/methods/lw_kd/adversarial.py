@@ -34,8 +34,9 @@ class Adversarial(Hierarchy):
     Raises:
         ValueError: an argument out of its range, or a student of other classes.
 
-    Paper: Liu et al., https://arxiv.org/abs/2005.09163 (reconstruction); Goodfellow et al.,
-    https://arxiv.org/abs/1406.2661.
+    Reference:
+        Liu et al., https://arxiv.org/abs/2005.09163 (reconstruction); Goodfellow et al.,
+        https://arxiv.org/abs/1406.2661.
     """
 
     default_name = "adversarial"

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_hkd.checks import positive, require_tensorflow
 from keras_hkd.distillation.distiller import Distiller
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.methods.lw_kd.adversarial import Adversarial
 from keras_hkd.replicas import num_replicas
 
@@ -35,6 +36,7 @@ class AdversarialDistiller(Distiller):
         ValueError: as `Distiller`, or other than one `Adversarial`.
 
     Example:
+
     >>> import numpy as np
     >>> from keras_hkd import hierarchies
     >>> from keras_hkd.classifiers import build
@@ -124,7 +126,7 @@ class AdversarialDistiller(Distiller):
 def _the_one(hierarchies):
     found = [hierarchy for hierarchy in hierarchies if isinstance(hierarchy, Adversarial)]
     if len(found) != 1:
-        raise ValueError(
+        raise InvalidValueError(
             "AdversarialDistiller needs one `Adversarial` among its hierarchies. "
             f"Received: {[type(hierarchy).__name__ for hierarchy in hierarchies]}"
         )

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_hkd.errors import InvalidValueError
+
 __all__ = ["ClassBank"]
 
 
@@ -23,6 +25,7 @@ class ClassBank(keras.layers.Layer):
         ValueError: logits of another shape, or with a class that has no instance.
 
     Example:
+
     >>> bank = ClassBank(np.eye(3)[:, None] * 5.0, seed=0)
     >>> bank.draw(ops.array([2, 0])).numpy().tolist()
     [[0.0, 0.0, 5.0], [5.0, 0.0, 0.0]]
@@ -32,7 +35,7 @@ class ClassBank(keras.layers.Layer):
         super().__init__(name=name, trainable=False, dtype="float32", **kwargs)
         values = np.asarray(logits, "float32")
         if values.ndim != 3 or values.shape[0] != values.shape[2] or not values.size:
-            raise ValueError(
+            raise InvalidValueError(
                 "Expected logits of shape (classes, instances, classes) with one instance or more. "
                 f"Received: shape {values.shape}"
             )

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.logit_distillation import LogitDistillation
 from keras_hkd.methods.lw_kd.class_bank import ClassBank
@@ -25,7 +26,8 @@ class DrawnLogits(Hierarchy):
     Raises:
         ValueError: when attached to a student of another number of classes.
 
-    Paper: Liu et al., https://arxiv.org/abs/2005.09163 (reconstruction).
+    Reference:
+        Liu et al., https://arxiv.org/abs/2005.09163 (reconstruction).
     """
 
     default_name = "drawn_logits"
@@ -66,9 +68,9 @@ def drawn_in(step, bank):
 def check_classes(bank, student):
     """Raises a ValueError unless a bank has the classes of a student."""
     if not isinstance(bank, ClassBank):
-        raise TypeError(f"Expected a keras_hkd.hierarchies.ClassBank. Received: {bank!r}")
+        raise InvalidTypeError(f"Expected a keras_hkd.hierarchies.ClassBank. Received: {bank!r}")
     if bank.num_classes != student.num_classes:
-        raise ValueError(
+        raise InvalidValueError(
             "The bank needs as many classes as the student. Received: "
             f"{bank.num_classes} and {student.num_classes}."
         )

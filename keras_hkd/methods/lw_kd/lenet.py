@@ -3,6 +3,7 @@
 import keras
 
 from keras_hkd.classifiers.classifier import Classifier
+from keras_hkd.errors import InvalidValueError
 
 
 def lenet(class_names, *, image_size=(32, 32), seed=None):
@@ -22,14 +23,16 @@ def lenet(class_names, *, image_size=(32, 32), seed=None):
         ValueError: fewer than two classes, or images too small for two 5 x 5 convolutions.
 
     Example:
+
     >>> lenet([f"digit_{index}" for index in range(10)], seed=0).count_params()
     62006
 
-    Paper: LeCun et al., Gradient-based learning applied to document recognition, 1998.
+    Reference:
+        LeCun et al., Gradient-based learning applied to document recognition, 1998.
     """
     class_names = tuple(class_names)
     if min(image_size) < 16:
-        raise ValueError(f"lenet needs images of 16 pixels and more. Received: {image_size}")
+        raise InvalidValueError(f"lenet needs images of 16 pixels and more. Received: {image_size}")
 
     def weights(number):
         own = None if seed is None else 8 * seed + number

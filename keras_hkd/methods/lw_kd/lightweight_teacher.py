@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_hkd.atomic_write import DAMAGE, replacing
 from keras_hkd.data.drawn.glyphs import glyph_dataset
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.methods.lw_kd.lenet import lenet
 from keras_hkd.training.identity import require_same
 
@@ -60,8 +61,9 @@ def lightweight_teacher(
         DifferentRunError: the folder holds a teacher of other classes, seed or numbers.
         ValueError: a number out of its range.
 
-    Paper: Liu et al., https://arxiv.org/abs/2005.09163 (reconstruction: the paper's dataset and
-    network are not known).
+    Reference:
+        Liu et al., https://arxiv.org/abs/2005.09163 (reconstruction: the paper's dataset and
+        network are not known).
     """
     facts = {
         "num_classes": int(num_classes),
@@ -142,7 +144,7 @@ def _read(path, facts):
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as members:
             saved, logits = json.loads(members["facts"].tobytes()), members["logits"]
     except DAMAGE as error:
-        raise ValueError(
+        raise InvalidValueError(
             f"{path} is damaged ({error}). Delete it: the lightweight teacher is trained again."
         ) from error
     accuracy = saved.pop("accuracy")

@@ -9,6 +9,7 @@ New here are the teacher, `keras_hkd.methods.lw_kd.lightweight_teacher` on the d
 from keras_hkd.checks import in_range
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.distillation.learners import as_learner
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.losses.logit_distillation import LogitDistillation
 from keras_hkd.methods.lw_kd.class_bank import ClassBank
 from keras_hkd.methods.lw_kd.drawn_logits import DrawnLogits
@@ -73,18 +74,20 @@ def lw_kd(
         ValueError: an option out of its range, or a detector as student.
 
     Example:
+
     >>> import numpy as np
     >>> from keras_hkd.classifiers import build
     >>> student = build("cnn_micro", class_names=("cat", "dog"))
     >>> lw_kd(student, bank=np.array([[[3.0, 0.5]], [[0.2, 2.0]]])).term_names
     ('drawn_logits', 'adversarial')
 
-    Paper: Liu et al., Learning from a Lightweight Teacher for Efficient Knowledge Distillation,
-    2020, https://arxiv.org/abs/2005.09163.
+    Reference:
+        Liu et al., Learning from a Lightweight Teacher for Efficient Knowledge Distillation, 2020,
+        https://arxiv.org/abs/2005.09163.
     """
     student = as_learner(student)
     if student.kind != "classifier":
-        raise ValueError(f"lw_kd teaches classifiers. Received: a {student.kind}.")
+        raise InvalidValueError(f"lw_kd teaches classifiers. Received: a {student.kind}.")
     alpha = in_range("alpha", alpha, high=1.0)
     if bank is None:
         left_out = ("folder", "seed")
@@ -92,7 +95,7 @@ def lw_kd(
         options = {"folder": folder, "seed": seed, **teacher_options}
         bank = lightweight_teacher(student.num_classes, **options).logits
     elif teacher_options:
-        raise TypeError(
+        raise InvalidTypeError(
             "A `bank` needs no teacher; unexpected keyword arguments: "
             f"{', '.join(sorted(teacher_options))}"
         )

@@ -60,13 +60,15 @@ def osakd(
         ValueError: an option out of its range, or a detector of several classes.
 
     Example:
+
     >>> from keras_hkd.classifiers import build
     >>> distiller = osakd(build("cnn_micro", class_names=("cat", "dog")), num_steps=1_000)
     >>> distiller.term_names, [float(distiller.distillation_loss_weights[0](t)) for t in (0, 100)]
     (('neighbours',), [0.0, 0.5])
 
-    Paper: Tzelepi and Tefas, Efficient training of lightweight neural networks using Online
-    Self-Acquired Knowledge Distillation, ICME 2021, https://arxiv.org/abs/2108.11798.
+    Reference:
+        Tzelepi and Tefas, Efficient training of lightweight neural networks using Online
+        Self-Acquired Knowledge Distillation, ICME 2021, https://arxiv.org/abs/2108.11798.
     """
     student = as_learner(student)
     if weight is None:

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_hkd.checks import whole
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
 from keras_hkd.methods.osakd.nearest_neighbours import neighbour_labels
@@ -49,10 +50,12 @@ class NeighbourCells(Hierarchy):
             whose class head hides its last map.
 
     Example:
+
     >>> NeighbourCells().num_neighbours
     8
 
-    Paper: Tzelepi and Tefas, https://arxiv.org/abs/2108.11798 (for classifiers).
+    Reference:
+        Tzelepi and Tefas, https://arxiv.org/abs/2108.11798 (for classifiers).
     """
 
     default_name = "neighbours"
@@ -69,12 +72,12 @@ class NeighbourCells(Hierarchy):
 
     def check(self, teacher, student):
         if len(student.class_names) != 1:
-            raise ValueError(
+            raise InvalidValueError(
                 "NeighbourCells tells one class from background. Received: a detector of the "
                 f"classes {student.class_names}."
             )
         if set(student.tower_channels) != set(student.levels):
-            raise ValueError(
+            raise InvalidValueError(
                 "NeighbourCells cannot read the student's class head: it has no `conv_layers` and "
                 "`prediction_layer`. Give it those attributes."
             )

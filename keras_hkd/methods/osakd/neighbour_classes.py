@@ -41,10 +41,12 @@ class NeighbourClasses(Hierarchy):
         ValueError: `num_neighbours` below 1 or `queue_size` below 0.
 
     Example:
+
     >>> NeighbourClasses(num_neighbours=4).name
     'neighbours'
 
-    Paper: Tzelepi and Tefas, https://arxiv.org/abs/2108.11798.
+    Reference:
+        Tzelepi and Tefas, https://arxiv.org/abs/2108.11798.
     """
 
     default_name = "neighbours"
