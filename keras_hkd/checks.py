@@ -3,6 +3,7 @@
 import math
 import numbers
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.messages import did_you_mean, received
@@ -128,7 +129,7 @@ def whole(name: str, value: int, low: int = 0, high: int | None = None) -> int:
     return int(value)
 
 
-def several(name: str, values: Sequence, check: Callable[[str, object], object]) -> tuple:
+def several(name: str, values: Sequence, check: Callable[[str, Any], Any]) -> tuple:
     """Refuse what is not a list or tuple, and check each of its values.
 
     Args:

@@ -34,7 +34,7 @@ class Learner(BaseModel):
     learns = True
     """False for a model that can only teach."""
 
-    loss_names = ()
+    loss_names: tuple[str, ...] = ()
     """Names of the losses that `task_losses` gives, in order."""
 
     def __init__(self, *, rewrites=(), rewritten_network=None, **kwargs):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from types import ModuleType
+from typing import Any, ClassVar
 
 import numpy as np
 
 from keras_hkd.checks import whole
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor
 
 HEADS = ("class_logits", "box_outputs", "objectness")
 """Names of raw heads in the order in which files have them; not every family has the last."""
@@ -38,7 +40,7 @@ class BoxCoding:
         """Numbers that code one box."""
         return 4 * max(self.num_bins, 1)
 
-    def decode(self, values, priors, xp=np):
+    def decode(self, values: Tensor, priors: Tensor, xp: ModuleType = np) -> Tensor:
         """Computes boxes from the numbers of a box head.
 
         Args:
@@ -51,7 +53,7 @@ class BoxCoding:
         """
         raise NotImplementedError(f"{type(self).__name__} must implement `decode`.")
 
-    def encode(self, boxes, priors, xp=np):
+    def encode(self, boxes: Tensor, priors: Tensor, xp: ModuleType = np) -> Tensor:
         """Computes the numbers that decode to given boxes, one box for each anchor.
 
         Args:
@@ -65,7 +67,7 @@ class BoxCoding:
         """
         raise NotImplementedError(f"{type(self).__name__} must implement `encode`.")
 
-    def edges(self, values, xp=np):
+    def edges(self, values: Tensor, xp: ModuleType = np) -> Tensor:
         """Shapes the numbers of a box head for comparison edge by edge.
 
         Args:
@@ -104,7 +106,7 @@ class Deltas(BoxCoding):
     order: str = "yxhw"
     name = "anchor_deltas"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "variances", tuple(float(value) for value in self.variances))
         if len(self.variances) != 4 or not min(self.variances) > 0:
             raise InvalidValueError(
@@ -115,7 +117,7 @@ class Deltas(BoxCoding):
                 f"`order` must hold each of the letters xywh once. Received: {self.order!r}"
             )
 
-    def decode(self, values, priors, xp=np):
+    def decode(self, values: Tensor, priors: Tensor, xp: ModuleType = np) -> Tensor:
         deltas = {
             letter: values[..., place] * self.variances["xywh".index(letter)]
             for place, letter in enumerate(self.order)
@@ -129,7 +131,7 @@ class Deltas(BoxCoding):
             xp,
         )
 
-    def encode(self, boxes, priors, xp=np):
+    def encode(self, boxes: Tensor, priors: Tensor, xp: ModuleType = np) -> Tensor:
         x, y, width, height = (priors[..., index] for index in range(4))
         box_x, box_y, box_width, box_height = _centre_and_size(boxes)
         deltas = {
@@ -166,15 +168,15 @@ class DistanceBins(BoxCoding):
     num_bins: int = 16
     name = "side_distributions"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         whole("num_bins", self.num_bins, low=2)
 
-    def decode(self, values, priors, xp=np):
+    def decode(self, values: Tensor, priors: Tensor, xp: ModuleType = np) -> Tensor:
         weights = _softmax(self.edges(values, xp), xp)
         distances = xp.sum(weights * self._bins, axis=-1) * priors[..., 2:3]
         return _around(priors[..., :2], distances, xp)
 
-    def encode(self, boxes, priors, xp=np):
+    def encode(self, boxes: Tensor, priors: Tensor, xp: ModuleType = np) -> Tensor:
         distances = _distances(boxes, priors, xp)
         distances = xp.clip(distances, 0.0, self.num_bins - 1.0)
         # The two bins beside each distance share it, so that the expectation is the distance.
@@ -182,11 +184,11 @@ class DistanceBins(BoxCoding):
         logits = xp.log(xp.maximum(1.0 - away, _LEAST_WEIGHT))
         return xp.reshape(logits, (*xp.shape(boxes)[:-1], self.num_values))
 
-    def edges(self, values, xp=np):
+    def edges(self, values: Tensor, xp: ModuleType = np) -> Tensor:
         return xp.reshape(values, (*xp.shape(values)[:-1], 4, self.num_bins))
 
     @property
-    def _bins(self):
+    def _bins(self) -> np.ndarray:
         return np.arange(self.num_bins, dtype="float32")
 
 
@@ -211,14 +213,14 @@ class Distances(BoxCoding):
     clip: bool = False
     name = "distances"
 
-    def decode(self, values, priors, xp=np):
+    def decode(self, values: Tensor, priors: Tensor, xp: ModuleType = np) -> Tensor:
         if self.exponential:
             values = xp.exp(values)
         elif self.clip:
             values = xp.maximum(values, 0.0)
         return _around(priors[..., :2], values * priors[..., 2:3], xp)
 
-    def encode(self, boxes, priors, xp=np):
+    def encode(self, boxes: Tensor, priors: Tensor, xp: ModuleType = np) -> Tensor:
         distances = _distances(boxes, priors, xp)
         if self.exponential:
             return xp.log(xp.maximum(distances, _LEAST_DISTANCE))
@@ -241,7 +243,7 @@ class CentreSize(BoxCoding):
 
     name = "centre_size"
 
-    def decode(self, values, priors, xp=np):
+    def decode(self, values: Tensor, priors: Tensor, xp: ModuleType = np) -> Tensor:
         x, y, width, height = (priors[..., index] for index in range(4))
         return _corners(
             values[..., 0] * width + x,
@@ -251,7 +253,7 @@ class CentreSize(BoxCoding):
             xp,
         )
 
-    def encode(self, boxes, priors, xp=np):
+    def encode(self, boxes: Tensor, priors: Tensor, xp: ModuleType = np) -> Tensor:
         x, y, width, height = (priors[..., index] for index in range(4))
         box_x, box_y, box_width, box_height = _centre_and_size(boxes)
         return xp.stack(
@@ -303,7 +305,7 @@ def coding_from_json(name: str, options: dict) -> BoxCoding:
     return known[name](**options)
 
 
-def joint_logits(class_logits, objectness, xp=np):
+def joint_logits(class_logits: Tensor, objectness: Tensor, xp: ModuleType = np) -> Tensor:
     """Computes the logit of `sigmoid(class logit) * sigmoid(objectness)`.
 
     That is `-log(exp(-c) + exp(-o) + exp(-c - o))`, which neither overflows nor loses small scores.
@@ -327,30 +329,30 @@ def joint_logits(class_logits, objectness, xp=np):
     return -(most + xp.log(sum(xp.exp(term - most) for term in terms)))
 
 
-def _softmax(logits, xp):
+def _softmax(logits: Tensor, xp: ModuleType) -> Tensor:
     if xp is not np:
         return xp.softmax(logits, axis=-1)
     weights = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
     return weights / np.sum(weights, axis=-1, keepdims=True)
 
 
-def _around(points, distances, xp):
+def _around(points: Tensor, distances: Tensor, xp: ModuleType) -> Tensor:
     x, y = points[..., 0], points[..., 1]
     left, top, right, bottom = (distances[..., index] for index in range(4))
     return xp.stack([x - left, y - top, x + right, y + bottom], axis=-1)
 
 
-def _distances(boxes, priors, xp):
+def _distances(boxes: Tensor, priors: Tensor, xp: ModuleType) -> Tensor:
     """Of the edges from the point, in strides."""
     points = priors[..., :2]
     sides = xp.concatenate([points - boxes[..., :2], boxes[..., 2:] - points], axis=-1)
     return sides / priors[..., 2:3]
 
 
-def _corners(x, y, width, height, xp):
+def _corners(x: Tensor, y: Any, width: int, height: int, xp: ModuleType) -> Tensor:
     return xp.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], axis=-1)
 
 
-def _centre_and_size(boxes):
+def _centre_and_size(boxes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     left, top, right, bottom = (boxes[..., index] for index in range(4))
     return (left + right) / 2, (top + bottom) / 2, right - left, bottom - top

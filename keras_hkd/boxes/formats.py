@@ -1,14 +1,25 @@
 """Box formats and the conversions between them."""
 
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
 import numpy
 
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
+from keras_hkd.tensors import Tensor
 
 FORMATS = ("xyxy", "xywh", "center_xywh", "rel_xyxy", "rel_yxyx")
 
 
-def convert(boxes, source, target, image_size=None, xp=numpy):
+def convert(
+    boxes: Tensor,
+    source: str,
+    target: str,
+    image_size: Sequence[int] | None = None,
+    xp: ModuleType = numpy,
+) -> Tensor:
     """Converts boxes from one format to another.
 
     `xyxy` left, top, right, bottom; `xywh` left, top, width, height; `center_xywh` centre x,
@@ -40,7 +51,7 @@ def convert(boxes, source, target, image_size=None, xp=numpy):
     return _from_xyxy(_to_xyxy(boxes, source, image_size, xp), target, image_size, xp)
 
 
-def _check(name, image_size):
+def _check(name: str, image_size: Sequence[int] | None) -> None:
     if name not in FORMATS:
         hint = did_you_mean(name, FORMATS)
         raise InvalidValueError(f"Box format must be one of {FORMATS}.{hint} Received: {name!r}")
@@ -51,7 +62,7 @@ def _check(name, image_size):
         )
 
 
-def _to_xyxy(boxes, source, image_size, xp):
+def _to_xyxy(boxes: Tensor, source: str, image_size: Any, xp: ModuleType) -> Tensor:
     a, b, c, d = (boxes[..., i] for i in range(4))
     if source == "xywh":
         corners = (a, b, a + c, b + d)
@@ -68,7 +79,7 @@ def _to_xyxy(boxes, source, image_size, xp):
     return xp.stack(corners, axis=-1)
 
 
-def _from_xyxy(boxes, target, image_size, xp):
+def _from_xyxy(boxes: Tensor, target: str, image_size: Any, xp: ModuleType) -> Tensor:
     left, top, right, bottom = (boxes[..., i] for i in range(4))
     if target == "xywh":
         values = (left, top, right - left, bottom - top)

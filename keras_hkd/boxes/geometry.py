@@ -1,9 +1,14 @@
 """Boxes and what lies around them: the edge of an image, points inside."""
 
+from collections.abc import Sequence
+from types import ModuleType
+
 import numpy
 
+from keras_hkd.tensors import Tensor
 
-def clip(boxes, image_size, xp=numpy):
+
+def clip(boxes: Tensor, image_size: Sequence[int], xp: ModuleType = numpy) -> Tensor:
     """Cuts boxes at the edge of the image.
 
     Args:
@@ -25,7 +30,7 @@ def clip(boxes, image_size, xp=numpy):
     return xp.stack([x[..., 0], y[..., 0], x[..., 1], y[..., 1]], axis=-1)
 
 
-def inside_any(points, boxes, xp=numpy):
+def inside_any(points: Tensor, boxes: Tensor, xp: ModuleType = numpy) -> Tensor:
     """Tells for each point whether it lies inside at least one box.
 
     Args:

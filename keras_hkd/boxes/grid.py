@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from keras_hkd.boxes.coding import BoxCoding, coding_from_json, coding_to_json
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
+from keras_hkd.tensors import Tensor
 
 NO_ANCHOR = ((0.0, 0.0),)
 """The anchors of a cell of a family without anchors: one, as wide and high as the stride."""
@@ -54,7 +57,7 @@ class Grid:
     clip_anchors: bool = False
     cell_offset: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.coding, BoxCoding):
             raise InvalidTypeError(
                 "`coding` must be an object of keras_hkd.boxes.coding, such as DistanceBins(). "
@@ -84,9 +87,8 @@ class Grid:
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """`(rows, columns)` of each level."""
-        return tuple(
-            tuple(math.ceil(side / stride) for side in self.image_size) for stride in self.strides
-        )
+        height, width = self.image_size
+        return tuple((math.ceil(height / s), math.ceil(width / s)) for s in self.strides)
 
     @property
     def num_anchors(self) -> int:
@@ -104,7 +106,7 @@ class Grid:
         counts = [self.anchors_per_cell * rows * columns for rows, columns in self.shapes]
         return np.repeat(np.array(self.strides, np.float32), counts)[:, None]
 
-    def priors(self, indices, xp=np):
+    def priors(self, indices: Tensor, xp: ModuleType = np) -> Tensor:
         """Centre and size of anchors; without anchors the size is the stride.
 
         Args:
@@ -138,7 +140,7 @@ class Grid:
             y, height = _clipped(y, height, self.image_size[0], xp)
         return xp.stack([x, y, width, height], axis=-1)
 
-    def decode(self, box_outputs, indices, xp=np):
+    def decode(self, box_outputs: Tensor, indices: Tensor, xp: ModuleType = np) -> Tensor:
         """Boxes of some anchors from their raw outputs.
 
         Args:
@@ -189,15 +191,15 @@ class Grid:
         return cls(**values)
 
 
-def _look_up(table, indices, dtype, xp):
+def _look_up(table: Any, indices: Tensor, dtype: str, xp: ModuleType) -> Tensor:
     return xp.take(np.asarray(table, dtype), indices, axis=0)
 
 
-def _as_integer(mask, like, xp):
+def _as_integer(mask: Tensor, like: Tensor, xp: ModuleType) -> Tensor:
     return xp.where(mask, like * 0 + 1, like * 0)
 
 
-def _clipped(centre, size, limit, xp):
+def _clipped(centre: Tensor, size: Tensor, limit: int, xp: ModuleType) -> Tensor:
     low = xp.clip(centre - size / 2, 0, limit)
     high = xp.clip(centre + size / 2, 0, limit)
     return (low + high) / 2, high - low

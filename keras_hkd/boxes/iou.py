@@ -1,9 +1,13 @@
 """Overlap of boxes."""
 
+from types import ModuleType
+
 import numpy
 
+from keras_hkd.tensors import Tensor
 
-def _pairwise_intersection(boxes_a, boxes_b, xp):
+
+def _pairwise_intersection(boxes_a: Tensor, boxes_b: Tensor, xp: ModuleType) -> Tensor:
     a, b = boxes_a[..., :, None, :], boxes_b[..., None, :, :]
     top_left = xp.maximum(a[..., :2], b[..., :2])
     bottom_right = xp.minimum(a[..., 2:], b[..., 2:])
@@ -11,7 +15,7 @@ def _pairwise_intersection(boxes_a, boxes_b, xp):
     return sides[..., 0] * sides[..., 1]
 
 
-def area(boxes, xp=numpy):
+def area(boxes: Tensor, xp: ModuleType = numpy) -> Tensor:
     """Area of each box; an inverted or padded box has area 0.
 
     Args:
@@ -30,7 +34,7 @@ def area(boxes, xp=numpy):
     return sides[..., 0] * sides[..., 1]
 
 
-def pairwise_iou(boxes_a, boxes_b, xp=numpy):
+def pairwise_iou(boxes_a: Tensor, boxes_b: Tensor, xp: ModuleType = numpy) -> Tensor:
     """Intersection over union of every box of one set with every box of another.
 
     `iou(a, b) = |a n b| / (|a| + |b| - |a n b|)`, and 0 where both areas are 0.
@@ -55,7 +59,7 @@ def pairwise_iou(boxes_a, boxes_b, xp=numpy):
     return intersection / xp.where(union > 0, union, xp.ones_like(union))
 
 
-def pairwise_distance_iou(boxes_a, boxes_b, xp=numpy):
+def pairwise_distance_iou(boxes_a: Tensor, boxes_b: Tensor, xp: ModuleType = numpy) -> Tensor:
     """Intersection over union, less how far apart the centres are (DIoU).
 
     `diou(a, b) = iou(a, b) - (distance of centres / diagonal of the smallest box around both)^2`:
@@ -87,7 +91,9 @@ def pairwise_distance_iou(boxes_a, boxes_b, xp=numpy):
     return pairwise_iou(boxes_a, boxes_b, xp) - apart
 
 
-def pairwise_intersection_over_area(boxes_a, boxes_b, xp=numpy):
+def pairwise_intersection_over_area(
+    boxes_a: Tensor, boxes_b: Tensor, xp: ModuleType = numpy
+) -> Tensor:
     """Share of each box of the first set that each box of the second covers.
 
     `|a n b| / |a|`: the overlap of a detection with an ignore region or a crowd.
@@ -111,7 +117,7 @@ def pairwise_intersection_over_area(boxes_a, boxes_b, xp=numpy):
     return intersection / xp.where(areas > 0, areas, xp.ones_like(areas))
 
 
-def generalized_iou(boxes_a, boxes_b, xp=numpy):
+def generalized_iou(boxes_a: Tensor, boxes_b: Tensor, xp: ModuleType = numpy) -> Tensor:
     """Computes the generalised IoU of boxes pair by pair.
 
     `GIoU = IoU - (hull - union) / hull`, hull being the smallest box around both.
@@ -135,7 +141,7 @@ def generalized_iou(boxes_a, boxes_b, xp=numpy):
         Rezatofighi et al., https://arxiv.org/abs/1902.09630.
     """
 
-    def measured(top_left, bottom_right):
+    def measured(top_left: Tensor, bottom_right: Tensor) -> Tensor:
         sides = xp.maximum(bottom_right - top_left, 0.0)
         return sides[..., 0] * sides[..., 1]
 

@@ -3,11 +3,18 @@
 from keras import ops
 
 from keras_hkd.boxes.iou import pairwise_iou
+from keras_hkd.tensors import Tensor
 
 
 def non_max_suppression(
-    boxes, scores, *, max_detections=100, iou_threshold=0.6, score_threshold=0.0, num_candidates=400
-):
+    boxes: Tensor,
+    scores: Tensor,
+    *,
+    max_detections: int = 100,
+    iou_threshold: float = 0.6,
+    score_threshold: float = 0.0,
+    num_candidates: int = 400,
+) -> dict[str, Tensor]:
     """Keeps the best box of every group of overlapping boxes, class by class.
 
     The `num_candidates` best (box, class) pairs are visited in order of score; one is kept when no
@@ -54,7 +61,7 @@ def non_max_suppression(
     )
 
 
-def _greedy(boxes, classes, iou_threshold):
+def _greedy(boxes: Tensor, classes: Tensor, iou_threshold: float) -> Tensor:
     """1.0 for every candidate that survives, candidates being sorted by score.
 
     A candidate survives when no survivor before it overlaps it. Starting from "all survive", the
@@ -69,10 +76,10 @@ def _greedy(boxes, classes, iou_threshold):
     suppresses = ops.cast(overlaps & (order[:, None] < order[None, :]), boxes.dtype)
     suppresses = ops.stop_gradient(suppresses)
 
-    def changed(before, now):
+    def changed(before: Tensor, now: Tensor) -> Tensor:
         return ops.any(before != now)
 
-    def judge(before, now):
+    def judge(before: Tensor, now: Tensor) -> tuple[Tensor, Tensor]:
         hits = ops.matmul(now[:, None, :], suppresses)[:, 0]
         return now, ops.cast(hits < 0.5, boxes.dtype)
 
@@ -80,7 +87,9 @@ def _greedy(boxes, classes, iou_threshold):
     return ops.while_loop(changed, judge, judge(everyone - 1.0, everyone))[1]
 
 
-def _pack(boxes, classes, scores, keep, num_kept, max_detections):
+def _pack(
+    boxes: Tensor, classes: Tensor, scores: Tensor, keep: Tensor, num_kept: int, max_detections: int
+) -> dict[str, Tensor]:
     ranks, order = ops.top_k(ops.where(keep > 0, scores, -1.0), num_kept)
     valid = ranks >= 0
     boxes = ops.take_along_axis(boxes, order[..., None], axis=1)

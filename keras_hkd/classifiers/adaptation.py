@@ -1,11 +1,14 @@
 """From a Keras model, or a file, to a Classifier."""
 
+import os
+from typing import Any
+
 from keras_hkd.classifiers.classifier import Classifier
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.learner import Learner, read_model
 
 
-def as_classifier(model, **options):
+def as_classifier(model: Any, **options: Any) -> Any:
     """A `Classifier` over a functional Keras model; one of ours comes back as it is.
 
     The layers are shared: training the result trains the model that was given.
@@ -31,7 +34,7 @@ def as_classifier(model, **options):
     return Classifier(model, **options)
 
 
-def load_classifier(path):
+def load_classifier(path: str | os.PathLike) -> Any:
     """Loads a classifier saved as `.keras`, by this package or as a functional Keras model.
 
     Args:

@@ -1,5 +1,6 @@
 """The backbone of a trained classifier as a weights file that a detector starts from."""
 
+import os
 import pathlib
 
 import keras
@@ -13,7 +14,7 @@ _LAST_BLOCK = "block_16_project"
 _LEFT_OUT_BY_DETECTORS = ("Conv_1", "Conv_1_bn")
 
 
-def save_backbone(classifier, path):
+def save_backbone(classifier: keras.Model, path: str | os.PathLike) -> None:
     """Writes the MobileNetV2 of a classifier as a file in the form of Keras's ImageNet weights.
 
     `keras_hkd.detectors.build(name, backbone_weights=path)` and
@@ -39,7 +40,9 @@ def save_backbone(classifier, path):
         base.save_weights(partial)
 
 
-def _empty_mobilenet_v2(classifier, found):
+def _empty_mobilenet_v2(
+    classifier: keras.Model, found: dict[str, keras.layers.Layer]
+) -> keras.Model:
     last = found.get(_LAST_BLOCK)
     alpha = None if last is None else _ALPHAS.get(last.get_weights()[0].shape[-1])
     base = None

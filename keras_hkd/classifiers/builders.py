@@ -1,5 +1,7 @@
 """Named classifiers, each a row of one table, built with random weights and no network access."""
 
+import os
+from collections.abc import Sequence
 from functools import partial
 
 import keras
@@ -10,9 +12,10 @@ from keras_hkd.classifiers.classifier import Classifier
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
 from keras_hkd.mobilenet_v2 import mobilenet_v2_base
+from keras_hkd.tensors import Tensor
 
 
-def _cnn(num_classes, widths):
+def _cnn(num_classes: int, widths: Sequence[int]) -> keras.Model:
     """Residual 3x3 convolutions; `widths` are the channels at strides 2, 4, 8, 16 and 32."""
     images = keras.Input((None, None, 3), name="images")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(images)
@@ -24,7 +27,7 @@ def _cnn(num_classes, widths):
     return _with_head(images, x, num_classes)
 
 
-def _convolution(x, width, strides, name):
+def _convolution(x: Tensor, width: int, strides: int, name: str) -> Tensor:
     x = keras.layers.Conv2D(
         width, 3, strides=strides, padding="same", use_bias=False, name=f"{name}_conv"
     )(x)
@@ -32,14 +35,16 @@ def _convolution(x, width, strides, name):
     return keras.layers.Activation("swish", name=name)(x)
 
 
-def _mobilenet_v2(num_classes, alpha, weights=None):
+def _mobilenet_v2(
+    num_classes: int, alpha: float, weights: str | os.PathLike | None = None
+) -> keras.Model:
     base = mobilenet_v2_base(alpha, weights)
     images = keras.Input((None, None, 3), name="images")
     features = base(keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(images))
     return _with_head(images, features, num_classes)
 
 
-def _with_head(images, features, num_classes):
+def _with_head(images: Tensor, features: Tensor, num_classes: int) -> keras.Model:
     x = keras.layers.GlobalAveragePooling2D(name="pool")(features)
     return keras.Model(images, keras.layers.Dense(num_classes, name="logits")(x), name="model")
 
@@ -54,7 +59,7 @@ TABLE = {
 }
 
 
-def names():
+def names() -> dict[str, str]:
     """Names that `build` knows, with a line about each.
 
     Example:
@@ -66,14 +71,14 @@ def names():
 
 
 def build(
-    name,
+    name: str,
     *,
-    class_names,
-    image_size=(64, 64),
-    backbone_weights=None,
-    synchronized=False,
-    seed=None,
-):
+    class_names: Sequence[str],
+    image_size: Sequence[int] = (64, 64),
+    backbone_weights: str | os.PathLike | None = None,
+    synchronized: bool = False,
+    seed: int | None = None,
+) -> Classifier:
     """Builds a named classifier with random weights.
 
     Args:

@@ -1,14 +1,18 @@
 """The contract of every classifier: logits, the last map of each stride, one loss, scores."""
 
 from collections import namedtuple
+from collections.abc import Sequence
+from typing import Any, Self, cast
 
 import keras
 from keras import ops
 
+from keras_hkd import checks
 from keras_hkd.classifiers.network import read_network
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.learner import Learner
 from keras_hkd.replicas import weighted_mean
+from keras_hkd.tensors import Tensor, TensorDict
 
 ClassAssignment = namedtuple("ClassAssignment", "classes counted targets")
 ClassAssignment.__doc__ = """What each image of a batch is to be classified as.
@@ -60,7 +64,14 @@ class Classifier(Learner):
     kind = "classifier"
     loss_names = ("class_loss",)
 
-    def __init__(self, model, *, class_names=None, image_size=None, **kwargs):
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        class_names: Sequence[str] | None = None,
+        image_size: Sequence[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.model = model
         network, self.activation = read_network(model)
@@ -71,20 +82,20 @@ class Classifier(Learner):
         self.levels = tuple(self.network.output["stages"])
         self.built = True
 
-    def stride(self, level):
+    def stride(self, level: str) -> int:
         """Pixels between neighbouring cells of a stage: `C2` 4, `C3` 8, ..."""
         return 2 ** int(level[1:])
 
-    def channels(self, level):
+    def channels(self, level: str) -> int:
         """Width of the map of a stage."""
         return self.network.output["stages"][level].shape[-1]
 
     @property
-    def embedding_width(self):
+    def embedding_width(self) -> int:
         """Length of the vector that the last Dense layer reads."""
         return self.network.output["embedding"].shape[-1]
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> dict[str, Any]:
         """Logits of a batch, and what they were made of.
 
         Args:
@@ -97,10 +108,10 @@ class Classifier(Learner):
         """
         return self.network(images, training=training)
 
-    def compute_output_spec(self, images, training=False):
+    def compute_output_spec(self, images: Tensor, training: bool = False) -> Any:
         return self.network.compute_output_spec(images)
 
-    def check_labels(self, labels):
+    def check_labels(self, labels: Any) -> dict[str, Any]:
         """Labels as `{"classes": (batch,)}`; bare class numbers are taken for that."""
         if isinstance(labels, dict):
             classes = labels.get("classes")
@@ -117,7 +128,9 @@ class Classifier(Learner):
             )
         return {**labels, "classes": classes}
 
-    def assign(self, outputs, labels, image_size):
+    def assign(
+        self, outputs: TensorDict, labels: Any, image_size: Sequence[int] | None
+    ) -> ClassAssignment:
         """Says what each image is, and which labels count.
 
         Args:
@@ -132,7 +145,9 @@ class Classifier(Learner):
         targets = ops.one_hot(classes, self.num_classes, dtype="float32")
         return ClassAssignment(classes, classes >= 0, targets)
 
-    def task_losses(self, outputs, assignment, image_size):
+    def task_losses(
+        self, outputs: TensorDict, assignment: ClassAssignment, image_size: Sequence[int] | None
+    ) -> dict[str, Tensor]:
         """`{"class_loss": scalar}`: this replica's share of the mean over labelled images."""
         logits, targets = outputs["logits"], assignment.targets
         if self.activation == "sigmoid":
@@ -142,19 +157,21 @@ class Classifier(Learner):
         counted = ops.cast(assignment.counted, "float32")
         return {"class_loss": weighted_mean(ops.sum(losses, axis=-1), counted)}
 
-    def predictions(self, outputs, image_size):
+    def predictions(
+        self, outputs: TensorDict, image_size: Sequence[int] | None
+    ) -> dict[str, Tensor]:
         """`{"scores": (batch, classes)}` in [0, 1]: what `predict` returns."""
         scores = ops.sigmoid if self.activation == "sigmoid" else ops.softmax
         return {"scores": scores(outputs["logits"])}
 
-    def decoded(self, prediction, data):
+    def decoded(self, prediction: Any, data: Any) -> Any:
         """As in every `Learner`; scores need no size, so images of any sizes may follow others."""
         if isinstance(prediction, tuple):
             outputs, state = prediction
             return self.predictions(outputs, None), state
         return self.predictions(prediction, None)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "model": keras.saving.serialize_keras_object(self.model),
@@ -164,12 +181,12 @@ class Classifier(Learner):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         return cls(keras.saving.deserialize_keras_object(config.pop("model")), **config)
 
 
-def _checked_names(class_names, num_logits):
+def _checked_names(class_names: Sequence[str] | None, num_logits: int) -> tuple[str, ...]:
     if num_logits < 2:
         raise InvalidValueError(
             "A classifier needs a logit for each of two or more classes; for a yes-or-no question "
@@ -184,22 +201,16 @@ def _checked_names(class_names, num_logits):
     return tuple(str(name) for name in names)
 
 
-def _checked_size(image_size, model_size):
+def _checked_size(
+    image_size: Sequence[int] | None, model_size: Sequence[int | None]
+) -> tuple[int, int]:
     if image_size is None:
-        image_size = DEFAULT_IMAGE_SIZE if None in model_size else model_size
-    try:
-        height, width = (int(side) for side in image_size)
-    except (TypeError, ValueError):
-        height = width = 0
-    if min(height, width) < 8:
-        raise InvalidValueError(
-            "`image_size` must be (height, width) in pixels, both at least 8. "
-            f"Received: image_size={image_size}"
-        )
-    for side, fixed in zip((height, width), model_size, strict=True):
+        image_size = cast(Sequence[int], DEFAULT_IMAGE_SIZE if None in model_size else model_size)
+    size = checks.image_size("image_size", image_size, low=8)
+    for side, fixed in zip(size, model_size, strict=True):
         if fixed not in (None, side):
             raise InvalidValueError(
                 f"The model takes images of {tuple(model_size)} pixels only. "
                 f"Received: image_size={image_size}"
             )
-    return height, width
+    return size

@@ -2,11 +2,13 @@
 
 import math
 from collections import namedtuple
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
+from keras_hkd.tensors import Tensor
 
 NUM_STAGES = 4
 _PROBE_SIDE = 512
@@ -24,17 +26,17 @@ class BeforeActivation(keras.layers.Layer):
         dense: a built `keras.layers.Dense`.
     """
 
-    def __init__(self, dense, **kwargs):
+    def __init__(self, dense: keras.layers.Dense, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dense = dense
         self.built = True
 
-    def call(self, features):
+    def call(self, features: Tensor) -> Tensor:
         logits = ops.matmul(features, self.dense.kernel)
         return logits if self.dense.bias is None else logits + self.dense.bias
 
 
-def read_network(model):
+def read_network(model: Any) -> tuple[keras.Model, str]:
     """The network over a classifier's own layers, and how its scores follow from its logits.
 
     Models inside the model are taken apart, so that their maps can be read; all layers are shared.
@@ -77,17 +79,17 @@ def read_network(model):
 class _Tracing:
     """Runs a model on a symbolic tensor, the models inside it too, and writes down every call."""
 
-    def __init__(self):
-        self.calls = []
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
 
-    def run(self, model, images):
+    def run(self, model: Any, images: Tensor) -> Tensor:
         if isinstance(model, keras.Sequential):
             for layer in model.layers:
                 images = self.call(layer, images)
             return images
         return model._run_through_graph(images, lambda operation: operation, call_fn=self.call)
 
-    def call(self, operation, *args, **kwargs):
+    def call(self, operation: Any, *args: Any, **kwargs: Any) -> Tensor:
         if _is_graph(operation):
             return self.run(operation, *args)
         output = operation(*args, **kwargs)
@@ -95,13 +97,13 @@ class _Tracing:
         return output
 
 
-def _is_graph(model):
+def _is_graph(model: Any) -> bool:
     if isinstance(model, keras.Sequential):
         return model.built
     return isinstance(model, keras.Model) and hasattr(model, "_run_through_graph")
 
 
-def _input_size(model):
+def _input_size(model: Any) -> tuple[int | None, int | None]:
     if not isinstance(model, keras.Model) or not _is_graph(model):
         raise InvalidTypeError(
             "Expected a functional keras.Model, or a Sequential one that knows its input, which "
@@ -115,10 +117,12 @@ def _input_size(model):
             "A classifier takes one input, images of shape (batch, height, width, 3). Received: "
             f"model '{model.name}' with inputs of shapes {shapes}"
         )
-    return shapes[0][1:3]
+    return shapes[0][1], shapes[0][2]
 
 
-def _head(model, output, calls):
+def _head(
+    model: Any, output: Tensor, calls: list[Call]
+) -> tuple[keras.layers.Dense, Tensor, Tensor | None, str]:
     """The last Dense layer, its input, its output if that is the logits, and the activation."""
     made_by = {id(call.output): call for call in calls}
     call, found = made_by.get(id(output)), "linear"
@@ -129,7 +133,7 @@ def _head(model, output, calls):
         output = call.arguments[0]
         call = made_by.get(id(output))
     dense = None if call is None else call.operation
-    if not isinstance(dense, keras.layers.Dense) or len(output.shape) != 2:
+    if call is None or not isinstance(dense, keras.layers.Dense) or len(output.shape) != 2:
         raise InvalidValueError(
             f"Model '{model.name}' must end in a Dense layer that gives one logit (or score) per "
             "class, as `Dense(num_classes)(vectors)` does. Received: an output of shape "
@@ -141,7 +145,7 @@ def _head(model, output, calls):
     return dense, call.arguments[0], logits, "softmax" if found == "linear" else found
 
 
-def _activation(model, layer, inner):
+def _activation(model: Any, layer: keras.layers.Layer, inner: str) -> str:
     """Name of a last layer's activation; refused if it is neither softmax nor sigmoid."""
     if isinstance(layer, keras.layers.Softmax):
         name = "softmax"
@@ -155,18 +159,21 @@ def _activation(model, layer, inner):
     return inner if name == "linear" else name
 
 
-def _stages(model, calls, size):
+def _stages(
+    model: Any, calls: list[Call], size: tuple[int | None, int | None]
+) -> dict[str, Tensor]:
     """`{level: map}` of the coarsest strides, finest first."""
     probed = calls
-    if None in size:  # strides show on an image of known size
-        size = (_PROBE_SIDE, _PROBE_SIDE)
+    height, width = size
+    if height is None or width is None:  # strides show on an image of known size
+        height = width = _PROBE_SIDE
         tracing = _Tracing()
-        tracing.run(model, keras.Input((*size, 3)))
+        tracing.run(model, keras.Input((height, width, 3)))
         probed = tracing.calls
     last = {}
     for call, probe in zip(calls, probed, strict=True):
-        shape = getattr(probe.output, "shape", ())
+        shape: tuple[Any, ...] = getattr(probe.output, "shape", ())
         is_map = len(shape) == 4 and None not in shape[1:] and shape[-1] > 3
         if is_map and max(shape[1:3]) > 1 and not isinstance(call.operation, _RESIZING):
-            last[round(math.log2(size[0] / shape[1]))] = call.output
+            last[round(math.log2(height / shape[1]))] = call.output
     return {f"C{level}": last[level] for level in sorted(last)[-NUM_STAGES:]}

@@ -1,5 +1,10 @@
 """The Distiller: a Keras model that trains a compact model under a heavy one."""
 
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
 import keras
 
 from keras_hkd.base_model import BaseModel
@@ -11,6 +16,11 @@ from keras_hkd.hierarchies.keras_loss import as_hierarchies
 from keras_hkd.hierarchies.step import Step
 from keras_hkd.learner import check_batch, static_image_size
 from keras_hkd.replicas import num_replicas
+from keras_hkd.tensors import Tensor, TensorDict
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.hierarchy import Hierarchy
+    from keras_hkd.learner import Learner
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -73,16 +83,16 @@ class Distiller(BaseModel):
 
     def __init__(
         self,
-        teacher,
-        student,
-        distillation_losses,
-        distillation_loss_weights=None,
-        student_loss_weight=1.0,
-        teacher_image_size=None,
-        teacher_weights=None,
-        name="distiller",
-        **kwargs,
-    ):
+        teacher: Any,
+        student: Any,
+        distillation_losses: Any,
+        distillation_loss_weights: Any = None,
+        student_loss_weight: float = 1.0,
+        teacher_image_size: Any = None,
+        teacher_weights: Sequence[float] | None = None,
+        name: str = "distiller",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         teachers = frozen.as_teachers(teacher)
         self.teacher = teachers[0] if teachers else None
@@ -114,35 +124,35 @@ class Distiller(BaseModel):
             keras.metrics.Mean(name=name)
             for name in (*self.learner.loss_names, *(f"{name}_loss" for name in self.term_names))
         ]
-        self._teacher_hash = None
+        self._teacher_hash: str | list[str] | None = None
         self.built = True
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         # Keras saves whatever `dir` shows, and the teacher must never be saved with the student.
         hidden = ("teacher", "more_teachers", "teachers", "teacher_cache", "layers")
         return [name for name in super().__dir__() if name not in hidden]
 
     @property
-    def teachers(self):
+    def teachers(self) -> tuple[Any, ...]:
         """The frozen teachers, in order; empty without one."""
         return () if self.teacher is None else (self.teacher, *self.more_teachers)
 
     @property
-    def student(self):
+    def student(self) -> Learner:
         """The bare model that is distilled, without auxiliary parts."""
         return self.learner.deployed
 
     @property
-    def trainable(self):
+    def trainable(self) -> bool:
         """Whether the student and the hierarchies' own layers train; the teacher never does."""
         return keras.Model.trainable.fget(self)
 
     @trainable.setter
-    def trainable(self, value):
+    def trainable(self, value: bool) -> None:
         keras.Model.trainable.fset(self, value)
         self._freeze()
 
-    def _freeze(self):
+    def _freeze(self) -> None:
         if getattr(self, "teacher", None) is not None:
             for teacher in self.teachers:
                 teacher.trainable = False
@@ -151,7 +161,7 @@ class Distiller(BaseModel):
                 layer.trainable = False
 
     @property
-    def teacher_hash(self):
+    def teacher_hash(self) -> str | list[str] | None:
         """SHA-256 of the teacher's weights, a list of several, None without one.
 
         A resumed run needs the same.
@@ -162,12 +172,12 @@ class Distiller(BaseModel):
         return self._teacher_hash
 
     @property
-    def teacher_cache(self):
+    def teacher_cache(self) -> Any:
         """The `TeacherCache` that is read in a teacher's place, or None."""
         return frozen.the_store(self.teachers)
 
     @property
-    def projections(self):
+    def projections(self) -> list[keras.layers.Layer]:
         """The adapters between widths that the Distiller trains and leaves behind at export."""
         return [
             layer
@@ -175,19 +185,19 @@ class Distiller(BaseModel):
             for layer in hierarchy.projections.values()
         ]
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Any:
         """Raw predictions of the learner; see `Detector.call` and `Classifier.call`."""
         return self.learner(images, training=training)
 
-    def compute_output_spec(self, images, training=False):
+    def compute_output_spec(self, images: Tensor, training: bool = False) -> Any:
         return self.learner.compute_output_spec(images, training=training)
 
-    def train_step(self, *args):
+    def train_step(self, *args: Any) -> Any:
         """One step of Keras on a batch of images and labels."""
         check_batch(args[-1])
         return super().train_step(*args)
 
-    def test_step(self, *args):
+    def test_step(self, *args: Any) -> Any:
         """One step of `evaluate` on a batch of images and labels.
 
         A stored teacher says nothing about images that are not those of its store, such as the
@@ -200,7 +210,9 @@ class Distiller(BaseModel):
             return _without(result[0], left_out), *result[1:]
         return _without(result, left_out)
 
-    def compute_terms(self, x, y, y_pred, training=False, left_out=()):
+    def compute_terms(
+        self, x: Tensor, y: Any, y_pred: Any, training: bool = False, left_out: Collection[str] = ()
+    ) -> dict[str, Tensor]:
         """Every term of the loss before weighting, by name: the student's own, then the others.
 
         Args:
@@ -222,7 +234,16 @@ class Distiller(BaseModel):
             terms[f"{name}_loss"] = hierarchy.compute(steps[hierarchy.teacher or 0])
         return terms
 
-    def _steps(self, images, outputs, labels, assignment, image_size, training, hierarchies):
+    def _steps(
+        self,
+        images: Tensor,
+        outputs: Any,
+        labels: Any,
+        assignment: Any,
+        image_size: Sequence[int],
+        training: bool,
+        hierarchies: Iterable[Hierarchy],
+    ) -> list[Step]:
         """What the step knows, for each teacher."""
         steps = []
         for number, teacher in enumerate(self.teachers or (None,)):
@@ -235,14 +256,14 @@ class Distiller(BaseModel):
             step.of_teachers = tuple(steps)
         return steps
 
-    def _read_by(self, hierarchy):
+    def _read_by(self, hierarchy: Hierarchy) -> tuple[Any, ...]:
         """The teachers that a hierarchy reads."""
         if not hierarchy.needs_teacher:
             return ()
         one = hierarchy.teacher
         return self.teachers if one is None else (self.teachers[one],)
 
-    def _unanswered(self, labels):
+    def _unanswered(self, labels: Any) -> tuple[str, ...]:
         """Terms that read a stored teacher of which the labels of a batch hold nothing."""
         if self.teacher_cache is None or "teacher" in labels:
             return ()
@@ -252,19 +273,25 @@ class Distiller(BaseModel):
             if any(frozen.stored_by(teacher) for teacher in self._read_by(hierarchy))
         )
 
-    def _teach(self, images, labels, number=0):
+    def _teach(self, images: Tensor, labels: Any, number: int = 0) -> TensorDict:
         """A teacher's outputs without gradient."""
         size = self._teacher_sizes[number]
         return frozen.teach(self.teachers[number], self.learner, images, labels, size)
 
-    def term_weights(self):
+    def term_weights(self) -> list[Tensor]:
         """Weights of the terms at the present step, in the order of `compute_terms`."""
         own = [self.student_loss_weight] * len(self.learner.loss_names)
         return [*own, *(schedule(self.steps_taken) for schedule in self.distillation_loss_weights)]
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True, **kwargs
-    ):
+        self,
+        x: Tensor | None = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+        **kwargs: Any,
+    ) -> Tensor:
         """Weighted sum of all terms, scaled so that replicas add up to the whole batch's loss."""
         left_out = () if training else self._unanswered(y)
         terms = self.compute_terms(x, y, y_pred, training, left_out)
@@ -279,11 +306,11 @@ class Distiller(BaseModel):
         penalties = [penalty for layer in regularizers for penalty in layer.losses]
         return (total + sum(penalties)) / num_replicas()
 
-    def predict_step(self, *args):
+    def predict_step(self, *args: Any) -> Any:
         """What the student's `predict` gives: detections, or scores of classes."""
         return self.learner.decoded(super().predict_step(*args), args[-1])
 
-    def save(self, filepath, *args, **kwargs):
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused: what a Distiller makes is `distiller.student`.
 
         Raises:
@@ -296,7 +323,7 @@ class Distiller(BaseModel):
             f"holds student, hierarchies and optimizer. Received: filepath={filepath!r}"
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
@@ -310,7 +337,7 @@ class Distiller(BaseModel):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         deserialize = keras.saving.deserialize_keras_object
         for key in {"teacher", "student"} & set(config):  # not every subclass takes a teacher
@@ -322,17 +349,17 @@ class Distiller(BaseModel):
         return cls(**config)
 
 
-def _without(logs, names):
+def _without(logs: dict[str, Tensor], names: Collection[str]) -> dict[str, Tensor]:
     return {name: value for name, value in logs.items() if name not in names}
 
 
-def _serialized(teachers):
+def _serialized(teachers: Sequence[Any]) -> Any:
     stored = [frozen.stored_by(teacher) or teacher for teacher in teachers]
     serialized = [keras.saving.serialize_keras_object(teacher) for teacher in stored]
     return serialized if len(serialized) > 1 else (serialized or [None])[0]
 
 
-def _as_schedules(weights, losses):
+def _as_schedules(weights: Any, losses: Sequence[Hierarchy]) -> list[schedules.WeightSchedule]:
     if weights is None:
         weights = [1.0] * len(losses)
     if not isinstance(weights, (list, tuple)):
@@ -345,7 +372,7 @@ def _as_schedules(weights, losses):
     return [schedules.get(weight) for weight in weights]
 
 
-def _unique_names(hierarchies):
+def _unique_names(hierarchies: Iterable[Hierarchy]) -> tuple[str, ...]:
     names = []
     for hierarchy in hierarchies:
         name, number = hierarchy.name, 2

@@ -1,11 +1,19 @@
 """A teacher that is the student's own moving average: no second network is trained."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_hkd.checks import in_range
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.distillation.learners import as_learner
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.learner import Learner
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -60,15 +68,15 @@ class MeanTeacher(Distiller):
 
     def __init__(
         self,
-        student,
-        distillation_losses,
-        distillation_loss_weights=None,
-        student_loss_weight=1.0,
-        momentum=0.999,
-        ramp=True,
-        name="mean_teacher",
-        **kwargs,
-    ):
+        student: Any,
+        distillation_losses: Any,
+        distillation_loss_weights: Any = None,
+        student_loss_weight: float = 1.0,
+        momentum: float = 0.999,
+        ramp: bool = True,
+        name: str = "mean_teacher",
+        **kwargs: Any,
+    ) -> None:
         learner = as_learner(student)
         super().__init__(
             _copy(learner),
@@ -82,20 +90,20 @@ class MeanTeacher(Distiller):
         self.momentum = in_range("momentum", momentum, high=1.0)
         self.ramp = bool(ramp)
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         return keras.Model.__dir__(self)  # unlike a Distiller's, this teacher is saved along
 
     @property
-    def teacher_hash(self):
+    def teacher_hash(self) -> None:
         """None: this teacher changes with every step, so no run is bound to it."""
         return None
 
     @property
-    def checkpoint_variables(self):
+    def checkpoint_variables(self) -> list[keras.Variable]:
         """What a checkpoint holds: everything, the teacher too."""
         return self.variables
 
-    def momentum_at(self, step):
+    def momentum_at(self, step: Tensor) -> Tensor:
         """The share a that the teacher keeps of itself.
 
         Args:
@@ -108,30 +116,37 @@ class MeanTeacher(Distiller):
         ramp = 1.0 - 1.0 / (step + 1.0) if self.ramp else ops.ones_like(step)
         return ops.minimum(ramp, self.momentum)
 
-    def update_teacher(self):
+    def update_teacher(self) -> None:
         """Moves the teacher towards the student by one step; `compute_loss` does so in training."""
         momentum = self.momentum_at(self.steps_taken)
         of_statistics = ops.floor(momentum)  # 1 where nothing moves, else 0
         learned = {id(weight) for weight in self.learner.trainable_weights}
-        for old, new in zip(self.teacher.weights, self.learner.weights, strict=True):
+        (teacher,) = self.teachers
+        for old, new in zip(teacher.weights, self.learner.weights, strict=True):
             kept = momentum if id(new) in learned else of_statistics
             old.assign(moving_average(old, new, kept))
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True, **kwargs
-    ):
+        self,
+        x: Tensor | None = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+        **kwargs: Any,
+    ) -> Tensor:
         """The loss of `Distiller`, under the teacher that has just moved."""
         if training:
             self.update_teacher()
         return super().compute_loss(x, y, y_pred, sample_weight, training, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), "momentum": self.momentum, "ramp": self.ramp}
         del config["teacher"]
         return config
 
 
-def moving_average(old, new, momentum):
+def moving_average(old: Tensor, new: Tensor, momentum: Tensor) -> Tensor:
     """`momentum * old + (1 - momentum) * new`, without gradient; exact at 0 and 1.
 
     Args:
@@ -154,7 +169,7 @@ def moving_average(old, new, momentum):
     return share * ops.convert_to_tensor(old) + (1.0 - share) * ops.cast(value, old.dtype)
 
 
-def _copy(learner):
+def _copy(learner: Learner) -> Learner:
     """A second model of the same architecture and weights, in memory of its own."""
     copy = type(learner).from_config(learner.get_config())
     for variable, value in zip(copy.weights, learner.weights, strict=True):

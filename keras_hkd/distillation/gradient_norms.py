@@ -1,11 +1,19 @@
 """How much each term of the loss pulls at the student."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 
 from keras_hkd.checks import require_tensorflow
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.distillation.distiller import Distiller
 
 
-def gradient_shares(distiller, images, labels):
+def gradient_shares(distiller: Distiller, images: Tensor, labels: Any) -> dict[str, float]:
     """Norm of each weighted term's gradient at the student's weights, as a share of their sum.
 
     `share_i = |w_i dL_i/dtheta| / sum_j |w_j dL_j/dtheta|`, theta the student's trainable weights.
@@ -29,7 +37,7 @@ def gradient_shares(distiller, images, labels):
     images = tf.convert_to_tensor(images)
 
     @tf.function
-    def norms():
+    def norms() -> list[Tensor]:
         with tf.GradientTape(persistent=True) as tape:
             outputs = distiller(images, training=False)
             terms = distiller.compute_terms(images, labels, outputs)
@@ -41,7 +49,7 @@ def gradient_shares(distiller, images, labels):
         gradients = [tape.gradient(term, variables) for term in weighted]
         return [tf.linalg.global_norm([g for g in each if g is not None]) for each in gradients]
 
-    names = []
+    names: list[str] = []
     values = [float(value) for value in norms()]
     total = sum(values) or 1.0
     return {name: value / total for name, value in zip(names[: len(values)], values, strict=True)}
@@ -56,11 +64,11 @@ class GradientShares(keras.callbacks.Callback):
         every: epochs between measurements.
     """
 
-    def __init__(self, images, labels, every=1):
+    def __init__(self, images: Tensor, labels: Any, every: int = 1) -> None:
         super().__init__()
         self.images, self.labels, self.every = images, labels, every
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if logs is None or (epoch + 1) % self.every:
             return
         shares = gradient_shares(self.model, self.images, self.labels)

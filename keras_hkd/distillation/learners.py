@@ -1,11 +1,13 @@
 """From what a user hands to a Distiller to a Learner: a detector or a classifier."""
 
 from keras_hkd.detectors.families import is_of_adapted_library
+from typing import Any
+
 from keras_hkd.distillation.stored_teacher import StoredTeacher
 from keras_hkd.learner import Learner
 
 
-def as_learner(model):
+def as_learner(model: Any) -> Any:
     """A `Detector` or `Classifier` over any model that has an adapter; a Learner as it is.
 
     Args:

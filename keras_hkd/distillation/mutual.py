@@ -1,5 +1,10 @@
 """Mutual learning: two students teach each other from the start, without a trained teacher."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import keras
 
 from keras_hkd.distillation.distiller import Distiller
@@ -7,6 +12,9 @@ from keras_hkd.distillation.peers import BothWays, Peers
 from keras_hkd.errors import InvalidTypeError
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.hierarchies.keras_loss import KerasLoss
+
+if TYPE_CHECKING:
+    from keras_hkd.learner import Learner
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -49,13 +57,13 @@ class MutualDistiller(Distiller):
 
     def __init__(
         self,
-        peers,
-        distillation_losses,
-        distillation_loss_weights=None,
-        student_loss_weight=1.0,
-        name="mutual_distiller",
-        **kwargs,
-    ):
+        peers: Sequence[Any],
+        distillation_losses: Any,
+        distillation_loss_weights: Any = None,
+        student_loss_weight: float = 1.0,
+        name: str = "mutual_distiller",
+        **kwargs: Any,
+    ) -> None:
         if not isinstance(peers, (list, tuple)) or len(peers) != 2:
             raise InvalidTypeError(f"`peers` must be two models. Received: {peers!r}")
         if not isinstance(distillation_losses, (list, tuple)):
@@ -71,11 +79,11 @@ class MutualDistiller(Distiller):
         )
 
     @property
-    def peers(self):
+    def peers(self) -> tuple[Learner, ...]:
         """The two peers, the one that ships first."""
         return tuple(self.learner.peers.values())
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         config = super().get_config()
         del config["teacher"], config["student"]
@@ -86,7 +94,7 @@ class MutualDistiller(Distiller):
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         deserialize = keras.saving.deserialize_keras_object
         for key in ("peers", "distillation_losses", "distillation_loss_weights"):
@@ -94,7 +102,7 @@ class MutualDistiller(Distiller):
         return cls(**config)
 
 
-def _both_ways(loss):
+def _both_ways(loss: Any) -> Any:
     if isinstance(loss, keras.distillation.DistillationLoss):
         loss = KerasLoss(loss)
     return BothWays(loss) if isinstance(loss, Hierarchy) else loss  # the Distiller refuses others

@@ -1,5 +1,8 @@
 """Two students as one learner, and a hierarchy read both ways between them."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
 from keras import ops
 
@@ -9,6 +12,7 @@ from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy, check_unused
 from keras_hkd.hierarchies.step import Step
 from keras_hkd.learner import Learner
+from keras_hkd.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -27,7 +31,7 @@ class Peers(Learner):
         ValueError: peers of two kinds, of other classes, that share weights, or that are frozen.
     """
 
-    def __init__(self, first, second, name="peers", **kwargs):
+    def __init__(self, first: Any, second: Any, name: str = "peers", **kwargs: Any) -> None:
         for peer in (first, second):
             if isinstance(peer, StoredTeacher):
                 raise InvalidTypeError(
@@ -43,50 +47,52 @@ class Peers(Learner):
         self.built = True
 
     @property
-    def kind(self):
+    def kind(self) -> str:  # type: ignore[override]
         """The kind of both."""
         return self.first.kind
 
     @property
-    def deployed(self):
+    def deployed(self) -> Learner:
         """The first peer, bare."""
         return self.first.deployed
 
     @property
-    def class_names(self):
+    def class_names(self) -> tuple[str, ...]:
         """Names of the classes of both."""
         return self.first.class_names
 
     @property
-    def image_size(self):
+    def image_size(self) -> tuple[int, int]:
         """`(height, width)` in pixels."""
         return self.first.image_size
 
     @property
-    def peers(self):
+    def peers(self) -> dict[str, Learner]:
         """Both peers by name."""
         return {"first": self.first, "second": self.second}
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Any:
         """The outputs of both, by name."""
         return {name: peer(images, training=training) for name, peer in self.peers.items()}
 
-    def compute_output_spec(self, images, training=False):
+    def compute_output_spec(self, images: Tensor, training: bool = False) -> Any:
         return {
             name: peer.compute_output_spec(images, training=training)
             for name, peer in self.peers.items()
         }
 
-    def check_labels(self, labels):
+    def check_labels(self, labels: Any) -> dict[str, Any]:
         return self.first.check_labels(labels)
 
-    def assign(self, outputs, labels, image_size):
+    def assign(self, outputs: Any, labels: Any, image_size: Sequence[int]) -> Any:
         return {
             name: peer.assign(outputs[name], labels, image_size)
             for name, peer in self.peers.items()
         }
 
-    def task_losses(self, outputs, assignment, image_size):
+    def task_losses(
+        self, outputs: Any, assignment: Any, image_size: Sequence[int]
+    ) -> dict[str, Tensor]:
         losses = [
             loss
             for name, peer in self.peers.items()
@@ -94,11 +100,11 @@ class Peers(Learner):
         ]
         return dict(zip(self.loss_names, losses, strict=True))
 
-    def predictions(self, outputs, image_size):
+    def predictions(self, outputs: Any, image_size: Sequence[int]) -> Any:
         """What the first peer's `predict` gives."""
         return self.first.predictions(outputs["first"], image_size)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
@@ -107,7 +113,7 @@ class Peers(Learner):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         for key in ("first", "second"):
             config[key] = keras.saving.deserialize_keras_object(config[key])
@@ -132,7 +138,7 @@ class BothWays(Hierarchy):
 
     needs_teacher = False
 
-    def __init__(self, hierarchy, *, name=None, **kwargs):
+    def __init__(self, hierarchy: Hierarchy, *, name: str | None = None, **kwargs: Any) -> None:
         check_unused(hierarchy)
         if hierarchy.runs_teacher:
             raise InvalidValueError(
@@ -145,14 +151,14 @@ class BothWays(Hierarchy):
         self.to_second = hierarchy.copy()
         self.learner_kinds = hierarchy.learner_kinds
 
-    def check_loss(self, loss, tensors=None):
+    def check_loss(self, loss: Any, tensors: Sequence[str] | None = None) -> None:
         """Nothing: the hierarchy inside has looked at its own."""
 
     @property
-    def frozen_layers(self):
+    def frozen_layers(self) -> tuple[keras.layers.Layer, ...]:
         return (*self.to_first.frozen_layers, *self.to_second.frozen_layers)
 
-    def attach(self, teacher, student):
+    def attach(self, teacher: Any, student: Any) -> None:
         self.to_first.attach(student.second, student.first)
         self.to_second.attach(student.first, student.second)
         for way in ("to_first", "to_second"):
@@ -160,28 +166,28 @@ class BothWays(Hierarchy):
             self.projections.update({f"{way}_{key}": layer for key, layer in layers.items()})
         self.built = True
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         return sum(self.ways(step))
 
-    def ways(self, step):
+    def ways(self, step: Step) -> tuple[Tensor, Tensor]:
         """The two halves: what trains the first peer, and what trains the second."""
         to_first = self.to_first.compute(_one_way(step, "second", "first"))
         return to_first, self.to_second.compute(_one_way(step, "first", "second"))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "hierarchy": keras.saving.serialize_keras_object(self.to_first),
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         config["hierarchy"] = keras.saving.deserialize_keras_object(config["hierarchy"])
         return cls(**config)
 
 
-def _one_way(step, teaches, learns):
+def _one_way(step: Step, teaches: str, learns: str) -> Step:
     """The step as the one of two peers sees it that learns."""
     peers = step.student.peers
     teaching = keras.tree.map_structure(ops.stop_gradient, step.student_outputs[teaches])
@@ -198,7 +204,7 @@ def _one_way(step, teaches, learns):
     )
 
 
-def _check_pair(first, second):
+def _check_pair(first: Any, second: Any) -> None:
     if first.kind != second.kind or first.class_names != second.class_names:
         raise InvalidValueError(
             "Peers must be of one kind and have the same classes. Received: a "

@@ -1,14 +1,18 @@
 """How much a distillation term weighs, and when: weights as functions of the training step."""
 
+from __future__ import annotations
+
 import abc
 import math
 import numbers
+from typing import Any, Self
 
 import keras
 from keras import ops
 
 from keras_hkd.checks import in_range, whole
 from keras_hkd.errors import InvalidTypeError
+from keras_hkd.tensors import Tensor
 
 
 class WeightSchedule(abc.ABC):
@@ -19,7 +23,7 @@ class WeightSchedule(abc.ABC):
     steps=1_000)` rises for 1,000 steps, then decays over the next 9,000.
     """
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         """Give the weight at a step; works on tensors, inside `tf.function` and `jax.jit`.
 
         Args:
@@ -33,7 +37,7 @@ class WeightSchedule(abc.ABC):
         return ops.cast(self.weight_at(step), "float32")
 
     @abc.abstractmethod
-    def weight_at(self, step):
+    def weight_at(self, step: Tensor) -> Tensor:
         """Give the weight; to be written by the subclass.
 
         Args:
@@ -44,7 +48,7 @@ class WeightSchedule(abc.ABC):
         """
 
     @abc.abstractmethod
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments.
 
         Returns:
@@ -52,7 +56,7 @@ class WeightSchedule(abc.ABC):
         """
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """Build the schedule from what `get_config` gave.
 
         Args:
@@ -63,7 +67,7 @@ class WeightSchedule(abc.ABC):
         """
         return cls(**config)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__name__}({arguments})"
 
@@ -85,13 +89,13 @@ class Constant(WeightSchedule):
     30.0
     """
 
-    def __init__(self, value=1.0):
+    def __init__(self, value: float = 1.0) -> None:
         self.value = in_range("value", value)
 
-    def weight_at(self, step):
+    def weight_at(self, step: Tensor) -> Tensor:
         return ops.zeros_like(step) + self.value
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"value": self.value}
 
 
@@ -120,16 +124,18 @@ class LinearWarmUp(WeightSchedule):
     [0.0, 15.0, 30.0, 30.0]
     """
 
-    def __init__(self, target=1.0, *, steps, start=0.0):
+    def __init__(
+        self, target: float | WeightSchedule = 1.0, *, steps: int, start: float = 0.0
+    ) -> None:
         self.target = get(target)
         self.steps = whole("steps", steps, low=1)
         self.start = in_range("start", start)
 
-    def weight_at(self, step):
+    def weight_at(self, step: Tensor) -> Tensor:
         risen = ops.minimum(step / self.steps, 1.0)
         return self.start * (1.0 - risen) + self.target(step - self.steps) * risen
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         target = keras.saving.serialize_keras_object(self.target)
         return {"target": target, "steps": self.steps, "start": self.start}
 
@@ -160,21 +166,21 @@ class CosineDecay(WeightSchedule):
         https://arxiv.org/abs/1608.03983
     """
 
-    def __init__(self, start=1.0, *, steps, end=0.0):
+    def __init__(self, start: float = 1.0, *, steps: int, end: float = 0.0) -> None:
         self.start = in_range("start", start)
         self.steps = whole("steps", steps, low=1)
         self.end = in_range("end", end)
 
-    def weight_at(self, step):
+    def weight_at(self, step: Tensor) -> Tensor:
         passed = ops.minimum(step / self.steps, 1.0)
         left = (1.0 + ops.cos(math.pi * passed)) / 2.0
         return self.end * (1.0 - left) + self.start * left
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"start": self.start, "steps": self.steps, "end": self.end}
 
 
-def get(identifier):
+def get(identifier: Any) -> WeightSchedule:
     """Make a schedule of what a user may give as a weight.
 
     Args:
@@ -197,7 +203,7 @@ def get(identifier):
     if isinstance(identifier, WeightSchedule):
         return identifier
     if isinstance(identifier, numbers.Real) and not isinstance(identifier, bool):
-        return Constant(identifier)
+        return Constant(float(identifier))
     raise InvalidTypeError(
         "A distillation weight must be a number or a keras_hkd schedule (Constant, LinearWarmUp, "
         f"CosineDecay). Received: {identifier!r} ({type(identifier).__name__})."

@@ -1,6 +1,15 @@
 """What a Distiller asks of a teacher whose outputs were computed beforehand."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import TensorDict
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.hierarchy import Hierarchy
 
 
 class StoredTeacher:
@@ -19,7 +28,7 @@ class StoredTeacher:
     image_size = None
     teacher_image_size = None
 
-    def size_seen(self, asked=None):
+    def size_seen(self, asked: Sequence[int] | None = None) -> tuple[int, int] | None:
         """`teacher_image_size`; a ValueError where another one is asked for."""
         seen = self.teacher_image_size or self.image_size
         if asked is not None and asked != seen:
@@ -29,10 +38,10 @@ class StoredTeacher:
             )
         return self.teacher_image_size
 
-    def outputs(self, rows):
+    def outputs(self, rows: TensorDict) -> TensorDict:
         """The teacher's outputs for a batch, from what the batch's labels hold as `teacher`."""
         raise NotImplementedError(f"{type(self).__name__} must implement `outputs`.")
 
-    def check(self, hierarchies):
+    def check(self, hierarchies: Iterable[Hierarchy]) -> None:
         """Raises a ValueError for a hierarchy that reads what is not stored."""
         raise NotImplementedError(f"{type(self).__name__} must implement `check`.")

@@ -1,6 +1,10 @@
 """The frozen teachers of a Distiller: one, several or none, each with its size and its weight."""
 
+from __future__ import annotations
+
 import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy
 from keras import ops, tree
@@ -12,9 +16,13 @@ from keras_hkd.hierarchies.every_teacher import EveryTeacher
 from keras_hkd.hierarchies.hierarchy import check_unused
 from keras_hkd.hierarchies.possibilities import possible, refusal
 from keras_hkd.hierarchies.shared_view import resize_view
+from keras_hkd.tensors import Tensor, TensorDict
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.hierarchy import Hierarchy
 
 
-def as_teachers(teacher):
+def as_teachers(teacher: Any) -> list[Any]:
     """A list of learners from what a user calls `teacher`: a model, several, or None."""
     if teacher is None:
         return []
@@ -22,7 +30,7 @@ def as_teachers(teacher):
     return [as_learner(model) for model in several]
 
 
-def check_apart(teachers, student):
+def check_apart(teachers: Sequence[Any], student: Any) -> None:
     """Raises a ValueError where a teacher would change with the student."""
     if not getattr(student, "learns", True):
         raise InvalidValueError(
@@ -40,7 +48,7 @@ def check_apart(teachers, student):
             )
 
 
-def sizes_of(teacher_image_size, teachers):
+def sizes_of(teacher_image_size: Any, teachers: Sequence[Any]) -> list[tuple[int, int] | None]:
     """`(height, width)` or None for each teacher, from one for all or a list."""
     sizes = teacher_image_size
     if not isinstance(sizes, (list, tuple)) or not all(_is_size(one) for one in sizes):
@@ -53,7 +61,7 @@ def sizes_of(teacher_image_size, teachers):
     return [_size_of(size, teacher) for size, teacher in zip(sizes, teachers, strict=True)]
 
 
-def _size_of(size, teacher):
+def _size_of(size: Any, teacher: Any) -> tuple[int, int] | None:
     if size is not None:
         size = tuple(int(side) for side in size)
     if stored_by(teacher) is not None:
@@ -63,11 +71,11 @@ def _size_of(size, teacher):
     return size
 
 
-def _is_size(size):
+def _is_size(size: Any) -> bool:
     return size is None or (isinstance(size, (list, tuple)) and len(size) == 2)
 
 
-def weights_of(teacher_weights, teachers):
+def weights_of(teacher_weights: Sequence[float] | None, teachers: Sequence[Any]) -> list[float]:
     """A number for each teacher; equal shares of 1 by default."""
     if teacher_weights is None:
         return [1.0 / len(teachers) for _ in teachers]
@@ -85,7 +93,13 @@ def weights_of(teacher_weights, teachers):
     return [float(weight) for weight in teacher_weights]
 
 
-def attach(hierarchy, teachers, sizes, weights, student):
+def attach(
+    hierarchy: Hierarchy,
+    teachers: Sequence[Any],
+    sizes: Sequence[Sequence[int] | None],
+    weights: Sequence[float],
+    student: Any,
+) -> Hierarchy:
     """Attaches a hierarchy to the teacher that it reads, or to all of several.
 
     Args:
@@ -112,7 +126,7 @@ def attach(hierarchy, teachers, sizes, weights, student):
     every = isinstance(hierarchy, EveryTeacher)
     reads = hierarchy.hierarchy if every else hierarchy
     if number is None and reads.needs_teacher and len(teachers) > 1:
-        numbers = range(len(teachers))
+        numbers = list(range(len(teachers)))
         hierarchy = hierarchy if every else EveryTeacher(hierarchy)
     else:
         numbers = [number or 0]
@@ -129,7 +143,13 @@ def attach(hierarchy, teachers, sizes, weights, student):
     return hierarchy
 
 
-def _check_served(hierarchy, number, teachers, sizes, student):
+def _check_served(
+    hierarchy: Hierarchy,
+    number: int,
+    teachers: Sequence[Any],
+    sizes: Sequence[Sequence[int] | None],
+    student: Any,
+) -> None:
     teacher, size = (teachers[number], sizes[number]) if teachers else (None, None)
     same_size = size is None or size == tuple(student.image_size)
     reason = refusal(hierarchy, teacher, student, same_size)
@@ -145,12 +165,12 @@ def _check_served(hierarchy, number, teachers, sizes, student):
     raise InvalidValueError(reason)
 
 
-def stored_by(teacher):
+def stored_by(teacher: Any) -> Any:
     """The `StoredTeacher` that a teacher stands for, or None for one that runs."""
     return getattr(teacher, "stored", None)
 
 
-def the_store(teachers):
+def the_store(teachers: Sequence[Any]) -> Any:
     """The one `StoredTeacher` of several teachers, or None.
 
     Raises:
@@ -165,13 +185,13 @@ def the_store(teachers):
     return stores[0] if stores else None
 
 
-def hash_of(teacher):
+def hash_of(teacher: Any) -> str:
     """SHA-256 of a teacher's weights, of a stored one as it was when it was stored."""
     stored = stored_by(teacher)
     return weights_hash(teacher) if stored is None else stored.teacher_hash
 
 
-def _outputs(teacher, images, labels, size):
+def _outputs(teacher: Any, images: Tensor, labels: Any, size: Any) -> TensorDict:
     stored = stored_by(teacher)
     if stored is None:
         return teacher(images if size is None else resize_view(images, size), training=False)
@@ -184,7 +204,7 @@ def _outputs(teacher, images, labels, size):
     return stored.outputs(labels["teacher"])
 
 
-def teach(teacher, student, images, labels, size=None):
+def teach(teacher: Any, student: Any, images: Tensor, labels: Any, size: Any = None) -> TensorDict:
     """A teacher's outputs for a batch, without gradient, of its classes those of the student.
 
     Args:
@@ -205,7 +225,7 @@ def teach(teacher, student, images, labels, size=None):
     return tree.map_structure(ops.stop_gradient, outputs)
 
 
-def weights_hash(model):
+def weights_hash(model: Any) -> str:
     """SHA-256 over shapes and values of all weights, in order, as hexadecimal digits.
 
     Args:

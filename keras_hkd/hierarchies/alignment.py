@@ -1,15 +1,19 @@
 """How two detectors are compared: anchors that line up, common classes, projected widths."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import TensorDict
 
 ANCHORS = ("levels", "strides", "anchors_per_cell", "anchor_sizes", "clip_anchors", "cell_offset")
 """What a detector declares of where its anchors lie."""
 
 
-def misalignment(teacher, student):
+def misalignment(teacher: Any, student: Any) -> str | None:
     """Why anchor i of the teacher is not anchor i of the student, or None where it is.
 
     Args:
@@ -28,7 +32,7 @@ def misalignment(teacher, student):
     return None
 
 
-def check_same_anchors(teacher, student, hierarchy_name):
+def check_same_anchors(teacher: Any, student: Any, hierarchy_name: str) -> None:
     """Raises a ValueError unless the dense predictions of both line up anchor by anchor."""
     reason = misalignment(teacher, student)
     if reason is not None:
@@ -39,7 +43,9 @@ def check_same_anchors(teacher, student, hierarchy_name):
         )
 
 
-def shared_classes(teacher, student, hierarchy_name="This hierarchy"):
+def shared_classes(
+    teacher: Any, student: Any, hierarchy_name: str = "This hierarchy"
+) -> tuple[int, ...] | None:
     """Which of the teacher's classes are the student's, by name and in the student's order.
 
     Args:
@@ -68,7 +74,7 @@ def shared_classes(teacher, student, hierarchy_name="This hierarchy"):
     return tuple(teacher.class_names.index(name) for name in student.class_names)
 
 
-def narrowed(outputs, indices):
+def narrowed(outputs: TensorDict, indices: Sequence[int] | None) -> TensorDict:
     """A teacher's outputs with the student's classes alone.
 
     Args:
@@ -89,7 +95,7 @@ def narrowed(outputs, indices):
     return outputs
 
 
-def projection(student_channels, teacher_channels, name):
+def projection(student_channels: int, teacher_channels: int, name: str) -> keras.layers.Layer:
     """A built 1x1 convolution, the adapter of FitNets (https://arxiv.org/abs/1412.6550).
 
     It serves maps `(batch, height, width, channels)` and, being a product over the last axis,

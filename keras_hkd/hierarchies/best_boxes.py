@@ -2,8 +2,10 @@
 
 from keras import ops
 
+from keras_hkd.tensors import Tensor
 
-def best_boxes(boxes, scores, limit):
+
+def best_boxes(boxes: Tensor, scores: Tensor, limit: int) -> tuple[Tensor, Tensor]:
     """The boxes of highest score; of equal ones, those that come first.
 
     Args:

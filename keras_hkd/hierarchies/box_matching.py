@@ -4,9 +4,18 @@ The one place that brings a teacher's detections to a student's anchors: another
 anchors, another image size, a cache of detections, a file in COCO-results form.
 """
 
+from __future__ import annotations
+
 from collections import namedtuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from keras import ops
+
+from keras_hkd.tensors import Tensor, TensorDict
+
+if TYPE_CHECKING:
+    from keras_hkd.detectors.detector import Detector
 
 __all__ = ["match_detections"]
 
@@ -25,7 +34,12 @@ Attributes:
 """
 
 
-def match_detections(student, student_outputs, detections, image_size):
+def match_detections(
+    student: Detector,
+    student_outputs: TensorDict,
+    detections: TensorDict,
+    image_size: Sequence[int],
+) -> Matched:
     """Each anchor of the student, and what the teacher detected there.
 
     Which anchors stand for a detection is decided by the student's own rule, as for labels: best
@@ -68,7 +82,7 @@ def match_detections(student, student_outputs, detections, image_size):
     return Matched(*(ops.stop_gradient(value) for value in matched))
 
 
-def logits_of(scores):
+def logits_of(scores: Tensor) -> Tensor:
     """`log(s / (1 - s))` of scores held between background and certainty.
 
     Args:
@@ -83,7 +97,7 @@ def logits_of(scores):
     return ops.log(scores) - ops.log(1.0 - scores)
 
 
-def _at_least_one(detections):
+def _at_least_one(detections: TensorDict) -> tuple[Tensor, Tensor, Tensor]:
     boxes, classes, confidence = (
         ops.cast(ops.convert_to_tensor(detections[key]), "float32")
         for key in ("boxes", "classes", "confidence")
@@ -96,7 +110,7 @@ def _at_least_one(detections):
     return boxes, classes, ops.maximum(confidence, 0.0)
 
 
-def _index_of(target_boxes, target_classes, labels):
+def _index_of(target_boxes: Tensor, target_classes: Tensor, labels: TensorDict) -> Tensor:
     """`(batch, anchors)` int32: which of the labels each anchor's target is."""
     distance = sum(
         ops.abs(target_boxes[..., axis, None] - labels["boxes"][:, None, :, axis])

@@ -1,5 +1,10 @@
 """Boxes hierarchy: where both networks put the edges of the people."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
@@ -8,6 +13,11 @@ from keras_hkd.hierarchies.alignment import shared_classes
 from keras_hkd.hierarchies.class_logits import PLACES, dense_way
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.localization_distillation import valuable_region
+from keras_hkd.tensors import Tensor, TensorDict
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
+    from keras_hkd.learner import Learner
 
 __all__ = ["Boxes"]
 
@@ -54,7 +64,9 @@ class Boxes(Hierarchy):
         *("targets", "positives", "student_scores", "teacher_scores", "valuable"),
     )
 
-    def __init__(self, loss, *, decoded=None, at="positives", **kwargs):
+    def __init__(
+        self, loss: Any, *, decoded: bool | None = None, at: str = "positives", **kwargs: Any
+    ) -> None:
         super().__init__(loss, **kwargs)
         if at not in PLACES:
             raise InvalidValueError(f"`at` must be one of {PLACES}. Received: at={at!r}")
@@ -66,12 +78,12 @@ class Boxes(Hierarchy):
         self.check_loss(loss, ("boxes",) if self.compares_decoded else ("bins",))
 
     @property
-    def compares_decoded(self):
+    def compares_decoded(self) -> bool:
         """Whether boxes in pixels are compared rather than raw outputs."""
         made_for_boxes = "boxes" in getattr(self.loss, "compares", ())
         return made_for_boxes if self.decoded is None else self.decoded
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Learner) -> None:
         if dense_way(teacher, student, True) != "direct":
             shared_classes(teacher, student, type(self).__name__)
         needs = getattr(self.loss, "needs", ())
@@ -88,10 +100,10 @@ class Boxes(Hierarchy):
                 "student, which predicts numbers. Use GIoU()."
             )
 
-    def way(self, teacher, student, same_size=True):
+    def way(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
         return dense_way(teacher, student, same_size)
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         positive, ignored = step.assignment.positive, step.assignment.ignored
         mask = positive if self.at == "positives" else ~ignored
         if step.lines_up:
@@ -105,25 +117,25 @@ class Boxes(Hierarchy):
         student = self._values(step.student, step.student_outputs["box_outputs"], step)
         return self.compare("all", step, teacher, student, mask=ops.cast(mask, "float32"))
 
-    def _values(self, detector, outputs, step):
+    def _values(self, detector: Any, outputs: Tensor, step: Step) -> Tensor:
         if self.compares_decoded:
             return detector.decode_boxes(outputs, step.image_size)
         return detector.box_values(outputs)
 
-    def given(self, step):
+    def given(self, step: Step) -> dict[str, Callable[[], Any]]:
         assignment = step.assignment
 
-        def targets():
+        def targets() -> Tensor:
             if self.compares_decoded:
                 return assignment.target_boxes
             return step.student.encode_boxes(assignment.target_boxes, step.image_size)
 
-        def teacher_scores():
+        def teacher_scores() -> Tensor:
             if step.lines_up:
                 return _best_scores(step.teacher_outputs)
             return step.matched.scores
 
-        def valuable():
+        def valuable() -> Tensor:
             people, present = step.labels["boxes"], step.labels["classes"] >= 0
             weights = valuable_region(step.student.anchors(step.image_size), people, present)
             weights = ops.where(assignment.positive, 0.0, weights)
@@ -140,9 +152,9 @@ class Boxes(Hierarchy):
             "valuable": valuable,
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "decoded": self.decoded, "at": self.at}
 
 
-def _best_scores(outputs):
+def _best_scores(outputs: TensorDict) -> Tensor:
     return ops.stop_gradient(ops.sigmoid(ops.max(outputs["class_logits"], axis=-1)))

@@ -1,11 +1,21 @@
 """Class logits hierarchy: what both networks say about each anchor."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.alignment import misalignment, shared_classes
 from keras_hkd.hierarchies.hierarchy import Hierarchy
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
+    from keras_hkd.learner import Learner
 
 __all__ = ["ClassLogits"]
 
@@ -46,20 +56,20 @@ class ClassLogits(Hierarchy):
     gives = (*Hierarchy.gives, "labels", "positives")
     rank = 3
 
-    def __init__(self, loss, *, at="all", **kwargs):
+    def __init__(self, loss: Any, *, at: str = "all", **kwargs: Any) -> None:
         super().__init__(loss, **kwargs)
         if at not in PLACES:
             raise InvalidValueError(f"`at` must be one of {PLACES}. Received: at={at!r}")
         self.at = at
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Learner) -> None:
         shared_classes(teacher, student, type(self).__name__)
         self.check_classes(student)
 
-    def way(self, teacher, student, same_size=True):
+    def way(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
         return dense_way(teacher, student, same_size)
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         assignment = step.assignment
         mask = assignment.positive if self.at == "positives" else ~assignment.ignored
         if step.lines_up:
@@ -71,10 +81,10 @@ class ClassLogits(Hierarchy):
         student = step.student_outputs["class_logits"]
         return self.compare("all", step, logits, student, mask=ops.cast(mask, "float32"))
 
-    def given(self, step):
+    def given(self, step: Step) -> dict[str, Callable[[], Any]]:
         assignment = step.assignment
 
-        def labels():
+        def labels() -> Tensor:
             classes = ops.cast(ops.argmax(assignment.target_scores, axis=-1), "int32")
             return ops.where(assignment.positive, classes, -1)
 
@@ -84,11 +94,11 @@ class ClassLogits(Hierarchy):
             "positives": lambda: assignment.positive,
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "at": self.at}
 
 
-def dense_way(teacher, student, same_size):
+def dense_way(teacher: Any, student: Learner, same_size: bool) -> str:
     """How dense predictions of a pair are compared, in words."""
     if same_size and misalignment(teacher, student) is None:
         return "direct"

@@ -1,10 +1,19 @@
 """Class tower hierarchy: the last hidden map of the class head, where people are."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
+    from keras_hkd.learner import Learner
 
 __all__ = ["ClassTower"]
 
@@ -41,7 +50,7 @@ class ClassTower(Hierarchy):
     reads = ("class_tower",)
     rank = 3
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Learner) -> None:
         for role, detector in (("teacher", teacher), ("student", student)):
             channels = detector.tower_channels
             if not detector.levels or set(channels) != set(detector.levels):
@@ -57,17 +66,17 @@ class ClassTower(Hierarchy):
                 )
         common_levels(None, teacher, student, type(self).__name__)
 
-    def way(self, teacher, student, same_size=True):
+    def way(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
         return "direct" if same_size else "teacher's maps resized"
 
-    def attach(self, teacher, student):
+    def attach(self, teacher: Any, student: Learner) -> None:
         self.check(teacher, student)
         self.attached_levels = common_levels(None, teacher, student, type(self).__name__)
         level = self.attached_levels[0]
         self.add_projection("all", *(d.tower_channels[level] for d in (teacher, student)))
         self.built = True
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         levels = self.attached_levels
         mask = ops.concatenate([_rows(step.positive_cells[level], 0) for level in levels], axis=1)
         taught, learnt = [], []
@@ -81,7 +90,7 @@ class ClassTower(Hierarchy):
         return self.compare("all", step, teacher, student, mask=ops.cast(mask, "float32"))
 
 
-def _rows(grid, num_trailing):
+def _rows(grid: Tensor, num_trailing: int) -> Tensor:
     """`(batch, height, width, ...)` to `(batch, cells, ...)`."""
     _, height, width = grid.shape[:3]
     return ops.reshape(grid, (-1, height * width, *grid.shape[3 : 3 + num_trailing]))

@@ -1,5 +1,10 @@
 """CrossHead hierarchy: the student's features through the rest of the teacher's head (CrossKD)."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
 import keras
 from keras import ops
 
@@ -10,6 +15,11 @@ from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.channel_moments import channel_moments
 from keras_hkd.losses.giou import GIoU
 from keras_hkd.losses.quality_focal_distillation import QualityFocalDistillation
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
+    from keras_hkd.learner import Learner
 
 __all__ = ["CrossHead"]
 
@@ -58,13 +68,13 @@ class CrossHead(Hierarchy):
     rank = 3
     gives = (*Hierarchy.gives, "positives", "teacher_scores")
 
-    def __init__(self, class_loss=None, *, box_loss=None, **kwargs):
+    def __init__(self, class_loss: Any = None, *, box_loss: Any = None, **kwargs: Any) -> None:
         super().__init__(QualityFocalDistillation() if class_loss is None else class_loss, **kwargs)
         self.box_loss = GIoU() if box_loss is None else box_loss
         self.check_loss(self.box_loss, ("boxes",))
         self.level_losses["box"] = self.box_loss
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Learner) -> None:
         check_same_anchors(teacher, student, type(self).__name__)
         shared_classes(teacher, student, type(self).__name__)
         self.check_classes(student)
@@ -79,7 +89,7 @@ class CrossHead(Hierarchy):
                         "losses without the crossing."
                     )
 
-    def attach(self, teacher, student):
+    def attach(self, teacher: Any, student: Learner) -> None:
         self.check(teacher, student)
         self.heads = {
             key: tuple(detector.open_head(key) for detector in (teacher, student))
@@ -95,7 +105,7 @@ class CrossHead(Hierarchy):
         self.chosen = shared_classes(teacher, student)
         self.built = True
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         if not step.lines_up:
             raise InvalidValueError(
                 "CrossHead needs teacher and student to see the images at one size. Received: "
@@ -115,7 +125,7 @@ class CrossHead(Hierarchy):
         wanted = step.teacher.decode_boxes(outputs["box_outputs"], step.image_size)
         return class_term + self.compare("box", step, wanted, boxes)
 
-    def _cross(self, step, key, num_values):
+    def _cross(self, step: Step, key: str, num_values: int) -> Tensor:
         """Cross predictions `(batch, anchors, num_values)` of all levels."""
         teacher, student = self.heads[key]
         predictions = []
@@ -128,7 +138,7 @@ class CrossHead(Hierarchy):
             predictions.append(ops.reshape(ops.cast(cross, "float32"), (-1, cells, num_values)))
         return ops.concatenate(predictions, axis=1)
 
-    def given(self, step):
+    def given(self, step: Step) -> dict[str, Callable[[], Any]]:
         return {
             **super().given(step),
             "positives": lambda: step.assignment.positive,
@@ -137,7 +147,7 @@ class CrossHead(Hierarchy):
             ),
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         class_loss = config.pop("loss")
         return {
@@ -147,7 +157,7 @@ class CrossHead(Hierarchy):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         for key in ("class_loss", "box_loss"):
             if isinstance(config[key], dict):
@@ -155,12 +165,12 @@ class CrossHead(Hierarchy):
         return cls(**config)
 
 
-def _keys(detector):
+def _keys(detector: Any) -> list[str]:
     """The heads that are crossed."""
     return [key for key, name in HEADS.items() if name in detector.head_names]
 
 
-def _rescaled(student, teacher, epsilon=1e-6):
+def _rescaled(student: Tensor, teacher: Tensor, epsilon: float = 1e-6) -> Tensor:
     """The student's channels with the teacher's mean and (n - 1) deviation.
 
     A channel that is constant becomes the teacher's mean, without gradient (it would be of the size

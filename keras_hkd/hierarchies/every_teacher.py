@@ -1,9 +1,19 @@
 """A hierarchy that is read from each of several teachers."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import keras
 
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
+    from keras_hkd.learner import Learner
 
 __all__ = ["EveryTeacher"]
 
@@ -35,22 +45,31 @@ class EveryTeacher(Hierarchy):
         You et al., Learning from Multiple Teacher Networks, KDD 2017 (for classifiers).
     """
 
-    def __init__(self, hierarchy, *, weights=None, name=None, **kwargs):
+    def __init__(
+        self,
+        hierarchy: Hierarchy,
+        *,
+        weights: Sequence[float] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(hierarchy.loss, name=name or hierarchy.name, **kwargs)
         self.hierarchy = hierarchy
-        self.weights_of_teachers = None if weights is None else tuple(map(float, weights))
-        self.of_teacher = []
+        self.weights_of_teachers: Any = None if weights is None else tuple(map(float, weights))
+        self.of_teacher: list[Hierarchy] = []
         self.learner_kinds = hierarchy.learner_kinds
         self.needs_same_grid = hierarchy.needs_same_grid
 
-    def check_loss(self, loss, tensors=None):
+    def check_loss(self, loss: Any, tensors: Sequence[str] | None = None) -> None:
         """Nothing: the hierarchy inside has looked at its own."""
 
     @property
-    def frozen_layers(self):
+    def frozen_layers(self) -> tuple[keras.layers.Layer, ...]:
         return tuple(layer for one in self.of_teacher for layer in one.frozen_layers)
 
-    def attach_to(self, teachers, weights, student):
+    def attach_to(
+        self, teachers: Sequence[Any], weights: Sequence[float], student: Learner
+    ) -> None:
         """Makes a copy for each teacher; what `attach` is to other hierarchies.
 
         Args:
@@ -70,7 +89,7 @@ class EveryTeacher(Hierarchy):
             self.projections.update({f"{number}_{key}": v for key, v in one.projections.items()})
         self.built = True
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         return sum(
             weight * one.compute(own)
             for weight, one, own in zip(
@@ -78,7 +97,7 @@ class EveryTeacher(Hierarchy):
             )
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "hierarchy": keras.saving.serialize_keras_object(self.hierarchy),
@@ -86,7 +105,7 @@ class EveryTeacher(Hierarchy):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         config["hierarchy"] = keras.saving.deserialize_keras_object(config["hierarchy"])
         return cls(**config)

@@ -1,9 +1,19 @@
 """What every hierarchy shares: a name, a loss, a check of the pair, and its projections."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import keras
 
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.hierarchies.alignment import projection
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
+    from keras_hkd.learner import Learner
 
 __all__ = ["Hierarchy"]
 
@@ -26,7 +36,9 @@ class Hierarchy(keras.layers.Layer):
             of them, weighted.
     """
 
-    def __init__(self, loss, *, name=None, teacher=None, **kwargs):
+    def __init__(
+        self, loss: Any, *, name: str | None = None, teacher: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(name=name or self.default_name, **kwargs)
         self.teacher = teacher
         if not callable(loss):
@@ -36,47 +48,47 @@ class Hierarchy(keras.layers.Layer):
             )
         self.check_loss(loss)
         self.loss = loss
-        self.projections = {}
-        self.level_losses = {}
-        self.loss_layers = {}
+        self.projections: dict[str, keras.layers.Layer] = {}
+        self.level_losses: dict[str, Any] = {}
+        self.loss_layers: dict[str, keras.layers.Layer] = {}
 
-    default_name = "hierarchy"
+    default_name: str = "hierarchy"
 
-    needs_teacher = True
+    needs_teacher: bool = True
     """False where a Distiller without a teacher can compute the term."""
 
-    learner_kinds = ("detector", "classifier")
+    learner_kinds: tuple[str, ...] = ("detector", "classifier")
     """Kinds of models that are read here."""
 
-    runs_teacher = False
+    runs_teacher: bool = False
     """True where the student's features go through layers of the teacher."""
 
-    needs_same_grid = False
+    needs_same_grid: bool = False
     """True where teacher and student must see the images at one size."""
 
-    gives = ("image_size", "training")
+    gives: tuple[str, ...] = ("image_size", "training")
     """What a loss may declare in its `needs` and `uses` and finds here."""
 
-    tensors = ()
+    tensors: tuple[str, ...] = ()
     """What is compared here, in the words of a loss's `compares`; empty where that varies."""
 
-    reads = None
+    reads: tuple[str, ...] | None = None
     """Names of the teacher's outputs that are read here, such as `("pyramid",)`, which a cache has
     to hold beside detections; None where layers of the teacher are read, which no cache holds."""
 
-    samples = None
+    samples: tuple[str, ...] | None = None
     """Names of losses in `keras_hkd.losses` with each of which `possible` tries it on a pair; empty
     to try it with its own loss, None to leave it out."""
 
-    rank = None
+    rank: int | None = None
     """Axes of the tensors that the loss compares, the batch included; None where it varies."""
 
     @property
-    def frozen_layers(self):
+    def frozen_layers(self) -> tuple[keras.layers.Layer, ...]:
         """Layers of this hierarchy that never train, such as a teacher's branches."""
         return ()
 
-    def check_loss(self, loss, tensors=None):
+    def check_loss(self, loss: Any, tensors: Sequence[str] | None = None) -> None:
         """Raises a ValueError where a loss cannot compare what is read here.
 
         Args:
@@ -106,16 +118,16 @@ class Hierarchy(keras.layers.Layer):
                 f"{mend}"
             )
 
-    def check_classes(self, student):
+    def check_classes(self, student: Learner) -> None:
         """Raises a ValueError where the loss cannot compare logits of as many classes."""
         check_channels = getattr(self.loss, "check_channels", None)
         if check_channels is not None:
             check_channels(len(student.class_names))
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Learner) -> None:
         """Raises a ValueError that says why this pair cannot be compared here, if so."""
 
-    def way(self, teacher, student, same_size=True):
+    def way(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
         """How this pair is read here, in words; the pair has passed `check`.
 
         Args:
@@ -125,28 +137,28 @@ class Hierarchy(keras.layers.Layer):
         """
         return "direct"
 
-    def attach(self, teacher, student):
+    def attach(self, teacher: Any, student: Learner) -> None:
         """Checks the pair and builds what it needs; called once by the Distiller."""
         self.check(teacher, student)
         self.built = True
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         """Scalar loss of a `Step`."""
         raise NotImplementedError(f"{type(self).__name__} must implement `compute`.")
 
-    def copy(self):
+    def copy(self) -> Self:
         """One like it that is not attached yet, with the same loss."""
         config = self.get_config()
         if "loss" in config:
             config["loss"] = self.loss  # any function will do, also one that cannot be saved
         return type(self).from_config(config)
 
-    def project(self, key, features):
+    def project(self, key: str, features: Tensor) -> Tensor:
         """The student's features at the teacher's width; themselves where widths agree."""
         layer = self.projections.get(key)
         return features if layer is None else layer(features)
 
-    def add_projection(self, key, teacher_channels, student_channels):
+    def add_projection(self, key: str, teacher_channels: int, student_channels: int) -> None:
         """Creates what one level learns: a projection, or the layers of a loss of its own.
 
         A projection where the loss needs equal widths that differ; a fresh loss where losses learn.
@@ -162,11 +174,13 @@ class Hierarchy(keras.layers.Layer):
             for name, layer in self.level_losses[key].layers.items():
                 self.loss_layers[f"{key}_{name}"] = layer
 
-    def given(self, step):
+    def given(self, step: Step) -> dict[str, Callable[[], Any]]:
         """`{name: function}` of all that `gives` names, computed only where a loss asks."""
         return {"image_size": lambda: step.image_size, "training": lambda: step.training}
 
-    def compare(self, key, step, teacher, student, mask=None):
+    def compare(
+        self, key: str, step: Step, teacher: Tensor, student: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """The loss of one level, with what it declares that it needs.
 
         Args:
@@ -184,7 +198,7 @@ class Hierarchy(keras.layers.Layer):
             context["mask"] = mask
         return loss(teacher, student, **context)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         one = {} if self.teacher is None else {"teacher": self.teacher}
         return {
             "name": self.name,
@@ -193,14 +207,14 @@ class Hierarchy(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         if isinstance(config["loss"], dict):
             config["loss"] = keras.saving.deserialize_keras_object(config["loss"])
         return cls(**config)
 
 
-def check_unused(hierarchy):
+def check_unused(hierarchy: Hierarchy) -> None:
     """Raises a ValueError for a hierarchy that another Distiller has attached."""
     if hierarchy.built:
         raise InvalidValueError(
@@ -209,7 +223,9 @@ def check_unused(hierarchy):
         )
 
 
-def common_levels(levels, teacher, student, hierarchy_name):
+def common_levels(
+    levels: Sequence[str] | None, teacher: Any, student: Learner, hierarchy_name: str
+) -> list[str]:
     """Pyramid levels to compare: those asked for, or all that both have.
 
     Raises:

@@ -1,10 +1,19 @@
 """Keras's own distillation losses as a hierarchy."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import keras
 
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.hierarchies.alignment import check_same_anchors
 from keras_hkd.hierarchies.hierarchy import Hierarchy
+from keras_hkd.tensors import Tensor, TensorDict
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
+    from keras_hkd.learner import Learner
 
 __all__ = ["KerasLoss"]
 
@@ -25,7 +34,7 @@ class KerasLoss(Hierarchy):
 
     default_name = "keras_loss"
 
-    def __init__(self, loss, *, name=None, **kwargs):
+    def __init__(self, loss: Any, *, name: str | None = None, **kwargs: Any) -> None:
         if not isinstance(loss, keras.distillation.DistillationLoss):
             raise InvalidTypeError(
                 f"KerasLoss expects a keras.distillation.DistillationLoss. Received: {loss!r}"
@@ -34,18 +43,18 @@ class KerasLoss(Hierarchy):
         self.keras_loss = loss
 
     @property
-    def reads(self):
+    def reads(self) -> tuple[str, ...] | None:  # type: ignore[override]
         """Class logits, or a layer of the teacher itself."""
         of_layer = getattr(self.keras_loss, "teacher_layer_name", None)
         return ("class_logits",) if of_layer is None else None
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Learner) -> None:
         read = [getattr(self.keras_loss, f"{r}_layer_name", None) for r in ("teacher", "student")]
         if None in read and getattr(student, "kind", "detector") == "detector":
             name = f"KerasLoss({type(self.keras_loss).__name__})"
             check_same_anchors(teacher, student, name)
 
-    def attach(self, teacher, student):
+    def attach(self, teacher: Any, student: Learner) -> None:
         self.check(teacher, student)
         for role, detector in (("teacher", teacher), ("student", student)):
             layer_name = getattr(self.keras_loss, f"{role}_layer_name", None)
@@ -53,7 +62,7 @@ class KerasLoss(Hierarchy):
                 detector.tap(layer_name)
         self.built = True
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         teacher = self._read(step.teacher_outputs, "teacher")
         student = self._read(step.student_outputs, "student")
         if tuple(teacher.shape[1:]) != tuple(student.shape[1:]):
@@ -64,22 +73,22 @@ class KerasLoss(Hierarchy):
             )
         return self.keras_loss.compute_loss(keras.ops.stop_gradient(teacher), student)
 
-    def _read(self, outputs, role):
+    def _read(self, outputs: TensorDict, role: str) -> Tensor:
         layer_name = getattr(self.keras_loss, f"{role}_layer_name", None)
         if layer_name is not None:
             return outputs["taps"][layer_name]
         return outputs["logits"] if "logits" in outputs else outputs["class_logits"]
 
-    def copy(self):
+    def copy(self) -> Self:
         return type(self).from_config({**self.get_config(), "loss": self.keras_loss})
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         loss = keras.saving.serialize_keras_object(self.keras_loss)
         one = {} if self.teacher is None else {"teacher": self.teacher}
         return {"name": self.name, "loss": loss, **one}
 
 
-def as_hierarchies(losses):
+def as_hierarchies(losses: Any) -> list[Hierarchy]:
     """A list of hierarchies from what a user gives as `distillation_losses`.
 
     Args:

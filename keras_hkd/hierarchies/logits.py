@@ -1,9 +1,18 @@
 """Logits hierarchy: what both classifiers say about the whole image."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
+    from keras_hkd.learner import Learner
 
 __all__ = ["Logits"]
 
@@ -38,7 +47,7 @@ class Logits(Hierarchy):
     tensors = ("logits",)
     rank = 2
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Learner) -> None:
         if teacher.class_names != student.class_names:
             raise InvalidValueError(
                 "Logits needs teacher and student of the same classes in the same order. Received: "
@@ -46,5 +55,5 @@ class Logits(Hierarchy):
             )
         self.check_classes(student)
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         return self.loss(step.teacher_outputs["logits"], step.student_outputs["logits"])

@@ -1,11 +1,19 @@
 """What a pair of models allows: every hierarchy, how it reads the pair, or why it cannot."""
 
+from __future__ import annotations
+
 import functools
 import importlib
 from collections import namedtuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.registration import modules_by_registered_name
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.hierarchy import Hierarchy
+    from keras_hkd.learner import Learner
 
 __all__ = ["possible"]
 
@@ -21,7 +29,7 @@ Attributes:
 class Possibilities(dict):
     """`{hierarchy: Possibility}` of a pair, which prints as a table."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         width = max(map(len, self), default=0)
         return "\n".join(
             f"{name:<{width}}  {'yes' if row.works else 'no '}  {row.how}"
@@ -29,7 +37,9 @@ class Possibilities(dict):
         )
 
 
-def possible(teacher, student, *, teacher_image_size=None):
+def possible(
+    teacher: Any, student: Learner, *, teacher_image_size: Sequence[int] | None = None
+) -> Possibilities:
     """What can be distilled between two models, hierarchy by hierarchy.
 
     Args:
@@ -84,7 +94,9 @@ def possible(teacher, student, *, teacher_image_size=None):
     return rows
 
 
-def refusal(hierarchy, teacher, student, same_size=True):
+def refusal(
+    hierarchy: Hierarchy, teacher: Any, student: Learner, same_size: bool = True
+) -> str | None:
     """Why a hierarchy cannot read a pair, or None where it can.
 
     Args:
@@ -113,7 +125,7 @@ def refusal(hierarchy, teacher, student, same_size=True):
     return None
 
 
-def _not_stored(hierarchy, teacher):
+def _not_stored(hierarchy: Hierarchy, teacher: Any) -> str | None:
     """What a stored teacher lacks for a hierarchy, or None."""
     stored = getattr(teacher, "stored", None)
     if stored is None or not hierarchy.needs_teacher:
@@ -126,7 +138,7 @@ def _not_stored(hierarchy, teacher):
 
 
 @functools.cache
-def _samples():
+def _samples() -> dict[str, Hierarchy]:
     """Every hierarchy that declares `samples`, those that one system alone has among them."""
     from keras_hkd import losses
 
@@ -135,10 +147,10 @@ def _samples():
         if not module.startswith(("keras_hkd.hierarchies.", "keras_hkd.methods.")):
             continue
         hierarchy = getattr(importlib.import_module(module), registered.partition(">")[2])
-        samples = getattr(hierarchy, "samples", None)
+        samples: tuple[str, ...] | None = getattr(hierarchy, "samples", None)
         if samples == ():
             found[hierarchy.__name__] = hierarchy()
         for loss in samples or ():
-            name = hierarchy.__name__ if len(samples) == 1 else f"{hierarchy.__name__}({loss})"
+            name = hierarchy.__name__ if samples == (loss,) else f"{hierarchy.__name__}({loss})"
             found[name] = hierarchy(getattr(losses, loss)())
     return found

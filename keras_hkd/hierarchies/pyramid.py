@@ -1,5 +1,10 @@
 """Pyramid hierarchy: whole feature maps, level by level."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
@@ -7,6 +12,11 @@ from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.alignment import shared_classes
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 from keras_hkd.losses.channel_moments import standardised
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
+    from keras_hkd.learner import Learner
 
 __all__ = ["Pyramid"]
 
@@ -59,8 +69,15 @@ class Pyramid(Hierarchy):
     rank = 4
 
     def __init__(
-        self, loss, *, at="all", standardize=False, levels=None, level_weights=None, **kwargs
-    ):
+        self,
+        loss: Any,
+        *,
+        at: str = "all",
+        standardize: bool = False,
+        levels: Sequence[str] | None = None,
+        level_weights: Sequence[float] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(loss, **kwargs)
         if at not in CELLS:
             raise InvalidValueError(f"`at` must be one of {CELLS}. Received: at={at!r}")
@@ -83,26 +100,26 @@ class Pyramid(Hierarchy):
             )
 
     @property
-    def reads(self):
+    def reads(self) -> tuple[str, ...] | None:  # type: ignore[override]
         """Maps, and the class logits where cells are weighed by them."""
         return ("pyramid",) if self.at == "all" else ("pyramid", "class_logits")
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Learner) -> None:
         common_levels(self.levels, teacher, student, type(self).__name__)
         if self.at == "teacher_scores":
             shared_classes(teacher, student, "Pyramid(at='teacher_scores')")
 
-    def way(self, teacher, student, same_size=True):
+    def way(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
         return "direct" if same_size else "teacher's maps resized"
 
-    def attach(self, teacher, student):
+    def attach(self, teacher: Any, student: Learner) -> None:
         self.check(teacher, student)
         self.attached_levels = common_levels(self.levels, teacher, student, type(self).__name__)
         for level in self.attached_levels:
             self.add_projection(level, teacher.channels(level), student.channels(level))
         self.built = True
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         levels = self.attached_levels
         weights = self.level_weights or (1.0,) * len(levels)
         total = 0.0
@@ -116,10 +133,10 @@ class Pyramid(Hierarchy):
             total += weight * self.compare(level, step, teacher, student, mask=mask)
         return total / len(levels)
 
-    def given(self, step):
+    def given(self, step: Step) -> dict[str, Callable[[], Any]]:
         return {**super().given(step), "boxes": lambda: step.people}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "at": self.at,

@@ -1,6 +1,10 @@
 """Region hierarchy: what both networks see inside the same boxes."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
@@ -11,6 +15,11 @@ from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 from keras_hkd.hierarchies.roi_align import roi_align
 from keras_hkd.hierarchies.shared_view import view_scale
 from keras_hkd.replicas import sum_over_replicas
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
+    from keras_hkd.learner import Learner
 
 __all__ = ["Region"]
 
@@ -57,16 +66,16 @@ class Region(Hierarchy):
 
     def __init__(
         self,
-        loss,
+        loss: Any,
         *,
-        levels=None,
-        num_detections=16,
-        max_regions=16,
-        score_threshold=0.05,
-        output_size=7,
-        canonical_size=112.0,
-        **kwargs,
-    ):
+        levels: Sequence[str] | None = None,
+        num_detections: int = 16,
+        max_regions: int = 16,
+        score_threshold: float = 0.05,
+        output_size: int = 7,
+        canonical_size: float = 112.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(loss, **kwargs)
         if num_detections < 0 or min(max_regions, output_size) < 1 or canonical_size <= 0:
             raise InvalidValueError(
@@ -82,25 +91,25 @@ class Region(Hierarchy):
         self.output_size = int(output_size)
         self.canonical_size = float(canonical_size)
 
-    def _levels(self, teacher, student):
+    def _levels(self, teacher: Any, student: Learner) -> list[str]:
         levels = common_levels(self.levels, teacher, student, type(self).__name__)
         if self.levels is None:
             levels = [level for level in levels if level in ("P3", "P4", "P5")] or levels
         return levels
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Learner) -> None:
         self._levels(teacher, student)
 
-    def way(self, teacher, student, same_size=True):
+    def way(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
         return "direct" if same_size else "boxes scaled to the teacher's images"
 
-    def attach(self, teacher, student):
+    def attach(self, teacher: Any, student: Learner) -> None:
         self.attached_levels = self._levels(teacher, student)
         for level in self.attached_levels:
             self.add_projection(level, teacher.channels(level), student.channels(level))
         self.built = True
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         boxes, valid = step.regions(self.num_detections, self.score_threshold)
         # People come first, then detections by their score.
         order = ops.where(valid, 1.0 / ops.arange(1, ops.shape(valid)[1] + 1, dtype="float32"), 0.0)
@@ -122,7 +131,7 @@ class Region(Hierarchy):
             loss += share * self.compare(level, step, teacher, student, mask=here)
         return loss
 
-    def level_of(self, boxes):
+    def level_of(self, boxes: Tensor) -> Tensor:
         """`(batch, regions)` int32: number of the pyramid level that each box is read from."""
         sides = ops.maximum(boxes[..., 2:] - boxes[..., :2], 1e-6)
         size = ops.sqrt(sides[..., 0] * sides[..., 1])
@@ -130,7 +139,7 @@ class Region(Hierarchy):
         numbers = [int(level[1:]) for level in self.attached_levels]
         return ops.cast(ops.clip(level, min(numbers), max(numbers)), "int32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "levels": self.levels,

@@ -1,11 +1,21 @@
 """Review hierarchy: the student's coarse levels help its fine ones (ReviewKD)."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
 from keras_hkd import checks
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
 from keras_hkd.losses.hierarchical_context import HierarchicalContext
+from keras_hkd.tensors import Shape, Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
+    from keras_hkd.learner import Learner
 
 __all__ = ["Review"]
 
@@ -48,21 +58,28 @@ class Review(Hierarchy):
     reads = ("pyramid",)
     gives = (*Hierarchy.gives, "boxes")
 
-    def __init__(self, loss=None, *, levels=None, mid_channels=None, **kwargs):
+    def __init__(
+        self,
+        loss: Any = None,
+        *,
+        levels: Sequence[str] | None = None,
+        mid_channels: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(HierarchicalContext() if loss is None else loss, **kwargs)
         if mid_channels is not None:
             checks.whole("mid_channels", mid_channels, low=1)
         self.levels = None if levels is None else tuple(levels)
         self.mid_channels = mid_channels
-        self.fusions = {}
+        self.fusions: dict[str, ReviewFusion] = {}
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Learner) -> None:
         common_levels(self.levels, teacher, student, type(self).__name__)
 
-    def way(self, teacher, student, same_size=True):
+    def way(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
         return "direct" if same_size else "teacher's maps resized"
 
-    def attach(self, teacher, student):
+    def attach(self, teacher: Any, student: Learner) -> None:
         levels = common_levels(self.levels, teacher, student, type(self).__name__)
         self.attached_levels = sorted(levels, key=lambda level: -int(level[1:]))
         mid = self.mid_channels or teacher.channels(self.attached_levels[0])
@@ -75,7 +92,7 @@ class Review(Hierarchy):
             self.fusions[level].build((None, None, None, student.channels(level)), coarser)
         self.built = True
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         total, coarser = 0.0, None
         for level in self.attached_levels:
             features = ops.cast(step.student_outputs["pyramid"][level], "float32")
@@ -84,10 +101,10 @@ class Review(Hierarchy):
             total += self.compare(level, step, wanted, fused)
         return total
 
-    def given(self, step):
+    def given(self, step: Step) -> dict[str, Callable[[], Any]]:
         return {**super().given(step), "boxes": lambda: step.people}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "levels": self.levels, "mid_channels": self.mid_channels}
 
 
@@ -111,13 +128,15 @@ class ReviewFusion(keras.layers.Layer):
     (6, 4)
     """
 
-    def __init__(self, mid_channels, channels, **kwargs):
+    def __init__(self, mid_channels: int, channels: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.mid_channels = mid_channels
         self.channels = channels
 
-    def build(self, features_shape, coarser_shape=None):
-        def convolution(filters, size, name, use_bias=False):
+    def build(self, features_shape: Shape, coarser_shape: Shape | None = None) -> None:
+        def convolution(
+            filters: int, size: int, name: str, use_bias: bool = False
+        ) -> keras.layers.Layer:
             return keras.layers.Conv2D(
                 filters,
                 size,
@@ -127,7 +146,7 @@ class ReviewFusion(keras.layers.Layer):
                 name=name,
             )
 
-        def norm(name):
+        def norm(name: str) -> keras.layers.Layer:
             return keras.layers.BatchNormalization(
                 momentum=0.9, epsilon=1e-5, dtype=self.dtype_policy, name=name
             )
@@ -144,7 +163,9 @@ class ReviewFusion(keras.layers.Layer):
             self.attention.build((None, None, None, 2 * self.mid_channels))
         self.built = True
 
-    def call(self, features, coarser=None, training=False):
+    def call(
+        self, features: Tensor, coarser: Tensor | None = None, training: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Fuse one level.
 
         Args:
@@ -162,7 +183,7 @@ class ReviewFusion(keras.layers.Layer):
             x = x * share[..., :1] + y * share[..., 1:]
         return self.expand_norm(self.expand(x), training=training), x
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "mid_channels": self.mid_channels,
@@ -170,7 +191,7 @@ class ReviewFusion(keras.layers.Layer):
         }
 
 
-def _enlarged(features, size):
+def _enlarged(features: Tensor, size: Sequence[int]) -> Tensor:
     """Nearest neighbour: cell i of n reads cell floor(i m / n) of m."""
     for axis, cells in zip((1, 2), size, strict=True):
         index = [i * features.shape[axis] // cells for i in range(cells)]

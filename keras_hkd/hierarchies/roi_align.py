@@ -2,8 +2,12 @@
 
 from keras import ops
 
+from keras_hkd.tensors import Tensor
 
-def roi_align(features, boxes, stride, output_size=7, samples_per_bin=2):
+
+def roi_align(
+    features: Tensor, boxes: Tensor, stride: float, output_size: int = 7, samples_per_bin: int = 2
+) -> Tensor:
     """Average of bilinear samples in every bin of a grid laid over each region.
 
     Bilinear interpolation and the sampling grid are both separable, so with interpolation matrices
@@ -45,7 +49,9 @@ def roi_align(features, boxes, stride, output_size=7, samples_per_bin=2):
     return ops.matmul(columns[:, :, None], strips)
 
 
-def _interpolation(start, stop, num_cells, stride, bins, samples):
+def _interpolation(
+    start: Tensor, stop: Tensor, num_cells: int, stride: float, bins: int, samples: int
+) -> Tensor:
     """`(batch, regions, bins, num_cells)`: weight of each cell in each bin, rows summing to 1."""
     steps = (ops.arange(bins * samples, dtype="float32") + 0.5) / (bins * samples)
     positions = start[..., None] + (stop - start)[..., None] * steps

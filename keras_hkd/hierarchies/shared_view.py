@@ -1,11 +1,15 @@
 """One view of a batch for two models of different sizes: images on, boxes and maps back."""
 
+from collections.abc import Sequence
+
 from keras import ops
+
+from keras_hkd.tensors import Tensor
 
 PADDING_GREY = 114.0
 
 
-def view_scale(image_size, view_size):
+def view_scale(image_size: Sequence[int], view_size: Sequence[int]) -> float:
     """Pixels of the view per pixel of the batch: the largest scale at which all of it fits.
 
     Args:
@@ -20,7 +24,7 @@ def view_scale(image_size, view_size):
     return min(view_size[0] / image_size[0], view_size[1] / image_size[1])
 
 
-def resize_view(images, view_size):
+def resize_view(images: Tensor, view_size: Sequence[int]) -> Tensor:
     """The same images at another size, letterboxed as data is: content top left, grey behind.
 
     Args:
@@ -42,7 +46,7 @@ def resize_view(images, view_size):
     return images
 
 
-def content_size(image_size, view_size):
+def content_size(image_size: Sequence[int], view_size: Sequence[int]) -> tuple[int, ...]:
     """`(height, width)` of the part of a view that shows the batch's images.
 
     Example:
@@ -56,7 +60,9 @@ def content_size(image_size, view_size):
     )
 
 
-def content_map(features, image_size, view_size, shape):
+def content_map(
+    features: Tensor, image_size: Sequence[int], view_size: Sequence[int], shape: Sequence[int]
+) -> Tensor:
     """A map made from a view, on the cells of a map made from the batch.
 
     Cells that show padding are left out; the rest is resized, averaging where it shrinks.
@@ -81,7 +87,7 @@ def content_map(features, image_size, view_size, shape):
     return _resized(features, shape)
 
 
-def _resized(images, size):
+def _resized(images: Tensor, size: Sequence[int]) -> Tensor:
     return ops.image.resize(
         images, size, interpolation="bilinear", antialias=True, data_format="channels_last"
     )

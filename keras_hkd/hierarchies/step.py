@@ -1,13 +1,16 @@
 """What one training step knows, computed once and read by every hierarchy."""
 
+from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 from keras import ops
 
 from keras_hkd.boxes.geometry import clip
 from keras_hkd.hierarchies.alignment import misalignment
-from keras_hkd.hierarchies.box_matching import match_detections
+from keras_hkd.hierarchies.box_matching import Matched, match_detections
 from keras_hkd.hierarchies.shared_view import content_map, view_scale
+from keras_hkd.tensors import Tensor, TensorDict
 
 __all__ = ["Step"]
 
@@ -37,17 +40,17 @@ class Step:
 
     def __init__(
         self,
-        teacher,
-        student,
-        teacher_outputs,
-        student_outputs,
-        labels,
-        assignment,
-        image_size,
-        images=None,
-        training=False,
-        teacher_image_size=None,
-    ):
+        teacher: Any,
+        student: Any,
+        teacher_outputs: Any,
+        student_outputs: Any,
+        labels: Any,
+        assignment: Any,
+        image_size: Sequence[int],
+        images: Tensor | None = None,
+        training: bool = False,
+        teacher_image_size: Sequence[int] | None = None,
+    ) -> None:
         self.teacher = teacher
         self.student = student
         self.teacher_outputs = teacher_outputs
@@ -58,34 +61,34 @@ class Step:
         self.images = images
         self.training = training
         self.teacher_image_size = image_size if teacher_image_size is None else teacher_image_size
-        self.of_teachers = (self,)
-        self._detections = {}
+        self.of_teachers: tuple[Step, ...] = (self,)
+        self._detections: dict[tuple[int, float], TensorDict] = {}
 
     @cached_property
-    def lines_up(self):
+    def lines_up(self) -> bool:
         """Whether anchor i of the teacher is anchor i of the student."""
         same_size = tuple(self.teacher_image_size) == tuple(self.image_size)
         dense = "class_logits" in self.teacher_outputs
         return same_size and dense and misalignment(self.teacher, self.student) is None
 
     @cached_property
-    def matched(self):
+    def matched(self) -> Matched:
         """What the teacher detected at each anchor of the student; see `match_detections`."""
         found = self.detections(MATCHED_DETECTIONS, MATCHED_SCORE)
         return match_detections(self.student, self.student_outputs, found, self.image_size)
 
     @cached_property
-    def people(self):
+    def people(self) -> Tensor:
         """Boxes of the labelled people, -1 where a label does not count."""
         there = ops.expand_dims(self.labels["classes"] >= 0, axis=-1)
         return ops.where(there, ops.cast(self.labels["boxes"], "float32"), -1.0)
 
-    def teacher_map(self, features, student_features):
+    def teacher_map(self, features: Tensor, student_features: Tensor) -> Tensor:
         """A map of the teacher on the cells of the student's; itself where these are the same."""
         shape = tuple(student_features.shape[1:3])
         return content_map(features, self.image_size, self.teacher_image_size, shape)
 
-    def regions(self, num_detections, score_threshold):
+    def regions(self, num_detections: int, score_threshold: float) -> tuple[Tensor, Tensor]:
         """The region set that both networks are read at: labelled people, then the teacher's best.
 
         Args:
@@ -107,19 +110,19 @@ class Step:
         return ops.stop_gradient(boxes), ops.stop_gradient(valid)
 
     @cached_property
-    def positive_cells(self):
+    def positive_cells(self) -> dict[str, Tensor]:
         """`{level: (batch, height, width)}` bool: cells that hold a positive anchor."""
         positive = self.assignment.positive
         cells = _cells_by_level(self.student, positive, self.image_size)
         return {level: ops.any(anchors, axis=-1) for level, anchors in cells.items()}
 
     @cached_property
-    def _teacher_scores(self):
+    def _teacher_scores(self) -> dict[str, Tensor]:
         best = ops.sigmoid(ops.max(self.teacher_outputs["class_logits"], axis=-1))
         cells = _cells_by_level(self.teacher, best, self.teacher_image_size)
         return {level: ops.max(anchors, axis=-1) for level, anchors in cells.items()}
 
-    def teacher_cell_scores(self, level, student_features):
+    def teacher_cell_scores(self, level: str, student_features: Tensor) -> Tensor:
         """The teacher's best class score at each cell of the student's map of a level.
 
         Args:
@@ -132,7 +135,7 @@ class Step:
         scores = ops.cast(self._teacher_scores[level], "float32")[..., None]
         return ops.stop_gradient(self.teacher_map(scores, student_features)[..., 0])
 
-    def detections(self, num_detections, score_threshold):
+    def detections(self, num_detections: int, score_threshold: float) -> TensorDict:
         """The teacher's best detections of each image, after non-maximum suppression.
 
         Args:
@@ -148,7 +151,7 @@ class Step:
             self._detections[key] = self._detect(num_detections, score_threshold)
         return self._detections[key]
 
-    def _detect(self, num_detections, score_threshold):
+    def _detect(self, num_detections: int, score_threshold: float) -> TensorDict:
         if "detections" in self.teacher_outputs:
             return _best(self.teacher_outputs["detections"], num_detections, score_threshold)
         found = self.teacher.detections(
@@ -165,7 +168,7 @@ class Step:
         return {**found, "boxes": ops.where(there, boxes, -1.0)}
 
 
-def _cells_by_level(detector, values, image_size):
+def _cells_by_level(detector: Any, values: Tensor, image_size: Sequence[int]) -> dict[str, Tensor]:
     """`{level: (batch, height, width, anchors of a cell)}` of values `(batch, anchors)`."""
     per_cell = detector.anchors_per_cell
     cells, start = {}, 0
@@ -176,7 +179,7 @@ def _cells_by_level(detector, values, image_size):
     return cells
 
 
-def _best(detections, num_detections, score_threshold):
+def _best(detections: TensorDict, num_detections: int, score_threshold: float) -> dict[str, Tensor]:
     """The first so many of given detections, and of these those that score enough."""
     boxes, classes, confidence = (
         ops.convert_to_tensor(detections[key])[:, :num_detections]

@@ -1,5 +1,7 @@
 """AdaptiveDistillation: class logits compared where mimicking or learning is hard (ADL)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_hkd.checks import in_range, one_of, positive
 from keras_hkd.losses import bernoulli
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, global_ratio
+from keras_hkd.tensors import Tensor
 
 __all__ = ["AdaptiveDistillation"]
 
@@ -63,8 +66,15 @@ class AdaptiveDistillation(DistillationLoss):
     masks_channels = True
 
     def __init__(
-        self, *, alpha=0.5, gamma=2.0, theta=1.8, form="released", beta=1.5, temperature=1.0
-    ):
+        self,
+        *,
+        alpha: float = 0.5,
+        gamma: float = 2.0,
+        theta: float = 1.8,
+        form: str = "released",
+        beta: float = 1.5,
+        temperature: float = 1.0,
+    ) -> None:
         self.alpha = in_range("alpha", alpha, high=1.0)
         self.gamma = in_range("gamma", gamma)
         self.theta = positive("theta", theta)
@@ -72,7 +82,7 @@ class AdaptiveDistillation(DistillationLoss):
         self.beta = in_range("beta", beta)
         self.temperature = positive("temperature", temperature)
 
-    def compute(self, teacher, student, mask):
+    def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
         """Sum of the weighted terms over the teacher's confidence.
 
         Args:
@@ -96,7 +106,7 @@ class AdaptiveDistillation(DistillationLoss):
         loss = global_ratio(ops.sum(terms), ops.sum(confidence), minimum=1.0)
         return self.temperature**2 * loss
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "alpha": self.alpha,
             "gamma": self.gamma,
@@ -106,15 +116,15 @@ class AdaptiveDistillation(DistillationLoss):
             "temperature": self.temperature,
         }
 
-    def _released(self, teacher, student):
+    def _released(self, teacher: Tensor, student: Tensor) -> Tensor:
         weight = self._weight(bernoulli.cross_entropy(teacher, student))
         return weight * bernoulli.cross_entropy(teacher, student, self.alpha, 1.0 - self.alpha)
 
-    def _paper(self, teacher, student):
+    def _paper(self, teacher: Tensor, student: Tensor) -> Tensor:
         divergence = bernoulli.divergence(teacher, student)
         return self._weight(divergence + self.beta * bernoulli.entropy(teacher)) * divergence
 
-    def _weight(self, difficulty):
+    def _weight(self, difficulty: Tensor) -> Tensor:
         if self.gamma == 0:
             return 1.0
         # The slope of a root at 0 is infinite; the floor keeps gamma below 1 finite there.

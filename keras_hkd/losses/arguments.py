@@ -1,13 +1,16 @@
 """Checks of what losses declare that they need beside the two tensors."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.replicas import global_ratio
+from keras_hkd.tensors import Shape, Tensor
 
 
-def as_boxes(boxes, batch, name="boxes"):
+def as_boxes(boxes: Tensor, batch: int | None, name: str = "boxes") -> tuple[Tensor, Tensor]:
     """Boxes of each image as a float32 tensor without gradient.
 
     Args:
@@ -38,7 +41,7 @@ def as_boxes(boxes, batch, name="boxes"):
     return boxes, (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
 
 
-def as_labels(labels, num_classes, leading):
+def as_labels(labels: Tensor, num_classes: int, leading: Shape) -> tuple[Tensor, Tensor]:
     """Class indices of rows of logits, and which rows have one.
 
     Args:
@@ -69,7 +72,7 @@ def as_labels(labels, num_classes, leading):
     return labels, (labels >= 0) & (labels < num_classes)
 
 
-def as_constant(name, values, expected):
+def as_constant(name: str, values: Any, expected: Shape) -> Tensor:
     """A tensor that stands beside those compared, as float32 without gradient.
 
     Args:
@@ -90,7 +93,7 @@ def as_constant(name, values, expected):
     return values
 
 
-def check_shape(name, tensor, expected):
+def check_shape(name: str, tensor: Tensor, expected: Shape) -> None:
     """Refuse an argument that would broadcast.
 
     Args:
@@ -115,7 +118,7 @@ def check_shape(name, tensor, expected):
     )
 
 
-def over_positives(total, positives, leading):
+def over_positives(total: Tensor, positives: Tensor, leading: Shape) -> Tensor:
     """A sum over anchors, divided by the number of those that stand for objects, at least 1.
 
     Args:

@@ -3,9 +3,10 @@
 from keras import ops
 
 from keras_hkd.losses import positions
+from keras_hkd.tensors import Tensor
 
 
-def spatial_attention(features, weights, temperature):
+def spatial_attention(features: Tensor, weights: Tensor, temperature: float) -> Tensor:
     """How much stronger a position is than the others: 1 everywhere on a flat map.
 
     `A = n softmax over positions of mean_c |F| / temperature`, n positions.
@@ -31,7 +32,7 @@ def spatial_attention(features, weights, temperature):
     return shares * ops.sum(weights, axis=1, keepdims=True)
 
 
-def channel_attention(features, weights, temperature):
+def channel_attention(features: Tensor, weights: Tensor, temperature: float) -> Tensor:
     """How much stronger a channel is than the others: 1 for all where they are alike.
 
     `A = C softmax over channels of mean_ij |F| / temperature`, C channels.

@@ -3,6 +3,8 @@
 Known as FBKD.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -12,6 +14,7 @@ from keras_hkd.losses.attention import spatial_attention
 from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.losses.non_local_block import NonLocalBlock
 from keras_hkd.replicas import sum_over_replicas
+from keras_hkd.tensors import Tensor
 
 __all__ = ["AttentionNonLocal"]
 
@@ -67,13 +70,13 @@ class AttentionNonLocal(LearnableLoss):
     def __init__(
         self,
         *,
-        feature_weight=7e-5,
-        channel_weight=4e-3,
-        spatial_weight=4e-3,
-        relation_weight=7e-5,
-        temperature=0.5,
-        reduction=2,
-    ):
+        feature_weight: float = 7e-5,
+        channel_weight: float = 4e-3,
+        spatial_weight: float = 4e-3,
+        relation_weight: float = 7e-5,
+        temperature: float = 0.5,
+        reduction: int = 2,
+    ) -> None:
         super().__init__()
         self.feature_weight = in_range("feature_weight", feature_weight)
         self.channel_weight = in_range("channel_weight", channel_weight)
@@ -82,13 +85,15 @@ class AttentionNonLocal(LearnableLoss):
         self.temperature = positive("temperature", temperature)
         self.reduction = whole("reduction", reduction, low=1)
 
-    def make_layers(self, teacher_channels, student_channels):
-        def dense(name):
+    def make_layers(
+        self, teacher_channels: int, student_channels: int
+    ) -> dict[str, keras.layers.Layer]:
+        def dense(name: str) -> keras.layers.Layer:
             layer = keras.layers.Dense(teacher_channels, dtype="float32", name=name)
             layer.build((None, student_channels))
             return layer
 
-        def block(name, channels):
+        def block(name: str, channels: int) -> keras.layers.Layer:
             layer = NonLocalBlock(reduction=self.reduction, dtype="float32", name=name)
             layer.build((None, None, None, channels))
             return layer
@@ -104,7 +109,7 @@ class AttentionNonLocal(LearnableLoss):
             "student_non_local": block("student_non_local", student_channels),
         }
 
-    def compute(self, teacher, student, mask):
+    def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
         """The four lengths, weighted.
 
         Args:
@@ -115,12 +120,12 @@ class AttentionNonLocal(LearnableLoss):
         Returns:
             A float32 scalar.
         """
-        layers = self._layers
+        layers = self.layers
         weights = positions.flat_weights(mask, student)
         images = positions.image_weights(weights)
         grid = ops.reshape(weights, (*ops.shape(student)[:3], 1))
 
-        def squares(a, b):
+        def squares(a: Tensor, b: Tensor) -> Tensor:
             return ops.sum(positions.flatten(ops.square(a - b)), axis=-1)
 
         flat = [positions.flatten(x) for x in (teacher, student)]
@@ -143,7 +148,7 @@ class AttentionNonLocal(LearnableLoss):
         factors = [getattr(self, f"{name}_weight") for name in sums]
         return ops.sum(lengths * ops.array(factors, "float32"))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "feature_weight": self.feature_weight,
             "channel_weight": self.channel_weight,
@@ -154,6 +159,6 @@ class AttentionNonLocal(LearnableLoss):
         }
 
 
-def _root(x):
+def _root(x: Tensor) -> Tensor:
     """Square root whose slope at 0 is 0 instead of infinite."""
     return ops.where(x > 0, ops.sqrt(ops.where(x > 0, x, 1.0)), 0.0)

@@ -1,5 +1,8 @@
 """AttentionTransfer: where features are strong, whatever their channels mean (AT)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,6 +11,7 @@ from keras_hkd.losses import positions
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.losses.pooling import adaptive_mean
 from keras_hkd.replicas import weighted_mean
+from keras_hkd.tensors import Tensor
 
 __all__ = ["AttentionTransfer"]
 
@@ -49,13 +53,13 @@ class AttentionTransfer(DistillationLoss):
     min_rank = 3
     needs_equal_channels = False
 
-    def __init__(self, *, power=2.0):
+    def __init__(self, *, power: float = 2.0) -> None:
         self.power = in_range("power", power, low=1.0)
 
-    def may_differ(self, axis, last):
+    def may_differ(self, axis: int, last: int) -> bool:
         return axis == last or (last == 3 and axis in (1, 2))
 
-    def compute(self, teacher, student, mask):
+    def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
         """Mean squared difference of the attention maps.
 
         Args:
@@ -72,17 +76,17 @@ class AttentionTransfer(DistillationLoss):
         difference = self._attention(student, weights) - self._attention(teacher, weights)
         return weighted_mean(ops.square(difference), weights)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"power": self.power}
 
-    def _attention(self, features, weights):
+    def _attention(self, features: Tensor, weights: Tensor) -> Tensor:
         strength = ops.mean(ops.power(ops.abs(positions.flatten(features)), self.power), axis=-1)
         squares = ops.sum(weights * ops.square(strength), axis=1, keepdims=True)
         varies = squares > 1e-24
         return ops.where(varies, strength / ops.sqrt(ops.where(varies, squares, 1.0)), 0.0)
 
 
-def _at_smaller_size(*maps):
+def _at_smaller_size(*maps: Tensor) -> Sequence[Tensor]:
     if any(None in tuple(features.shape[1:3]) for features in maps):
         return maps
     size = [min(features.shape[axis] for features in maps) for axis in (1, 2)]

@@ -6,8 +6,15 @@ its logarithm is taken: exact for logits far beyond +-50, with no clipping.
 
 from keras import ops
 
+from keras_hkd.tensors import Tensor
 
-def cross_entropy(teacher_logits, student_logits, positive_weight=1.0, negative_weight=1.0):
+
+def cross_entropy(
+    teacher_logits: Tensor,
+    student_logits: Tensor,
+    positive_weight: float = 1.0,
+    negative_weight: float = 1.0,
+) -> Tensor:
     """What it costs to code the teacher's answers with the student's probabilities.
 
     `-a q log p - b (1 - q) log(1 - p)` with q = sigmoid(teacher), p = sigmoid(student).
@@ -31,7 +38,7 @@ def cross_entropy(teacher_logits, student_logits, positive_weight=1.0, negative_
     return positive_weight * positive + negative_weight * negative
 
 
-def entropy(logits):
+def entropy(logits: Tensor) -> Tensor:
     """How undecided a sigmoid is: `-q log q - (1 - q) log(1 - q)`.
 
     Args:
@@ -48,7 +55,7 @@ def entropy(logits):
     return cross_entropy(logits, logits)
 
 
-def divergence(teacher_logits, student_logits):
+def divergence(teacher_logits: Tensor, student_logits: Tensor) -> Tensor:
     """Kullback-Leibler divergence of Bernoulli distributions, `KL(q || p)`, 0 only where p = q.
 
     Args:

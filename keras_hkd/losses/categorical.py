@@ -2,8 +2,10 @@
 
 from keras import ops
 
+from keras_hkd.tensors import Tensor
 
-def divergence(teacher_logits, student_logits):
+
+def divergence(teacher_logits: Tensor, student_logits: Tensor) -> Tensor:
     """Kullback-Leibler divergence of the distributions along the last axis.
 
     `sum_c q_c log(q_c / p_c)`, q and p the softmax of the teacher's and the student's logits.

@@ -1,11 +1,20 @@
 """Mean and deviation of each channel over the whole batch, and tensors standardised by them."""
 
+from collections.abc import Sequence
+
 from keras import ops
 
 from keras_hkd.replicas import expand_to_rank, sum_over_replicas
+from keras_hkd.tensors import Tensor
 
 
-def channel_moments(tensors, mask=None, *, epsilon, constant_means=False):
+def channel_moments(
+    tensors: Sequence[Tensor],
+    mask: Tensor | None = None,
+    *,
+    epsilon: float,
+    constant_means: bool = False,
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     """Moments of the channels of several tensors of one shape, over all axes but the last.
 
     The deviation is the unbiased one (n - 1). Under `tf.distribute` moments are those of the whole
@@ -32,7 +41,7 @@ def channel_moments(tensors, mask=None, *, epsilon, constant_means=False):
     if mask is not None:
         weights = weights * expand_to_rank(mask, tensors[0].ndim)
 
-    def sums(xs):
+    def sums(xs: Sequence[Tensor]) -> Tensor:
         xs = xs if mask is None else [x * weights for x in xs]
         return sum_over_replicas(ops.stack([_sum_by_channel(x) for x in xs]))
 
@@ -54,7 +63,13 @@ def channel_moments(tensors, mask=None, *, epsilon, constant_means=False):
     return _rows(means, tensors), centred, _rows(deviations, tensors)
 
 
-def standardised(tensors, mask=None, *, epsilon=1e-6, constant_means=False):
+def standardised(
+    tensors: Sequence[Tensor],
+    mask: Tensor | None = None,
+    *,
+    epsilon: float = 1e-6,
+    constant_means: bool = False,
+) -> list[Tensor]:
     """Tensors whose channels have mean 0 and deviation 1: `(X - mean) / (deviation + epsilon)`.
 
     Args:
@@ -81,16 +96,16 @@ def standardised(tensors, mask=None, *, epsilon=1e-6, constant_means=False):
     ]
 
 
-def _rows(stacked, tensors):
+def _rows(stacked: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
     return ops.unstack(stacked, len(tensors))
 
 
-def _sum_by_channel(x):
+def _sum_by_channel(x: Tensor) -> Tensor:
     # Axis by axis: rounding grows with the longest axis instead of the number of positions.
     for _ in range(x.ndim - 1):
         x = ops.sum(x, axis=0)
     return x
 
 
-def _positive_or_one(x):
+def _positive_or_one(x: Tensor) -> Tensor:
     return ops.where(x > 0, x, 1.0)

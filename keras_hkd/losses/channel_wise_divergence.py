@@ -1,5 +1,7 @@
 """ChannelWiseDivergence: where each channel is active, as a distribution over the map (CWD)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_hkd.checks import positive
 from keras_hkd.losses import positions
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
+from keras_hkd.tensors import Tensor
 
 __all__ = ["ChannelWiseDivergence"]
 
@@ -47,10 +50,10 @@ class ChannelWiseDivergence(DistillationLoss):
     min_rank = 3
     weighs_cells = True
 
-    def __init__(self, *, temperature=1.0):
+    def __init__(self, *, temperature: float = 1.0) -> None:
         self.temperature = positive("temperature", temperature)
 
-    def compute(self, teacher, student, mask):
+    def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
         """Mean over images and channels of the divergence over positions.
 
         Args:
@@ -70,5 +73,5 @@ class ChannelWiseDivergence(DistillationLoss):
         loss = weighted_mean(divergence, positions.image_weights(weights))
         return self.temperature**2 * loss
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"temperature": self.temperature}

@@ -1,9 +1,13 @@
 """ContextBlock: what a map says as a whole, added to each of its positions (GCNet)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_hkd.losses import positions
+from keras_hkd.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -27,10 +31,10 @@ class ContextBlock(keras.layers.Layer):
         https://arxiv.org/abs/1904.11492; its use in FGD: https://arxiv.org/abs/2111.11837
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Any]) -> None:
         channels, hidden = input_shape[-1], max(1, input_shape[-1] // 2)
 
-        def dense(units, name, **kwargs):
+        def dense(units: int, name: str, **kwargs: Any) -> keras.layers.Layer:
             return keras.layers.Dense(units, dtype=self.dtype_policy, name=name, **kwargs)
 
         self.attention = dense(1, "attention", kernel_initializer="he_normal")
@@ -45,7 +49,7 @@ class ContextBlock(keras.layers.Layer):
         self.expand.build((None, hidden))
         self.built = True
 
-    def call(self, features, weights=None):
+    def call(self, features: Tensor, weights: Tensor | None = None) -> Tensor:
         """Add the context of each image to its positions.
 
         Args:

@@ -1,5 +1,7 @@
 """DecoupledDistillation: the right class, and the wrong ones among themselves (DKD)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -9,6 +11,7 @@ from keras_hkd.losses import bernoulli, categorical
 from keras_hkd.losses.arguments import as_labels
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, weighted_mean
+from keras_hkd.tensors import Tensor
 
 __all__ = ["DecoupledDistillation"]
 
@@ -60,19 +63,21 @@ class DecoupledDistillation(DistillationLoss):
     compares = ("logits",)
     min_rank = 2
 
-    def __init__(self, *, temperature=4.0, alpha=1.0, beta=8.0):
+    def __init__(self, *, temperature: float = 4.0, alpha: float = 1.0, beta: float = 8.0) -> None:
         self.temperature = positive("temperature", temperature)
         self.alpha = in_range("alpha", alpha)
         self.beta = in_range("beta", beta)
 
-    def check_channels(self, num_channels):
+    def check_channels(self, num_channels: int) -> None:
         if num_channels < 2:
             raise InvalidValueError(
                 f"DecoupledDistillation needs at least two classes. Received: {num_channels}. For "
                 'one class use LogitDistillation(activation="sigmoid") or AdaptiveDistillation().'
             )
 
-    def compute(self, teacher, student, mask, labels):
+    def compute(  # type: ignore[override]
+        self, teacher: Tensor, student: Tensor, mask: Tensor | None, labels: Tensor
+    ) -> Tensor:
         """Mean over the rows that have a class.
 
         Args:
@@ -100,11 +105,11 @@ class DecoupledDistillation(DistillationLoss):
             weights = weights * expand_to_rank(mask, weights.ndim)
         return self.temperature**2 * weighted_mean(rows, weights)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"temperature": self.temperature, "alpha": self.alpha, "beta": self.beta}
 
 
-def _margin(logits, right):
+def _margin(logits: Tensor, right: Tensor) -> Tensor:
     """Logit of the right class against all others together."""
     own = ops.sum(ops.where(right, logits, 0.0), axis=-1)
     return own - ops.logsumexp(ops.where(right, FAR, logits), axis=-1)

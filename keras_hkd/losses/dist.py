@@ -1,5 +1,8 @@
 """DIST: the order of classes within a row and of rows within a class, not their values."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -12,6 +15,7 @@ from keras_hkd.replicas import (
     sum_over_replicas,
     weighted_mean,
 )
+from keras_hkd.tensors import Tensor
 
 __all__ = ["DIST"]
 
@@ -60,20 +64,27 @@ class DIST(DistillationLoss):
     compares = ("logits",)
     min_rank = 2
 
-    def __init__(self, *, beta=1.0, gamma=1.0, temperature=1.0, activation="softmax"):
+    def __init__(
+        self,
+        *,
+        beta: float = 1.0,
+        gamma: float = 1.0,
+        temperature: float = 1.0,
+        activation: str = "softmax",
+    ) -> None:
         self.beta = in_range("beta", beta)
         self.gamma = in_range("gamma", gamma)
         self.temperature = positive("temperature", temperature)
         self.activation = one_of("activation", activation, ("softmax", "sigmoid"))
 
-    def check_channels(self, num_channels):
+    def check_channels(self, num_channels: int) -> None:
         if num_channels == 1 and self.activation == "softmax":
             raise InvalidValueError(
                 "DIST with softmax over a single class compares constants. "
                 'Use DIST(activation="sigmoid").'
             )
 
-    def compute(self, teacher, student, mask):
+    def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
         """Both relations, weighted.
 
         Args:
@@ -99,7 +110,7 @@ class DIST(DistillationLoss):
             loss += self.beta * _between_classes(teacher, student, weights)
         return self.temperature**2 * loss
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "beta": self.beta,
             "gamma": self.gamma,
@@ -108,7 +119,7 @@ class DIST(DistillationLoss):
         }
 
 
-def _between_classes(teacher, student, weights):
+def _between_classes(teacher: Tensor, student: Tensor, weights: Tensor) -> Tensor:
     # Less one of them first: what is constant becomes 0, and not the rounding of its mean.
     pair = [(x, x - ops.stop_gradient(x[..., :1])) for x in (teacher, student)]
     sizes = [ops.sum(ops.square(x), axis=-1) for x, _ in pair]
@@ -118,15 +129,15 @@ def _between_classes(teacher, student, weights):
     return weighted_mean(1.0 - _correlation(product, squares, sizes), weights)
 
 
-def _between_rows(teacher, student, weights):
+def _between_rows(teacher: Tensor, student: Tensor, weights: Tensor) -> Tensor:
     weights = weights[:, None]
     total = sum_over_replicas(ops.sum(weights))
 
-    def sums(*values):
+    def sums(*values: Tensor) -> list[Tensor]:
         stacked = ops.stack([ops.sum(weights * value, axis=0) for value in values])
         return ops.unstack(sum_over_replicas(stacked), len(values))
 
-    def highest(x):
+    def highest(x: Tensor) -> Tensor:
         """One value of each class, for all replicas alike; of a constant, the constant."""
         x = ops.stop_gradient(ops.where(weights > 0, x, 0.0))
         return sum_over_replicas(ops.max(x, axis=0, initial=0.0)) / num_replicas()
@@ -140,7 +151,7 @@ def _between_rows(teacher, student, weights):
     return ops.where(total > 0, ops.mean(1.0 - correlation), 0.0)
 
 
-def _correlation(product, squares, sizes):
+def _correlation(product: Tensor, squares: Sequence[Tensor], sizes: Sequence[Tensor]) -> Tensor:
     """Pearson's r from sums over centred vectors, and their squares before they were centred."""
     # What varies by a millionth of its size is rounding. The slope of a root at 0 is infinite.
     varies = [ops.stop_gradient(x > 1e-12 * size) for x, size in zip(squares, sizes, strict=True)]

@@ -1,10 +1,14 @@
 """What all losses share: shapes are checked, the teacher is constant, arithmetic is float32."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
 import keras
 from keras import ops
 
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.replicas import check_leading_axes, expand_to_rank
+from keras_hkd.tensors import Shape, Tensor
 
 __all__ = ["DistillationLoss"]
 
@@ -49,17 +53,19 @@ class DistillationLoss:
     1.0
     """
 
-    needs = ()
-    uses = ()
-    compares = ()
-    needs_equal_channels = True
-    reads_masked = False
-    min_rank = 1
-    max_rank = None
-    weighs_cells = False
-    masks_channels = False
+    needs: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    compares: tuple[str, ...] = ()
+    needs_equal_channels: bool = True
+    reads_masked: bool = False
+    min_rank: int = 1
+    max_rank: int | None = None
+    weighs_cells: bool = False
+    masks_channels: bool = False
 
-    def __call__(self, teacher, student, *, mask=None, **context):
+    def __call__(
+        self, teacher: Tensor, student: Tensor, *, mask: Tensor | None = None, **context: Any
+    ) -> Tensor:
         """Compare a student's tensor with a teacher's.
 
         Args:
@@ -92,7 +98,7 @@ class DistillationLoss:
                 teacher, student = blank(teacher, mask), blank(student, mask)
         return self.compute(teacher, student, mask, **context)
 
-    def compute(self, teacher, student, mask):
+    def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
         """The loss itself; to be written by the subclass.
 
         Args:
@@ -110,7 +116,7 @@ class DistillationLoss:
             f"{type(self).__name__} must implement `compute(teacher, student, mask)`."
         )
 
-    def check_channels(self, num_channels):
+    def check_channels(self, num_channels: int) -> None:
         """Refuse a last axis that the loss cannot compare; hierarchies of logits ask beforehand.
 
         Args:
@@ -121,7 +127,7 @@ class DistillationLoss:
         """
         return  # AutoGraph warns of a function that is nothing but its docstring
 
-    def may_differ(self, axis, last):
+    def may_differ(self, axis: int, last: int) -> bool:
         """Whether teacher and student may have other sizes along an axis.
 
         Args:
@@ -133,7 +139,7 @@ class DistillationLoss:
         """
         return axis == last and not self.needs_equal_channels
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments.
 
         Returns:
@@ -142,7 +148,7 @@ class DistillationLoss:
         return {}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """Build the loss from what `get_config` gave.
 
         Args:
@@ -153,11 +159,11 @@ class DistillationLoss:
         """
         return cls(**config)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
         return f"{type(self).__name__}({arguments})"
 
-    def _check_context(self, context):
+    def _check_context(self, context: Mapping[str, Any]) -> None:
         name = type(self).__name__
         missing = [argument for argument in self.needs if context.get(argument) is None]
         if missing:
@@ -173,7 +179,7 @@ class DistillationLoss:
                 f"{_listed(['mask', *self.needs, *self.uses])}."
             )
 
-    def _check_shapes(self, teacher, student):
+    def _check_shapes(self, teacher: Shape, student: Shape) -> None:
         name = type(self).__name__
         received = f"Received: teacher {teacher}, student {student}."
         if len(teacher) != len(student):
@@ -197,7 +203,7 @@ class DistillationLoss:
                 f"{received} " + _how_to_mend(axis, last, a)
             )
 
-    def _check_mask(self, mask, teacher, student):
+    def _check_mask(self, mask: Tensor, teacher: Tensor, student: Tensor) -> None:
         check_leading_axes(mask, student)
         if mask.ndim < student.ndim:
             check_leading_axes(mask, teacher)  # positions cannot be masked in maps of unequal size
@@ -210,11 +216,11 @@ class DistillationLoss:
             )
 
 
-def _listed(names):
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _how_to_mend(axis, last, teacher_size):
+def _how_to_mend(axis: int, last: int, teacher_size: int | None) -> str:
     if axis == 0:
         return "Give both models the same batch."
     if axis == last:
@@ -227,11 +233,11 @@ def _how_to_mend(axis, last, teacher_size):
     )
 
 
-def _as_float32(x):
+def _as_float32(x: Tensor) -> Tensor:
     return ops.cast(ops.convert_to_tensor(x), "float32")
 
 
-def blank(x, mask):
+def blank(x: Tensor, mask: Tensor) -> Tensor:
     """Put 0 where the mask is 0, so that what stands there is not read.
 
     Args:

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
+from keras_hkd.tensors import Tensor
 
 __all__ = ["FeatureImitation"]
 
@@ -33,7 +34,7 @@ class FeatureImitation(DistillationLoss):
     weighs_cells = True
     masks_channels = True
 
-    def compute(self, teacher, student, mask):
+    def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
         """Mean squared difference; the arguments are those of `DistillationLoss.compute`.
 
         Args:

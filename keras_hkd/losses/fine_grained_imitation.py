@@ -1,5 +1,8 @@
 """FineGrainedImitation: features compared where anchors lie near people (FGFI)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -11,6 +14,7 @@ from keras_hkd.losses import positions
 from keras_hkd.losses.arguments import as_boxes
 from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
+from keras_hkd.tensors import Tensor
 
 __all__ = ["FineGrainedImitation"]
 
@@ -68,16 +72,17 @@ class FineGrainedImitation(LearnableLoss):
     def __init__(
         self,
         *,
-        threshold=0.5,
-        anchor_scales=(4.0, 5.04, 6.35),
-        aspect_ratios=(0.5, 1.0, 2.0),
-        adapter="conv_relu",
-    ):
+        threshold: float = 0.5,
+        anchor_scales: Sequence[float] = (4.0, 5.04, 6.35),
+        aspect_ratios: Sequence[float] = (0.5, 1.0, 2.0),
+        adapter: str = "conv_relu",
+    ) -> None:
         super().__init__()
         self.threshold = in_range("threshold", threshold, high=1.0)
         self.anchor_scales = several("anchor_scales", anchor_scales, positive)
         self.aspect_ratios = several("aspect_ratios", aspect_ratios, positive)
         self.adapter = one_of("adapter", adapter, ADAPTERS)
+        self.needs_equal_channels = self.adapter == "none"
         if self.threshold == 1 or not self.anchor_scales or not self.aspect_ratios:
             raise InvalidValueError(
                 "FineGrainedImitation needs a threshold below 1 and at least one anchor scale and "
@@ -85,12 +90,9 @@ class FineGrainedImitation(LearnableLoss):
                 f"aspect_ratios={aspect_ratios}."
             )
 
-    @property
-    def needs_equal_channels(self):
-        """Whether nothing here bridges widths."""
-        return self.adapter == "none"
-
-    def make_layers(self, teacher_channels, student_channels):
+    def make_layers(
+        self, teacher_channels: int, student_channels: int
+    ) -> dict[str, keras.layers.Layer]:
         if self.adapter == "none":
             return {}
         adapter = keras.layers.Conv2D(
@@ -104,7 +106,14 @@ class FineGrainedImitation(LearnableLoss):
         adapter.build((None, None, None, student_channels))
         return {"adapter": adapter}
 
-    def compute(self, teacher, student, mask, boxes, image_size):
+    def compute(  # type: ignore[override]
+        self,
+        teacher: Tensor,
+        student: Tensor,
+        mask: Tensor | None,
+        boxes: Tensor,
+        image_size: Sequence[int],
+    ) -> Tensor:
         """Sum over the cells near people, over twice their number.
 
         Args:
@@ -124,12 +133,12 @@ class FineGrainedImitation(LearnableLoss):
         size = ops.shape(teacher)[1:3]
         near = self._near(boxes, present, checks.image_size("image_size", image_size), size)
         if self.adapter != "none":
-            student = self._layers["adapter"](student)
+            student = self.layers["adapter"](student)
         weights = near * positions.flat_weights(mask, student)
         squares = ops.sum(positions.flatten(ops.square(student - teacher)), axis=-1)
         return global_ratio(ops.sum(squares * weights) / 2.0, ops.sum(weights))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "threshold": self.threshold,
             "anchor_scales": self.anchor_scales,
@@ -137,11 +146,13 @@ class FineGrainedImitation(LearnableLoss):
             "adapter": self.adapter,
         }
 
-    def _near(self, boxes, present, image_size, map_size):
+    def _near(
+        self, boxes: Tensor, present: Tensor, image_size: Sequence[int], map_size: Any
+    ) -> Tensor:
         """I as float32 (batch, cells)."""
         shapes = self._anchor_shapes(image_size, map_size)
 
-        def overlap_with(shape):
+        def overlap_with(shape: tuple[Tensor, Tensor]) -> Tensor:
             return _overlap(boxes, present, shape, image_size, map_size)
 
         best = 0.0
@@ -156,7 +167,9 @@ class FineGrainedImitation(LearnableLoss):
             near = ops.maximum(near, ops.max(counts, axis=1, initial=0.0))
         return ops.reshape(near, (-1, map_size[0] * map_size[1]))
 
-    def _anchor_shapes(self, image_size, map_size):
+    def _anchor_shapes(
+        self, image_size: Sequence[int], map_size: Any
+    ) -> list[tuple[Tensor, Tensor]]:
         """(height, width) in pixels of the anchors of every cell."""
         steps = _steps(image_size, map_size)
         stride = ops.sqrt(steps[0] * steps[1])
@@ -167,7 +180,7 @@ class FineGrainedImitation(LearnableLoss):
         ]
 
 
-def _steps(image_size, map_size):
+def _steps(image_size: Sequence[int], map_size: Any) -> list[Tensor]:
     """Pixels from one cell to the next, down and across."""
     return [
         pixels / ops.cast(cells, "float32")
@@ -175,7 +188,13 @@ def _steps(image_size, map_size):
     ]
 
 
-def _overlap(boxes, present, shape, image_size, map_size):
+def _overlap(
+    boxes: Tensor,
+    present: Tensor,
+    shape: tuple[Tensor, Tensor],
+    image_size: Sequence[int],
+    map_size: Any,
+) -> Tensor:
     """IoU (batch, n, h, w) of boxes with the anchors of one shape, 0 where there is no box.
 
     On a grid of equal anchors rows and columns overlap apart, so nothing is built cell by cell

@@ -1,5 +1,8 @@
 """FocalGlobal: people and background apart, attention, and relations between positions (FGD)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -11,6 +14,7 @@ from keras_hkd.losses.attention import channel_attention, spatial_attention
 from keras_hkd.losses.context_block import ContextBlock
 from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
+from keras_hkd.tensors import Tensor
 
 __all__ = ["FocalGlobal"]
 
@@ -73,7 +77,15 @@ class FocalGlobal(LearnableLoss):
     compares = ("features",)
     min_rank = max_rank = 4
 
-    def __init__(self, *, alpha=1e-3, beta=5e-4, gamma=5e-4, relation_weight=5e-6, temperature=0.5):
+    def __init__(
+        self,
+        *,
+        alpha: float = 1e-3,
+        beta: float = 5e-4,
+        gamma: float = 5e-4,
+        relation_weight: float = 5e-6,
+        temperature: float = 0.5,
+    ) -> None:
         super().__init__()
         self.alpha = in_range("alpha", alpha)
         self.beta = in_range("beta", beta)
@@ -81,7 +93,9 @@ class FocalGlobal(LearnableLoss):
         self.relation_weight = in_range("relation_weight", relation_weight)
         self.temperature = positive("temperature", temperature)
 
-    def make_layers(self, teacher_channels, student_channels):
+    def make_layers(
+        self, teacher_channels: int, student_channels: int
+    ) -> dict[str, keras.layers.Layer]:
         if self.relation_weight == 0:
             return {}
         blocks = {}
@@ -90,7 +104,14 @@ class FocalGlobal(LearnableLoss):
             blocks[f"{role}_context"].build((None, None, None, channels))
         return blocks
 
-    def compute(self, teacher, student, mask, boxes, image_size):
+    def compute(  # type: ignore[override]
+        self,
+        teacher: Tensor,
+        student: Tensor,
+        mask: Tensor | None,
+        boxes: Tensor,
+        image_size: Sequence[int],
+    ) -> Tensor:
         """The four sums over N.
 
         Args:
@@ -131,7 +152,7 @@ class FocalGlobal(LearnableLoss):
             total += self.relation_weight * self._relation(teacher, student, weights)
         return global_ratio(total, ops.sum(positions.image_weights(weights)))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "alpha": self.alpha,
             "beta": self.beta,
@@ -140,15 +161,17 @@ class FocalGlobal(LearnableLoss):
             "temperature": self.temperature,
         }
 
-    def _relation(self, teacher, student, weights):
+    def _relation(self, teacher: Tensor, student: Tensor, weights: Tensor) -> Tensor:
         shape = ops.shape(student)
         weights = ops.reshape(weights, (*shape[:3], 1))
-        teacher = self._layers["teacher_context"](teacher, weights)
-        student = self._layers["student_context"](student, weights)
+        teacher = self.layers["teacher_context"](teacher, weights)
+        student = self.layers["student_context"](student, weights)
         return ops.sum(ops.square(teacher - student) * weights)
 
 
-def foreground_weights(boxes, present, image_size, map_size):
+def foreground_weights(
+    boxes: Tensor, present: Tensor, image_size: Sequence[int], map_size: Any
+) -> Tensor:
     """What each cell of a map weighs for the people that it belongs to.
 
     Args:

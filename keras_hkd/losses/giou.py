@@ -8,6 +8,7 @@ from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses.arguments import as_constant, over_positives
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, global_ratio
+from keras_hkd.tensors import Tensor
 
 __all__ = ["GIoU"]
 
@@ -45,7 +46,7 @@ class GIoU(DistillationLoss):
     compares = ("boxes",)
     min_rank = 2
 
-    def check_channels(self, num_channels):
+    def check_channels(self, num_channels: int) -> None:
         if num_channels != 4:
             raise InvalidValueError(
                 "GIoU compares decoded boxes (batch, ..., 4) in xyxy pixels. Received: a last axis "
@@ -53,7 +54,14 @@ class GIoU(DistillationLoss):
                 "distributions over bins."
             )
 
-    def compute(self, teacher, student, mask, teacher_scores=None, positives=None):
+    def compute(
+        self,
+        teacher: Tensor,
+        student: Tensor,
+        mask: Tensor | None,
+        teacher_scores: Tensor | None = None,
+        positives: Tensor | None = None,
+    ) -> Tensor:
         """Weighted sum of `1 - GIoU` over N.
 
         Args:

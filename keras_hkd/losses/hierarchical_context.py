@@ -1,6 +1,8 @@
 """HierarchicalContext: maps compared at several scales at once (ReviewKD's HCL)."""
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,6 +12,7 @@ from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.losses.pooling import adaptive_mean
 from keras_hkd.replicas import weighted_mean
+from keras_hkd.tensors import Tensor
 
 __all__ = ["HierarchicalContext"]
 
@@ -48,10 +51,10 @@ class HierarchicalContext(DistillationLoss):
     compares = ("features",)
     min_rank = max_rank = 4
 
-    def __init__(self, *, sizes=(4, 2, 1)):
+    def __init__(self, *, sizes: Sequence[int] = (4, 2, 1)) -> None:
         self.sizes = several("sizes", sizes, functools.partial(whole, low=1))
 
-    def compute(self, teacher, student, mask):
+    def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
         """Weighted mean over scales of the mean squared differences.
 
         Args:
@@ -86,5 +89,5 @@ class HierarchicalContext(DistillationLoss):
             weights += weight
         return total / weights
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"sizes": self.sizes}

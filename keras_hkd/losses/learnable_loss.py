@@ -1,8 +1,11 @@
 """Losses with layers of their own: what they share."""
 
+from typing import Self, cast
+
 import keras
 
 from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.tensors import Shape
 
 __all__ = ["LearnableLoss"]
 
@@ -20,20 +23,22 @@ class LearnableLoss(DistillationLoss):
         layers: dict of built Keras layers by name; empty before `build`.
     """
 
-    def __init__(self):
-        self._layers = None
+    def __init__(self) -> None:
+        self._layers: dict[str, keras.layers.Layer] | None = None
 
     @property
-    def layers(self):
+    def layers(self) -> dict[str, keras.layers.Layer]:
         """The layers by name; empty before `build`."""
         return dict(self._layers or {})
 
     @property
-    def trainable_variables(self):
+    def trainable_variables(self) -> list[keras.Variable]:
         """Variables of all layers that an optimizer has to update."""
         return [v for layer in self.layers.values() for v in layer.trainable_variables]
 
-    def make_layers(self, teacher_channels, student_channels):
+    def make_layers(
+        self, teacher_channels: int, student_channels: int
+    ) -> dict[str, keras.layers.Layer]:
         """Create and build the layers; to be written by the subclass.
 
         Args:
@@ -51,7 +56,7 @@ class LearnableLoss(DistillationLoss):
             "student_channels)`."
         )
 
-    def build(self, teacher_channels, student_channels):
+    def build(self, teacher_channels: int, student_channels: int) -> None:
         """Create the layers unless they exist.
 
         Args:
@@ -61,7 +66,7 @@ class LearnableLoss(DistillationLoss):
         if self._layers is None:
             self._layers = self.make_layers(teacher_channels, student_channels)
 
-    def fresh(self):
+    def fresh(self) -> Self:
         """Another loss of the same arguments with layers of its own.
 
         Returns:
@@ -69,6 +74,6 @@ class LearnableLoss(DistillationLoss):
         """
         return type(self).from_config(self.get_config())
 
-    def _check_shapes(self, teacher, student):
+    def _check_shapes(self, teacher: Shape, student: Shape) -> None:
         super()._check_shapes(teacher, student)
-        self.build(teacher[-1], student[-1])
+        self.build(cast(int, teacher[-1]), cast(int, student[-1]))

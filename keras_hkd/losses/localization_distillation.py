@@ -1,5 +1,7 @@
 """LocalizationDistillation: how sure the teacher is of each edge of a box (LD)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -10,6 +12,7 @@ from keras_hkd.losses import categorical
 from keras_hkd.losses.arguments import as_constant
 from keras_hkd.losses.distillation_loss import DistillationLoss, blank
 from keras_hkd.replicas import expand_to_rank, weighted_mean
+from keras_hkd.tensors import Shape, Tensor
 
 __all__ = ["LocalizationDistillation"]
 
@@ -58,11 +61,18 @@ class LocalizationDistillation(DistillationLoss):
     min_rank = 3
     reads_masked = True
 
-    def __init__(self, *, temperature=10.0, valuable_weight=1.0):
+    def __init__(self, *, temperature: float = 10.0, valuable_weight: float = 1.0) -> None:
         self.temperature = positive("temperature", temperature)
         self.valuable_weight = in_range("valuable_weight", valuable_weight)
 
-    def compute(self, teacher, student, mask, student_scores=None, valuable=None):
+    def compute(
+        self,
+        teacher: Tensor,
+        student: Tensor,
+        mask: Tensor | None,
+        student_scores: Tensor | None = None,
+        valuable: Tensor | None = None,
+    ) -> Tensor:
         """Weighted means over both regions.
 
         Args:
@@ -95,11 +105,18 @@ class LocalizationDistillation(DistillationLoss):
             loss += self.valuable_weight * weighted_mean(rows, valuable)
         return self.temperature**2 * loss
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"temperature": self.temperature, "valuable_weight": self.valuable_weight}
 
 
-def valuable_region(anchors, boxes, present, *, threshold=0.5, fraction=0.25):
+def valuable_region(
+    anchors: Tensor,
+    boxes: Tensor,
+    present: Tensor,
+    *,
+    threshold: float = 0.5,
+    fraction: float = 0.25,
+) -> Tensor:
     """Anchors near a person, but not near enough to stand for it: LD's second region.
 
     `fraction t <= DIoU < t`, with the person of the largest DIoU (`pairwise_distance_iou`).
@@ -128,7 +145,7 @@ def valuable_region(anchors, boxes, present, *, threshold=0.5, fraction=0.25):
     return ops.stop_gradient(ops.where(inside, best, 0.0))
 
 
-def _of_anchors(mask, anchors):
+def _of_anchors(mask: Tensor, anchors: Shape) -> Tensor:
     if mask.ndim > 2:
         raise InvalidValueError(
             f"LocalizationDistillation takes a mask of anchors {anchors}. "
@@ -137,7 +154,7 @@ def _of_anchors(mask, anchors):
     return mask
 
 
-def _edges(logits):
+def _edges(logits: Tensor) -> Tensor:
     """Logits as (batch, anchors, 4, bins)."""
     shape = tuple(logits.shape)
     if len(shape) == 3 and shape[-1] % 4 == 0 and shape[-1] >= 8:

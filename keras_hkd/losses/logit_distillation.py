@@ -1,5 +1,7 @@
 """LogitDistillation: the softened class probabilities of the teacher as targets."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,6 +10,7 @@ from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses import bernoulli, categorical
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
+from keras_hkd.tensors import Tensor
 
 __all__ = ["LogitDistillation"]
 
@@ -54,18 +57,18 @@ class LogitDistillation(DistillationLoss):
     compares = ("logits", "bins")
     min_rank = 2
 
-    def __init__(self, *, activation="softmax", temperature=3.0):
+    def __init__(self, *, activation: str = "softmax", temperature: float = 3.0) -> None:
         self.activation = one_of("activation", activation, ("softmax", "sigmoid"))
         self.temperature = positive("temperature", temperature)
 
-    def check_channels(self, num_channels):
+    def check_channels(self, num_channels: int) -> None:
         if num_channels == 1 and self.activation == "softmax":
             raise InvalidValueError(
                 "LogitDistillation with softmax over a single class is exactly 0 and teaches "
                 'nothing. Use LogitDistillation(activation="sigmoid"), or AdaptiveDistillation().'
             )
 
-    def compute(self, teacher, student, mask):
+    def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
         """Mean over rows of the divergence between softened probabilities.
 
         Args:
@@ -80,9 +83,9 @@ class LogitDistillation(DistillationLoss):
         rows = divergence(teacher / self.temperature, student / self.temperature)
         return self.temperature**2 * weighted_mean(rows, mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"activation": self.activation, "temperature": self.temperature}
 
 
-def _sigmoid_divergence(teacher, student):
+def _sigmoid_divergence(teacher: Tensor, student: Tensor) -> Tensor:
     return ops.sum(bernoulli.divergence(teacher, student), axis=-1)

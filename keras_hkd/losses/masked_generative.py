@@ -1,5 +1,7 @@
 """MaskedGenerative: the student's features must suffice to fill in what is hidden of them (MGD)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,6 +10,7 @@ from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses import positions
 from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
+from keras_hkd.tensors import Shape, Tensor
 
 __all__ = ["MaskedGenerative"]
 
@@ -55,7 +58,7 @@ class MaskedGenerative(LearnableLoss):
     min_rank = max_rank = 4
     weighs_cells = True
 
-    def __init__(self, *, hidden_fraction=0.65, seed=0):
+    def __init__(self, *, hidden_fraction: float = 0.65, seed: int = 0) -> None:
         super().__init__()
         self.hidden_fraction = in_range("hidden_fraction", hidden_fraction, high=1.0)
         if self.hidden_fraction == 1:
@@ -65,7 +68,9 @@ class MaskedGenerative(LearnableLoss):
             )
         self.seed = whole("seed", seed)
 
-    def make_layers(self, teacher_channels, student_channels):
+    def make_layers(
+        self, teacher_channels: int, student_channels: int
+    ) -> dict[str, keras.layers.Layer]:
         generator = FeatureGenerator(
             teacher_channels,
             hidden_fraction=self.hidden_fraction,
@@ -76,7 +81,9 @@ class MaskedGenerative(LearnableLoss):
         generator.build((None, None, None, student_channels))
         return {"generator": generator}
 
-    def compute(self, teacher, student, mask, training=True):
+    def compute(
+        self, teacher: Tensor, student: Tensor, mask: Tensor | None, training: bool = True
+    ) -> Tensor:
         """Mean over images of the summed squared differences to the generated map.
 
         Args:
@@ -88,12 +95,12 @@ class MaskedGenerative(LearnableLoss):
         Returns:
             A float32 scalar.
         """
-        generated = self._layers["generator"](student, training=training)
+        generated = self.layers["generator"](student, training=training)
         squares = ops.sum(positions.flatten(ops.square(teacher - generated)), axis=-1)
         weights = positions.flat_weights(mask, student)
         return global_ratio(ops.sum(squares * weights), ops.sum(positions.image_weights(weights)))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"hidden_fraction": self.hidden_fraction, "seed": self.seed}
 
 
@@ -113,15 +120,17 @@ class FeatureGenerator(keras.layers.Layer):
     5
     """
 
-    def __init__(self, channels, *, hidden_fraction, seed=0, **kwargs):
+    def __init__(
+        self, channels: int, *, hidden_fraction: float, seed: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.channels = channels
         self.hidden_fraction = hidden_fraction
         self.seed = seed
         self.random = keras.random.SeedGenerator(seed)
 
-    def build(self, input_shape):
-        def convolution(name):
+    def build(self, input_shape: Shape) -> None:
+        def convolution(name: str) -> keras.layers.Layer:
             return keras.layers.Conv2D(
                 self.channels, 3, padding="same", dtype=self.dtype_policy, name=name
             )
@@ -131,7 +140,7 @@ class FeatureGenerator(keras.layers.Layer):
         self.second.build((*input_shape[:-1], self.channels))
         self.built = True
 
-    def call(self, features, training=False):
+    def call(self, features: Tensor, training: bool = False) -> Tensor:
         """Fill in the map.
 
         Args:
@@ -146,15 +155,15 @@ class FeatureGenerator(keras.layers.Layer):
         kept = ops.cast(draws >= self.hidden_fraction, features.dtype)
         return self.second(ops.relu(self.first(features * kept)))
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         """Keep the place in the random sequence, so that a resumed run hides the same cells."""
         store["random"] = ops.convert_to_numpy(self.random.state)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Return to that place."""
         self.random.state.assign(store["random"])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "channels": self.channels,

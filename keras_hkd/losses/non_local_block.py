@@ -1,9 +1,13 @@
 """NonLocalBlock: what each position of a map has to do with all others (Wang et al.)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_hkd.checks import whole
+from keras_hkd.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -30,22 +34,22 @@ class NonLocalBlock(keras.layers.Layer):
         dot-product form)
     """
 
-    def __init__(self, *, reduction=2, **kwargs):
+    def __init__(self, *, reduction: int = 2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.reduction = whole("reduction", reduction, low=1)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Any]) -> None:
         channels = input_shape[-1]
         hidden = max(1, channels // self.reduction)
 
-        def dense(name, inputs, outputs, initializer):
+        def dense(name: str, inputs: int, outputs: int, initializer: Any) -> keras.layers.Layer:
             layer = keras.layers.Dense(
                 outputs, kernel_initializer=initializer, dtype=self.dtype_policy, name=name
             )
             layer.build((None, inputs))
             return layer
 
-        def small():
+        def small() -> keras.initializers.Initializer:
             return keras.initializers.RandomNormal(stddev=0.01)
 
         self.theta = dense("theta", channels, hidden, small())
@@ -54,7 +58,7 @@ class NonLocalBlock(keras.layers.Layer):
         self.back = dense("back", hidden, channels, "zeros")
         self.built = True
 
-    def call(self, features, weights=None):
+    def call(self, features: Tensor, weights: Tensor | None = None) -> Tensor:
         """Add what the other positions say.
 
         Args:
@@ -71,5 +75,5 @@ class NonLocalBlock(keras.layers.Layer):
         pairs /= ops.where(count > 0, count, 1.0)
         return features + self.back(ops.einsum("nijp,npq->nijq", self.theta(features), pairs))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "reduction": self.reduction}

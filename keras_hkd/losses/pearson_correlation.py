@@ -1,5 +1,7 @@
 """PearsonCorrelation: features compared up to the scale and offset of each channel (PKD)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_hkd.checks import positive
 from keras_hkd.losses.channel_moments import standardised
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
+from keras_hkd.tensors import Tensor
 
 __all__ = ["PearsonCorrelation"]
 
@@ -54,10 +57,10 @@ class PearsonCorrelation(DistillationLoss):
     min_rank = 2
     weighs_cells = True
 
-    def __init__(self, *, epsilon=1e-6):
+    def __init__(self, *, epsilon: float = 1e-6) -> None:
         self.epsilon = positive("epsilon", epsilon)
 
-    def compute(self, teacher, student, mask):
+    def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
         """Half the mean squared difference of the standardised tensors.
 
         Args:
@@ -74,5 +77,5 @@ class PearsonCorrelation(DistillationLoss):
         )
         return weighted_mean(ops.square(student - teacher), mask) / 2
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"epsilon": self.epsilon}

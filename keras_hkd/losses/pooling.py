@@ -1,10 +1,14 @@
 """Average pooling to a given number of cells, whether or not it divides the map."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from keras import ops
 
+from keras_hkd.tensors import Tensor
 
-def adaptive_mean(features, size):
+
+def adaptive_mean(features: Tensor, size: Sequence[int]) -> Tensor:
     """Means over bins: bin i of n covers the cells floor(i h / n) to ceil((i + 1) h / n).
 
     Args:
@@ -24,7 +28,7 @@ def adaptive_mean(features, size):
     return features
 
 
-def _pool(features, axis, size):
+def _pool(features: Tensor, axis: int, size: int) -> Tensor:
     cells = features.shape[axis]
     if cells == size:
         return features

@@ -6,9 +6,10 @@ A mask acts as repetition: a position of weight 2 counts like two, one of weight
 from keras import ops
 
 from keras_hkd.replicas import expand_to_rank
+from keras_hkd.tensors import Tensor
 
 
-def flatten(features):
+def flatten(features: Tensor) -> Tensor:
     """A map as a list of positions.
 
     Args:
@@ -29,7 +30,7 @@ def flatten(features):
     return ops.reshape(features, (shape[0], positions, shape[-1]))
 
 
-def flat_weights(mask, features):
+def flat_weights(mask: Tensor | None, features: Tensor) -> Tensor:
     """A mask on leading axes as weights of all positions.
 
     Args:
@@ -49,7 +50,7 @@ def flat_weights(mask, features):
     return flatten(weights)[..., 0]
 
 
-def mean(features, weights):
+def mean(features: Tensor, weights: Tensor) -> Tensor:
     """Mean of each image over its positions, by their weights.
 
     Args:
@@ -68,7 +69,7 @@ def mean(features, weights):
     return ops.sum(features * weights[..., None], axis=1) / ops.where(count > 0, count, 1.0)
 
 
-def log_softmax(logits, weights):
+def log_softmax(logits: Tensor, weights: Tensor) -> Tensor:
     """Logarithm of the softmax over positions of which each counts by its weight.
 
     Args:
@@ -89,7 +90,7 @@ def log_softmax(logits, weights):
     return ops.log_softmax(logits + offsets[..., None], axis=1)
 
 
-def image_weights(weights):
+def image_weights(weights: Tensor) -> Tensor:
     """How much each image counts: the largest weight of its positions.
 
     Args:

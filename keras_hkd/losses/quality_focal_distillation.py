@@ -1,5 +1,7 @@
 """QualityFocalDistillation: the teacher's scores as soft labels of a focal loss (QFL)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,6 +10,7 @@ from keras_hkd.losses import bernoulli
 from keras_hkd.losses.arguments import over_positives
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import expand_to_rank, global_ratio
+from keras_hkd.tensors import Tensor
 
 __all__ = ["QualityFocalDistillation"]
 
@@ -51,10 +54,12 @@ class QualityFocalDistillation(DistillationLoss):
     masks_channels = True
     min_rank = 2
 
-    def __init__(self, *, beta=1.0):
+    def __init__(self, *, beta: float = 1.0) -> None:
         self.beta = in_range("beta", beta, low=1.0)
 
-    def compute(self, teacher, student, mask, positives=None):
+    def compute(
+        self, teacher: Tensor, student: Tensor, mask: Tensor | None, positives: Tensor | None = None
+    ) -> Tensor:
         """Sum of the weighted cross entropies over N.
 
         Args:
@@ -79,5 +84,5 @@ class QualityFocalDistillation(DistillationLoss):
         best = ops.max(scores, axis=-1, initial=0.0)
         return global_ratio(ops.sum(terms), ops.sum(best), minimum=1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"beta": self.beta}

@@ -6,6 +6,7 @@ from keras import ops
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
+from keras_hkd.tensors import Tensor
 
 __all__ = ["RegionRelation"]
 
@@ -41,7 +42,7 @@ class RegionRelation(DistillationLoss):
     min_rank = 3
     needs_equal_channels = False
 
-    def compute(self, teacher, student, mask):
+    def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
         """Mean absolute difference of the normalised distances.
 
         Args:
@@ -70,7 +71,7 @@ class RegionRelation(DistillationLoss):
         return weighted_mean(ops.abs(student - teacher), pairs)
 
 
-def _distances(features, present, pairs):
+def _distances(features: Tensor, present: Tensor, pairs: Tensor) -> Tensor:
     """Distances of all pairs of an image, over their mean: (batch, regions, regions)."""
     shape = ops.shape(features)
     vectors = ops.reshape(features, (shape[0], shape[1], -1))

@@ -1,5 +1,7 @@
 """SoftLabelDivergence: probabilities that come from no network as targets."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_hkd.checks import one_of, positive
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
+from keras_hkd.tensors import Tensor
 
 __all__ = ["SoftLabelDivergence"]
 
@@ -45,19 +48,21 @@ class SoftLabelDivergence(DistillationLoss):
     compares = ("probabilities",)
     min_rank = 2
 
-    def __init__(self, *, form="kl", activation="softmax", temperature=1.0):
+    def __init__(
+        self, *, form: str = "kl", activation: str = "softmax", temperature: float = 1.0
+    ) -> None:
         self.form = one_of("form", form, ("kl", "mse"))
         self.activation = one_of("activation", activation, ("softmax", "sigmoid"))
         self.temperature = positive("temperature", temperature)
 
-    def check_channels(self, num_channels):
+    def check_channels(self, num_channels: int) -> None:
         if num_channels == 1 and self.activation == "softmax":
             raise InvalidValueError(
                 "SoftLabelDivergence with softmax over a single class is exactly 0 and teaches "
                 'nothing. Use SoftLabelDivergence(activation="sigmoid").'
             )
 
-    def compute(self, teacher, student, mask):
+    def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
         """Mean over rows of the difference between soft labels and probabilities.
 
         Args:
@@ -79,7 +84,7 @@ class SoftLabelDivergence(DistillationLoss):
             rows += teacher * ops.softplus(-logits) + (1.0 - teacher) * ops.softplus(logits)
         return weighted_mean(ops.sum(rows, axis=-1), mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "form": self.form,
             "activation": self.activation,
@@ -87,5 +92,5 @@ class SoftLabelDivergence(DistillationLoss):
         }
 
 
-def _x_log_x(x):
+def _x_log_x(x: Tensor) -> Tensor:
     return ops.where(x > 0, x * ops.log(ops.where(x > 0, x, 1.0)), 0.0)

@@ -1,5 +1,7 @@
 """TeacherBoundedRegression: boxes are pushed only as long as the teacher's are better."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_hkd.checks import in_range
 from keras_hkd.losses.arguments import as_constant
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.replicas import weighted_mean
+from keras_hkd.tensors import Tensor
 
 __all__ = ["TeacherBoundedRegression"]
 
@@ -49,10 +52,12 @@ class TeacherBoundedRegression(DistillationLoss):
     needs = ("targets",)
     min_rank = 2
 
-    def __init__(self, *, margin=0.0):
+    def __init__(self, *, margin: float = 0.0) -> None:
         self.margin = in_range("margin", margin)
 
-    def compute(self, teacher, student, mask, targets):
+    def compute(  # type: ignore[override]
+        self, teacher: Tensor, student: Tensor, mask: Tensor | None, targets: Tensor
+    ) -> Tensor:
         """Mean of the squared errors that the teacher undercuts.
 
         Args:
@@ -69,5 +74,5 @@ class TeacherBoundedRegression(DistillationLoss):
         bound = ops.sum(ops.square(teacher - targets), axis=-1)
         return weighted_mean(ops.where(own + self.margin > bound, own, 0.0), mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"margin": self.margin}

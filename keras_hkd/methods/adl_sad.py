@@ -4,6 +4,8 @@ New here is the loss, `keras_hkd.losses.AdaptiveDistillation`, and for SAD the s
 images, `keras_hkd.training.semi_supervised`. Both methods are the Distiller with that one term.
 """
 
+from typing import Any
+
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.hierarchies.class_logits import ClassLogits
 from keras_hkd.losses.adaptive_distillation import AdaptiveDistillation
@@ -14,7 +16,14 @@ __all__ = ["adl", "sad"]
 
 
 @method(several_teachers=True)
-def adl(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options):
+def adl(
+    teacher: Any,
+    student: Any,
+    *,
+    weight: Any = 1.0,
+    student_loss_weight: float = 1.0,
+    **loss_options: Any,
+) -> Distiller:
     """A Distiller with adaptive distillation of the class logits.
 
     `L = L_class + L_box + lambda L_ADL`, summed over all anchors that are not ignored; boxes are
@@ -60,7 +69,7 @@ def adl(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options
 
 
 @method(unlabelled=True)
-def sad(teacher, student, **options):
+def sad(teacher: Any, student: Any, **options: Any) -> Distiller:
     """ADL on two streams: labelled images, and labelled together with pseudo-labelled ones.
 
     The step is that of `adl`. What makes it SAD is the data: the teacher labels the images that

@@ -1,5 +1,8 @@
 """HKD: hierarchical knowledge distillation, pyramid, region and logit at once."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.boxes import Boxes
@@ -23,18 +26,18 @@ OWN_OPTIONS = (
 
 @method(several_teachers=True)
 def hkd(
-    teacher,
-    student,
+    teacher: Any,
+    student: Any,
     *,
-    pyramid_weight=0.5,
-    region_weight=30.0,
-    logit_weight=30.0,
-    logit_source="tower",
-    box_weight=0.0,
-    levels=None,
-    student_loss_weight=1.0,
-    **region_options,
-):
+    pyramid_weight: Any = 0.5,
+    region_weight: Any = 30.0,
+    logit_weight: Any = 30.0,
+    logit_source: str = "tower",
+    box_weight: Any = 0.0,
+    levels: Sequence[str] | None = None,
+    student_loss_weight: float = 1.0,
+    **region_options: Any,
+) -> Distiller:
     """A Distiller with the three terms of hierarchical knowledge distillation.
 
     `L = L_det + lambda_P L_pyramid + lambda_R L_region + lambda_L L_logit`, each a mean squared

@@ -5,6 +5,8 @@ Nothing is new here but the composition: HSAKD's branches and terms
 `keras_hkd.distillation.MutualDistiller`.
 """
 
+from typing import Any
+
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.mutual import MutualDistiller
 from keras_hkd.errors import InvalidValueError
@@ -17,15 +19,15 @@ __all__ = ["hssakd"]
 
 @method(teacher="peer")
 def hssakd(
-    peer,
-    student,
+    peer: Any,
+    student: Any,
     *,
-    branch_weight=1.0,
-    logit_weight=1.0,
-    temperature=3.0,
-    student_loss_weight=1.0,
-    branch_style="copied",
-):
+    branch_weight: Any = 1.0,
+    logit_weight: Any = 1.0,
+    temperature: float = 3.0,
+    student_loss_weight: float = 1.0,
+    branch_style: str = "copied",
+) -> MutualDistiller:
     """A Distiller in which a classifier and its peer teach each other class and rotation.
 
     The online form of HSAKD, over images at four quarter turns and t = 3:

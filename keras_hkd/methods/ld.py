@@ -4,6 +4,8 @@ New here is the loss, `keras_hkd.losses.LocalizationDistillation`; the method is
 that one term, beside one of feature maps where wanted.
 """
 
+from typing import Any
+
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.hierarchies.boxes import Boxes
 from keras_hkd.hierarchies.pyramid import Pyramid
@@ -17,8 +19,14 @@ __all__ = ["ld"]
 
 @method(several_teachers=True)
 def ld(
-    teacher, student, *, weight=20.0, pyramid_weight=0.0, student_loss_weight=1.0, **loss_options
-):
+    teacher: Any,
+    student: Any,
+    *,
+    weight: Any = 20.0,
+    pyramid_weight: Any = 0.0,
+    student_loss_weight: float = 1.0,
+    **loss_options: Any,
+) -> Distiller:
     """A Distiller with localization distillation of box edges.
 
     `L = student_loss_weight * L_det + weight * L_LD`, L_LD at positive anchors and at those near

@@ -3,6 +3,10 @@
 Nothing is new here: it is the baseline that other methods are measured against.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.hierarchies.class_logits import ClassLogits
@@ -12,11 +16,22 @@ from keras_hkd.losses.logit_distillation import LogitDistillation
 from keras_hkd.methods.method_options import check_options
 from keras_hkd.methods.registry import method
 
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.hierarchy import Hierarchy
+    from keras_hkd.learner import Learner
+
 __all__ = ["kd"]
 
 
 @method(several_teachers=True)
-def kd(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options):
+def kd(
+    teacher: Any,
+    student: Any,
+    *,
+    weight: Any = 1.0,
+    student_loss_weight: float = 1.0,
+    **loss_options: Any,
+) -> Distiller:
     """A Distiller with one term, the class logits.
 
     `L = student_loss_weight * L_task + weight * L_logits`, for classifiers
@@ -55,7 +70,7 @@ def kd(teacher, student, *, weight=1.0, student_loss_weight=1.0, **loss_options)
     )
 
 
-def logit_term(model, **loss_options):
+def logit_term(model: Learner, **loss_options: Any) -> Hierarchy:
     """Makes the hierarchy that compares class logits: of all anchors, or of whole images.
 
     Its value is exactly zero where both models agree.

@@ -1,12 +1,20 @@
 """Options of a method that go to one of its parts, checked by name before the part sees them."""
 
 import inspect
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
 from keras_hkd.errors import InvalidTypeError
 from keras_hkd.messages import did_you_mean
 
 
-def check_options(method, given, part, own=(), leave_out=()):
+def check_options(
+    method: str,
+    given: Iterable[str],
+    part: Callable[..., Any],
+    own: Sequence[str] = (),
+    leave_out: Collection[str] = (),
+) -> None:
     """Refuses options that a part does not take, naming those that it does.
 
     Args:

@@ -3,6 +3,8 @@
 New here is the pair, `keras_hkd.distillation.MutualDistiller`; the term is a common one.
 """
 
+from typing import Any
+
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.mutual import MutualDistiller
 from keras_hkd.errors import InvalidTypeError
@@ -14,14 +16,14 @@ __all__ = ["mutual"]
 
 @method(teacher="peer")
 def mutual(
-    peer,
-    student,
+    peer: Any,
+    student: Any,
     *,
-    distillation_losses=None,
-    weight=1.0,
-    student_loss_weight=1.0,
-    **loss_options,
-):
+    distillation_losses: Any = None,
+    weight: Any = 1.0,
+    student_loss_weight: float = 1.0,
+    **loss_options: Any,
+) -> MutualDistiller:
     """A Distiller in which a student and its peer learn from the labels and from each other.
 
     `L = sum over both of L_task + lambda [ L_logits(sg(peer) -> student) + L_logits(sg(student) ->

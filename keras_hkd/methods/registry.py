@@ -1,9 +1,11 @@
 """Methods by name, for the command line."""
 
+from __future__ import annotations
+
 import importlib
 import os
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.messages import did_you_mean
@@ -38,7 +40,7 @@ class Method(NamedTuple):
     several_teachers: bool = False
 
 
-def method(**facts) -> Callable:
+def method(**facts: Any) -> Callable:
     """Declares a function as a method: a decorator, whose arguments are those of `Method`.
 
     The table `METHODS` is read from the sources, so that a method is known by its name without
@@ -54,14 +56,14 @@ def method(**facts) -> Callable:
 
 
 METHODS = {
-    name: Method(module, name, **facts)
+    name: Method(module, name, **cast(dict[str, Any], facts))
     for name, (module, facts) in sorted(
         decorated(__package__, [os.path.dirname(__file__)], "method", "*.py", "*/method.py").items()
     )
 }
 
 
-def described(name):
+def described(name: str) -> Method:
     """The `Method` of a name.
 
     Raises:
@@ -80,7 +82,7 @@ def described(name):
     return METHODS[name]
 
 
-def get(name):
+def get(name: str) -> Callable[..., Any]:
     """The function that makes a named method; see `Method.function`.
 
     Raises:
@@ -95,7 +97,9 @@ def get(name):
     return getattr(importlib.import_module(method.module), method.function)
 
 
-def prepared(name, teacher, options):
+def prepared(
+    name: str, teacher: Any, options: dict[str, Any]
+) -> tuple[Any, Callable[..., None] | None, dict[str, Any]]:
     """The teacher that a method takes, made from one that it is given.
 
     Args:

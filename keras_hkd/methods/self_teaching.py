@@ -3,6 +3,8 @@
 New here is the teacher, `keras_hkd.distillation.MeanTeacher`; the term is a common one.
 """
 
+from typing import Any
+
 from keras_hkd.distillation.ema_teacher import MeanTeacher
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.schedules import LinearWarmUp
@@ -15,15 +17,15 @@ __all__ = ["mean_teacher"]
 
 @method(teacher=None)
 def mean_teacher(
-    student,
+    student: Any,
     *,
-    distillation_losses=None,
-    weight=None,
-    momentum=0.999,
-    ramp=True,
-    student_loss_weight=1.0,
-    **loss_options,
-):
+    distillation_losses: Any = None,
+    weight: Any = None,
+    momentum: float = 0.999,
+    ramp: bool = True,
+    student_loss_weight: float = 1.0,
+    **loss_options: Any,
+) -> MeanTeacher:
     """A Distiller whose teacher is the moving average of the student, which needs no training.
 
     `L = L_task + lambda(step) L_logits(teacher, student)`, and before every step

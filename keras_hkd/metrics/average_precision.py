@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -32,7 +34,11 @@ _STATS = (
 
 
 def coco_average_precision(
-    ground_truth, detections, *, category_ids=None, use_categories=True
+    ground_truth: Any,
+    detections: Any,
+    *,
+    category_ids: Iterable[int] | None = None,
+    use_categories: bool = True,
 ) -> dict[str, float]:
     """COCO's box scores: how good detections are at every score threshold at once.
 
@@ -94,7 +100,7 @@ def coco_average_precision(
     return dict(zip(_STATS, stats, strict=True))
 
 
-def _coco(truth: GroundTruth, categories) -> COCO:
+def _coco(truth: GroundTruth, categories: list[int]) -> COCO:
     columns = (
         range(1, len(truth.boxes) + 1),  # pycocotools takes an id of 0 for `no match`
         truth.image_index.tolist(),
@@ -110,7 +116,7 @@ def _coco(truth: GroundTruth, categories) -> COCO:
     return _indexed(truth, categories, annotations)
 
 
-def _coco_results(truth: GroundTruth, found: Detections, categories) -> COCO:
+def _coco_results(truth: GroundTruth, found: Detections, categories: list[int]) -> COCO:
     columns = (
         found.image_index.tolist(),
         found.category_ids.tolist(),
@@ -132,7 +138,7 @@ def _coco_results(truth: GroundTruth, found: Detections, categories) -> COCO:
     return _indexed(truth, categories, annotations)
 
 
-def _indexed(truth: GroundTruth, categories, annotations) -> COCO:
+def _indexed(truth: GroundTruth, categories: list[int], annotations: list[dict[str, Any]]) -> COCO:
     """Images go by their position: pycocotools then sorts them as the ground truth does."""
     coco = COCO()
     coco.dataset = {

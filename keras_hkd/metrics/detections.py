@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class Detections:
 
 
 def as_detections(
-    detections,
+    detections: Any,
     ground_truth: GroundTruth,
     on_bad_data: str = "raise",
     unknown_images: str | None = None,
@@ -140,14 +141,16 @@ def _from_results(results: list, truth: GroundTruth, on_bad_data: str, unknown: 
     for row in np.flatnonzero(~known).tolist():
         problem = f"the ground truth has no image {ids[row]!r}"
         skipped.append(BadRecord("detections", _name(row), problem))
-    found = Detections(index, *columns, tuple(skipped))
+    found = Detections(index, *columns, skipped=tuple(skipped))
     return found if known.all() else found.select(known)
 
 
-def _columns(results: list, rows, truth: GroundTruth) -> tuple:
+def _columns(
+    results: list, rows: Sequence[int], truth: GroundTruth
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Boxes, scores and categories of results; `rows` are their places in the file."""
 
-    def name(position):
+    def name(position: int) -> str:
         return _name(rows[position])
 
     for position, result in enumerate(results):
@@ -166,11 +169,11 @@ def _columns(results: list, rows, truth: GroundTruth) -> tuple:
 
 def _known_categories(given: list, truth: GroundTruth) -> list:
     """The ground truth's own ids for those of results: other ids, or names, of its categories."""
-    aliases = dict(truth.category_aliases)
+    aliases: dict[Any, int] = dict(truth.category_aliases)
     aliases |= {str(i): of for i, of in truth.category_aliases.items()}
     by_name = {canonical(name): i for i, name in truth.category_names.items()}
 
-    def own(category):
+    def own(category: Any) -> Any:
         if isinstance(category, str):
             return aliases.get(category.strip(), by_name.get(canonical(category), category))
         return aliases.get(category, category) if isinstance(category, (int, float)) else category
@@ -217,5 +220,5 @@ def _from_arrays(arrays: Mapping, ground_truth: GroundTruth) -> Detections:
     )
 
 
-def _name(position) -> str:
+def _name(position: int) -> str:
     return f"detection number {position + 1}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 from keras_hkd.data.annotations import BadDataError
 from keras_hkd.data.formats.text_files import read_json, read_text
@@ -13,7 +15,7 @@ from keras_hkd.metrics.detections import Detections, as_detections
 from keras_hkd.metrics.ground_truth import GroundTruth, as_ground_truth
 
 
-def read_ground_truth(source, **options) -> GroundTruth:
+def read_ground_truth(source: str | os.PathLike, **options: Any) -> GroundTruth:
     """Read ground truth in any form that `keras_hkd.data.load_dataset` reads.
 
     Args:
@@ -32,7 +34,7 @@ def read_ground_truth(source, **options) -> GroundTruth:
 
 
 def read_detections(
-    path,
+    path: str | os.PathLike,
     ground_truth: GroundTruth,
     on_bad_data: str = "raise",
     unknown_images: str | None = None,
@@ -66,7 +68,7 @@ def read_detections(
         return as_detections(content, ground_truth, on_bad_data, unknown_images)
 
 
-def _read_numbered_lines(path, truth: GroundTruth) -> Detections:
+def _read_numbered_lines(path: str | os.PathLike, truth: GroundTruth) -> Detections:
     known = set(truth.image_ids)
     results = []
     for number, line in enumerate(read_text(Path(path)).splitlines(), start=1):
@@ -90,17 +92,22 @@ def _read_numbered_lines(path, truth: GroundTruth) -> Detections:
 class _naming:
     """Puts the file's name before the message of a ValueError."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path = path
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if isinstance(error, ValueError | TypeError) and not isinstance(error, BadDataError):
             raise InvalidValueError(f"{self.path}: {error}") from error
 
 
-def _kind(content) -> str:
+def _kind(content: Any) -> str:
     names = {dict: "object", list: "list", str: "string", bool: "boolean", type(None): "null"}
     return names.get(type(content), "number")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ _ROW_FIELDS = (
 )
 
 
-def as_ground_truth(ground_truth) -> GroundTruth:
+def as_ground_truth(ground_truth: Any) -> GroundTruth:
     """Bring ground truth of any form that the metrics take into one form.
 
     Args:
@@ -150,7 +151,7 @@ def person_categories(ground_truth: GroundTruth) -> tuple[int, ...]:
     )
 
 
-def order_of_ids(ids) -> list[int]:
+def order_of_ids(ids: Sequence[Any]) -> list[int]:
     """Positions that bring image ids into ascending order; numbers before names.
 
     Args:
@@ -159,7 +160,7 @@ def order_of_ids(ids) -> list[int]:
     return sorted(range(len(ids)), key=lambda i: (isinstance(ids[i], str), ids[i]))
 
 
-def number_column(values, what: str, names) -> np.ndarray:
+def number_column(values: Any, what: str, names: Callable[[int], str]) -> np.ndarray:
     """Numbers as a float64 array, or an error that names the first record that holds none.
 
     Args:
@@ -178,7 +179,7 @@ def number_column(values, what: str, names) -> np.ndarray:
         pass
     for position, value in enumerate(values):
         try:
-            good = np.isfinite(np.array(value, dtype=np.float64)).all()
+            good = bool(np.isfinite(np.array(value, dtype=np.float64)).all())
         except (TypeError, ValueError):
             good = False
         if not good:
@@ -188,7 +189,7 @@ def number_column(values, what: str, names) -> np.ndarray:
     raise InvalidValueError(f"`{what}` must have the same length in every record.")
 
 
-def integer_column(values, what: str, names) -> np.ndarray:
+def integer_column(values: Any, what: str, names: Callable[[int], str]) -> np.ndarray:
     """Whole numbers as an int64 array; see `number_column`."""
     column = number_column(values, what, names)
     bad = np.flatnonzero((column != np.floor(column)) | (np.abs(column) > 2**53))
@@ -199,7 +200,7 @@ def integer_column(values, what: str, names) -> np.ndarray:
     return column.astype(np.int64)
 
 
-def box_column(values, what: str, names) -> np.ndarray:
+def box_column(values: Any, what: str, names: Callable[[int], str]) -> np.ndarray:
     """Boxes `(n, 4)` left, top, width, height, checked; see `number_column`."""
     for position, value in enumerate(values):
         if not hasattr(value, "__len__") or len(value) != 4:
@@ -216,7 +217,7 @@ def box_column(values, what: str, names) -> np.ndarray:
     return boxes
 
 
-def _visibility(boxes, visible_sides) -> np.ndarray:
+def _visibility(boxes: np.ndarray, visible_sides: np.ndarray) -> np.ndarray:
     areas = boxes[:, 2] * boxes[:, 3]
     visible_areas = visible_sides[:, 0] * visible_sides[:, 1]
     return np.where(areas > 0, visible_areas / np.where(areas > 0, areas, 1.0), 1.0)
@@ -264,7 +265,7 @@ def _categories(annotations: Iterable) -> tuple[dict, list[int] | None, dict]:
     return names, ids or None, aliases
 
 
-def _known(images, field: str, default: np.ndarray) -> np.ndarray:
+def _known(images: list[_ImageFields], field: str, default: np.ndarray) -> np.ndarray:
     """A column that only some of the images have; the default for the boxes of others."""
     parts = [(len(image.boxes), getattr(image, field)) for image in images]
     if all(part is None for _, part in parts):
@@ -277,7 +278,7 @@ def _known(images, field: str, default: np.ndarray) -> np.ndarray:
     return column
 
 
-def _annotation_ids(images, num_boxes: int) -> np.ndarray:
+def _annotation_ids(images: list[_ImageFields], num_boxes: int) -> np.ndarray:
     """The ids in the file, where all boxes have one of their own; else numbers from 1."""
     if all(image.annotation_ids is not None for image in images if len(image.boxes)):
         ids = _stack(images, "annotation_ids", (0,)).astype(np.int64)
@@ -289,7 +290,13 @@ def _annotation_ids(images, num_boxes: int) -> np.ndarray:
 class _ImageFields:
     """One image annotation, object or dict, with its arrays checked."""
 
-    def __init__(self, annotation, position):
+    crowd: np.ndarray | None
+    visibility: np.ndarray | None
+    occlusion: np.ndarray | None
+    areas: np.ndarray | None
+    annotation_ids: np.ndarray | None
+
+    def __init__(self, annotation: Any, position: int) -> None:
         read = annotation.get if isinstance(annotation, Mapping) else _attribute_of(annotation)
         self.image_id = read("image_id", None)
         if self.image_id is None or read("boxes", None) is None:
@@ -313,7 +320,7 @@ class _ImageFields:
             values = read(field, None)
             setattr(self, field, None if values is None else self._rows(values, field, num_boxes))
 
-    def _corners(self, values, what):
+    def _corners(self, values: Any, what: str) -> np.ndarray:
         boxes = np.asarray(values, dtype=np.float64)
         boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
         if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
@@ -327,7 +334,7 @@ class _ImageFields:
             )
         return boxes
 
-    def _rows(self, values, what, num_boxes):
+    def _rows(self, values: Any, what: str, num_boxes: int) -> np.ndarray:
         values = np.zeros(num_boxes) if values is None else np.asarray(values)
         if values.shape != (num_boxes,):
             raise InvalidValueError(
@@ -337,16 +344,16 @@ class _ImageFields:
         return values
 
 
-def _attribute_of(annotation):
+def _attribute_of(annotation: Any) -> Callable[[str, Any], Any]:
     return lambda name, default: getattr(annotation, name, default)
 
 
-def _stack(images, field, empty_shape) -> np.ndarray:
+def _stack(images: list[_ImageFields], field: str, empty_shape: tuple[int, ...]) -> np.ndarray:
     parts = [getattr(image, field) for image in images if len(image.boxes)]
     return np.concatenate(parts) if parts else np.zeros(empty_shape)
 
 
-def _index_of_ids(ids) -> dict:
+def _index_of_ids(ids: Sequence[Any]) -> dict:
     index = {image_id: position for position, image_id in enumerate(ids)}
     if len(index) != len(ids):
         twice = next(a for a, b in zip(ids, ids[1:], strict=False) if a == b)

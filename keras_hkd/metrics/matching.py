@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,12 @@ class MatchResult:
         return ~self.true_positive & ~self.ignored
 
 
-def match_detections(ground_truth, detections, iou_threshold=0.5, ignored=None) -> MatchResult:
+def match_detections(
+    ground_truth: Any,
+    detections: Any,
+    iou_threshold: float = 0.5,
+    ignored: np.ndarray | None = None,
+) -> MatchResult:
     """Match detections to ground truth as the pedestrian benchmarks do.
 
     In order of score each detection takes the free box, of those not ignored, that it overlaps
@@ -129,7 +135,9 @@ class Overlaps:
         share = intersection / area
         return cls(len(detections), len(ground_truth.boxes), detection, box, iou, share)
 
-    def match(self, ignored: np.ndarray, iou_threshold: float, judged=None) -> MatchResult:
+    def match(
+        self, ignored: np.ndarray, iou_threshold: float, judged: np.ndarray | None = None
+    ) -> MatchResult:
         """Match greedily; see `match_detections`.
 
         Args:
@@ -177,7 +185,9 @@ class Overlaps:
         return matched
 
 
-def _pairs_of_one_image(ground_truth: GroundTruth, detections: Detections):
+def _pairs_of_one_image(
+    ground_truth: GroundTruth, detections: Detections
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows `(detection, box)` of every pair within one image."""
     by_image = np.argsort(ground_truth.image_index, kind="stable")
     sorted_index = ground_truth.image_index[by_image]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,11 @@ class MissRateCurve:
 
 
 def log_average_miss_rate(
-    ground_truth, detections, protocol="citypersons", subset="reasonable", category_id=None
+    ground_truth: Any,
+    detections: Any,
+    protocol: str | Protocol = "citypersons",
+    subset: str | Subset = "reasonable",
+    category_id: int | None = None,
 ) -> float:
     """The pedestrian field's headline number, MR-2: how many people are missed; lower is better.
 
@@ -84,7 +89,10 @@ def log_average_miss_rate(
 
 
 def miss_rates(
-    ground_truth, detections, protocol="citypersons", category_id=None
+    ground_truth: Any,
+    detections: Any,
+    protocol: str | Protocol = "citypersons",
+    category_id: int | None = None,
 ) -> dict[str, float]:
     """Log-average miss rate of every subset of a protocol; see `log_average_miss_rate`.
 
@@ -109,7 +117,11 @@ def miss_rates(
 
 
 def miss_rate_curve(
-    ground_truth, detections, protocol="citypersons", subset="reasonable", category_id=None
+    ground_truth: Any,
+    detections: Any,
+    protocol: str | Protocol = "citypersons",
+    subset: str | Subset = "reasonable",
+    category_id: int | None = None,
 ) -> MissRateCurve:
     """The whole curve behind `log_average_miss_rate`, to plot; same arguments.
 
@@ -128,7 +140,9 @@ def miss_rate_curve(
 class _Scorer:
     """Ground truth and detections of one category, made ready for a protocol's subsets."""
 
-    def __init__(self, ground_truth, detections, protocol: Protocol, category_id):
+    def __init__(
+        self, ground_truth: Any, detections: Any, protocol: Protocol, category_id: int | None
+    ) -> None:
         truth = as_ground_truth(ground_truth)
         found = as_detections(detections, truth)
         wanted = person_categories(truth) if category_id is None else (category_id,)
@@ -143,7 +157,7 @@ class _Scorer:
         self.protocol = protocol
         self.truth: GroundTruth = truth.select(np.isin(truth.category_ids, wanted))
         self.found: Detections = found
-        self._overlaps = None
+        self._overlaps: Overlaps | None = None
         _warn_of_few_images(truth.num_images, protocol)
 
     def curve(self, subset: Subset) -> MissRateCurve:
@@ -185,7 +199,9 @@ class _Scorer:
         return self._overlaps
 
 
-def _curve(hit, scores, num_people, num_images, protocol: Protocol) -> MissRateCurve:
+def _curve(
+    hit: np.ndarray, scores: np.ndarray, num_people: int, num_images: int, protocol: Protocol
+) -> MissRateCurve:
     order = np.argsort(-scores, kind="stable")
     hit, scores = hit[order], scores[order]
     references = np.array(protocol.references)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -37,7 +38,12 @@ class Subset:
     occlusion_levels: tuple[int, ...] | None = None
     images: str = "all"
 
-    def ignored(self, ground_truth: GroundTruth, bounds=None, include_max=True) -> np.ndarray:
+    def ignored(
+        self,
+        ground_truth: GroundTruth,
+        bounds: Sequence[float] | None = None,
+        include_max: bool = True,
+    ) -> np.ndarray:
         """`(n,)` bool: boxes that are ignored, by their own flag or by lying outside the subset.
 
         Args:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -26,6 +28,9 @@ from keras_hkd.teacher_cache.differences import exact_differences, replay_differ
 from keras_hkd.teacher_cache.features import FeatureStore
 from keras_hkd.teacher_cache.shards import Shards, rows_per_shard
 from keras_hkd.training.folder_lock import folder_lock
+
+if TYPE_CHECKING:
+    from keras_hkd.teacher_cache.row_format import RowFormat
 
 SAMPLE_IMAGES = 64
 """Images that components are fitted on and differences are measured on."""
@@ -54,7 +59,7 @@ class Recipe:
     progress: bool = True
     shard_rows: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.mode not in (EXACT, REPLAY):
             raise InvalidValueError(
                 f"`mode` must be {EXACT!r} or {REPLAY!r}. Received: {self.mode!r}"
@@ -92,7 +97,7 @@ class Recipe:
             )
         return asked
 
-    def images(self, dataset, rows):
+    def images(self, dataset: Dataset, rows: Sequence[int] | np.ndarray) -> Any:
         """Batches of the images of some rows."""
         return stored_view_batches(
             dataset,
@@ -105,7 +110,7 @@ class Recipe:
         )
 
 
-def build(cls, teacher, dataset, folder: Path, recipe: Recipe):
+def build(cls: Any, teacher: Any, dataset: Dataset, folder: Path, recipe: Recipe) -> Any:
     """Complete the cache in a folder; see `TeacherCache.build`.
 
     Args:
@@ -124,7 +129,16 @@ def build(cls, teacher, dataset, folder: Path, recipe: Recipe):
         return _complete(cls, teacher, dataset, folder, recipe, contents, key, saved)
 
 
-def _complete(cls, teacher, dataset, folder, recipe, contents, key, saved):
+def _complete(
+    cls: Any,
+    teacher: Any,
+    dataset: Dataset,
+    folder: Path,
+    recipe: Recipe,
+    contents: Contents,
+    key: dict[str, Any],
+    saved: dict[str, Any] | None,
+) -> Any:
     num_rows = len(dataset) * max(1, recipe.views)
     sample = np.unique(np.linspace(0, num_rows - 1, min(SAMPLE_IMAGES, num_rows)).astype(int))
     bases = manifest.read_bases(folder / manifest.BASES) if saved else {}
@@ -187,7 +201,7 @@ def require_same_cache(folder: Path, key: dict) -> dict | None:
 
 
 @contextlib.contextmanager
-def completing(folder: Path, key: dict):
+def completing(folder: Path, key: dict) -> Iterator[dict[str, Any] | None]:
     """Keep other processes from writing to the cache in a folder; gives `require_same_cache`.
 
     A second build of the same cache waits for the first and finds it whole.
@@ -204,7 +218,7 @@ def completing(folder: Path, key: dict):
         yield require_same_cache(folder, key)
 
 
-def begin(folder: Path, facts: dict, bases: dict, teacher) -> None:
+def begin(folder: Path, facts: dict, bases: dict, teacher: Any) -> None:
     """Write what a cache is to be, before its shards; what a killed process left half-written goes.
 
     Args:
@@ -217,7 +231,7 @@ def begin(folder: Path, facts: dict, bases: dict, teacher) -> None:
     manifest.write(folder, facts, bases, teacher)
 
 
-def _as_detector(teacher, dataset):
+def _as_detector(teacher: Any, dataset: Dataset) -> Any:
     teacher = as_learner(teacher)
     if teacher.kind != "detector" or not isinstance(dataset, Dataset):
         raise InvalidTypeError(
@@ -229,7 +243,7 @@ def _as_detector(teacher, dataset):
     return teacher
 
 
-def _class_indices(teacher, dataset):
+def _class_indices(teacher: Any, dataset: Dataset) -> tuple[int, ...] | None:
     """The teacher's classes that the images have, or None for all."""
     try:
         return shared_classes(teacher, dataset)
@@ -237,7 +251,7 @@ def _class_indices(teacher, dataset):
         return None  # hierarchies that compare classes refuse the pair; others need none
 
 
-def _key(teacher, dataset, recipe) -> dict:
+def _key(teacher: Any, dataset: Dataset, recipe: Recipe) -> dict:
     seen = recipe.teacher_image_size
     views = recipe.stored_views
     return {
@@ -254,14 +268,14 @@ def _key(teacher, dataset, recipe) -> dict:
     }
 
 
-def _shard_rows(saved, recipe, num_rows, row_bytes) -> int:
+def _shard_rows(saved: dict[str, Any] | None, recipe: Recipe, num_rows: int, row_bytes: int) -> int:
     if saved is not None:
         return saved["shard_rows"]
     asked = recipe.shard_rows or rows_per_shard(num_rows, row_bytes)
     return int(min(asked, num_rows))
 
 
-def _map_shapes(teacher, contents, recipe) -> dict:
+def _map_shapes(teacher: Any, contents: Contents, recipe: Recipe) -> dict:
     """Shapes of the teacher's own maps, which stored ones are brought back to."""
     size = recipe.teacher_image_size or recipe.image_size
     spec = teacher.compute_output_spec(keras.KerasTensor((1, *size, 3)))
@@ -270,11 +284,18 @@ def _map_shapes(teacher, contents, recipe) -> dict:
     return {name: [*levels[name.rpartition("/")[2]], shape[-1]] for name, shape in shapes.items()}
 
 
-def _detections_alone(teacher, image_size):
+def _detections_alone(teacher: Any, image_size: Sequence[int]) -> DetectionsTeacher:
     return DetectionsTeacher(teacher.class_names, image_size, teacher.name)
 
 
-def _fill(shards: Shards, missing, collector, row_format, dataset, recipe) -> None:
+def _fill(
+    shards: Shards,
+    missing: list[int],
+    collector: Collector,
+    row_format: RowFormat,
+    dataset: Dataset,
+    recipe: Recipe,
+) -> None:
     """Compute the missing shards in order and write each as soon as its last row is there."""
     if not missing:
         return
@@ -296,7 +317,14 @@ def _fill(shards: Shards, missing, collector, row_format, dataset, recipe) -> No
                 number, held = number + 1, [rows[needed:]]
 
 
-def _report(cache, teacher, collector, dataset, recipe, sample) -> dict:
+def _report(
+    cache: Any,
+    teacher: Any,
+    collector: Collector,
+    dataset: Dataset,
+    recipe: Recipe,
+    sample: np.ndarray,
+) -> dict:
     """What the cache takes, and how far it is from the live teacher on a few images."""
     report = {"num_bytes": cache.num_bytes, "num_rows": cache.shards.num_rows}
     if recipe.mode == EXACT:

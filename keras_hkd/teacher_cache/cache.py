@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 import numpy as np
@@ -17,9 +20,14 @@ from keras_hkd.teacher_cache import building, detections_file, manifest, stored_
 from keras_hkd.teacher_cache.cache_key import EXACT, REPLAY, CacheError, digest_of, require_key
 from keras_hkd.teacher_cache.contents import MAPS, PREDICTIONS, reads
 from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
-from keras_hkd.teacher_cache.features import FeatureStore
+from keras_hkd.teacher_cache.features import Bases, FeatureStore
 from keras_hkd.teacher_cache.row_format import RowFormat, restored
 from keras_hkd.teacher_cache.shards import Shards
+from keras_hkd.tensors import Tensor, TensorDict
+
+if TYPE_CHECKING:
+    from keras_hkd.data import Augmentation, Dataset
+    from keras_hkd.hierarchies.hierarchy import Hierarchy
 
 AS_STORED = object()
 
@@ -61,7 +69,9 @@ class TeacherCache(StoredTeacher):
     ['boxes', 'classes', 'teacher']
     """
 
-    def __init__(self, folder, facts, bases, teacher):
+    def __init__(
+        self, folder: str | os.PathLike, facts: dict[str, Any], bases: Bases, teacher: Any
+    ) -> None:
         self.folder = Path(folder)
         self.key, self.report = facts["key"], facts.get("report")
         self.mode, self.teacher_hash = self.key["mode"], self.key["teacher_hash"]
@@ -86,25 +96,25 @@ class TeacherCache(StoredTeacher):
     @classmethod
     def build(
         cls,
-        teacher,
-        dataset,
-        folder,
+        teacher: Any,
+        dataset: Dataset,
+        folder: str | os.PathLike,
         *,
-        image_size=None,
-        hierarchies=None,
-        outputs=None,
-        mode=EXACT,
-        views=0,
-        seed=0,
-        augmentation=None,
-        teacher_image_size=None,
-        num_detections=100,
-        feature_pooling=1,
-        feature_channels=None,
-        batch_size=16,
-        cache_images=True,
-        progress=True,
-        shard_rows=None,
+        image_size: Sequence[int] | None = None,
+        hierarchies: Any = None,
+        outputs: Sequence[str] | None = None,
+        mode: str = EXACT,
+        views: int = 0,
+        seed: int = 0,
+        augmentation: Augmentation | None = None,
+        teacher_image_size: Sequence[int] | None = None,
+        num_detections: int = 100,
+        feature_pooling: int = 1,
+        feature_channels: int | None = None,
+        batch_size: int = 16,
+        cache_images: bool = True,
+        progress: bool = True,
+        shard_rows: int | None = None,
     ) -> TeacherCache:
         """Run the teacher over all images and store what it says.
 
@@ -157,7 +167,9 @@ class TeacherCache(StoredTeacher):
         return building.build(cls, teacher, dataset, Path(folder), recipe)
 
     @classmethod
-    def from_detections(cls, detections, dataset, folder, **options) -> TeacherCache:
+    def from_detections(
+        cls, detections: Any, dataset: Dataset, folder: str | os.PathLike, **options: Any
+    ) -> TeacherCache:
         """A teacher of which there are only detections, made by any program.
 
         Args:
@@ -175,7 +187,7 @@ class TeacherCache(StoredTeacher):
         return detections_file.from_detections(cls, detections, dataset, Path(folder), **options)
 
     @classmethod
-    def load(cls, folder, verify=True) -> TeacherCache:
+    def load(cls, folder: str | os.PathLike, verify: bool = True) -> TeacherCache:
         """A cache that was built before; nothing is computed.
 
         Args:
@@ -199,8 +211,15 @@ class TeacherCache(StoredTeacher):
     # What a training run asks of it.
 
     def training_batches(
-        self, dataset, *, batch_size, seed, first_epoch=0, augmentation=AS_STORED, **options
-    ):
+        self,
+        dataset: Dataset,
+        *,
+        batch_size: int,
+        seed: int,
+        first_epoch: int = 0,
+        augmentation: Any = AS_STORED,
+        **options: Any,
+    ) -> tf.data.Dataset:
         """Batches of `keras_hkd.data.training_batches` whose labels hold the teacher's outputs.
 
         Args:
@@ -235,7 +254,9 @@ class TeacherCache(StoredTeacher):
             **options,
         )
 
-    def require_pipeline(self, dataset, image_size, augmentation) -> None:
+    def require_pipeline(
+        self, dataset: Dataset, image_size: Sequence[int], augmentation: Augmentation | None
+    ) -> None:
         """Refuse images, or a preparation of them, that the cache was not built for.
 
         Args:
@@ -261,7 +282,7 @@ class TeacherCache(StoredTeacher):
                 )
         require_key(self.key, asked, self.folder)
 
-    def check(self, hierarchies) -> None:
+    def check(self, hierarchies: Any) -> None:
         """Refuse hierarchies that read what is not stored; a Distiller calls it.
 
         Args:
@@ -280,7 +301,7 @@ class TeacherCache(StoredTeacher):
                     "`hierarchies=[...]`, the losses of the Distiller, in another folder."
                 )
 
-    def outputs(self, rows):
+    def outputs(self, rows: TensorDict) -> dict[str, Any]:
         """The teacher's outputs for a batch, in `keras.ops`.
 
         Args:
@@ -313,14 +334,14 @@ class TeacherCache(StoredTeacher):
         """What of it decides which weights a run ends with, beside the teacher's hash."""
         return {name: self.key[name] for name in ("mode", "views", "rows", "features")}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"folder": str(self.folder)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls.load(config["folder"])
 
-    def _missing_for(self, hierarchy):
+    def _missing_for(self, hierarchy: Hierarchy) -> list[str]:
         stored = [field.name for field in self.row_format.fields]
         missing = []
         for name in reads(hierarchy):
@@ -329,7 +350,7 @@ class TeacherCache(StoredTeacher):
             missing += [wanted for wanted in names if wanted not in stored]
         return missing
 
-    def _levels_of(self, hierarchy, name):
+    def _levels_of(self, hierarchy: Hierarchy, name: str) -> Sequence[str]:
         attached = getattr(hierarchy, "attached_levels", None) if name == "pyramid" else None
         return self.teacher.levels if attached is None else attached
 
@@ -337,7 +358,9 @@ class TeacherCache(StoredTeacher):
 class _StoredBatches:
     """What `training_batches` reads beside images and labels."""
 
-    def __init__(self, cache, dataset, augmentation):
+    def __init__(
+        self, cache: TeacherCache, dataset: Dataset, augmentation: Augmentation | None
+    ) -> None:
         self.cache, self.views = cache, cache.views
         self.augmentation = augmentation or NO_AUGMENTATION
         self.moves = cache.mode == REPLAY
@@ -347,7 +370,7 @@ class _StoredBatches:
             with tf.device("CPU:0"):
                 self.content_sizes = tf.constant(sizes * scales[:, None], tf.float32)
 
-    def read(self, indices, draws, epochs):
+    def read(self, indices: Tensor, draws: Tensor, epochs: Tensor) -> dict[str, Any]:
         """Stored outputs of a batch: image numbers, drawn numbers and the number of its epoch."""
         cache = self.cache
         rows = tf.cast(indices, tf.int64)

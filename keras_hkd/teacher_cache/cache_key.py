@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
+from typing import Any
 
 EXACT, REPLAY = "exact", "replay"
 """The modes: outputs for the very images of training, or detections that are moved with them."""
@@ -41,7 +43,7 @@ def digest_of(key: Mapping) -> str:
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
 
-def require_key(saved: Mapping, asked: Mapping, folder) -> None:
+def require_key(saved: Mapping, asked: Mapping, folder: str | os.PathLike) -> None:
     """Refuse a cache that does not answer to a key.
 
     Args:
@@ -74,6 +76,6 @@ def require_key(saved: Mapping, asked: Mapping, folder) -> None:
         )
 
 
-def _short(value) -> str:
+def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 80 else f"{text[:60]}... ({digest_of({'value': value})[:8]})"

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
 
 from keras_hkd.hierarchies.shared_view import resize_view, view_scale
 from keras_hkd.teacher_cache import stored_detections
 from keras_hkd.teacher_cache.contents import MAPS, PREDICTIONS
-from keras_hkd.teacher_cache.features import principal_components
+from keras_hkd.teacher_cache.features import Bases, principal_components
 from keras_hkd.teacher_cache.row_format import Field, RowFormat
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.teacher_cache.contents import Contents
+    from keras_hkd.teacher_cache.features import FeatureStore
 
 
 class Collector:
@@ -27,14 +35,14 @@ class Collector:
 
     def __init__(
         self,
-        teacher,
-        contents,
-        features,
-        bases,
-        num_detections,
-        teacher_image_size=None,
-        class_indices=None,
-    ):
+        teacher: Any,
+        contents: Contents,
+        features: FeatureStore,
+        bases: Bases,
+        num_detections: int,
+        teacher_image_size: Sequence[int] | None = None,
+        class_indices: Sequence[int] | None = None,
+    ) -> None:
         self.teacher = teacher
         self.contents = contents
         self.features = features
@@ -44,7 +52,7 @@ class Collector:
         self.class_indices = class_indices
         self._compiled = _Compiled(self.collect, teacher)
 
-    def collect(self, images):
+    def collect(self, images: Tensor) -> dict[str, Tensor]:
         """Named tensors of a batch, detections in pixels of the images given."""
         size = tuple(images.shape[1:3])
         seen = self.teacher_image_size or size
@@ -60,11 +68,11 @@ class Collector:
             values[name] = self.features.compress(value, self.bases.get(name))
         return values
 
-    def arrays(self, images) -> dict:
+    def arrays(self, images: Tensor) -> dict:
         """What `collect` gives, computed in one compiled pass."""
         return {k: np.asarray(v) for k, v in self._compiled.predict_on_batch(images).items()}
 
-    def rows(self, images) -> dict:
+    def rows(self, images: Tensor) -> dict:
         """Arrays of a batch as a `RowFormat` packs them."""
         values = self.arrays(images)
         found = {name: values.pop(f"detections/{name}") for name in stored_detections.NAMES}
@@ -82,17 +90,17 @@ class Collector:
 class _Compiled(keras.Model):
     """Keras's way to compile a function on any backend."""
 
-    def __init__(self, function, teacher):
+    def __init__(self, function: Callable[[Tensor], dict[str, Tensor]], teacher: Any) -> None:
         super().__init__(name="collector")
         self.function, self.teacher = function, teacher
         self.jit_compile = teacher.jit_compile
         self.built = True
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> dict[str, Tensor]:
         return self.function(images)
 
 
-def maps_of(outputs, contents) -> dict:
+def maps_of(outputs: Any, contents: Contents) -> dict:
     """The maps that are stored, by names such as `pyramid/P3`."""
     found = {}
     for name in MAPS:
@@ -103,7 +111,13 @@ def maps_of(outputs, contents) -> dict:
     return found
 
 
-def fit_bases(teacher, contents, features, batches, teacher_image_size) -> dict:
+def fit_bases(
+    teacher: Any,
+    contents: Contents,
+    features: FeatureStore,
+    batches: Iterable[Tensor],
+    teacher_image_size: Sequence[int] | None,
+) -> dict:
     """Principal components of every map that is to be projected.
 
     Args:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.keras_loss import as_hierarchies
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.hierarchy import Hierarchy
 
 DETECTIONS, PREDICTIONS = "detections", ("class_logits", "box_outputs")
 MAPS = ("pyramid", "class_tower")
@@ -34,7 +38,7 @@ class Contents:
     outputs: tuple[str, ...] = PREDICTIONS
     levels: tuple[str, ...] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         unknown = set(self.outputs) - set(NAMES)
         if unknown:
             raise InvalidValueError(
@@ -44,7 +48,7 @@ class Contents:
         object.__setattr__(self, "outputs", ordered)
 
     @classmethod
-    def of(cls, hierarchies) -> Contents:
+    def of(cls, hierarchies: Any) -> Contents:
         """What hierarchies read.
 
         Args:
@@ -64,7 +68,7 @@ class Contents:
         return cls(tuple(outputs), tuple(sorted(levels)) if levels else None)
 
 
-def reads(hierarchy) -> tuple[str, ...]:
+def reads(hierarchy: Hierarchy) -> tuple[str, ...]:
     """Names of the teacher's outputs that a hierarchy reads beside detections.
 
     Args:

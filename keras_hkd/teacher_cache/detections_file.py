@@ -6,8 +6,9 @@ import gzip
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,17 +23,20 @@ from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
 from keras_hkd.teacher_cache.row_format import RowFormat
 from keras_hkd.teacher_cache.shards import rows_per_shard
 
+if TYPE_CHECKING:
+    from keras_hkd.data import Dataset
+
 
 def from_detections(
-    cls,
-    detections,
-    dataset,
+    cls: Any,
+    detections: Any,
+    dataset: Dataset,
     folder: Path,
     *,
-    image_size,
+    image_size: Sequence[int],
     category_ids: Mapping[int, str] | None = None,
     num_detections: int = 100,
-):
+) -> Any:
     """Write the cache of a teacher that is a file of detections; see `TeacherCache`.
 
     Args:
@@ -96,7 +100,9 @@ def from_detections(
     return cache
 
 
-def _class_indices(category_ids, dataset) -> dict[int | str, int]:
+def _class_indices(
+    category_ids: Mapping[int, str] | None, dataset: Dataset
+) -> dict[int | str, int]:
     class_names = dataset.class_names
     if category_ids is None:
         return dataset.classes_by_id
@@ -109,7 +115,7 @@ def _class_indices(category_ids, dataset) -> dict[int | str, int]:
     return {int(number): class_names.index(name) for number, name in category_ids.items()}
 
 
-def _records(detections) -> list:
+def _records(detections: Any) -> list:
     if isinstance(detections, (list, tuple)):
         return list(detections)
     path = Path(detections)
@@ -129,7 +135,9 @@ def _records(detections) -> list:
     return records
 
 
-def _by_image(records, dataset, classes, source):
+def _by_image(
+    records: list, dataset: Dataset, classes: Mapping[int | str, int], source: Any
+) -> tuple[list[list[list[float]]], int]:
     """For each image its `[x1, y1, x2, y2, class, score]`, best first, and how many are left."""
     pictures = ResultPictures(
         [image.image_id for image in dataset], [image.name or image.image_path for image in dataset]
@@ -152,7 +160,7 @@ def _by_image(records, dataset, classes, source):
     return [sorted(rows, key=lambda row: -row[5]) for rows in per_image], num_others
 
 
-def _checked(record, number, source):
+def _checked(record: Any, number: int, source: Any) -> tuple[Any, int, tuple[float, ...]]:
     try:
         left, top, width, height = (float(value) for value in record["bbox"])
         score = float(record["score"])
@@ -172,11 +180,13 @@ def _checked(record, number, source):
     return image_id, category, (left, top, left + width, top + height, score)
 
 
-def _named(source) -> str:
+def _named(source: Any) -> str:
     return "detections" if isinstance(source, (list, tuple)) else str(source)
 
 
-def _row(rows, image, image_size, num_detections) -> dict:
+def _row(
+    rows: list[list[float]], image: Any, image_size: Sequence[int], num_detections: int
+) -> dict:
     """The detections of one image in pixels of the letterboxed one, padded with -1."""
     letterbox = Letterbox.fit((image.height, image.width), image_size)
     found = np.array(rows, float).reshape(-1, 6)

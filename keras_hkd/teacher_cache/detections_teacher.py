@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
 
 
@@ -29,22 +32,24 @@ class DetectionsTeacher:
     variables = weights = ()
     trainable = False
 
-    def __init__(self, class_names, image_size, name="detections"):
+    def __init__(
+        self, class_names: Sequence[str], image_size: Sequence[int], name: str = "detections"
+    ) -> None:
         self.class_names = tuple(class_names)
         self.image_size = tuple(image_size)
         self.name = name
 
     @property
-    def family(self):
+    def family(self) -> type:
         """The class that says how predictions are made: no detector has it."""
         return type(self)
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments that make it again."""
         return {
             "class_names": self.class_names,
@@ -53,6 +58,6 @@ class DetectionsTeacher:
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """The inverse of `get_config`."""
         return cls(**config)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -13,11 +16,20 @@ from keras_hkd.data.batches.label_table import letterbox_scales
 from keras_hkd.hierarchies.shared_view import resize_view
 from keras_hkd.teacher_cache import stored_detections
 from keras_hkd.teacher_cache.contents import MAPS
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.data import Dataset
+    from keras_hkd.teacher_cache.building import Recipe
+    from keras_hkd.teacher_cache.cache import TeacherCache
+    from keras_hkd.teacher_cache.collector import Collector
 
 LEAST_SCORE, LEAST_OVERLAP = 0.3, 0.5
 
 
-def exact_differences(cache, teacher, rows, images) -> dict:
+def exact_differences(
+    cache: TeacherCache, teacher: Any, rows: np.ndarray, images: np.ndarray
+) -> dict:
     """What is read back from the files against what the teacher says now.
 
     Args:
@@ -52,7 +64,9 @@ def exact_differences(cache, teacher, rows, images) -> dict:
     return differences
 
 
-def replay_differences(cache, collector, dataset, rows, recipe) -> dict:
+def replay_differences(
+    cache: TeacherCache, collector: Collector, dataset: Dataset, rows: np.ndarray, recipe: Recipe
+) -> dict:
     """Detections moved into augmented views against those of the live teacher in these views.
 
     Args:
@@ -89,7 +103,7 @@ def replay_differences(cache, collector, dataset, rows, recipe) -> dict:
     return compared(live, moved)
 
 
-def compared(live, moved) -> dict:
+def compared(live: Any, moved: Any) -> dict:
     """Figures of two sets of detections for the same images; see `replay_differences`.
 
     Args:
@@ -120,23 +134,23 @@ def compared(live, moved) -> dict:
     }
 
 
-def _rows(found):
+def _rows(found: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     boxes, classes, scores = (np.asarray(found[k]) for k in ("boxes", "classes", "confidence"))
     for b, c, s in zip(boxes, classes, scores, strict=True):
         yield b[c >= 0].astype(float), s[c >= 0]
 
 
-def _share(part, whole):
+def _share(part: float, whole: float) -> float | None:
     return float(part / whole) if whole else None
 
 
-def _kept(live, stored):
+def _kept(live: Any, stored: Any) -> list[Tensor]:
     if isinstance(stored, dict):
         live = {level: live[level] for level in stored}
     return keras.tree.flatten(live)
 
 
-def _gap(stored, live) -> tuple[float, float]:
+def _gap(stored: Any, live: Any) -> tuple[float, float]:
     scale = max(np.abs(live).max(), 1e-9)
     channel_means = live.mean(axis=tuple(range(live.ndim - 1)))
     variance = max(np.mean((live - channel_means) ** 2), 1e-12)

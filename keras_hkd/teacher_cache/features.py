@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from keras import ops
 
 from keras_hkd.checks import whole
+from keras_hkd.tensors import Tensor
 
 _MAX_CELLS = 20_000
 
@@ -32,7 +34,7 @@ class FeatureStore:
     pooling: int = 1
     channels: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("pooling", "channels"):
             if getattr(self, name) is not None:
                 whole(f"feature_{name}", getattr(self, name), low=1)
@@ -41,13 +43,13 @@ class FeatureStore:
         """Whether maps of so many channels are projected."""
         return self.channels is not None and self.channels < width
 
-    def stored_shape(self, shape) -> tuple[int, int, int]:
+    def stored_shape(self, shape: Sequence[int]) -> tuple[int, int, int]:
         """Shape in which a map `(height, width, channels)` is stored."""
         height, width, channels = shape
         cells = -(-height // self.pooling), -(-width // self.pooling)
         return (*cells, self.channels if self.projects(channels) else channels)
 
-    def compress(self, features, basis):
+    def compress(self, features: Tensor, basis: tuple[np.ndarray, np.ndarray] | None) -> Tensor:
         """A map as it is stored, in `keras.ops`.
 
         Args:
@@ -64,7 +66,9 @@ class FeatureStore:
             )
         return features
 
-    def restore(self, stored, basis, shape):
+    def restore(
+        self, stored: Tensor, basis: tuple[np.ndarray, np.ndarray] | None, shape: Sequence[int]
+    ) -> Tensor:
         """A stored map at the shape of the teacher's.
 
         Args:

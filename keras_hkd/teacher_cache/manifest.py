@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,7 +22,7 @@ MEND = (
 )
 
 
-def write(folder: Path, facts: dict, bases: dict, teacher) -> None:
+def write(folder: Path, facts: dict, bases: dict, teacher: Any) -> None:
     """Write all three, each all or nothing, `cache.json` last.
 
     Args:
@@ -76,7 +77,7 @@ def read_facts(folder: Path) -> dict:
         ) from error
 
 
-def augmentation_facts(augmentation) -> dict | None:
+def augmentation_facts(augmentation: Augmentation | None) -> dict | None:
     """An augmentation as plain values; None stands for letterboxing alone."""
     if augmentation is None or augmentation == NO_AUGMENTATION:
         return None

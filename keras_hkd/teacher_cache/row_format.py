@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor, TensorDict
 
 HALF, WHOLE = "float16", "uint16"
 _HEADER = 4  # numbers before halves: mean and scale as float32
@@ -35,7 +38,7 @@ class Field:
     shape: tuple[int, ...]
     dtype: str = HALF
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(side) for side in self.shape))
         if self.dtype not in (HALF, WHOLE):
             raise InvalidValueError(
@@ -101,7 +104,7 @@ class RowFormat:
             columns.append(value.astype("<u2"))
         return np.concatenate(columns, axis=1)
 
-    def unpack(self, rows) -> dict:
+    def unpack(self, rows: Tensor) -> dict:
         """The tensors of rows, in the graph.
 
         Args:
@@ -130,12 +133,12 @@ class RowFormat:
         return [[field.name, list(field.shape), field.dtype] for field in self.fields]
 
     @classmethod
-    def from_json(cls, values) -> RowFormat:
+    def from_json(cls, values: Sequence[Any]) -> RowFormat:
         """The format that `to_json` described."""
         return cls(tuple(Field(name, shape, dtype) for name, shape, dtype in values))
 
 
-def restored(value):
+def restored(value: TensorDict) -> Tensor:
     """float32 values of a field of halves, in `keras.ops`.
 
     Args:

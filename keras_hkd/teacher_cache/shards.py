@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tensorflow.core.framework.attr_value_pb2 import AttrValue
 
 from keras_hkd.atomic_write import replacing
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor
 
 SHARD_BYTES = 64 * 2**20
 MOST_SHARDS = 64
@@ -107,7 +109,7 @@ class Shards:
         """Numbers of the shards that are not there, or are damaged."""
         return [number for number in range(self.count) if not self.is_whole(number)]
 
-    def gather(self, rows):
+    def gather(self, rows: Tensor) -> Tensor:
         """Rows by number, in the graph: copied out of files that are mapped into memory.
 
         Args:
@@ -129,13 +131,13 @@ class Shards:
         ]
         return tf.dynamic_stitch(places, found)
 
-    def _no_rows(self):
+    def _no_rows(self) -> Tensor:
         return tf.zeros((0, self.row_bytes // 2), tf.uint16)
 
-    def _mapped(self, number):
+    def _mapped(self, number: int) -> Callable[[], Tensor]:
         shape = (len(self.rows_of(number)), self.row_bytes // 2)
 
-        def read():
+        def read() -> Tensor:
             with tf.device("CPU:0"):
                 mapped = tf.raw_ops.ImmutableConst(
                     dtype=tf.uint16, shape=shape, memory_region_name=str(self.path(number))
@@ -144,13 +146,13 @@ class Shards:
 
         return read
 
-    def _digest(self, number, content) -> bytes:
+    def _digest(self, number: int, content: bytes) -> bytes:
         digest = hashlib.sha256(f"{self.key_digest} {number}".encode())
         digest.update(content)
         return digest.digest()
 
 
-def _never_folded(mapped):
+def _never_folded(mapped: Tensor) -> Tensor:
     """Keeps a graph's optimizer from reading whole files.
 
     It would evaluate an operation without inputs beforehand, and so copy all shards into memory at

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import tensorflow as tf
 from keras import ops
@@ -9,6 +12,10 @@ from keras import ops
 from keras_hkd.data.batches.augmentation import plan_views, view_boxes
 from keras_hkd.hierarchies.alignment import narrowed
 from keras_hkd.teacher_cache.row_format import WHOLE, Field
+from keras_hkd.tensors import Tensor, TensorDict
+
+if TYPE_CHECKING:
+    from keras_hkd.data import Augmentation
 
 LARGEST = 65535
 NAMES = ("boxes", "classes", "confidence", "ranks")
@@ -29,7 +36,13 @@ def fields(num_detections: int) -> tuple[Field, ...]:
     )
 
 
-def detect(teacher, outputs, image_size, num_detections, class_indices=None):
+def detect(
+    teacher: Any,
+    outputs: TensorDict,
+    image_size: Sequence[int],
+    num_detections: int,
+    class_indices: Sequence[int] | None = None,
+) -> dict[str, Tensor]:
     """A teacher's best detections in `keras.ops`, with their ranks.
 
     A rank counts the scores of all anchors that are higher, before suppression: among the first n
@@ -63,7 +76,7 @@ def detect(teacher, outputs, image_size, num_detections, class_indices=None):
     return {**kept, "ranks": ranks}
 
 
-def encode(detections: dict, image_size) -> dict:
+def encode(detections: dict, image_size: Sequence[int]) -> dict:
     """Detections as they are stored.
 
     Args:
@@ -83,7 +96,7 @@ def encode(detections: dict, image_size) -> dict:
     }
 
 
-def decode(values: dict, image_size) -> dict:
+def decode(values: dict, image_size: Sequence[int]) -> dict:
     """Detections of a batch, in the graph; see `encode`.
 
     Args:
@@ -102,7 +115,13 @@ def decode(values: dict, image_size) -> dict:
     }
 
 
-def replay(detections: dict, augmentation, draws, content_sizes, image_size) -> dict:
+def replay(
+    detections: dict,
+    augmentation: Augmentation,
+    draws: Tensor,
+    content_sizes: Tensor,
+    image_size: Sequence[int],
+) -> dict:
     """Detections in the unaugmented images, moved into the views of a batch.
 
     A box goes along with the picture and is cut at the frame; the score stays what it was. What is
@@ -129,5 +148,5 @@ def replay(detections: dict, augmentation, draws, content_sizes, image_size) -> 
     return {name: tf.gather(value, order, axis=1, batch_dims=1) for name, value in moved.items()}
 
 
-def _where(there, boxes):
+def _where(there: Tensor, boxes: Tensor) -> Tensor:
     return tf.where(there[..., None], boxes, -1.0)

@@ -2,10 +2,12 @@
 
 import keras
 
+from keras_hkd.tensors import Tensor
+
 STYLES = ("copied", "light")
 
 
-def branch(network, level, num_logits, style="copied"):
+def branch(network: keras.Model, level: str, num_logits: int, style: str = "copied") -> keras.Model:
     """The branch of one stage of a classifier, with fresh weights.
 
     `copied` is the paper's: fresh copies of all layers between this stage and the last one, so that
@@ -36,7 +38,7 @@ def branch(network, level, num_logits, style="copied"):
     return _with_head(features, body(features), level, num_logits)
 
 
-def light_branch(widths, level, num_logits):
+def light_branch(widths: dict[str, int], level: str, num_logits: int) -> keras.Model:
     """A branch of separable convolutions; see `branch`.
 
     Args:
@@ -65,7 +67,7 @@ def light_branch(widths, level, num_logits):
     return _with_head(features, x, level, num_logits)
 
 
-def _copy(start, stop):
+def _copy(start: Tensor, stop: Tensor) -> keras.Model | None:
     """Fresh copies of the layers between two maps; None where there is a way around the first."""
     try:
         return keras.models.clone_model(keras.Model(start, stop))
@@ -73,11 +75,11 @@ def _copy(start, stop):
         return None
 
 
-def _number(level):
+def _number(level: str) -> int:
     return int(level[1:])
 
 
-def _with_head(features, x, level, num_logits):
+def _with_head(features: Tensor, x: Tensor, level: str, num_logits: int) -> keras.Model:
     x = keras.layers.BatchNormalization(momentum=0.97, epsilon=1e-3, name="head_bn")(x)
     x = keras.layers.ReLU(name="head_relu")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
@@ -85,7 +87,7 @@ def _with_head(features, x, level, num_logits):
     return keras.Model(features, logits, name=f"branch_{level.lower()}")
 
 
-def _separable(x, width, strides, name):
+def _separable(x: Tensor, width: int, strides: int, name: str) -> Tensor:
     x = keras.layers.DepthwiseConv2D(
         3, strides=strides, padding="same", use_bias=False, name=f"{name}_depthwise"
     )(x)

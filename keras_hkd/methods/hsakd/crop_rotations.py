@@ -1,5 +1,9 @@
 """Crops hierarchy: what two backbones make of people and background, upright and turned."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
@@ -11,6 +15,10 @@ from keras_hkd.hierarchies.roi_align import roi_align
 from keras_hkd.methods.hsakd.branches import light_branch
 from keras_hkd.methods.hsakd.rotations import NUM_ROTATIONS, joint_labels, rotate_four
 from keras_hkd.methods.hsakd.self_supervised import joint_cross_entropy
+from keras_hkd.tensors import Tensor, TensorDict
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
 
 __all__ = ["CropRotations"]
 
@@ -73,15 +81,15 @@ class CropRotations(Hierarchy):
 
     def __init__(
         self,
-        loss,
+        loss: Any,
         *,
-        num_people=2,
-        num_background=2,
-        crop_size=64,
-        context=1.2,
-        min_side_px=16.0,
-        **kwargs,
-    ):
+        num_people: int = 2,
+        num_background: int = 2,
+        crop_size: int = 64,
+        context: float = 1.2,
+        min_side_px: float = 16.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(loss, **kwargs)
         if min(num_people, num_background) < 1 or crop_size < 32 or crop_size % 32 or context <= 0:
             raise InvalidValueError(
@@ -95,14 +103,14 @@ class CropRotations(Hierarchy):
         self.context = float(context)
         self.min_side_px = float(min_side_px)
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Any) -> None:
         if teacher.class_names != student.class_names:
             raise InvalidValueError(
                 "CropRotations needs teacher and student of the same classes. Received: teacher "
                 f"{teacher.class_names}, student {student.class_names}."
             )
 
-    def attach(self, teacher, student):
+    def attach(self, teacher: Any, student: Any) -> None:
         self.check(teacher, student)
         self.background_class = student.num_classes
         self._backbones = _Backbones(teacher, student)
@@ -110,15 +118,15 @@ class CropRotations(Hierarchy):
         self.student_branches = self._branches(self._backbones.student)
         self.built = True
 
-    def _branches(self, backbone):
+    def _branches(self, backbone: keras.Model) -> dict[str, keras.Model]:
         num_logits = NUM_ROTATIONS * (self.background_class + 1)
         widths = {level: x.shape[-1] for level, x in backbone.output.items()}
         return {level: light_branch(widths, level, num_logits) for level in widths}
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         return sum(self.parts(step))
 
-    def parts(self, step):
+    def parts(self, step: Step) -> tuple[Tensor, Tensor]:
         """What teaches the student, and what the teacher's branches learn by."""
         crops, classes = self.crops(step)
         rotated, joint = rotate_four(crops), joint_labels(classes)
@@ -132,7 +140,14 @@ class CropRotations(Hierarchy):
         taught = sum(self.compare(k, step, teacher[k], student[k], mask=counted) for k in student)
         return taught, sum(joint_cross_entropy(logits, joint) for logits in teacher.values())
 
-    def _logits(self, backbone, branches, crops, training, frozen=False):
+    def _logits(
+        self,
+        backbone: keras.Model,
+        branches: dict[str, keras.Model],
+        crops: Tensor,
+        training: bool,
+        frozen: bool = False,
+    ) -> dict[str, Tensor]:
         maps = backbone(crops, training=False)
         if frozen:
             maps = keras.tree.map_structure(ops.stop_gradient, maps)
@@ -141,7 +156,7 @@ class CropRotations(Hierarchy):
             for level in branches
         }
 
-    def crops(self, step):
+    def crops(self, step: Step) -> tuple[Tensor, Tensor]:
         """The upright crops of a batch and what they show, without gradient.
 
         Returns:
@@ -159,7 +174,7 @@ class CropRotations(Hierarchy):
         pixels = ops.reshape(pixels, (-1, self.crop_size, self.crop_size, 3))
         return ops.stop_gradient(pixels), ops.reshape(classes, (-1,))
 
-    def _people(self, labels):
+    def _people(self, labels: TensorDict) -> tuple[Tensor, Tensor]:
         boxes = ops.cast(labels["boxes"], "float32")
         classes = ops.cast(labels["classes"], "int32")
         squares, sides = _squares(boxes, self.context)
@@ -168,7 +183,7 @@ class CropRotations(Hierarchy):
         people, chosen = best_boxes(people, ops.where(wanted, sides, 0.0), self.num_people)
         return people[..., :4], ops.where(chosen, ops.cast(people[..., 4], "int32"), -1)
 
-    def _background(self, step):
+    def _background(self, step: Step) -> tuple[Tensor, Tensor]:
         height, width = step.image_size
         places = []
         for number, (x, y) in enumerate(_CENTRES):
@@ -189,7 +204,7 @@ class CropRotations(Hierarchy):
         free = ops.where(overlap > 0, 0.0, order)
         return best_boxes(places, free, self.num_background)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_people": self.num_people,
@@ -203,11 +218,11 @@ class CropRotations(Hierarchy):
 class _Backbones:
     """The detectors' backbones. No Keras object: their weights are the detectors' own."""
 
-    def __init__(self, teacher, student):
+    def __init__(self, teacher: Any, student: Any) -> None:
         self.teacher, self.student = _backbone(teacher), _backbone(student)
 
 
-def _backbone(detector):
+def _backbone(detector: Any) -> keras.Model:
     """The functional model from images to the maps P3 to P5 of a detector's backbone."""
     backbone = detector.model.backbone
     maps = {
@@ -217,7 +232,7 @@ def _backbone(detector):
     return keras.Model(backbone.inputs, maps, name="maps")
 
 
-def _squares(boxes, context):
+def _squares(boxes: Tensor, context: float) -> tuple[Tensor, Tensor]:
     """The square around each box `(batch, n, 4)`, and the longer side of the box `(batch, n)`."""
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2
     sides = ops.max(boxes[..., 2:] - boxes[..., :2], axis=-1)

@@ -5,7 +5,11 @@ them, `keras_hkd.hierarchies.Branches` and `RotatedLogits`, and for detectors
 `keras_hkd.hierarchies.CropRotations`. The loss is the common `LogitDistillation`.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.distillation.learners import as_learner
@@ -19,11 +23,15 @@ from keras_hkd.methods.registry import method
 from keras_hkd.training.fit import train_model
 from keras_hkd.training.run_folder import RunFolder
 
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.hierarchy import Hierarchy
+    from keras_hkd.learner import Learner
+
 __all__ = ["hsakd", "hsakd_teacher"]
 
 
 @method(prepare="prepared_teacher")
-def hsakd(teacher, student, **options):
+def hsakd(teacher: Any, student: Any, **options: Any) -> Distiller:
     """A Distiller with hierarchical self-supervised augmented knowledge distillation.
 
     For classifiers, over images at four quarter turns and t = 3:
@@ -83,15 +91,15 @@ def hsakd(teacher, student, **options):
 
 
 def _of_classifiers(
-    teacher,
-    student,
+    teacher: Any,
+    student: Any,
     *,
-    branch_weight=1.0,
-    logit_weight=1.0,
-    temperature=3.0,
-    student_loss_weight=1.0,
-    branch_style="copied",
-):
+    branch_weight: Any = 1.0,
+    logit_weight: Any = 1.0,
+    temperature: float = 3.0,
+    student_loss_weight: float = 1.0,
+    branch_style: str = "copied",
+) -> Distiller:
     if not isinstance(teacher, SelfSupervisedClassifier):
         raise InvalidValueError(
             "hsakd needs a teacher whose branches are trained. Received: the plain classifier "
@@ -114,7 +122,7 @@ def _of_classifiers(
     )
 
 
-def rotation_terms(temperature):
+def rotation_terms(temperature: float) -> list[Hierarchy]:
     """Both terms of HSAKD, of the branches and of the classifiers themselves.
 
     Args:
@@ -126,7 +134,15 @@ def rotation_terms(temperature):
     ]
 
 
-def hsakd_teacher(teacher, dataset, settings, run_folder, *, resume=False, **options):
+def hsakd_teacher(
+    teacher: Any,
+    dataset: Any,
+    settings: Any,
+    run_folder: Any,
+    *,
+    resume: bool = False,
+    **options: Any,
+) -> Any:
     """A teacher with trained branches, from a classifier.
 
     Args:
@@ -151,7 +167,9 @@ def hsakd_teacher(teacher, dataset, settings, run_folder, *, resume=False, **opt
     return teacher
 
 
-def prepared_teacher(teacher, *, teacher_mode=None, teacher_branch_style=None):
+def prepared_teacher(
+    teacher: Any, *, teacher_mode: str | None = None, teacher_branch_style: str | None = None
+) -> tuple[Any, Callable[..., None] | None]:
     """A teacher with branches, and what trains them.
 
     Args:
@@ -184,7 +202,9 @@ def prepared_teacher(teacher, *, teacher_mode=None, teacher_branch_style=None):
     return learner, partial(_train_branches, learner)
 
 
-def _train_branches(learner, dataset, settings, run_folder, resume=False):
+def _train_branches(
+    learner: Learner, dataset: Any, settings: Any, run_folder: Any, resume: bool = False
+) -> None:
     inputs = {
         "teacher_mode": learner.mode,
         "teacher_branch_style": learner.branch_style,
@@ -200,8 +220,14 @@ def _train_branches(learner, dataset, settings, run_folder, resume=False):
 
 
 def hsakd_in_detector(
-    teacher, student, *, weight=0.1, temperature=3.0, student_loss_weight=1.0, **crop_options
-):
+    teacher: Any,
+    student: Any,
+    *,
+    weight: Any = 0.1,
+    temperature: float = 3.0,
+    student_loss_weight: float = 1.0,
+    **crop_options: Any,
+) -> Distiller:
     """A Distiller of detectors whose backbones are compared on crops at four quarter turns.
 
     `L = L_task + weight * L_crops`; see `keras_hkd.hierarchies.CropRotations`. The teacher's

@@ -1,9 +1,18 @@
 """What classifiers with branches say of images at four quarter turns: HSAKD's two terms."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import keras
 
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
 
 __all__ = ["Branches", "RotatedLogits"]
 
@@ -13,7 +22,7 @@ class _Rotated(Hierarchy):
 
     learner_kinds = ("classifier",)
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Any) -> None:
         for role, model in (("teacher", teacher), ("student", student)):
             if getattr(model, "branches", None) is None:
                 raise InvalidValueError(
@@ -59,16 +68,16 @@ class Branches(_Rotated):
     default_name = "branches"
     tensors = ("logits",)
 
-    def __init__(self, loss, *, levels=None, **kwargs):
+    def __init__(self, loss: Any, *, levels: Sequence[str] | None = None, **kwargs: Any) -> None:
         super().__init__(loss, **kwargs)
         self.levels = None if levels is None else tuple(levels)
 
-    def attach(self, teacher, student):
+    def attach(self, teacher: Any, student: Any) -> None:
         self.check(teacher, student)
         self.attached_levels = common_levels(self.levels, teacher, student, type(self).__name__)
         self.built = True
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         teacher = step.teacher_outputs["branch_logits"]
         student = step.student_outputs["branch_logits"]
         return sum(
@@ -76,7 +85,7 @@ class Branches(_Rotated):
             for level in self.attached_levels
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "levels": self.levels}
 
 
@@ -107,7 +116,7 @@ class RotatedLogits(_Rotated):
     default_name = "rotated_logits"
     tensors = ("logits",)
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         return self.compare(
             "all",
             step,

@@ -3,13 +3,14 @@
 from keras import ops
 
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor
 
 __all__ = ["joint_labels", "rotate_four"]
 
 NUM_ROTATIONS = 4
 
 
-def rotate_four(images):
+def rotate_four(images: Tensor) -> Tensor:
     """Every image turned by 0, 90, 180 and 270 degrees against the clock.
 
     Args:
@@ -38,12 +39,12 @@ def rotate_four(images):
     return ops.reshape(ops.stack(turned, axis=1), (-1, *shape[1:]))
 
 
-def upright(rows):
+def upright(rows: Tensor) -> Tensor:
     """Of rows for all turns `(4 * batch, ...)` those of the upright images `(batch, ...)`."""
     return rows[::NUM_ROTATIONS]
 
 
-def joint_labels(classes):
+def joint_labels(classes: Tensor) -> Tensor:
     """The class and the turn of every rotated image as one number, `4 * class + turn`.
 
     Args:

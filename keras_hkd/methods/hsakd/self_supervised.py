@@ -1,5 +1,8 @@
 """A classifier with auxiliary branches that tell class and rotation together."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
 from keras import ops
 
@@ -10,6 +13,7 @@ from keras_hkd.learner import Learner
 from keras_hkd.methods.hsakd.branches import STYLES, branch
 from keras_hkd.methods.hsakd.rotations import NUM_ROTATIONS, joint_labels, rotate_four, upright
 from keras_hkd.replicas import weighted_mean
+from keras_hkd.tensors import Tensor, TensorDict
 
 __all__ = ["SelfSupervisedClassifier"]
 
@@ -62,7 +66,15 @@ class SelfSupervisedClassifier(Learner):
 
     kind = "classifier"
 
-    def __init__(self, classifier, *, mode="student", branch_style="copied", levels=None, **kwargs):
+    def __init__(
+        self,
+        classifier: Any,
+        *,
+        mode: str = "student",
+        branch_style: str = "copied",
+        levels: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         _check_option("mode", mode, MODES)
         _check_option("branch_style", branch_style, STYLES)
         classifier = as_classifier(classifier).deployed
@@ -84,39 +96,39 @@ class SelfSupervisedClassifier(Learner):
         self.built = True
 
     @property
-    def deployed(self):
+    def deployed(self) -> Learner:
         """The plain classifier: exactly what was given."""
         return self.classifier
 
     @property
-    def class_names(self):
+    def class_names(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self.classifier.class_names
 
     @property
-    def image_size(self):
+    def image_size(self) -> tuple[int, int]:
         """`(height, width)` in pixels."""
         return self.classifier.image_size
 
     @image_size.setter
-    def image_size(self, value):
+    def image_size(self, value: Sequence[int]) -> None:
         self.classifier.image_size = value
 
     @property
-    def trainable(self):
+    def trainable(self) -> bool:
         """Whether it trains; a frozen classifier never does."""
         return keras.Model.trainable.fget(self)
 
     @trainable.setter
-    def trainable(self, value):
+    def trainable(self, value: bool) -> None:
         keras.Model.trainable.fset(self, value)
         self._freeze()
 
-    def _freeze(self):
+    def _freeze(self) -> None:
         if getattr(self, "mode", None) == "frozen" and hasattr(self, "classifier"):
             self.classifier.trainable = False
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> dict[str, Any]:
         """What classifier and branches say of a batch at all four turns.
 
         Args:
@@ -130,7 +142,7 @@ class SelfSupervisedClassifier(Learner):
         """
         return self.call_rotated(rotate_four(images), training=training)
 
-    def call_rotated(self, rotated, training=False):
+    def call_rotated(self, rotated: Tensor, training: bool = False) -> dict[str, Any]:
         """As `call`, of images `(4 * batch, side, side, 3)` that are turned already."""
         frozen = self.mode == "frozen"
         outputs = self.classifier(rotated, training=training and not frozen)
@@ -146,14 +158,16 @@ class SelfSupervisedClassifier(Learner):
             "branch_logits": logits,
         }
 
-    def check_labels(self, labels):
+    def check_labels(self, labels: Any) -> dict[str, Any]:
         return self.classifier.check_labels(labels)
 
-    def assign(self, outputs, labels, image_size):
+    def assign(self, outputs: TensorDict, labels: Any, image_size: Sequence[int]) -> Any:
         """The classifier's `ClassAssignment` of the upright images."""
         return self.classifier.assign(outputs, labels, image_size)
 
-    def task_losses(self, outputs, assignment, image_size):
+    def task_losses(
+        self, outputs: TensorDict, assignment: Any, image_size: Sequence[int]
+    ) -> dict[str, Tensor]:
         """The losses of the mode; see the class."""
         losses = {}
         if self.mode != "frozen":
@@ -165,11 +179,11 @@ class SelfSupervisedClassifier(Learner):
             )
         return losses
 
-    def predictions(self, outputs, image_size):
+    def predictions(self, outputs: TensorDict, image_size: Sequence[int]) -> dict[str, Tensor]:
         """`{"scores": (batch, classes)}` of the classifier."""
         return self.classifier.predictions(outputs, image_size)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "classifier": keras.saving.serialize_keras_object(self.classifier),
@@ -179,12 +193,12 @@ class SelfSupervisedClassifier(Learner):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         return cls(keras.saving.deserialize_keras_object(config.pop("classifier")), **config)
 
 
-def joint_cross_entropy(logits, classes):
+def joint_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
     """This replica's share of the mean of `-log softmax(logits)[class]` over labelled rows.
 
     Args:
@@ -201,12 +215,12 @@ def joint_cross_entropy(logits, classes):
     return weighted_mean(losses, ops.cast(classes >= 0, "float32"))
 
 
-def _check_option(name, value, known):
+def _check_option(name: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise InvalidValueError(f"`{name}` must be one of {known}. Received: {name}={value!r}")
 
 
-def _checked_levels(levels, classifier):
+def _checked_levels(levels: Sequence[str] | None, classifier: Any) -> tuple[str, ...]:
     levels = classifier.levels if levels is None else tuple(levels)
     unknown = [level for level in levels if level not in classifier.levels]
     if unknown or not levels:

@@ -1,6 +1,9 @@
 """What a discriminator can still tell apart: the student's outputs from the teacher's."""
 
+from __future__ import annotations
+
 import threading
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 from keras import ops
@@ -9,6 +12,11 @@ from keras_hkd.checks import in_range, positive
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.methods.lw_kd.drawn_logits import check_classes, drawn_in
 from keras_hkd.replicas import weighted_mean
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
+    from keras_hkd.methods.lw_kd.class_bank import ClassBank
 
 __all__ = ["Adversarial"]
 
@@ -43,25 +51,34 @@ class Adversarial(Hierarchy):
     needs_teacher = False
     learner_kinds = ("classifier",)
 
-    def __init__(self, bank, *, temperature=1.0, real_label=0.9, width=64, seed=0, **kwargs):
+    def __init__(
+        self,
+        bank: ClassBank,
+        *,
+        temperature: float = 1.0,
+        real_label: float = 0.9,
+        width: int = 64,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(ops.softplus, **kwargs)
         self.bank = bank
         self.temperature = positive("temperature", temperature)
         self.real_label = in_range("real_label", real_label, low=0.5, high=1.0)
         self.width, self.seed = int(width), int(seed)
-        self.discriminator = None
+        self.discriminator: Any = None
         # Replicas take turns within a step, each in a thread of its own.
         self.seen = threading.local()
 
     @property
-    def frozen_layers(self):
+    def frozen_layers(self) -> tuple[keras.layers.Layer, ...]:
         """The discriminator: the Distiller's optimizer is not its."""
         return () if self.discriminator is None else (self.discriminator,)
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Any) -> None:
         check_classes(self.bank, student)
 
-    def attach(self, teacher, student):
+    def attach(self, teacher: Any, student: Any) -> None:
         self.check(teacher, student)
         first, last = (
             {"kernel_initializer": keras.initializers.GlorotUniform(seed), "dtype": "float32"}
@@ -77,7 +94,7 @@ class Adversarial(Hierarchy):
         )
         self.built = True
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         logits = step.student_outputs["logits"]
         counted = ops.cast(step.assignment.counted, "float32")
         if step.training:
@@ -85,12 +102,14 @@ class Adversarial(Hierarchy):
             self.seen.batch = (drawn_in(step, self.bank), ops.stop_gradient(logits), counted)
         return weighted_mean(ops.softplus(-self.judge(logits)), counted)  # -log sigmoid(x)
 
-    def judge(self, logits):
+    def judge(self, logits: Tensor) -> Tensor:
         """D's logit for class logits `(batch, classes)`: `(batch,)`, above 0 for the teacher's."""
         probabilities = ops.softmax(ops.cast(logits, "float32") / self.temperature)
         return self.discriminator(probabilities)[:, 0]
 
-    def discriminator_loss(self, real, fake, counted=None):
+    def discriminator_loss(
+        self, real: Tensor, fake: Tensor, counted: Tensor | None = None
+    ) -> Tensor:
         """`L_D`: what D loses by taking one for the other.
 
         Args:
@@ -105,7 +124,7 @@ class Adversarial(Hierarchy):
         taken = self.real_label * ops.softplus(-real) + (1 - self.real_label) * ops.softplus(real)
         return weighted_mean(taken + ops.softplus(fake), counted)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "bank": keras.saving.serialize_keras_object(self.bank),
@@ -116,7 +135,7 @@ class Adversarial(Hierarchy):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         config["bank"] = keras.saving.deserialize_keras_object(config["bank"])
         return cls(**config)

@@ -1,5 +1,10 @@
 """A Distiller with a discriminator that learns against its student."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import keras
 import tensorflow as tf
 
@@ -8,6 +13,10 @@ from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.methods.lw_kd.adversarial import Adversarial
 from keras_hkd.replicas import num_replicas
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.hierarchy import Hierarchy
 
 __all__ = ["AdversarialDistiller"]
 
@@ -50,14 +59,14 @@ class AdversarialDistiller(Distiller):
 
     def __init__(
         self,
-        student,
-        distillation_losses,
-        distillation_loss_weights=None,
-        student_loss_weight=1.0,
-        discriminator_learning_rate=1e-4,
-        name="adversarial_distiller",
-        **kwargs,
-    ):
+        student: Any,
+        distillation_losses: Any,
+        distillation_loss_weights: Any = None,
+        student_loss_weight: float = 1.0,
+        discriminator_learning_rate: float = 1e-4,
+        name: str = "adversarial_distiller",
+        **kwargs: Any,
+    ) -> None:
         require_tensorflow("AdversarialDistiller (not so lw_kd with beta=0)")
         super().__init__(
             None,
@@ -79,17 +88,17 @@ class AdversarialDistiller(Distiller):
         self.discriminator_tracker = keras.metrics.Mean(name="discriminator_loss")
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         """The total loss, its terms, and the discriminator's loss."""
         own = getattr(self, "discriminator_tracker", None)
         return super().metrics if own is None else [*super().metrics, own]
 
     @property
-    def checkpoint_variables(self):
+    def checkpoint_variables(self) -> list[keras.Variable]:
         """What a checkpoint holds: everything, and the state of the second optimizer."""
         return [*self.variables, *self.discriminator_optimizer.variables]
 
-    def train_step(self, *args):
+    def train_step(self, *args: Any) -> Any:
         """A step of the student, then one of the discriminator on the same outputs."""
         super().train_step(*args)
         real, fake, counted = self.adversarial.seen.batch
@@ -97,7 +106,7 @@ class AdversarialDistiller(Distiller):
         self.discriminator_step(real, fake, counted)
         return self.get_metrics_result()
 
-    def discriminator_step(self, real, fake, counted=None):
+    def discriminator_step(self, real: Tensor, fake: Tensor, counted: Tensor | None = None) -> None:
         """One step of the discriminator; the student is not touched.
 
         Args:
@@ -114,7 +123,7 @@ class AdversarialDistiller(Distiller):
         gradients = tape.gradient(share, [weight.value for weight in weights])
         self.discriminator_optimizer.apply_gradients(zip(gradients, weights, strict=True))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {
             **super().get_config(),
             "discriminator_learning_rate": self.discriminator_learning_rate,
@@ -123,7 +132,7 @@ class AdversarialDistiller(Distiller):
         return config
 
 
-def _the_one(hierarchies):
+def _the_one(hierarchies: Sequence[Hierarchy]) -> Adversarial:
     found = [hierarchy for hierarchy in hierarchies if isinstance(hierarchy, Adversarial)]
     if len(found) != 1:
         raise InvalidValueError(

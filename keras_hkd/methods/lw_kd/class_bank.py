@@ -1,10 +1,13 @@
 """Logits that a teacher once gave instances of each class, and a draw from them."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor
 
 __all__ = ["ClassBank"]
 
@@ -31,7 +34,7 @@ class ClassBank(keras.layers.Layer):
     [[0.0, 0.0, 5.0], [5.0, 0.0, 0.0]]
     """
 
-    def __init__(self, logits, seed=0, name="class_bank", **kwargs):
+    def __init__(self, logits: Any, seed: int = 0, name: str = "class_bank", **kwargs: Any) -> None:
         super().__init__(name=name, trainable=False, dtype="float32", **kwargs)
         values = np.asarray(logits, "float32")
         if values.ndim != 3 or values.shape[0] != values.shape[2] or not values.size:
@@ -48,11 +51,11 @@ class ClassBank(keras.layers.Layer):
         self.built = True
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         """Number of classes."""
         return self.logits.shape[0]
 
-    def draw(self, classes, training=False):
+    def draw(self, classes: Tensor, training: bool = False) -> Tensor:
         """Logits of one instance of each class that is asked for.
 
         Args:
@@ -72,7 +75,7 @@ class ClassBank(keras.layers.Layer):
         values = ops.reshape(ops.convert_to_tensor(self.logits), (-1, self.num_classes))
         return ops.stop_gradient(ops.take(values, flat, axis=0))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "logits": ops.convert_to_numpy(self.logits).tolist(),

@@ -1,11 +1,19 @@
 """Targets for a classifier from a teacher that never sees its images."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import keras
 
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.logit_distillation import LogitDistillation
 from keras_hkd.methods.lw_kd.class_bank import ClassBank
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
 
 __all__ = ["DrawnLogits"]
 
@@ -35,37 +43,37 @@ class DrawnLogits(Hierarchy):
     needs_teacher = False
     learner_kinds = ("classifier",)
 
-    def __init__(self, bank, loss=None, **kwargs):
+    def __init__(self, bank: ClassBank, loss: Any = None, **kwargs: Any) -> None:
         super().__init__(LogitDistillation(temperature=4.0) if loss is None else loss, **kwargs)
         self.bank = bank
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Any) -> None:
         check_classes(self.bank, student)
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         drawn = drawn_in(step, self.bank)
         mask = keras.ops.cast(step.assignment.counted, "float32")
         return self.loss(drawn, step.student_outputs["logits"], mask=mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "bank": keras.saving.serialize_keras_object(self.bank)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         for key in ("bank", "loss"):
             config[key] = keras.saving.deserialize_keras_object(config[key])
         return cls(**config)
 
 
-def drawn_in(step, bank):
+def drawn_in(step: Any, bank: ClassBank) -> Tensor:
     """The logits drawn for the images of a step: the same for every hierarchy that asks."""
     if getattr(step, "drawn_logits", None) is None:
         step.drawn_logits = bank.draw(step.assignment.classes, training=step.training)
     return step.drawn_logits
 
 
-def check_classes(bank, student):
+def check_classes(bank: Any, student: Any) -> None:
     """Raises a ValueError unless a bank has the classes of a student."""
     if not isinstance(bank, ClassBank):
         raise InvalidTypeError(f"Expected a keras_hkd.hierarchies.ClassBank. Received: {bank!r}")

@@ -1,12 +1,17 @@
 """LeNet-5: the smallest classifier here, for images of simple things."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from keras_hkd.classifiers.classifier import Classifier
 from keras_hkd.errors import InvalidValueError
 
 
-def lenet(class_names, *, image_size=(32, 32), seed=None):
+def lenet(
+    class_names: Sequence[str], *, image_size: Sequence[int] = (32, 32), seed: int | None = None
+) -> Classifier:
     """Builds a classifier of LeNet-5's layers and widths, with ReLU and maxima for its sigmoids.
 
     Always in float32. Its weights depend on the seed alone and no global generator is touched.
@@ -34,14 +39,14 @@ def lenet(class_names, *, image_size=(32, 32), seed=None):
     if min(image_size) < 16:
         raise InvalidValueError(f"lenet needs images of 16 pixels and more. Received: {image_size}")
 
-    def weights(number):
+    def weights(number: int) -> dict[str, Any]:
         own = None if seed is None else 8 * seed + number
         return {
             "kernel_initializer": keras.initializers.HeNormal(seed=own),
             "dtype": "float32",
         }
 
-    def convolution(width, number):
+    def convolution(width: int, number: int) -> keras.layers.Layer:
         options = {"activation": "relu", "name": f"conv{number}", **weights(number)}
         return keras.layers.Conv2D(width, 5, **options)
 

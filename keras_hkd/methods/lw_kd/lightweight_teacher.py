@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import namedtuple
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
@@ -14,6 +16,9 @@ from keras_hkd.data.drawn.glyphs import glyph_dataset
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.methods.lw_kd.lenet import lenet
 from keras_hkd.training.identity import require_same
+
+if TYPE_CHECKING:
+    from keras_hkd.classifiers.classifier import Classifier
 
 FILE_NAME = "lightweight_teacher.npz"
 
@@ -31,14 +36,14 @@ _TARGET_ACCURACY = 0.99
 
 
 def lightweight_teacher(
-    num_classes,
+    num_classes: int,
     *,
-    folder=None,
-    seed=0,
-    images_per_class=None,
-    num_instances=None,
-    max_steps=None,
-):
+    folder: str | os.PathLike | None = None,
+    seed: int = 0,
+    images_per_class: int | None = None,
+    num_instances: int | None = None,
+    max_steps: int | None = None,
+) -> LightweightTeacher:
     """Draws a simple dataset, trains a LeNet on it, and collects its logits class by class.
 
     For ten classes it takes 15 s of processor time and is right in 99 % of new drawings; more
@@ -81,7 +86,7 @@ def lightweight_teacher(
     return teacher
 
 
-def _trained(facts):
+def _trained(facts: dict[str, Any]) -> LightweightTeacher:
     num_classes = facts["num_classes"]
     images, classes = _drawn(facts, "train", facts["images_per_class"])
     bank, bank_classes = _drawn(facts, "bank", facts["num_instances"])
@@ -101,31 +106,35 @@ def _trained(facts):
     return LightweightTeacher(np.ascontiguousarray(by_class), accuracy)
 
 
-def _drawn(facts, name, images_per_class):
+def _drawn(
+    facts: dict[str, Any], name: str, images_per_class: int
+) -> tuple[np.ndarray, np.ndarray]:
     seed = 2 * facts["seed"] + _SETS[name]
     dataset = glyph_dataset(facts["num_classes"], images_per_class, seed=seed)
-    return np.stack(dataset.images).astype("float32"), dataset.classes
+    return np.stack(cast(tuple[np.ndarray, ...], dataset.images)).astype("float32"), dataset.classes
 
 
 class _Batches(keras.utils.PyDataset):
     """Shifted by up to two pixels: the place of a glyph is not its class."""
 
-    def __init__(self, images, classes, rng, steps):
+    def __init__(
+        self, images: np.ndarray, classes: np.ndarray, rng: np.random.Generator, steps: int
+    ) -> None:
         super().__init__()
         self.images, self.classes, self.steps = images, classes, steps
         self.rows = rng.integers(0, len(images), (steps, _BATCH_SIZE))
         self.shifts = rng.integers(-2, 3, (steps, 2))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.steps
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         rows = self.rows[index]
         images = np.roll(self.images[rows], tuple(self.shifts[index]), axis=(1, 2))
         return images, {"classes": self.classes[rows]}
 
 
-def _logits(network, images):
+def _logits(network: Classifier, images: np.ndarray) -> np.ndarray:
     parts = [
         keras.ops.convert_to_numpy(network(images[i : i + 500])["logits"])
         for i in range(0, len(images), 500)
@@ -133,13 +142,13 @@ def _logits(network, images):
     return np.concatenate(parts)
 
 
-def _write(path, facts, teacher):
+def _write(path: Path, facts: dict[str, Any], teacher: LightweightTeacher) -> None:
     text = json.dumps({**facts, "accuracy": teacher.accuracy}).encode()
     with replacing(path) as partial, open(partial, "wb") as file:
         np.savez(file, facts=np.frombuffer(text, np.uint8), logits=teacher.logits)
 
 
-def _read(path, facts):
+def _read(path: Path, facts: dict[str, Any]) -> LightweightTeacher:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as members:
             saved, logits = json.loads(members["facts"].tobytes()), members["logits"]

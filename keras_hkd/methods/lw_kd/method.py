@@ -6,6 +6,9 @@ New here are the teacher, `keras_hkd.methods.lw_kd.lightweight_teacher` on the d
 `AdversarialDistiller`. KD itself is `keras_hkd.losses.LogitDistillation`.
 """
 
+import os
+from typing import Any
+
 from keras_hkd.checks import in_range
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.distillation.learners import as_learner
@@ -27,19 +30,19 @@ OWN_OPTIONS = (
 
 @method(teacher=None, facts=("folder", "seed"))
 def lw_kd(
-    student,
+    student: Any,
     *,
-    alpha=0.5,
-    beta=0.1,
-    temperature=4.0,
-    folder=None,
-    seed=0,
-    bank=None,
-    adversarial_temperature=1.0,
-    real_label=0.9,
-    discriminator_learning_rate=1e-4,
-    **teacher_options,
-):
+    alpha: float = 0.5,
+    beta: float = 0.1,
+    temperature: float = 4.0,
+    folder: str | os.PathLike | None = None,
+    seed: int = 0,
+    bank: Any = None,
+    adversarial_temperature: float = 1.0,
+    real_label: float = 0.9,
+    discriminator_learning_rate: float = 1e-4,
+    **teacher_options: Any,
+) -> Distiller:
     """A Distiller under a lightweight teacher that never sees the student's images.
 
     `L = (1 - alpha) CE(p, y) + alpha t^2 KL(q^t || p^t) + beta L_adv`, q^t the softened output of

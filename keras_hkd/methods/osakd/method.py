@@ -5,6 +5,8 @@ New here are the soft labels, `keras_hkd.hierarchies.NeighbourClasses` (of detec
 the method is the Distiller without a teacher and that one term.
 """
 
+from typing import Any
+
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.schedules import LinearWarmUp
@@ -22,15 +24,15 @@ TARGET_WEIGHT, RAMP_SHARE, DEFAULT_RAMP_STEPS = 0.5, 0.1, 500
 
 @method(teacher=None, facts=("num_steps",))
 def osakd(
-    student,
+    student: Any,
     *,
-    weight=None,
-    num_steps=None,
-    form="kl",
-    temperature=1.0,
-    student_loss_weight=1.0,
-    **neighbour_options,
-):
+    weight: Any = None,
+    num_steps: int | None = None,
+    form: str = "kl",
+    temperature: float = 1.0,
+    student_loss_weight: float = 1.0,
+    **neighbour_options: Any,
+) -> Distiller:
     """A Distiller with self-acquired soft labels: `L = L_task + lambda(step) D(s, p)`.
 
     `s_c = k_c / k`, the share of class c among the k nearest neighbours in the space of the

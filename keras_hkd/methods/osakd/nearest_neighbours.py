@@ -2,11 +2,21 @@
 
 from keras import ops
 
+from keras_hkd.tensors import Tensor
+
 # Distances of more numbers than this are taken row by row, so that memory does not grow with both.
 _MOST_AT_ONCE = 2**25
 
 
-def neighbour_labels(vectors, references, classes, usable, num_classes, num_neighbours, most=None):
+def neighbour_labels(
+    vectors: Tensor,
+    references: Tensor,
+    classes: Tensor,
+    usable: Tensor,
+    num_classes: int,
+    num_neighbours: Tensor,
+    most: int | None = None,
+) -> tuple[Tensor, Tensor]:
     """Posterior of each vector's class by k nearest neighbours: `s_c = k_c / k`.
 
     k-NN density estimation puts the ball of the k nearest references around a vector; with k_c of
@@ -53,7 +63,7 @@ def neighbour_labels(vectors, references, classes, usable, num_classes, num_neig
     return frequencies / k[:, None], taken > 0
 
 
-def squared_distances(vectors, references):
+def squared_distances(vectors: Tensor, references: Tensor) -> Tensor:
     """Squared Euclidean distances, by differences: equal vectors are at exactly 0.
 
     Args:
@@ -69,7 +79,7 @@ def squared_distances(vectors, references):
     [[25.0]]
     """
 
-    def from_one(vector):
+    def from_one(vector: Tensor) -> Tensor:
         return ops.sum(ops.square(vector - references), axis=-1)
 
     rows, count, width = vectors.shape[0], references.shape[0], references.shape[1]

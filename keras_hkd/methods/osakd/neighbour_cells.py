@@ -1,6 +1,9 @@
 """What a detector's own class tower says about a cell through the cells that look like it."""
 
+from __future__ import annotations
+
 from collections import namedtuple
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
@@ -11,6 +14,10 @@ from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
 from keras_hkd.methods.osakd.nearest_neighbours import neighbour_labels
 from keras_hkd.methods.osakd.neighbour_classes import MOST_NEIGHBOURS
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
 
 __all__ = ["NeighbourCells"]
 
@@ -64,13 +71,20 @@ class NeighbourCells(Hierarchy):
     needs_teacher = False
     learner_kinds = ("detector",)
 
-    def __init__(self, loss=None, *, num_neighbours=MOST_NEIGHBOURS, max_positives=32, **kwargs):
+    def __init__(
+        self,
+        loss: Any = None,
+        *,
+        num_neighbours: int = MOST_NEIGHBOURS,
+        max_positives: int = 32,
+        **kwargs: Any,
+    ) -> None:
         loss = SoftLabelDivergence(activation="sigmoid") if loss is None else loss
         super().__init__(loss, **kwargs)
         self.num_neighbours = whole("num_neighbours", num_neighbours, low=1)
         self.max_positives = whole("max_positives", max_positives, low=1)
 
-    def check(self, teacher, student):
+    def check(self, teacher: Any, student: Any) -> None:
         if len(student.class_names) != 1:
             raise InvalidValueError(
                 "NeighbourCells tells one class from background. Received: a detector of the "
@@ -82,13 +96,13 @@ class NeighbourCells(Hierarchy):
                 "`prediction_layer`. Give it those attributes."
             )
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         cells = _chosen(_all_cells(step), self.max_positives)
         labels, found = self.soft_labels(cells)
         mask = ops.cast(cells.counted & found, "float32")
         return self.loss(labels[..., None], cells.logits[..., None], mask=mask)
 
-    def soft_labels(self, cells):
+    def soft_labels(self, cells: Cells) -> tuple[Tensor, Tensor]:
         """`k_fg / k` of `Cells`: `(batch, cells)`, and whether a cell has a neighbour at all."""
         width = cells.vectors.shape[-1]
         vectors = ops.reshape(ops.stop_gradient(cells.vectors), (-1, width))
@@ -99,7 +113,7 @@ class NeighbourCells(Hierarchy):
         shape = (-1, cells.positive.shape[1])
         return ops.stop_gradient(ops.reshape(labels[:, 1], shape)), ops.reshape(found, shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_neighbours": self.num_neighbours,
@@ -107,11 +121,11 @@ class NeighbourCells(Hierarchy):
         }
 
 
-def _all_cells(step):
+def _all_cells(step: Step) -> Cells:
     """Every cell of every level, and whether it may be chosen at all."""
     assignment, per_cell = step.assignment, step.student.anchors_per_cell
 
-    def by_cell(values):
+    def by_cell(values: Tensor) -> Tensor:
         return ops.reshape(values, (-1, values.shape[1] // per_cell, per_cell))
 
     positive, ignored = by_cell(assignment.positive), by_cell(assignment.ignored)
@@ -125,7 +139,7 @@ def _all_cells(step):
     return Cells(vectors, logits, any_positive, ops.any(read, axis=-1))
 
 
-def _chosen(cells, max_positives):
+def _chosen(cells: Cells, max_positives: int) -> Cells:
     """In each image the positive cells, up to a limit, and as many hard negatives."""
     number = min(max_positives, cells.positive.shape[1])
     kinds = (cells.positive, cells.counted & ops.logical_not(cells.positive))

@@ -1,5 +1,9 @@
 """What a classifier's own logits say about an image through the images around it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import keras
 from keras import ops
 
@@ -8,6 +12,10 @@ from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
 from keras_hkd.methods.osakd.nearest_neighbours import neighbour_labels
 from keras_hkd.replicas import gather_over_replicas, replica_offset
+from keras_hkd.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras_hkd.hierarchies.step import Step
 
 __all__ = ["NeighbourClasses"]
 
@@ -55,7 +63,14 @@ class NeighbourClasses(Hierarchy):
     needs_teacher = False
     learner_kinds = ("classifier",)
 
-    def __init__(self, loss=None, *, num_neighbours=None, queue_size=None, **kwargs):
+    def __init__(
+        self,
+        loss: Any = None,
+        *,
+        num_neighbours: int | None = None,
+        queue_size: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(SoftLabelDivergence() if loss is None else loss, **kwargs)
         if num_neighbours is not None:
             num_neighbours = whole("num_neighbours", num_neighbours, low=1)
@@ -63,7 +78,7 @@ class NeighbourClasses(Hierarchy):
             queue_size = whole("queue_size", queue_size)
         self.num_neighbours, self.queue_size = num_neighbours, queue_size
 
-    def attach(self, teacher, student):
+    def attach(self, teacher: Any, student: Any) -> None:
         self.num_classes = student.num_classes
         size = self.queue_size
         if size is None:
@@ -73,7 +88,7 @@ class NeighbourClasses(Hierarchy):
             self.queue_classes = self._state("queue_classes", (size,), "int32", -1)
         self.built = True
 
-    def _state(self, name, shape, dtype, value):
+    def _state(self, name: str, shape: tuple[int, ...], dtype: str, value: int) -> keras.Variable:
         return self.add_weight(
             shape=shape,
             initializer=keras.initializers.Constant(value),
@@ -83,13 +98,15 @@ class NeighbourClasses(Hierarchy):
             aggregation="only_first_replica",
         )
 
-    def compute(self, step):
+    def compute(self, step: Step) -> Tensor:
         own = ops.stop_gradient(ops.cast(step.student_outputs["logits"], "float32"))
         labels, found = self.soft_labels(own, step.assignment.classes, training=step.training)
         mask = ops.cast(found & step.assignment.counted, "float32")
         return self.loss(labels, step.student_outputs["logits"], mask=mask)
 
-    def soft_labels(self, logits, classes, training=False):
+    def soft_labels(
+        self, logits: Tensor, classes: Tensor, training: bool = False
+    ) -> tuple[Tensor, ...]:
         """The soft label of every image of a batch.
 
         Args:
@@ -123,26 +140,26 @@ class NeighbourClasses(Hierarchy):
             self._remember(batch, batch_classes)
         return tuple(ops.stop_gradient(value) for value in found)
 
-    def _queue_takes_part(self, batch):
+    def _queue_takes_part(self, batch: Tensor) -> Tensor:
         """False or True, or a scalar bool tensor where the size of the batch is not known yet."""
         if self.queue_size is not None:
             return self.queue_size > 0
         return ops.shape(batch)[0] < 4 * self.num_classes
 
-    def _num_neighbours(self, batch, known):
+    def _num_neighbours(self, batch: Tensor, known: Tensor) -> Tensor:
         if self.num_neighbours is not None:
             return self.num_neighbours
         waiting = ops.cast(known[ops.shape(batch)[0] :] >= 0, "int32")
         references = ops.shape(batch)[0] + ops.sum(waiting)
         return ops.clip(references // self.num_classes, 1, MOST_NEIGHBOURS)
 
-    def _remember(self, batch, classes):
+    def _remember(self, batch: Tensor, classes: Tensor) -> None:
         """First in, first out: the newest stand first, which also settles ties."""
         for queue, newest in ((self.queue_logits, batch), (self.queue_classes, classes)):
             values = ops.concatenate([newest, ops.convert_to_tensor(queue)])[: queue.shape[0]]
             queue.assign(ops.reshape(values, queue.shape))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_neighbours": self.num_neighbours,
