@@ -1,4 +1,4 @@
-"""Box geometry: the one home of each rule about boxes."""
+"""Box geometry: formats, overlap, clipping, suppression and the coding of boxes by detectors."""
 
 from keras_hkd._lazy import attach
 

@@ -1,4 +1,4 @@
-"""How detectors code boxes and scores: each way once, for Keras, NumPy and the TFLite graph."""
+"""How detectors code boxes and scores, for Keras, NumPy and the TFLite graph alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keras_hkd.errors import InvalidValueError
 from keras_hkd.tensors import Tensor
 
 HEADS = ("class_logits", "box_outputs", "objectness")
-"""Names of raw heads in the order in which files have them; not every family has the last."""
+"""Names of raw heads in the order of an exported file's outputs; not every family has the last."""
 
 _LEAST_SIZE = 1e-6  # pixels, where a box is encoded
 _LEAST_DISTANCE = 1e-3  # strides, where it is encoded as an exponent
@@ -22,14 +22,14 @@ _LEAST_WEIGHT = 1e-5  # of a bin, where a box is encoded
 
 @dataclasses.dataclass(frozen=True)
 class BoxCoding:
-    """What the numbers of a box head mean: a box relative to the prior of its anchor.
+    """Base class: codes a box as numbers relative to the prior of its anchor.
 
-    A prior is `(centre x, centre y, width, height)` in pixels. Where a family has anchors it is the
+    A prior is `(centre x, centre y, width, height)` in pixels. In families with anchors it is the
     anchor; otherwise it is a point of the grid with the stride of its level as width and height.
 
     Attributes:
-        name: what files call the coding.
-        num_bins: bins of the distribution over each edge of a box; 0 where an edge is a number.
+        name: name of the coding in files.
+        num_bins: bins of the distribution over each edge of a box; 0 where an edge is one number.
     """
 
     name: ClassVar[str] = ""
@@ -37,7 +37,7 @@ class BoxCoding:
 
     @property
     def num_values(self) -> int:
-        """Numbers that code one box."""
+        """Number of values that code one box."""
         return 4 * max(self.num_bins, 1)
 
     def decode(self, values: Tensor, priors: Tensor, xp: ModuleType = np) -> Tensor:
@@ -62,13 +62,13 @@ class BoxCoding:
             xp: `numpy` or `keras.ops`.
 
         Returns:
-            `(..., anchors, num_values)`; a box that the coding cannot express gives the nearest
-            that it can.
+            `(..., anchors, num_values)`. A box that the coding cannot express is coded as the
+            nearest one that it can.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement `encode`.")
 
     def edges(self, values: Tensor, xp: ModuleType = np) -> Tensor:
-        """Shapes the numbers of a box head for comparison edge by edge.
+        """Reshapes the numbers of a box head for a comparison edge by edge.
 
         Args:
             values: `(..., num_values)`.
@@ -83,17 +83,17 @@ class BoxCoding:
 
 @dataclasses.dataclass(frozen=True)
 class Deltas(BoxCoding):
-    """Offsets against anchors (RetinaNet).
+    """Codes boxes as offsets from anchors, as RetinaNet does.
 
-    `x = anchor x + vx dx anchor width`, `width = exp(vw dw) anchor width`, and alike for y and
+    `x = anchor x + vx dx anchor width`, `width = exp(vw dw) anchor width`, and likewise for y and
     height, with the variances v.
 
     Args:
-        variances: of x, y, width and height.
-        order: in which the head gives the four deltas, some order of the letters `xywh`.
+        variances: the variances of x, y, width and height, four numbers above 0.
+        order: the order in which the head gives the four deltas, a permutation of `xywh`.
 
     Raises:
-        ValueError: not four variances above 0, or another order.
+        ValueError: if `variances` are not four numbers above 0, or `order` is not a permutation.
 
     Example:
 
@@ -148,15 +148,15 @@ class Deltas(BoxCoding):
 
 @dataclasses.dataclass(frozen=True)
 class DistanceBins(BoxCoding):
-    """A distribution over bins for the distance of each edge from the point (GFL, YOLOv8).
+    """Codes the distance of each edge from the point as a distribution over bins (GFL, YOLOv8).
 
     `distance = stride sum_k k softmax(logits)_k` for left, top, right and bottom.
 
     Args:
-        num_bins: bins of each edge, at least 2.
+        num_bins: number of bins of each edge, at least 2.
 
     Raises:
-        ValueError: fewer bins.
+        ValueError: if `num_bins` is below 2.
 
     Example:
 
@@ -179,7 +179,7 @@ class DistanceBins(BoxCoding):
     def encode(self, boxes: Tensor, priors: Tensor, xp: ModuleType = np) -> Tensor:
         distances = _distances(boxes, priors, xp)
         distances = xp.clip(distances, 0.0, self.num_bins - 1.0)
-        # The two bins beside each distance share it, so that the expectation is the distance.
+        # The weight is split between the two nearest bins, so that the expectation is the distance.
         away = xp.abs(distances[..., None] - self._bins)
         logits = xp.log(xp.maximum(1.0 - away, _LEAST_WEIGHT))
         return xp.reshape(logits, (*xp.shape(boxes)[:-1], self.num_values))
@@ -194,13 +194,13 @@ class DistanceBins(BoxCoding):
 
 @dataclasses.dataclass(frozen=True)
 class Distances(BoxCoding):
-    """The distance of each edge from the point, in strides (FCOS, RTMDet).
+    """Codes boxes as the distance of each edge from the point, in strides (FCOS, RTMDet).
 
     `distance = stride value` for left, top, right and bottom, or `stride exp(value)`.
 
     Args:
         exponential: whether the values are exponents.
-        clip: whether a distance below 0 counts as 0.
+        clip: whether distances below 0 are set to 0.
 
     Example:
 
@@ -229,10 +229,10 @@ class Distances(BoxCoding):
 
 @dataclasses.dataclass(frozen=True)
 class CentreSize(BoxCoding):
-    """Centre and size in strides (YOLOX).
+    """Codes boxes as centre and size in strides, as YOLOX does.
 
-    `x = point x + stride value`, `width = stride exp(value)`, and alike for y and height; the head
-    gives x, y, width, height.
+    `x = point x + stride value`, `width = stride exp(value)`, and likewise for y and height; the
+    head gives x, y, width, height.
 
     Example:
 
@@ -268,10 +268,13 @@ class CentreSize(BoxCoding):
 
 
 def coding_to_json(coding: BoxCoding) -> tuple[str, dict]:
-    """Names a coding for a file.
+    """Returns a coding as plain values for a file.
+
+    Args:
+        coding: the coding.
 
     Returns:
-        The coding's name, and those of its options that are not the default.
+        The coding's name, and the options that differ from their defaults.
 
     Example:
 
@@ -287,10 +290,17 @@ def coding_to_json(coding: BoxCoding) -> tuple[str, dict]:
 
 
 def coding_from_json(name: str, options: dict) -> BoxCoding:
-    """Makes the coding that `coding_to_json` named.
+    """Builds a coding from what `coding_to_json` returned.
+
+    Args:
+        name: name of the coding.
+        options: its options.
+
+    Returns:
+        A `BoxCoding`.
 
     Raises:
-        ValueError: no coding has this name.
+        ValueError: if no coding has this name.
 
     Example:
 
@@ -311,8 +321,8 @@ def joint_logits(class_logits: Tensor, objectness: Tensor, xp: ModuleType = np) 
     That is `-log(exp(-c) + exp(-o) + exp(-c - o))`, which neither overflows nor loses small scores.
 
     Args:
-        class_logits: `(..., classes)`, of each class where there is an object.
-        objectness: `(..., 1)`, logits of there being one.
+        class_logits: `(..., classes)`, logits of each class given that there is an object.
+        objectness: `(..., 1)`, logits that there is one.
         xp: `numpy` or `keras.ops`.
 
     Returns:
@@ -343,7 +353,7 @@ def _around(points: Tensor, distances: Tensor, xp: ModuleType) -> Tensor:
 
 
 def _distances(boxes: Tensor, priors: Tensor, xp: ModuleType) -> Tensor:
-    """Of the edges from the point, in strides."""
+    """Computes the distances of the edges from the point, in strides."""
     points = priors[..., :2]
     sides = xp.concatenate([points - boxes[..., :2], boxes[..., 2:] - points], axis=-1)
     return sides / priors[..., 2:3]

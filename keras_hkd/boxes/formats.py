@@ -28,16 +28,16 @@ def convert(
 
     Args:
         boxes: `(..., 4)` in the source format.
-        source: the format they are in.
-        target: the format wanted.
-        image_size: `(height, width)` in pixels; needed by the `rel_` formats only.
+        source: format of `boxes`.
+        target: format of the result.
+        image_size: `(height, width)` in pixels; only the `rel_` formats need it.
         xp: `numpy` or `keras.ops`.
 
     Returns:
         `(..., 4)` in the target format.
 
     Raises:
-        ValueError: unknown format, or a `rel_` format without `image_size`.
+        ValueError: if a format is unknown, or a `rel_` format is used without `image_size`.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Boxes and what lies around them: the edge of an image, points inside."""
+"""Boxes clipped to an image, and points inside boxes."""
 
 from collections.abc import Sequence
 from types import ModuleType
@@ -9,7 +9,7 @@ from keras_hkd.tensors import Tensor
 
 
 def clip(boxes: Tensor, image_size: Sequence[int], xp: ModuleType = numpy) -> Tensor:
-    """Cuts boxes at the edge of the image.
+    """Clips boxes to the image.
 
     Args:
         boxes: `(..., 4)` xyxy pixels.
@@ -17,7 +17,7 @@ def clip(boxes: Tensor, image_size: Sequence[int], xp: ModuleType = numpy) -> Te
         xp: `numpy` or `keras.ops`.
 
     Returns:
-        `(..., 4)`; a box wholly outside gets area 0.
+        `(..., 4)`; a box wholly outside the image gets area 0.
 
     Example:
 
@@ -31,12 +31,12 @@ def clip(boxes: Tensor, image_size: Sequence[int], xp: ModuleType = numpy) -> Te
 
 
 def inside_any(points: Tensor, boxes: Tensor, xp: ModuleType = numpy) -> Tensor:
-    """Tells for each point whether it lies inside at least one box.
+    """Checks for each point whether it lies inside at least one box.
 
     Args:
         points: `(n, 2)` x, y.
-        boxes: `(..., m, 4)` xyxy in the same unit, which hold their upper and left edges; a padded
-            box (all -1) holds no point.
+        boxes: `(..., m, 4)` xyxy in the same unit; the upper and left edges belong to the box, and
+            padding (all -1) contains no point.
         xp: `numpy` or `keras.ops`.
 
     Returns:

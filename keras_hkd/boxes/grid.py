@@ -1,4 +1,4 @@
-"""Where the anchors of a detector lie and how its boxes are coded, for Keras, NumPy and TFLite."""
+"""Where the anchors of a detector lie, and how its boxes are coded."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.tensors import Tensor
 
 NO_ANCHOR = ((0.0, 0.0),)
-"""The anchors of a cell of a family without anchors: one, as wide and high as the stride."""
+"""Anchor sizes of a cell in families without anchors: one anchor of the size of the stride."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """What an application needs to turn raw heads into boxes: the grid metadata of a file.
+    """The grid metadata of an exported file: what an application needs to decode raw heads.
 
-    Anchors run level by level, row by row, cell by cell, anchor by anchor. Those of a cell lie at
+    Anchors are ordered by level, row, column and anchor of the cell. Those of a cell are centred at
     `((column + cell_offset) * stride, (row + cell_offset) * stride)` pixels.
 
     Args:
@@ -32,12 +32,13 @@ class Grid:
         strides: pixels between neighbouring cells, for each level.
         anchor_sizes: for each level the `(width, height)` in pixels of each anchor of a cell; 0
             stands for the stride, in families without anchors.
-        clip_anchors: whether anchors are cut at the edge of the image.
-        cell_offset: where in a cell its anchors lie: 0.5 in the middle, 0 at the upper left corner.
+        clip_anchors: whether anchors are clipped to the image.
+        cell_offset: position of the anchors in a cell: 0.5 for the middle, 0 for the upper left
+            corner.
 
     Raises:
-        TypeError: `coding` is none.
-        ValueError: levels, strides and sizes are not equally many.
+        TypeError: if `coding` is not a `BoxCoding`.
+        ValueError: if the numbers of levels, strides and sizes differ.
 
     Example:
 
@@ -76,12 +77,12 @@ class Grid:
 
     @property
     def anchors_per_cell(self) -> int:
-        """Anchors at each cell."""
+        """Number of anchors of each cell."""
         return len(self.anchor_sizes[0])
 
     @property
     def has_anchors(self) -> bool:
-        """Whether anchors have sizes of their own rather than that of the stride."""
+        """Whether anchors have their own sizes rather than the size of the stride."""
         return any(max(size) > 0 for sizes in self.anchor_sizes for size in sizes)
 
     @property
@@ -92,22 +93,22 @@ class Grid:
 
     @property
     def num_anchors(self) -> int:
-        """Anchors of all levels."""
+        """Number of anchors of all levels."""
         return self.anchors_per_cell * sum(rows * columns for rows, columns in self.shapes)
 
     @functools.cached_property
     def all_priors(self) -> np.ndarray:
-        """`(num_anchors, 4)` float32: what `priors` gives for all anchors."""
+        """The priors of all anchors, `(num_anchors, 4)` float32; see `priors`."""
         return self.priors(np.arange(self.num_anchors)).astype(np.float32)
 
     @functools.cached_property
     def all_strides(self) -> np.ndarray:
-        """`(num_anchors, 1)` float32: the stride in pixels of the level of each anchor."""
+        """The stride in pixels of the level of each anchor, `(num_anchors, 1)` float32."""
         counts = [self.anchors_per_cell * rows * columns for rows, columns in self.shapes]
         return np.repeat(np.array(self.strides, np.float32), counts)[:, None]
 
     def priors(self, indices: Tensor, xp: ModuleType = np) -> Tensor:
-        """Centre and size of anchors; without anchors the size is the stride.
+        """Computes centre and size of anchors; in families without anchors the size is the stride.
 
         Args:
             indices: `(n,)` integers below `num_anchors`.
@@ -141,11 +142,11 @@ class Grid:
         return xp.stack([x, y, width, height], axis=-1)
 
     def decode(self, box_outputs: Tensor, indices: Tensor, xp: ModuleType = np) -> Tensor:
-        """Boxes of some anchors from their raw outputs.
+        """Decodes the boxes of some anchors from their raw outputs.
 
         Args:
             box_outputs: `(n, coding.num_values)`.
-            indices: `(n,)` which anchors these are.
+            indices: `(n,)` indices of these anchors.
             xp: `numpy` or `keras.ops`.
 
         Returns:
@@ -154,7 +155,9 @@ class Grid:
         return self.coding.decode(box_outputs, self.priors(indices, xp), xp)
 
     def to_json(self) -> dict:
-        """The fields, for JSON; those that only some families need where they are not the default.
+        """Returns the fields as plain values for JSON.
+
+        Fields that only some families need are left out where they have their default.
 
         Example:
 
@@ -180,7 +183,7 @@ class Grid:
 
     @classmethod
     def from_json(cls, values: dict) -> Grid:
-        """The grid that `to_json` wrote."""
+        """Builds the grid from what `to_json` returned."""
         values = dict(values)
         values["coding"] = coding_from_json(values["coding"], values.pop("coding_options", {}))
         for name in ("image_size", "levels", "strides"):

@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression in `keras.ops`: any backend, static shapes, no custom op."""
+"""Greedy non-maximum suppression in `keras.ops`, with static shapes and no custom operation."""
 
 from keras import ops
 
@@ -15,18 +15,18 @@ def non_max_suppression(
     score_threshold: float = 0.0,
     num_candidates: int = 400,
 ) -> dict[str, Tensor]:
-    """Keeps the best box of every group of overlapping boxes, class by class.
+    """Keeps the best box of each group of overlapping boxes of one class.
 
-    The `num_candidates` best (box, class) pairs are visited in order of score; one is kept when no
+    The `num_candidates` best (box, class) pairs are visited in order of score. A pair is kept if no
     kept box of its class overlaps it by more than `iou_threshold`.
 
     Args:
         boxes: `(batch, n, 4)` xyxy pixels.
         scores: `(batch, n, num_classes)` in [0, 1].
-        max_detections: length of the result.
-        iou_threshold: overlap above which the lower score is dropped.
-        score_threshold: pairs that score at most this are dropped.
-        num_candidates: how many pairs are looked at.
+        max_detections: number of rows of the result.
+        iou_threshold: IoU above which the box of the lower score is dropped.
+        score_threshold: pairs whose score is not above it are dropped.
+        num_candidates: number of pairs that are visited.
 
     Returns:
         dict of `boxes (batch, max_detections, 4)`, `classes (batch, max_detections)` int32,
@@ -62,12 +62,12 @@ def non_max_suppression(
 
 
 def _greedy(boxes: Tensor, classes: Tensor, iou_threshold: float) -> Tensor:
-    """1.0 for every candidate that survives, candidates being sorted by score.
+    """Selects the candidates that survive, which are sorted by score: `(batch, n)`, 1.0 or 0.0.
 
-    A candidate survives when no survivor before it overlaps it. Starting from "all survive", the
-    rule is applied to all at once until nothing changes: the first candidate is right from the
-    start, and every round settles at least the next one in question. The result is that of the
-    visit in order, in a few rounds instead of one per candidate.
+    A candidate survives if no survivor before it overlaps it. Starting from "all survive", this
+    rule is applied to all candidates at once until nothing changes. Each round settles at least one
+    more candidate, so the result is that of the visit in order, in a few rounds instead of one per
+    candidate.
     """
     num_candidates = boxes.shape[1]
     overlaps = pairwise_iou(boxes, boxes, xp=ops) > iou_threshold

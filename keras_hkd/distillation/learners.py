@@ -1,8 +1,8 @@
 """From what a user hands to a Distiller to a Learner: a detector or a classifier."""
 
-from keras_hkd.detectors.families import is_of_adapted_library
 from typing import Any
 
+from keras_hkd.detectors.families import is_of_adapted_library
 from keras_hkd.distillation.stored_teacher import StoredTeacher
 from keras_hkd.learner import Learner
 

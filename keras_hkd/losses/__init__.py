@@ -1,4 +1,4 @@
-"""Losses: how a teacher's tensor and a student's are compared. One loss per file."""
+"""Losses: how a student's tensor is compared with a teacher's, one loss per file."""
 
 from keras_hkd._lazy import attach
 from keras_hkd.sources import public_names

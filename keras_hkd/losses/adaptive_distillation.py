@@ -1,4 +1,4 @@
-"""AdaptiveDistillation: class logits compared where mimicking or learning is hard (ADL)."""
+"""AdaptiveDistillation: cross entropy of class logits, weighted towards hard anchors (ADL)."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import keras
 from keras import ops
 
 from keras_hkd.checks import in_range, one_of, positive
-from keras_hkd.losses import bernoulli
 from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.losses.divergences import sigmoid_cross_entropy, sigmoid_divergence, sigmoid_entropy
 from keras_hkd.replicas import expand_to_rank, global_ratio
 from keras_hkd.tensors import Tensor
 
@@ -16,10 +16,12 @@ __all__ = ["AdaptiveDistillation"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class AdaptiveDistillation(DistillationLoss):
-    """Thousands of easy background anchors shall not drown the few that have something to teach.
+    """Computes the adaptive distillation loss (ADL) between class logits.
 
-    Per anchor and class, with q = sigmoid(teacher / t), p = sigmoid(student / t), BCE the cross
-    entropy of p under q, H the entropy of q, and KL = BCE - H:
+    Each anchor is weighted by how hard it is, so that many easy background anchors do not outweigh
+    the few informative ones. Per anchor and class, with q = sigmoid(teacher / t),
+    p = sigmoid(student / t), BCE the cross entropy of p under q, H the entropy of q, and
+    KL = BCE - H:
 
         released:  w = (1 - exp(-BCE))^gamma
                    term = w [ -alpha q log p - (1 - alpha) (1 - q) log(1 - p) ]
@@ -29,27 +31,28 @@ class AdaptiveDistillation(DistillationLoss):
         loss = t^2 sum(terms) / N,    N = max(1, sum q^theta)
 
     Sums run over the whole batch (all replicas), all anchors and classes. N depends on the teacher
-    alone. The weight w is not stopped: gradients flow through it. With alpha = 0.5 the released
-    form has its minimum, which is not 0, at p = q; with another alpha it pulls the student away
-    from the teacher. The paper form is 0, with zero gradient, exactly at p = q. Values and
-    gradients are finite for logits of +-50 and beyond; nothing is clipped.
+    only. Gradients flow through the weight w. With alpha = 0.5 the released form has its minimum,
+    which is not 0, at p = q; with another alpha its minimum lies elsewhere. The paper form is 0,
+    with zero gradient, exactly at p = q. Values and gradients are finite for logits of +-50 and
+    beyond; nothing is clipped.
 
     The call takes `teacher` and `student`, logits (batch, ..., classes) of one shape, and `mask`,
-    weights on their leading axes, for instance (batch, anchors) with 0 at anchors in an ignore
-    band; see `DistillationLoss`, also for the errors. What is masked adds nothing to N either, so
-    that padding never changes the loss (the released kernel counts its ignored anchors in N).
+    weights on their leading axes, for instance (batch, anchors) with 0 for ignored anchors; see
+    `DistillationLoss`, also for the errors. Masked anchors do not count in N, so that padding never
+    changes the loss (the released code counts its ignored anchors in N).
 
     Args:
         alpha: in [0, 1], the share of the positive half of the released form's cross entropy.
-        gamma: at least 0, how sharply easy samples are weighed down; 0 weighs all alike.
-        theta: positive, how sharply N counts confident teacher scores only.
-        form: "released", as in the code that made the authors' models, or "paper".
+        gamma: at least 0, focusing exponent: the higher, the less easy anchors count; 0 weights all
+            equally.
+        theta: positive, exponent of the teacher's scores in N.
+        form: "released", as in the authors' code, or "paper".
         beta: at least 0, the share of the teacher's entropy in the paper form's weight.
         temperature: positive number t that divides the logits of both.
 
     Raises:
-        ValueError: unknown form, or a number outside its range.
-        TypeError: something that is not a number.
+        ValueError: if the form is unknown, or a number is outside its range.
+        TypeError: if a number is expected and something else is given.
 
     Example:
 
@@ -83,7 +86,7 @@ class AdaptiveDistillation(DistillationLoss):
         self.temperature = positive("temperature", temperature)
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Sum of the weighted terms over the teacher's confidence.
+        """Computes the sum of the weighted terms, divided by N.
 
         Args:
             teacher: float32 logits without gradient.
@@ -117,12 +120,12 @@ class AdaptiveDistillation(DistillationLoss):
         }
 
     def _released(self, teacher: Tensor, student: Tensor) -> Tensor:
-        weight = self._weight(bernoulli.cross_entropy(teacher, student))
-        return weight * bernoulli.cross_entropy(teacher, student, self.alpha, 1.0 - self.alpha)
+        weight = self._weight(sigmoid_cross_entropy(teacher, student))
+        return weight * sigmoid_cross_entropy(teacher, student, self.alpha, 1.0 - self.alpha)
 
     def _paper(self, teacher: Tensor, student: Tensor) -> Tensor:
-        divergence = bernoulli.divergence(teacher, student)
-        return self._weight(divergence + self.beta * bernoulli.entropy(teacher)) * divergence
+        divergence = sigmoid_divergence(teacher, student)
+        return self._weight(divergence + self.beta * sigmoid_entropy(teacher)) * divergence
 
     def _weight(self, difficulty: Tensor) -> Tensor:
         if self.gamma == 0:

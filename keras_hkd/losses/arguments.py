@@ -1,4 +1,4 @@
-"""Checks of what losses declare that they need beside the two tensors."""
+"""Checks of the further arguments of losses: boxes, labels, scores and positives."""
 
 from typing import Any
 
@@ -11,19 +11,18 @@ from keras_hkd.tensors import Shape, Tensor
 
 
 def as_boxes(boxes: Tensor, batch: int | None, name: str = "boxes") -> tuple[Tensor, Tensor]:
-    """Boxes of each image as a float32 tensor without gradient.
+    """Checks the boxes of a batch and converts them to float32 without gradient.
 
     Args:
         boxes: (batch, n, 4) xyxy pixels, padded with -1.
-        batch: number of images, `None` where unknown.
-        name: of the argument.
+        batch: number of images, `None` if unknown.
+        name: name of the argument, for the message.
 
     Returns:
-        The boxes, and (batch, n) bool, True where there is one: padding and boxes without area are
-        none.
+        The boxes, and (batch, n) bool: True for boxes, False for padding and boxes without area.
 
     Raises:
-        ValueError: another shape.
+        ValueError: if the shape differs.
 
     Example:
 
@@ -42,19 +41,18 @@ def as_boxes(boxes: Tensor, batch: int | None, name: str = "boxes") -> tuple[Ten
 
 
 def as_labels(labels: Tensor, num_classes: int, leading: Shape) -> tuple[Tensor, Tensor]:
-    """Class indices of rows of logits, and which rows have one.
+    """Checks the class indices of rows of logits and tells which rows have one.
 
     Args:
         labels: integers with the shape of the rows; -1 for a row without a class.
-        num_classes: int.
-        leading: shape of the rows, `None` where unknown.
+        num_classes: number of classes.
+        leading: shape of the rows, `None` for unknown sizes.
 
     Returns:
         int32 labels and a bool tensor, both of that shape.
 
     Raises:
-        ValueError: another shape, or an index beyond the classes in an array whose values can be
-            read.
+        ValueError: if the shape differs, or a list or array holds an index of no class.
 
     Example:
 
@@ -73,15 +71,18 @@ def as_labels(labels: Tensor, num_classes: int, leading: Shape) -> tuple[Tensor,
 
 
 def as_constant(name: str, values: Any, expected: Shape) -> Tensor:
-    """A tensor that stands beside those compared, as float32 without gradient.
+    """Checks the shape of an argument and converts it to float32 without gradient.
 
     Args:
-        name: of the argument.
+        name: name of the argument, for the message.
         values: numbers or booleans.
-        expected: shape, `None` for sizes that are unknown.
+        expected: expected shape, `None` for unknown sizes.
+
+    Returns:
+        A float32 tensor.
 
     Raises:
-        ValueError: another shape.
+        ValueError: if the shape differs.
 
     Example:
 
@@ -94,15 +95,15 @@ def as_constant(name: str, values: Any, expected: Shape) -> Tensor:
 
 
 def check_shape(name: str, tensor: Tensor, expected: Shape) -> None:
-    """Refuse an argument that would broadcast.
+    """Refuses a tensor of another shape, which would broadcast.
 
     Args:
-        name: of the argument.
+        name: name of the argument, for the message.
         tensor: anything with a `shape`.
-        expected: shape, `None` for sizes that are unknown.
+        expected: expected shape, `None` for unknown sizes.
 
     Raises:
-        ValueError: another number of axes, or another size.
+        ValueError: if the number of axes or a size differs.
 
     Example:
 
@@ -119,18 +120,18 @@ def check_shape(name: str, tensor: Tensor, expected: Shape) -> None:
 
 
 def over_positives(total: Tensor, positives: Tensor, leading: Shape) -> Tensor:
-    """A sum over anchors, divided by the number of those that stand for objects, at least 1.
+    """Divides a sum over anchors by the number of positive anchors, at least 1.
 
     Args:
         total: scalar, the sum of this replica.
         positives: booleans of the shape `leading`.
-        leading: shape of the anchors, `None` where unknown.
+        leading: shape of the anchors, `None` for unknown sizes.
 
     Returns:
         This replica's share of the global ratio, a float32 scalar.
 
     Raises:
-        ValueError: another shape.
+        ValueError: if the shape differs.
 
     Example:
 

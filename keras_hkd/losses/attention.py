@@ -1,4 +1,4 @@
-"""Attention of a feature map: how strongly each position and each channel speaks (FGD, FBKD)."""
+"""Spatial and channel attention of feature maps, as FGD and FBKD define them."""
 
 from keras import ops
 
@@ -7,17 +7,18 @@ from keras_hkd.tensors import Tensor
 
 
 def spatial_attention(features: Tensor, weights: Tensor, temperature: float) -> Tensor:
-    """How much stronger a position is than the others: 1 everywhere on a flat map.
+    """Computes the attention of each position: 1 everywhere on a constant map.
 
     `A = n softmax over positions of mean_c |F| / temperature`, n positions.
 
     Args:
         features: (batch, positions, channels).
-        weights: (batch, positions); a position of weight 2 is two positions, one of 0 is not there.
+        weights: (batch, positions); a position of weight 2 counts as two, one of weight 0 is left
+            out.
         temperature: positive number.
 
     Returns:
-        (batch, positions); its mean over positions, by their weights, is 1.
+        (batch, positions), with a weighted mean of 1.
 
     Example:
 
@@ -26,14 +27,14 @@ def spatial_attention(features: Tensor, weights: Tensor, temperature: float) -> 
     [1.0, 1.0]
     """
     strength = ops.mean(ops.abs(features), axis=-1, keepdims=True) / temperature
-    # Each position's own share: a position of weight 2 is two positions, each with one share.
-    alone = ops.where(weights > 0, 1.0 / ops.where(weights > 0, weights, 1.0), 0.0)
-    shares = ops.exp(positions.log_softmax(strength, weights))[..., 0] * alone
+    # A position of weight 2 is two positions, each of which has half of the softmax.
+    inverse = ops.where(weights > 0, 1.0 / ops.where(weights > 0, weights, 1.0), 0.0)
+    shares = ops.exp(positions.log_softmax(strength, weights))[..., 0] * inverse
     return shares * ops.sum(weights, axis=1, keepdims=True)
 
 
 def channel_attention(features: Tensor, weights: Tensor, temperature: float) -> Tensor:
-    """How much stronger a channel is than the others: 1 for all where they are alike.
+    """Computes the attention of each channel: 1 for all if they are equally strong.
 
     `A = C softmax over channels of mean_ij |F| / temperature`, C channels.
 
@@ -43,7 +44,7 @@ def channel_attention(features: Tensor, weights: Tensor, temperature: float) -> 
         temperature: positive number.
 
     Returns:
-        (batch, channels), of mean 1.
+        (batch, channels), with a mean of 1.
 
     Example:
 

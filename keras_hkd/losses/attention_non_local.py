@@ -1,7 +1,4 @@
-"""AttentionNonLocal: features where attention lies, and what positions have to do with each other.
-
-Known as FBKD.
-"""
+"""AttentionNonLocal: attention-guided features and non-local relations (FBKD)."""
 
 from typing import Any
 
@@ -21,7 +18,7 @@ __all__ = ["AttentionNonLocal"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class AttentionNonLocal(LearnableLoss):
-    """Imitate where teacher or student look, and the relations between positions (FBKD).
+    """Computes the attention-guided and non-local distillation loss (FBKD).
 
     With `A(F) = n softmax over positions of mean_c |F| / t` the spatial attention of a map of n
     positions, m = (A(T) + A(S)) / 2 without gradient, R_T and R_S a `NonLocalBlock` of teacher and
@@ -33,23 +30,25 @@ class AttentionNonLocal(LearnableLoss):
              + spatial_weight  | mean_c T - K mean_c S |
              + relation_weight | R_T(T) - psi(R_S(S)) |
 
-    Lengths, not squares: far from the teacher the student is pulled no harder than near it, and the
-    terms of features and relations grow with the root of the batch, of the map and of the width.
-    phi, psi and V bridge widths, and all four have to learn, so the loss is not 0 at a copy.
+    The terms are lengths, not squares: the gradient does not grow with the distance from the
+    teacher, and the terms of features and relations grow with the square root of the batch, of the
+    map and of the width. phi, psi and V bridge different widths. All four layers are trained, so
+    the loss is not 0 if the student is a copy of the teacher.
 
-    The call takes `teacher` and `student`, maps (batch, h, w, channels), of any widths; and `mask`,
-    weights (batch, ...) without the channels: what has weight 0 is not there.
+    The call takes `teacher` and `student`, maps (batch, h, w, channels) of any widths, and `mask`,
+    weights (batch, ...) without the channels; positions of weight 0 are left out.
 
     Args:
-        feature_weight: at least 0.
-        channel_weight: at least 0.
-        spatial_weight: at least 0.
-        relation_weight: at least 0.
-        temperature: positive number t.
-        reduction: whole number of at least 1; width of a map over that of its block's inside.
+        feature_weight: at least 0, weight of the features under attention.
+        channel_weight: at least 0, weight of the means of the channels.
+        spatial_weight: at least 0, weight of the means of the positions.
+        relation_weight: at least 0, weight of the non-local relations.
+        temperature: positive number t of the attention.
+        reduction: whole number of at least 1; ratio of a map's width to the width inside its
+            `NonLocalBlock`.
 
     Raises:
-        ValueError: a number outside its range.
+        ValueError: if a number is outside its range.
 
     Example:
 
@@ -110,7 +109,7 @@ class AttentionNonLocal(LearnableLoss):
         }
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """The four lengths, weighted.
+        """Computes the weighted sum of the four lengths.
 
         Args:
             teacher: float32 map without gradient, (batch, h, w, channels).
@@ -160,5 +159,5 @@ class AttentionNonLocal(LearnableLoss):
 
 
 def _root(x: Tensor) -> Tensor:
-    """Square root whose slope at 0 is 0 instead of infinite."""
+    """Computes the square root with gradient 0 at 0, where it would be infinite."""
     return ops.where(x > 0, ops.sqrt(ops.where(x > 0, x, 1.0)), 0.0)

@@ -1,4 +1,4 @@
-"""AttentionTransfer: where features are strong, whatever their channels mean (AT)."""
+"""AttentionTransfer: mean squared difference of spatial attention maps (AT)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,25 +18,26 @@ __all__ = ["AttentionTransfer"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class AttentionTransfer(DistillationLoss):
-    """The student shall look where the teacher looks: widths may differ, nothing is learned.
+    """Computes the mean squared difference of spatial attention maps.
 
-    With the map of an image `A(F) = v / |v|`, v the vector over positions of `mean_c |F_c|^power`,
+    Widths may differ, and no layer is trained. With the attention map of an image `A(F) = v / |v|`,
+    v the vector over positions of `mean_c |F_c|^power`,
 
         loss = mean( (A(S) - A(T))^2 )      over images and positions
 
-    It does not change when the features of an image are scaled. Attention over n positions sums to
-    1 in square, so the mean is small: the published weight of the term is 1000.
+    The loss is invariant to the scale of the features of an image. The squared attention over n
+    positions sums to 1, so the mean is small: the published weight of the term is 1000.
 
     The call takes `teacher` and `student`, tensors (batch, ..., channels), and `mask`, weights on
-    their leading axes without the channels: masked positions are not there. Channels may differ in
-    number; so may height and width of (batch, height, width, channels), where the larger side is
-    average-pooled to the smaller one and only images can be masked.
+    their leading axes without the channels; masked positions are left out. The number of channels
+    may differ. Height and width of (batch, height, width, channels) may differ too: the larger side
+    is average-pooled to the smaller one, and then only whole images can be masked.
 
     Args:
-        power: at least 1.
+        power: exponent of the features, at least 1.
 
     Raises:
-        ValueError: `power` below 1; positions masked in maps of unequal size.
+        ValueError: if `power` is below 1, or positions are masked in maps of unequal size.
 
     Example:
 
@@ -60,7 +61,7 @@ class AttentionTransfer(DistillationLoss):
         return axis == last or (last == 3 and axis in (1, 2))
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Mean squared difference of the attention maps.
+        """Computes the mean squared difference of the attention maps.
 
         Args:
             teacher: float32 tensor without gradient, (batch, ..., channels).

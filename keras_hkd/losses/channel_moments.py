@@ -1,4 +1,4 @@
-"""Mean and deviation of each channel over the whole batch, and tensors standardised by them."""
+"""Mean and standard deviation of each channel over the whole batch, and standardised tensors."""
 
 from collections.abc import Sequence
 
@@ -15,21 +15,23 @@ def channel_moments(
     epsilon: float,
     constant_means: bool = False,
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Moments of the channels of several tensors of one shape, over all axes but the last.
+    """Computes the moments of the channels of several tensors, over all axes but the last.
 
-    The deviation is the unbiased one (n - 1). Under `tf.distribute` moments are those of the whole
-    batch; all tensors are measured at once, so that replicas exchange them in few messages.
+    Deviations are unbiased (n - 1). Under `tf.distribute` moments are those of the whole batch; all
+    tensors are measured together, so that replicas exchange few messages.
 
     Args:
-        tensors: list of tensors (batch, ..., channels).
-        mask: weights on their leading axes; `None` for ones. What has weight 0 is not there.
-        epsilon: positive number; a channel whose deviation is at most that counts as constant.
-        constant_means: True where means shall have no gradient. Of a loss without a slope along the
-            means, such as a squared difference, this halves the time of a step and changes nothing.
+        tensors: list of tensors (batch, ..., channels) of one shape.
+        mask: weights on their leading axes; `None` for ones. Positions of weight 0 are left out.
+        epsilon: positive number; a channel whose deviation is at most `epsilon` counts as constant.
+        constant_means: whether to stop the gradient through the means. For a loss whose gradient
+            along the means is 0, such as the squared difference of standardised tensors, this
+            halves the time of a step and changes nothing else.
 
     Returns:
-        `(means, centred, deviations)`, lists in the order of the tensors: (channels,), the tensor
-        without its mean, and (channels,), 0 and without gradient where constant.
+        `(means, centred, deviations)`, lists in the order of the tensors: means (channels,),
+        tensors minus their means, and deviations (channels,), which are 0 and without gradient for
+        constant channels.
 
     Example:
 
@@ -48,7 +50,7 @@ def channel_moments(
     total, squares = ops.unstack(
         sum_over_replicas(ops.stack([ops.sum(weights), ops.sum(ops.square(weights))]))
     )
-    # Centred twice: the rounding of the first mean would make a constant channel vary.
+    # Centred twice: after one pass the rounding of the mean would make a constant channel vary.
     centred, means = list(tensors), 0.0
     for _ in range(2):
         step = sums(centred) / _positive_or_one(total)
@@ -70,7 +72,7 @@ def standardised(
     epsilon: float = 1e-6,
     constant_means: bool = False,
 ) -> list[Tensor]:
-    """Tensors whose channels have mean 0 and deviation 1: `(X - mean) / (deviation + epsilon)`.
+    """Standardises the channels of tensors: `(X - mean) / (deviation + epsilon)`.
 
     Args:
         tensors: list of tensors (batch, ..., channels) of one shape.
@@ -79,8 +81,8 @@ def standardised(
         constant_means: see `channel_moments`.
 
     Returns:
-        A list of tensors; a constant channel becomes 0 and passes no gradient (it would be of the
-        size of 1 / epsilon).
+        A list of tensors. Constant channels become 0 and pass no gradient, which would be of the
+        size of 1 / epsilon.
 
     Example:
 
@@ -101,7 +103,7 @@ def _rows(stacked: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _sum_by_channel(x: Tensor) -> Tensor:
-    # Axis by axis: rounding grows with the longest axis instead of the number of positions.
+    # Axis by axis: the rounding error grows with the longest axis, not the number of positions.
     for _ in range(x.ndim - 1):
         x = ops.sum(x, axis=0)
     return x

@@ -1,4 +1,4 @@
-"""ChannelWiseDivergence: where each channel is active, as a distribution over the map (CWD)."""
+"""ChannelWiseDivergence: divergence of each channel's distribution over positions (CWD)."""
 
 from typing import Any
 
@@ -16,24 +16,26 @@ __all__ = ["ChannelWiseDivergence"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class ChannelWiseDivergence(DistillationLoss):
-    """The peaks of a channel matter, and most of a map is background: compare where it peaks.
+    """Computes the divergence between channels, each seen as a distribution over positions (CWD).
 
-    With `q`, `p` the softmax over the positions of one channel of one image of `T / t` and `S / t`,
+    The softmax emphasises the peaks of a channel over the background. With `q`, `p` the softmax of
+    `T / t` and `S / t` over the positions of one channel of one image,
 
         loss = t^2 / (N C) sum_n sum_c KL(q_nc || p_nc)
 
-    0, with zero gradient, where the maps are equal up to a constant for each channel; scaling a
-    channel changes it. Published weights of the term: 10 with five pyramid levels, 5 with four.
+    The loss is 0, with zero gradient, if the maps are equal up to a constant for each channel;
+    scaling a channel changes it. Published weights of the term: 10 with five pyramid levels, 5 with
+    four.
 
     The call takes `teacher` and `student`, tensors (batch, ..., channels) of one shape, and `mask`,
-    weights on their leading axes without the channels: a position of weight 0 is not there, one of
-    weight 2 counts as two, and an image counts by the largest weight in it.
+    weights on their leading axes without the channels: positions of weight 0 are left out, those of
+    weight 2 count as two, and an image counts by the largest weight in it.
 
     Args:
         temperature: positive number t that divides the features of both.
 
     Raises:
-        ValueError: the temperature is not positive.
+        ValueError: if the temperature is not positive.
 
     Example:
 
@@ -54,7 +56,7 @@ class ChannelWiseDivergence(DistillationLoss):
         self.temperature = positive("temperature", temperature)
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Mean over images and channels of the divergence over positions.
+        """Computes the mean over images and channels of the divergence over positions.
 
         Args:
             teacher: float32 tensor without gradient, (batch, ..., channels).

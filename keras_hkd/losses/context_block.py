@@ -1,4 +1,4 @@
-"""ContextBlock: what a map says as a whole, added to each of its positions (GCNet)."""
+"""ContextBlock: adds the global context of a map to each of its positions (GCNet)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,13 +12,13 @@ from keras_hkd.tensors import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class ContextBlock(keras.layers.Layer):
-    """Relations between all positions of a map, at the price of one weighted mean.
+    """Adds an attention-weighted mean over all positions to each position of a map.
 
-    `R(F) = F + W2 relu(norm(W1 sum_j softmax_j(w F_j) F_j))`, W1 to half the width, norm over
-    channels, W2 back and zero at the start, so that a new block is the identity.
+    `R(F) = F + W2 relu(norm(W1 sum_j softmax_j(w F_j) F_j))`. W1 reduces to half the width, norm is
+    over channels, and W2 restores the width; W2 starts at zero, so a new block is the identity.
 
     Args:
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Example:
 
@@ -50,14 +50,14 @@ class ContextBlock(keras.layers.Layer):
         self.built = True
 
     def call(self, features: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Add the context of each image to its positions.
+        """Adds the context of each image to its positions.
 
         Args:
             features: (batch, h, w, channels).
-            weights: (batch, h, w, 1), 0 where a position is not there; `None` for ones.
+            weights: (batch, h, w, 1), 0 for positions that are left out; `None` for ones.
 
         Returns:
-            A tensor like `features`.
+            A tensor of the shape of `features`.
         """
         if weights is None:
             weights = ops.ones_like(features[..., :1])

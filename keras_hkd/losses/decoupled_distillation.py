@@ -1,4 +1,4 @@
-"""DecoupledDistillation: the right class, and the wrong ones among themselves (DKD)."""
+"""DecoupledDistillation: separate weights for the true class and for the others (DKD)."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from keras import ops
 
 from keras_hkd.checks import in_range, positive
 from keras_hkd.errors import InvalidValueError
-from keras_hkd.losses import bernoulli, categorical
 from keras_hkd.losses.arguments import as_labels
 from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.losses.divergences import sigmoid_divergence, softmax_divergence
 from keras_hkd.replicas import expand_to_rank, weighted_mean
 from keras_hkd.tensors import Tensor
 
@@ -20,18 +20,20 @@ FAR = -1e9
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class DecoupledDistillation(DistillationLoss):
-    """A confident teacher hides what it knows of the wrong classes: give that a weight of its own.
+    """Computes the decoupled distillation loss (DKD) between class logits.
 
-    With q the teacher's and p the student's softmax at temperature t, y the right class of a row,
+    The divergence of softmax distributions is split into a term for the true class and a term for
+    the other classes, which have separate weights: under a confident teacher the second would
+    otherwise count for little. With q the teacher's and p the student's softmax at temperature t,
+    and y the true class of a row,
 
         TCKD = t^2 KL( (q_y, 1 - q_y) || (p_y, 1 - p_y) )
         NCKD = t^2 KL( q without y, renormalised || p without y, renormalised )
         loss = mean over rows of alpha TCKD + beta NCKD
 
-    Plain distillation is `TCKD + (1 - q_y) NCKD`. 0, with zero gradient, where the logits are equal
-    up to a constant for each row. With two classes there is one wrong class and NCKD is 0. One
-    class is refused: with a sigmoid all that DKD could say is TCKD, and that is
-    `LogitDistillation(activation="sigmoid")`.
+    Plain distillation is `TCKD + (1 - q_y) NCKD`. The loss is 0, with zero gradient, if the logits
+    are equal up to a constant for each row. With two classes NCKD is 0. A single class is refused:
+    with a sigmoid DKD would reduce to TCKD, which is `LogitDistillation(activation="sigmoid")`.
 
     The call takes `teacher` and `student`, logits (batch, ..., classes) of one shape, `labels`,
     integers (batch, ...), -1 for rows that have no class and are left out, and `mask`, weights on
@@ -39,19 +41,20 @@ class DecoupledDistillation(DistillationLoss):
 
     Args:
         temperature: positive number t.
-        alpha: at least 0, weight of the right class against the rest.
-        beta: at least 0, weight of the wrong classes. 8 for CIFAR; detectors' region heads took
-            alpha 1, beta 0.25 and temperature 1.
+        alpha: at least 0, weight of the true class against the others.
+        beta: at least 0, weight of the other classes among themselves. Published: 8 for CIFAR;
+            alpha 1, beta 0.25 and temperature 1 for the region heads of detectors.
 
     Raises:
-        ValueError: a number outside its range; a single class; labels that do not fit.
-        TypeError: no `labels`.
+        ValueError: if a number is outside its range, there is a single class, or the labels do not
+            fit.
+        TypeError: if there are no `labels`.
 
     Example:
 
     >>> loss = DecoupledDistillation(temperature=1.0, beta=0.0)
     >>> value = loss(ops.array([[2.0, 0.0]]), ops.zeros((1, 2)), labels=[0])
-    >>> round(float(value), 4)  # all there is with two classes: the divergence itself
+    >>> round(float(value), 4)  # with two classes, the divergence itself
     0.3278
 
     Reference:
@@ -78,7 +81,7 @@ class DecoupledDistillation(DistillationLoss):
     def compute(  # type: ignore[override]
         self, teacher: Tensor, student: Tensor, mask: Tensor | None, labels: Tensor
     ) -> Tensor:
-        """Mean over the rows that have a class.
+        """Computes the mean over the rows that have a class.
 
         Args:
             teacher: float32 logits without gradient, (batch, ..., classes).
@@ -90,14 +93,14 @@ class DecoupledDistillation(DistillationLoss):
             A float32 scalar.
 
         Raises:
-            ValueError: labels that do not fit.
+            ValueError: if the labels do not fit.
         """
         num_classes = student.shape[-1]
         labels, known = as_labels(labels, num_classes, tuple(student.shape[:-1]))
         right = ops.one_hot(labels, num_classes, dtype="float32") > 0
         teacher, student = teacher / self.temperature, student / self.temperature
-        rows = self.alpha * bernoulli.divergence(_margin(teacher, right), _margin(student, right))
-        rows += self.beta * categorical.divergence(
+        rows = self.alpha * sigmoid_divergence(_margin(teacher, right), _margin(student, right))
+        rows += self.beta * softmax_divergence(
             ops.where(right, FAR, teacher), ops.where(right, FAR, student)
         )
         weights = ops.cast(known, "float32")
@@ -110,6 +113,6 @@ class DecoupledDistillation(DistillationLoss):
 
 
 def _margin(logits: Tensor, right: Tensor) -> Tensor:
-    """Logit of the right class against all others together."""
+    """Computes the logit of the true class against all others together."""
     own = ops.sum(ops.where(right, logits, 0.0), axis=-1)
     return own - ops.logsumexp(ops.where(right, FAR, logits), axis=-1)

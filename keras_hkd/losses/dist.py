@@ -1,4 +1,4 @@
-"""DIST: the order of classes within a row and of rows within a class, not their values."""
+"""DIST: correlation of predictions within rows and within classes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,18 +24,20 @@ EPSILON = 1e-8
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class DIST(DistillationLoss):
-    """A strong teacher's probabilities are out of a small student's reach; its preferences are not.
+    """Computes the correlation loss between class probabilities (DIST).
 
-    With P, Q the student's and the teacher's probabilities (rows, classes) at temperature t and
-    r Pearson's correlation, `r(a, b) = <a', b'> / (|a'| |b'| + 1e-8)` of the centred vectors,
+    It compares relations between classes and between rows instead of exact probabilities, which a
+    small student may not reach. With P, Q the student's and the teacher's probabilities (rows,
+    classes) at temperature t, and r Pearson's correlation,
+    `r(a, b) = <a', b'> / (|a'| |b'| + 1e-8)` of the centred vectors,
 
         loss = t^2 [ beta (1 - mean over rows i of r(P_i, Q_i))
                    + gamma (1 - mean over classes c of r(P_:c, Q_:c)) ]
 
-    0, with zero gradient, where the logits are equal, between 0 and 2 t^2 (beta + gamma). What is
-    constant has no correlation: r is 0 there, without gradient. Rows are everything before the last
-    axis: images, or all anchors of the batch. With one class, correlation within a row is
-    undefined: sigmoid keeps the second term alone (softmax over one class is refused).
+    The loss lies between 0 and 2 t^2 (beta + gamma) and is 0, with zero gradient, if the logits are
+    equal. For constant vectors r is 0, without gradient. Rows are everything before the last axis:
+    images, or all anchors of the batch. With one class, correlation within a row is undefined:
+    with a sigmoid only the second term remains, and softmax over one class is refused.
 
     The call takes `teacher` and `student`, logits (batch, ..., classes) of one shape, and `mask`,
     weights on their leading axes without the classes. Under `tf.distribute` correlations over rows
@@ -48,7 +50,7 @@ class DIST(DistillationLoss):
         activation: "softmax", or "sigmoid" for one-stage detectors.
 
     Raises:
-        ValueError: a number outside its range, or softmax over a single class.
+        ValueError: if a number is outside its range, or a softmax is over a single class.
 
     Example:
 
@@ -80,12 +82,12 @@ class DIST(DistillationLoss):
     def check_channels(self, num_channels: int) -> None:
         if num_channels == 1 and self.activation == "softmax":
             raise InvalidValueError(
-                "DIST with softmax over a single class compares constants. "
-                'Use DIST(activation="sigmoid").'
+                "DIST with softmax over a single class compares constants. Use "
+                f'DIST(activation="sigmoid"). Received: {num_channels} class'
             )
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Both relations, weighted.
+        """Computes the weighted sum of both relations.
 
         Args:
             teacher: float32 logits without gradient, (batch, ..., classes).
@@ -120,7 +122,7 @@ class DIST(DistillationLoss):
 
 
 def _between_classes(teacher: Tensor, student: Tensor, weights: Tensor) -> Tensor:
-    # Less one of them first: what is constant becomes 0, and not the rounding of its mean.
+    # One of the values is subtracted first, so that constant rows become exactly 0.
     pair = [(x, x - ops.stop_gradient(x[..., :1])) for x in (teacher, student)]
     sizes = [ops.sum(ops.square(x), axis=-1) for x, _ in pair]
     teacher, student = (x - ops.mean(x, axis=-1, keepdims=True) for _, x in pair)
@@ -138,7 +140,7 @@ def _between_rows(teacher: Tensor, student: Tensor, weights: Tensor) -> Tensor:
         return ops.unstack(sum_over_replicas(stacked), len(values))
 
     def highest(x: Tensor) -> Tensor:
-        """One value of each class, for all replicas alike; of a constant, the constant."""
+        """Returns one value of each class, equal on all replicas; of a constant, the constant."""
         x = ops.stop_gradient(ops.where(weights > 0, x, 0.0))
         return sum_over_replicas(ops.max(x, axis=0, initial=0.0)) / num_replicas()
 
@@ -152,8 +154,8 @@ def _between_rows(teacher: Tensor, student: Tensor, weights: Tensor) -> Tensor:
 
 
 def _correlation(product: Tensor, squares: Sequence[Tensor], sizes: Sequence[Tensor]) -> Tensor:
-    """Pearson's r from sums over centred vectors, and their squares before they were centred."""
-    # What varies by a millionth of its size is rounding. The slope of a root at 0 is infinite.
+    """Computes Pearson's r from sums over centred vectors and squares of the uncentred ones."""
+    # Variation of a millionth of the size is rounding. The gradient of a root at 0 is infinite.
     varies = [ops.stop_gradient(x > 1e-12 * size) for x, size in zip(squares, sizes, strict=True)]
     varies = varies[0] & varies[1]
     norms = [ops.sqrt(ops.where(varies, x, 1.0)) for x in squares]

@@ -1,4 +1,4 @@
-"""What all losses share: shapes are checked, the teacher is constant, arithmetic is float32."""
+"""DistillationLoss: the base class of all losses."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
@@ -15,33 +15,32 @@ __all__ = ["DistillationLoss"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class DistillationLoss:
-    """Base class: says how two tensors are compared, and knows nothing about detectors.
+    """Base class: compares a student's tensor with a teacher's.
 
-    A subclass writes `compute(teacher, student, mask)`. It gets float32 tensors of equal shape, the
-    teacher's without gradient, and the mask as float32 weights or `None`, and returns a scalar.
-    What else it must know it declares by name in `needs`, what it can use in `uses`; both are
-    keyword-only arguments of the call, handed on to `compute`, and hierarchies pass them.
-    Reductions go through `keras_hkd.replicas`, so that the loss of a batch does not depend on how
-    many devices share it.
+    Subclasses implement `compute(teacher, student, mask)`. It gets float32 tensors of equal shape,
+    the teacher's without gradient, and the mask as float32 weights or `None`, and returns a scalar.
+    Further arguments that it requires are declared by name in `needs`, optional ones in `uses`;
+    both are keyword-only arguments of the call, are passed on to `compute`, and hierarchies provide
+    them. Reductions go through `keras_hkd.replicas`, so that the loss of a batch does not depend on
+    the number of devices that share it.
 
     Constructor arguments are keyword-only, kept as attributes of the same name, and returned by
     `get_config`.
 
     Attributes:
-        needs: names of further arguments without which the loss cannot be had, for instance
-            `("boxes", "image_size")`.
-        uses: names of further arguments that it does without where nobody gives them.
-        compares: which tensors it is made for, some of "features", "logits", "probabilities" (the
-            teacher's, against logits), "bins" (logits of the bins of box edges) and "boxes" (xyxy
-            pixels); empty where any will do.
-        needs_equal_channels: False where the last axes of teacher and student may differ.
-        reads_masked: True where the mask does not stand for all that is read.
-        min_rank: the fewest axes that the loss makes sense for.
-        max_rank: the most axes; None for any number.
-        weighs_cells: True where the mask may be any weight of the cells of a map, a cell counting
-            as much as its weight; False where it only says which cells are there.
-        masks_channels: True where a mask may reach down to the last axis, False where the loss
-            reads that axis whole.
+        needs: names of further required arguments, for instance `("boxes", "image_size")`.
+        uses: names of further optional arguments.
+        compares: kinds of tensors that the loss is made for, some of "features", "logits",
+            "probabilities" (the teacher's, against logits), "bins" (logits of the bins of box
+            edges) and "boxes" (xyxy pixels); empty for any.
+        needs_equal_channels: False if the last axes of teacher and student may differ.
+        reads_masked: True if the loss also reads what the mask leaves out.
+        min_rank: the smallest number of axes.
+        max_rank: the largest number of axes; None for any number.
+        weighs_cells: True if the mask may hold arbitrary weights of the cells of a map; False if it
+            only selects cells.
+        masks_channels: True if a mask may have the last axis, False if the loss reads that axis as
+            a whole.
 
     Example:
 
@@ -66,24 +65,24 @@ class DistillationLoss:
     def __call__(
         self, teacher: Tensor, student: Tensor, *, mask: Tensor | None = None, **context: Any
     ) -> Tensor:
-        """Compare a student's tensor with a teacher's.
+        """Compares a student's tensor with a teacher's.
 
         Args:
             teacher: tensor (batch, ..., channels) of any float type; gets no gradient.
             student: tensor of the same shape.
             mask: weights (zero or more, or booleans) with the leading axes of the tensors, for
                 instance (batch, n) for (batch, n, channels) or (batch, regions) for (batch,
-                regions, 7, 7, channels). What has weight 0 is not read and gets no gradient. `None`
-                weighs everything alike.
-            **context: what the loss declares in `needs` (all of it) and in `uses`.
+                regions, 7, 7, channels). Entries of weight 0 are not read and get no gradient.
+                `None` weights all entries equally.
+            **context: the further arguments that the loss declares in `needs` and `uses`.
 
         Returns:
-            A float32 scalar; 0 for an empty batch or where every weight is 0.
+            A float32 scalar; 0 for an empty batch or if all weights are 0.
 
         Raises:
-            ValueError: the shapes of teacher and student differ, have too few axes, or the mask
-                does not fit them.
-            TypeError: an argument that the loss needs is missing, or one that it does not know.
+            ValueError: if the shapes of teacher and student differ or have too few axes, or the
+                mask does not fit them.
+            TypeError: if a needed argument is missing, or an unknown one is given.
         """
         self._check_context(context)
         teacher = ops.stop_gradient(_as_float32(teacher))
@@ -99,7 +98,7 @@ class DistillationLoss:
         return self.compute(teacher, student, mask, **context)
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """The loss itself; to be written by the subclass.
+        """Computes the loss; implemented by subclasses.
 
         Args:
             teacher: float32 tensor without gradient, 0 where the mask is 0.
@@ -117,46 +116,32 @@ class DistillationLoss:
         )
 
     def check_channels(self, num_channels: int) -> None:
-        """Refuse a last axis that the loss cannot compare; hierarchies of logits ask beforehand.
+        """Refuses a last axis that the loss cannot compare; hierarchies of logits call it early.
 
         Args:
-            num_channels: size of the last axis; of logits, the number of classes.
+            num_channels: size of the last axis; for logits, the number of classes.
 
         Raises:
-            ValueError: it cannot, with what can.
+            ValueError: if the loss cannot compare it; the message names losses that can.
         """
         return  # AutoGraph warns of a function that is nothing but its docstring
 
     def may_differ(self, axis: int, last: int) -> bool:
-        """Whether teacher and student may have other sizes along an axis.
+        """Returns whether the sizes of teacher and student may differ along an axis.
 
         Args:
             axis: number of the axis.
             last: number of the last axis.
-
-        Returns:
-            A bool.
         """
         return axis == last and not self.needs_equal_channels
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments.
-
-        Returns:
-            A dict that `from_config` takes.
-        """
+        """Returns the constructor's arguments, a dict that `from_config` takes."""
         return {}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Build the loss from what `get_config` gave.
-
-        Args:
-            config: dict.
-
-        Returns:
-            A loss of this class.
-        """
+        """Builds a loss from what `get_config` returned."""
         return cls(**config)
 
     def __repr__(self) -> str:
@@ -175,8 +160,8 @@ class DistillationLoss:
         unknown = [argument for argument in context if argument not in (*self.needs, *self.uses)]
         if unknown:
             raise InvalidTypeError(
-                f"{name} does not know {_listed(unknown)}. It takes "
-                f"{_listed(['mask', *self.needs, *self.uses])}."
+                f"{name} takes {_listed(['mask', *self.needs, *self.uses])}. "
+                f"Received: {_listed(unknown)}."
             )
 
     def _check_shapes(self, teacher: Shape, student: Shape) -> None:
@@ -206,7 +191,7 @@ class DistillationLoss:
     def _check_mask(self, mask: Tensor, teacher: Tensor, student: Tensor) -> None:
         check_leading_axes(mask, student)
         if mask.ndim < student.ndim:
-            check_leading_axes(mask, teacher)  # positions cannot be masked in maps of unequal size
+            check_leading_axes(mask, teacher)  # maps of unequal size have no mask in common
         if mask.ndim == student.ndim and not self.masks_channels:
             shape = tuple(student.shape)
             raise InvalidValueError(
@@ -238,19 +223,19 @@ def _as_float32(x: Tensor) -> Tensor:
 
 
 def blank(x: Tensor, mask: Tensor) -> Tensor:
-    """Put 0 where the mask is 0, so that what stands there is not read.
+    """Sets a tensor to 0 where the mask is 0, so that its values there do not matter.
 
     Args:
         x: tensor.
         mask: weights on its leading axes.
 
     Returns:
-        A tensor like `x`.
+        A tensor of the shape of `x`.
 
     Example:
 
     >>> float(blank(ops.array([float("nan")]), ops.zeros(1))[0])
     0.0
     """
-    # A zero weight times a NaN or an infinity would still be a NaN, in the value and the gradient.
+    # Zero times NaN or infinity is NaN, in the value and in the gradient.
     return ops.where(expand_to_rank(mask, x.ndim) > 0, x, 0.0)

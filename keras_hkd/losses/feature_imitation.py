@@ -12,10 +12,11 @@ __all__ = ["FeatureImitation"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class FeatureImitation(DistillationLoss):
-    """The student's features shall equal the teacher's: HKD's loss, and everybody's baseline.
+    """Computes the mean squared difference between student and teacher features.
 
-    `loss = mean((S - T)^2)` over all elements; with a mask the mean over the unmasked elements. 0,
-    with zero gradient, where student and teacher are equal.
+    It is the loss of HKD and the usual baseline. `loss = mean((S - T)^2)` over all elements; with a
+    mask the mean over the unmasked elements. The loss is 0, with zero gradient, if student and
+    teacher are equal.
 
     The call takes `teacher` and `student`, tensors (batch, ..., channels) of one shape, and `mask`,
     weights on their leading axes; see `DistillationLoss`, also for the errors raised.
@@ -35,7 +36,7 @@ class FeatureImitation(DistillationLoss):
     masks_channels = True
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Mean squared difference; the arguments are those of `DistillationLoss.compute`.
+        """Computes the mean squared difference.
 
         Args:
             teacher: float32 tensor without gradient.

@@ -1,4 +1,4 @@
-"""FineGrainedImitation: features compared where anchors lie near people (FGFI)."""
+"""FineGrainedImitation: squared difference of features near labelled people (FGFI)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,33 +23,33 @@ ADAPTERS = ("conv_relu", "conv", "none")
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class FineGrainedImitation(LearnableLoss):
-    """What surrounds a person tells most: imitate there, and leave the rest of the image alone.
+    """Computes the squared difference of features at cells near people (FGFI).
 
     A cell counts, `I = 1`, if for some person one of its anchors has
     `IoU > threshold * the best IoU of any anchor of this map with that person`. With N_I the number
-    of such cells in the batch and phi the adapter
+    of such cells in the batch and phi the adapter,
 
         loss = 1 / (2 N_I) sum over cells I sum_c (phi(S) - T)^2
 
-    so each person marks at least one cell wherever an anchor touches them, and without people the
-    loss is 0. Published weight of the term: 0.01, and 0 for the first 400 steps.
+    Every person that some anchor touches selects at least one cell; without people the loss is 0.
+    Published weight of the term: 0.01, and 0 for the first 400 steps.
 
     The call takes `teacher` and `student`, maps (batch, h, w, channels); `boxes`, (batch, n, 4)
     xyxy pixels padded with -1; `image_size`, (height, width) in pixels; and `mask`, weights of the
     cells (batch, ...) without the channels.
 
     Args:
-        threshold: in [0, 1), share of the best IoU.
+        threshold: in [0, 1), fraction of the best IoU.
         anchor_scales: sides of the square anchors, in strides of the map.
-        aspect_ratios: heights over widths of the anchors, of the same area.
-        adapter: phi, which also bridges widths: "conv_relu", 3x3 and ReLU as published, made for
-            features after a ReLU; "conv", 3x3, for pyramid maps that have both signs; "none" with
-            nothing to learn.
+        aspect_ratios: ratios of height to width of the anchors, at equal area.
+        adapter: phi, which also bridges different widths: "conv_relu", a 3x3 convolution and ReLU
+            as published, for features after a ReLU; "conv", a 3x3 convolution, for pyramid maps of
+            both signs; "none" for no adapter.
 
     Raises:
-        ValueError: a number outside its range, an unknown adapter, boxes or image size that do not
-            fit; unequal widths without an adapter.
-        TypeError: no `boxes` or no `image_size`.
+        ValueError: if a number is outside its range, the adapter is unknown, boxes or image size do
+            not fit, or widths differ without an adapter.
+        TypeError: if there are no `boxes` or no `image_size`.
 
     Example:
 
@@ -114,7 +114,7 @@ class FineGrainedImitation(LearnableLoss):
         boxes: Tensor,
         image_size: Sequence[int],
     ) -> Tensor:
-        """Sum over the cells near people, over twice their number.
+        """Computes the sum over the cells near people, divided by twice their number.
 
         Args:
             teacher: float32 map without gradient, (batch, h, w, channels).
@@ -127,7 +127,7 @@ class FineGrainedImitation(LearnableLoss):
             A float32 scalar.
 
         Raises:
-            ValueError: boxes or image size that do not fit.
+            ValueError: if boxes or image size do not fit.
         """
         boxes, present = as_boxes(boxes, teacher.shape[0])
         size = ops.shape(teacher)[1:3]
@@ -149,7 +149,7 @@ class FineGrainedImitation(LearnableLoss):
     def _near(
         self, boxes: Tensor, present: Tensor, image_size: Sequence[int], map_size: Any
     ) -> Tensor:
-        """I as float32 (batch, cells)."""
+        """Computes I as float32 (batch, cells)."""
         shapes = self._anchor_shapes(image_size, map_size)
 
         def overlap_with(shape: tuple[Tensor, Tensor]) -> Tensor:
@@ -161,7 +161,7 @@ class FineGrainedImitation(LearnableLoss):
             best = ops.maximum(best, ops.max(overlap, axis=(2, 3), keepdims=True, initial=0.0))
         near = 0.0
         for shape in shapes:
-            # Computed again rather than kept: of all shapes at once it would be the largest tensor.
+            # Recomputed rather than kept: for all shapes together it would be the largest tensor.
             overlap = overlap_with(shape)
             counts = ops.cast((overlap > self.threshold * best) & (overlap > 0), "float32")
             near = ops.maximum(near, ops.max(counts, axis=1, initial=0.0))
@@ -170,7 +170,7 @@ class FineGrainedImitation(LearnableLoss):
     def _anchor_shapes(
         self, image_size: Sequence[int], map_size: Any
     ) -> list[tuple[Tensor, Tensor]]:
-        """(height, width) in pixels of the anchors of every cell."""
+        """Computes (height, width) in pixels of the anchors of each cell."""
         steps = _steps(image_size, map_size)
         stride = ops.sqrt(steps[0] * steps[1])
         return [
@@ -181,7 +181,7 @@ class FineGrainedImitation(LearnableLoss):
 
 
 def _steps(image_size: Sequence[int], map_size: Any) -> list[Tensor]:
-    """Pixels from one cell to the next, down and across."""
+    """Computes the pixels between neighbouring cells, vertically and horizontally."""
     return [
         pixels / ops.cast(cells, "float32")
         for pixels, cells in zip(image_size, map_size, strict=True)
@@ -195,10 +195,10 @@ def _overlap(
     image_size: Sequence[int],
     map_size: Any,
 ) -> Tensor:
-    """IoU (batch, n, h, w) of boxes with the anchors of one shape, 0 where there is no box.
+    """Computes the IoU (batch, n, h, w) of boxes with the anchors of one shape; 0 for padding.
 
-    On a grid of equal anchors rows and columns overlap apart, so nothing is built cell by cell
-    but the result.
+    On a grid of equal anchors the overlaps of rows and of columns are independent, so only the
+    result has an entry for each cell.
     """
     shared = []
     for axis, (step, cells) in enumerate(zip(_steps(image_size, map_size), map_size, strict=True)):

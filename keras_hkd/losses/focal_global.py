@@ -1,4 +1,4 @@
-"""FocalGlobal: people and background apart, attention, and relations between positions (FGD)."""
+"""FocalGlobal: focal and global distillation of feature maps (FGD)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,16 +21,18 @@ __all__ = ["FocalGlobal"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class FocalGlobal(LearnableLoss):
-    """Teacher and student differ most where people are: weigh them, and what surrounds them, apart.
+    """Computes the focal and global distillation loss (FGD).
 
-    With the attention of a map F of n = h w positions and C channels at temperature t
+    Foreground and background are weighted separately, positions and channels by the teacher's
+    attention, and relations between all positions are compared as well. With the attention of a map
+    F of n = h w positions and C channels at temperature t
 
         A^s = n softmax over positions of mean_c |F| / t
         A^c = C softmax over channels of mean_ij |F| / t
 
-    `M_fg` of a cell the largest `1 / cells of b` over the boxes b that cover it (each person weighs
-    about 1, however small), `M_bg` 1 / cells without people there and 0 at people, and R a
-    `ContextBlock` of teacher or student,
+    `M_fg` of a cell the largest `1 / cells of b` over the boxes b that cover it (so that each
+    person weighs about 1, whatever their size), `M_bg` 1 / number of background cells at background
+    cells and 0 at people, and R a `ContextBlock` of teacher or student,
 
         loss = 1 / N * sum over images of
                alpha sum M_fg A^s_T A^c_T (T - S)^2  +  beta sum M_bg A^s_T A^c_T (T - S)^2
@@ -38,27 +40,27 @@ class FocalGlobal(LearnableLoss):
              + relation_weight sum (R_T(T) - R_S(S))^2
 
     A box covers the cells floor(x1 w / width) to ceil(x2 w / width), both included, and likewise in
-    y; its number of cells counts also those beyond the map. Sums grow with the map and the width,
-    so the four weights belong to the size of input that they were chosen for.
+    y; its number of cells includes those beyond the map. Sums grow with the map and the width, so
+    the four weights belong to the input size that they were chosen for.
 
-    0 at a copy, as long as the blocks of teacher and student are alike in effect: they start as
-    identities and both learn. At relation weight 0 nothing is learned.
+    The loss is 0 at a copy as long as the context blocks of teacher and student have equal output:
+    they start as identities, and both are trained. With relation weight 0 no layer is trained.
 
     The call takes `teacher` and `student`, maps (batch, h, w, C) of one shape; `boxes`, (batch, n,
-    4) xyxy pixels padded with -1; `image_size`, (height, width) in pixels of the images that boxes
-    and maps belong to; and `mask`, weights (batch, ...) without the channels: what has weight 0 is
-    not there, an image counts in N by the largest weight in it.
+    4) xyxy pixels padded with -1; `image_size`, (height, width) in pixels of the images; and
+    `mask`, weights (batch, ...) without the channels: positions of weight 0 are left out, and an
+    image counts in N by the largest weight in it.
 
     Args:
-        alpha: at least 0, weight of cells with people.
-        beta: at least 0, weight of the others.
-        gamma: at least 0, weight of the attention.
-        relation_weight: at least 0, weight of the relation of all positions to each other.
+        alpha: at least 0, weight of the foreground.
+        beta: at least 0, weight of the background.
+        gamma: at least 0, weight of the attention maps.
+        relation_weight: at least 0, weight of the relations between positions.
         temperature: positive number t.
 
     Raises:
-        ValueError: a number outside its range, boxes or image size that do not fit.
-        TypeError: no `boxes` or no `image_size`.
+        ValueError: if a number is outside its range, or boxes or image size do not fit.
+        TypeError: if there are no `boxes` or no `image_size`.
 
     Example:
 
@@ -112,7 +114,7 @@ class FocalGlobal(LearnableLoss):
         boxes: Tensor,
         image_size: Sequence[int],
     ) -> Tensor:
-        """The four sums over N.
+        """Computes the sum of the four terms, divided by N.
 
         Args:
             teacher: float32 map without gradient, (batch, h, w, channels).
@@ -125,7 +127,7 @@ class FocalGlobal(LearnableLoss):
             A float32 scalar.
 
         Raises:
-            ValueError: boxes or image size that do not fit.
+            ValueError: if boxes or image size do not fit.
         """
         boxes, present = as_boxes(boxes, teacher.shape[0])
         size = ops.shape(teacher)[1:3]
@@ -172,7 +174,7 @@ class FocalGlobal(LearnableLoss):
 def foreground_weights(
     boxes: Tensor, present: Tensor, image_size: Sequence[int], map_size: Any
 ) -> Tensor:
-    """What each cell of a map weighs for the people that it belongs to.
+    """Computes the foreground weight of each cell of a map.
 
     Args:
         boxes: float32 (batch, n, 4) xyxy pixels.

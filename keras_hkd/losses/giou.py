@@ -1,4 +1,4 @@
-"""GIoU: decoded boxes compared by their generalised overlap."""
+"""GIoU: generalised intersection over union of decoded boxes."""
 
 import keras
 from keras import ops
@@ -15,21 +15,21 @@ __all__ = ["GIoU"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class GIoU(DistillationLoss):
-    """The student's boxes shall cover the teacher's, whichever way each network encodes them.
+    """Computes the generalised IoU loss between decoded boxes.
 
     `loss = sum_i w_i (1 - GIoU(S_i, T_i)) / N`, with
     `GIoU = IoU - (hull - union) / hull`, hull the smallest box around both: between 0 and 2.
-    w_i is the mask times the teacher's best class score where `teacher_scores` are given: boxes
-    that the teacher does not believe in teach nothing. N is the number of `positives` (at least 1)
-    where they are given, as published, and otherwise the sum of the weights. 0 where the boxes are
-    equal, which is a kink.
+    w_i is the mask times `teacher_scores`, the teacher's best class score, if they are given, so
+    that boxes of low score count little. N is the number of `positives` (at least 1) if they are
+    given, as published, and otherwise the sum of the weights. The loss is 0 if the boxes are equal,
+    where it is not differentiable.
 
     The call takes `teacher` and `student`, boxes (batch, ..., 4) xyxy in one unit (pixels);
     `teacher_scores` and `positives`, optional, (batch, ...); and `mask`, weights on the leading
     axes without the coordinates. Boxes without area have IoU 0.
 
     Raises:
-        ValueError: the last axis is not 4: raw box outputs have to be decoded first.
+        ValueError: if the last axis is not 4; raw box outputs have to be decoded first.
 
     Example:
 
@@ -62,7 +62,7 @@ class GIoU(DistillationLoss):
         teacher_scores: Tensor | None = None,
         positives: Tensor | None = None,
     ) -> Tensor:
-        """Weighted sum of `1 - GIoU` over N.
+        """Computes the weighted sum of `1 - GIoU`, divided by N.
 
         Args:
             teacher: float32 boxes without gradient, (batch, ..., 4) xyxy.
@@ -75,7 +75,7 @@ class GIoU(DistillationLoss):
             A float32 scalar.
 
         Raises:
-            ValueError: an argument has another shape.
+            ValueError: if the shape of an argument does not fit.
         """
         rows = 1.0 - generalized_iou(teacher, student, xp=ops)
         weights = ops.ones_like(rows)

@@ -1,4 +1,4 @@
-"""HierarchicalContext: maps compared at several scales at once (ReviewKD's HCL)."""
+"""HierarchicalContext: mean squared difference of maps at several scales (ReviewKD's HCL)."""
 
 import functools
 from collections.abc import Sequence
@@ -19,23 +19,23 @@ __all__ = ["HierarchicalContext"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class HierarchicalContext(DistillationLoss):
-    """Details and the gist of a map are different knowledge: compare both.
+    """Computes the mean squared difference of maps at several scales (HCL of ReviewKD).
 
-    With the mean squared difference of the maps, and of both maps average-pooled to s x s cells for
-    each size s smaller than the map's height,
+    With MSE the mean squared difference of the maps, and MSE_s that of both maps average-pooled to
+    s x s cells, for each size s smaller than the map's height,
 
         loss = ( MSE + sum_k 2^-k MSE_(s_k) ) / ( 1 + sum_k 2^-k ),    k = 1, 2, ...
 
-    0, with zero gradient, at a copy.
+    The loss is 0, with zero gradient, at a copy.
 
     The call takes `teacher` and `student`, maps (batch, h, w, channels) of one shape and of known
     height and width, and `mask`, weights of images (batch,).
 
     Args:
-        sizes: side in cells of the pooled maps, coarser and coarser.
+        sizes: sides in cells of the pooled maps, largest first.
 
     Raises:
-        ValueError: a size below 1, or a mask of positions.
+        ValueError: if a size is below 1, or the mask is one of positions.
 
     Example:
 
@@ -55,7 +55,7 @@ class HierarchicalContext(DistillationLoss):
         self.sizes = several("sizes", sizes, functools.partial(whole, low=1))
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Weighted mean over scales of the mean squared differences.
+        """Computes the weighted mean over scales of the mean squared differences.
 
         Args:
             teacher: float32 map without gradient, (batch, h, w, channels).
@@ -66,7 +66,7 @@ class HierarchicalContext(DistillationLoss):
             A float32 scalar.
 
         Raises:
-            ValueError: a mask of more axes, or a map of unknown size.
+            ValueError: if the mask has more axes, or the size of the map is unknown.
         """
         if mask is not None and mask.ndim > 1:
             raise InvalidValueError(

@@ -1,4 +1,4 @@
-"""Losses with layers of their own: what they share."""
+"""LearnableLoss: the base class of losses with layers that are trained."""
 
 from typing import Self, cast
 
@@ -12,12 +12,12 @@ __all__ = ["LearnableLoss"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class LearnableLoss(DistillationLoss):
-    """A loss that learns while the student does, and stays behind when the student leaves.
+    """Base class of losses with layers, which are trained with the student and do not ship.
 
-    A subclass writes `make_layers(teacher_channels, student_channels)`. The layers exist once the
-    widths are known: after `build`, or after the first call. A hierarchy takes a `fresh` loss for
-    each place it reads, builds it and owns the layers, so that the Distiller trains and checkpoints
-    them. Called by hand, outside a hierarchy, the loss owns them: train `loss.trainable_variables`.
+    Subclasses implement `make_layers(teacher_channels, student_channels)`. The layers exist once
+    the widths are known: after `build`, or after the first call. A hierarchy takes a `fresh` loss
+    for each tensor that it reads, builds it and owns the layers, so that the Distiller trains and
+    checkpoints them. Outside a hierarchy the loss owns them: train `loss.trainable_variables`.
 
     Attributes:
         layers: dict of built Keras layers by name; empty before `build`.
@@ -33,20 +33,20 @@ class LearnableLoss(DistillationLoss):
 
     @property
     def trainable_variables(self) -> list[keras.Variable]:
-        """Variables of all layers that an optimizer has to update."""
+        """The variables of all layers that an optimizer has to update."""
         return [v for layer in self.layers.values() for v in layer.trainable_variables]
 
     def make_layers(
         self, teacher_channels: int, student_channels: int
     ) -> dict[str, keras.layers.Layer]:
-        """Create and build the layers; to be written by the subclass.
+        """Creates and builds the layers; implemented by subclasses.
 
         Args:
             teacher_channels: width of the teacher's tensors.
-            student_channels: width of the student's, after whatever projection stands before.
+            student_channels: width of the student's tensors, after a projection if there is one.
 
         Returns:
-            A dict of built Keras layers by name; float32, since losses are.
+            A dict of built float32 Keras layers by name.
 
         Raises:
             NotImplementedError: in the base class.
@@ -57,7 +57,7 @@ class LearnableLoss(DistillationLoss):
         )
 
     def build(self, teacher_channels: int, student_channels: int) -> None:
-        """Create the layers unless they exist.
+        """Creates the layers unless they exist.
 
         Args:
             teacher_channels: width of the teacher's tensors.
@@ -67,11 +67,7 @@ class LearnableLoss(DistillationLoss):
             self._layers = self.make_layers(teacher_channels, student_channels)
 
     def fresh(self) -> Self:
-        """Another loss of the same arguments with layers of its own.
-
-        Returns:
-            A loss of this class, not built.
-        """
+        """Returns another loss with the same arguments and its own layers, not built yet."""
         return type(self).from_config(self.get_config())
 
     def _check_shapes(self, teacher: Shape, student: Shape) -> None:

@@ -1,4 +1,4 @@
-"""LocalizationDistillation: how sure the teacher is of each edge of a box (LD)."""
+"""LocalizationDistillation: divergence of the distributions of box edges (LD)."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from keras import ops
 from keras_hkd.boxes.iou import pairwise_distance_iou
 from keras_hkd.checks import in_range, positive
 from keras_hkd.errors import InvalidValueError
-from keras_hkd.losses import categorical
 from keras_hkd.losses.arguments import as_constant
 from keras_hkd.losses.distillation_loss import DistillationLoss, blank
+from keras_hkd.losses.divergences import softmax_divergence
 from keras_hkd.replicas import expand_to_rank, weighted_mean
 from keras_hkd.tensors import Shape, Tensor
 
@@ -19,19 +19,20 @@ __all__ = ["LocalizationDistillation"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class LocalizationDistillation(DistillationLoss):
-    """An edge hidden in a crowd has no sharp place: the teacher's doubt is knowledge too.
+    """Computes the divergence between distributions of box edges (LD).
 
-    For heads that predict each edge of a box as a distribution over bins (GFL; YOLOV8, whose 64
-    numbers are 4 edges of 16 bins). With q, p the softmax of teacher and student at temperature t,
-    per anchor
+    It is for heads that predict each edge of a box as a distribution over bins (GFL; YOLOV8, whose
+    64 numbers are 4 edges of 16 bins), and transfers the teacher's uncertainty about edges, for
+    instance of occluded people. With q, p the softmax of teacher and student at temperature t, per
+    anchor
 
         row = t^2 / (4 bins) sum over edges KL(q || p)
         loss = sum_i w_i row_i / sum w_i + valuable_weight sum_i v_i row_i / sum v_i
 
-    w is the main region: the mask, positive anchors, times `student_scores` where given. v is the
-    valuable localization region, see `valuable_region`: anchors near people that are not positive.
-    The mean over bins is that of the authors' code, whose weight for the term is 0.25. 0, with zero
-    gradient, where the logits are equal up to a constant for each edge.
+    w is the main region: the mask, which selects positive anchors, times `student_scores` if given.
+    v is the valuable localization region, see `valuable_region`: anchors near people that are not
+    positive. The mean over bins is that of the authors' code, whose weight for the term is 0.25.
+    The loss is 0, with zero gradient, if the logits are equal up to a constant for each edge.
 
     The call takes `teacher` and `student`, logits (batch, anchors, 4, bins), or (batch, anchors,
     4 * bins), of one shape; `student_scores` and `valuable`, optional, (batch, anchors); and
@@ -39,10 +40,11 @@ class LocalizationDistillation(DistillationLoss):
 
     Args:
         temperature: positive number t.
-        valuable_weight: at least 0.
+        valuable_weight: at least 0, weight of the valuable localization region.
 
     Raises:
-        ValueError: a number outside its range, or no four distributions for each anchor.
+        ValueError: if a number is outside its range, or there are not four distributions for each
+            anchor.
 
     Example:
 
@@ -73,7 +75,7 @@ class LocalizationDistillation(DistillationLoss):
         student_scores: Tensor | None = None,
         valuable: Tensor | None = None,
     ) -> Tensor:
-        """Weighted means over both regions.
+        """Computes the sum of the weighted means over both regions.
 
         Args:
             teacher: float32 logits without gradient, (batch, anchors, 4, bins) or flat.
@@ -86,7 +88,7 @@ class LocalizationDistillation(DistillationLoss):
             A float32 scalar.
 
         Raises:
-            ValueError: logits that are no distributions of four edges, or weights that do not fit.
+            ValueError: if the logits are no distributions of four edges, or weights do not fit.
         """
         anchors = tuple(student.shape[:2])
         main = ops.ones_like(student[:, :, 0] if student.ndim == 3 else student[:, :, 0, 0])
@@ -98,7 +100,7 @@ class LocalizationDistillation(DistillationLoss):
             valuable = as_constant("valuable", valuable, anchors)
             read = main + valuable
         teacher, student = (blank(_edges(x), read) for x in (teacher, student))
-        rows = categorical.divergence(teacher / self.temperature, student / self.temperature)
+        rows = softmax_divergence(teacher / self.temperature, student / self.temperature)
         rows = ops.mean(rows, axis=-1) / student.shape[-1]
         loss = weighted_mean(rows, main)
         if valuable is not None:
@@ -117,7 +119,7 @@ def valuable_region(
     threshold: float = 0.5,
     fraction: float = 0.25,
 ) -> Tensor:
-    """Anchors near a person, but not near enough to stand for it: LD's second region.
+    """Computes the weights of LD's second region: anchors near a person that are not positive.
 
     `fraction t <= DIoU < t`, with the person of the largest DIoU (`pairwise_distance_iou`).
 
@@ -125,8 +127,8 @@ def valuable_region(
         anchors: (anchors, 4) xyxy pixels.
         boxes: (batch, n, 4) xyxy pixels of the people.
         present: (batch, n) bool.
-        threshold: t, from which an anchor counts as positive.
-        fraction: of the threshold, where the region begins.
+        threshold: t, the DIoU from which an anchor counts as positive.
+        fraction: fraction of the threshold at which the region begins.
 
     Returns:
         float32 weights (batch, anchors): the DIoU inside the region, 0 outside.
@@ -155,7 +157,7 @@ def _of_anchors(mask: Tensor, anchors: Shape) -> Tensor:
 
 
 def _edges(logits: Tensor) -> Tensor:
-    """Logits as (batch, anchors, 4, bins)."""
+    """Reshapes logits to (batch, anchors, 4, bins)."""
     shape = tuple(logits.shape)
     if len(shape) == 3 and shape[-1] % 4 == 0 and shape[-1] >= 8:
         return ops.reshape(logits, (*ops.shape(logits)[:2], 4, shape[-1] // 4))

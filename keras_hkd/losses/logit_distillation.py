@@ -1,4 +1,4 @@
-"""LogitDistillation: the softened class probabilities of the teacher as targets."""
+"""LogitDistillation: divergence of softened class probabilities (KD)."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from keras import ops
 
 from keras_hkd.checks import one_of, positive
 from keras_hkd.errors import InvalidValueError
-from keras_hkd.losses import bernoulli, categorical
 from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.losses.divergences import sigmoid_divergence, softmax_divergence
 from keras_hkd.replicas import weighted_mean
 from keras_hkd.tensors import Tensor
 
@@ -17,31 +17,31 @@ __all__ = ["LogitDistillation"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class LogitDistillation(DistillationLoss):
-    """The student shall give each class the probability that the teacher gives it.
+    """Computes the divergence between softened class probabilities (knowledge distillation).
 
-    With q and p the teacher's and the student's probabilities at temperature t, per row (a row is
-    everything before the last axis: an image, an anchor, a region)
+    With q and p the teacher's and the student's probabilities at temperature t, per row (an image,
+    an anchor or a region: everything before the last axis)
 
         softmax:  row = t^2 sum_c q_c log(q_c / p_c)
         sigmoid:  row = t^2 sum_c [ q_c log(q_c / p_c) + (1 - q_c) log((1 - q_c) / (1 - p_c)) ]
 
     and the loss is the mean over rows: over the batch for (batch, classes), over all anchors of the
     batch for (batch, anchors, classes); with a mask the weighted mean over rows. The factor t^2
-    keeps the size of the gradient when t changes. 0, with zero gradient, where the logits are equal
-    (for softmax: equal up to a constant per row).
+    keeps the size of the gradient when t changes. The loss is 0, with zero gradient, if the logits
+    are equal (for softmax: equal up to a constant per row).
 
     The call takes `teacher` and `student`, logits (batch, ..., classes) of one shape, and `mask`,
     weights on their leading axes without the classes; see `DistillationLoss`, also for the errors.
     Softmax over a single class is refused with a ValueError: it is 1 for every logit, so the loss
-    would be exactly 0 and teach nothing. One-class detectors need `activation="sigmoid"`.
+    would always be 0. One-class detectors need `activation="sigmoid"`.
 
     Args:
-        activation: "softmax" for classes of which exactly one holds, "sigmoid" for independent
-            ones, as the heads of one-stage detectors have them.
+        activation: "softmax" for mutually exclusive classes, "sigmoid" for independent ones, as in
+            the heads of one-stage detectors.
         temperature: positive number that divides the logits of both.
 
     Raises:
-        ValueError: unknown activation, or the temperature is not positive.
+        ValueError: if the activation is unknown, or the temperature is not positive.
 
     Example:
 
@@ -65,11 +65,12 @@ class LogitDistillation(DistillationLoss):
         if num_channels == 1 and self.activation == "softmax":
             raise InvalidValueError(
                 "LogitDistillation with softmax over a single class is exactly 0 and teaches "
-                'nothing. Use LogitDistillation(activation="sigmoid"), or AdaptiveDistillation().'
+                'nothing. Use LogitDistillation(activation="sigmoid"), or AdaptiveDistillation(). '
+                f"Received: {num_channels} class"
             )
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Mean over rows of the divergence between softened probabilities.
+        """Computes the mean over rows of the divergence between softened probabilities.
 
         Args:
             teacher: float32 logits without gradient, (batch, ..., classes).
@@ -79,7 +80,7 @@ class LogitDistillation(DistillationLoss):
         Returns:
             A float32 scalar.
         """
-        divergence = categorical.divergence if self.activation == "softmax" else _sigmoid_divergence
+        divergence = softmax_divergence if self.activation == "softmax" else _sigmoid_divergence
         rows = divergence(teacher / self.temperature, student / self.temperature)
         return self.temperature**2 * weighted_mean(rows, mask)
 
@@ -88,4 +89,4 @@ class LogitDistillation(DistillationLoss):
 
 
 def _sigmoid_divergence(teacher: Tensor, student: Tensor) -> Tensor:
-    return ops.sum(bernoulli.divergence(teacher, student), axis=-1)
+    return ops.sum(sigmoid_divergence(teacher, student), axis=-1)

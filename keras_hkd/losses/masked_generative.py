@@ -1,4 +1,4 @@
-"""MaskedGenerative: the student's features must suffice to fill in what is hidden of them (MGD)."""
+"""MaskedGenerative: restores the teacher's map from a masked map of the student (MGD)."""
 
 from typing import Any
 
@@ -17,29 +17,31 @@ __all__ = ["MaskedGenerative"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class MaskedGenerative(LearnableLoss):
-    """To restore the teacher's map from a part of the student's needs features that understand.
+    """Computes the masked generative distillation loss (MGD).
 
-    With M random, 0 with probability `hidden_fraction` for each cell, alike over channels, and G a
-    3x3 convolution, ReLU, and another 3x3 convolution that learn along,
+    Random cells of the student's map are hidden, and a small network, trained with the student,
+    generates the teacher's whole map from the rest. With M random, 0 with probability
+    `hidden_fraction` for each cell and equal over channels, and G a 3x3 convolution, ReLU and
+    another 3x3 convolution,
 
         loss = 1 / N sum (T - G(M S))^2
 
-    summed over cells and channels and averaged over images: it grows with map and width. Published
-    weights of the term: 2e-5 with hidden fraction 0.65 for one-stage detectors, 5e-7 with 0.45 for
-    two-stage ones. Not 0 at a copy: G has to learn.
+    summed over cells and channels and averaged over images, so it grows with map and width.
+    Published weights of the term: 2e-5 with hidden fraction 0.65 for one-stage detectors, 5e-7 with
+    0.45 for two-stage ones. The loss is not 0 at a copy, as G has to be trained.
 
-    The cells hidden follow from `seed` and the number of calls in training; with `training=False`
-    (`evaluate`) they are always the same and nothing advances.
+    The hidden cells follow from `seed` and the number of calls in training; with `training=False`
+    (`evaluate`) they are always the same, and no state changes.
 
     The call takes `teacher` and `student`, maps (batch, h, w, channels) of one shape; `training`,
     optional; and `mask`, weights of the cells (batch, ...) without the channels.
 
     Args:
-        hidden_fraction: in [0, 1), of the cells.
-        seed: whole number.
+        hidden_fraction: in [0, 1), fraction of the cells that are hidden.
+        seed: whole number, seed of the hidden cells.
 
     Raises:
-        ValueError: the fraction is not in [0, 1).
+        ValueError: if the fraction is not in [0, 1).
 
     Example:
 
@@ -84,13 +86,13 @@ class MaskedGenerative(LearnableLoss):
     def compute(
         self, teacher: Tensor, student: Tensor, mask: Tensor | None, training: bool = True
     ) -> Tensor:
-        """Mean over images of the summed squared differences to the generated map.
+        """Computes the mean over images of the summed squared differences to the generated map.
 
         Args:
             teacher: float32 map without gradient, (batch, h, w, channels).
             student: float32 map of the same shape.
             mask: float32 weights on leading axes, or `None`.
-            training: whether other cells are to be hidden at the next call.
+            training: whether the next call hides other cells.
 
         Returns:
             A float32 scalar.
@@ -106,13 +108,13 @@ class MaskedGenerative(LearnableLoss):
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class FeatureGenerator(keras.layers.Layer):
-    """Hides cells of a map and fills them in from their neighbours: MGD's G.
+    """Hides random cells of a map and generates a whole map from the rest: the G of MGD.
 
     Args:
         channels: width of the result.
-        hidden_fraction: of the cells.
-        seed: of what is hidden.
-        **kwargs: of `keras.layers.Layer`.
+        hidden_fraction: fraction of the cells that are hidden.
+        seed: seed of the hidden cells.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Example:
 
@@ -141,7 +143,7 @@ class FeatureGenerator(keras.layers.Layer):
         self.built = True
 
     def call(self, features: Tensor, training: bool = False) -> Tensor:
-        """Fill in the map.
+        """Generates the map.
 
         Args:
             features: (batch, h, w, channels).
@@ -156,11 +158,11 @@ class FeatureGenerator(keras.layers.Layer):
         return self.second(ops.relu(self.first(features * kept)))
 
     def save_own_variables(self, store: Any) -> None:
-        """Keep the place in the random sequence, so that a resumed run hides the same cells."""
+        """Saves the state of the random sequence, so that a resumed run hides the same cells."""
         store["random"] = ops.convert_to_numpy(self.random.state)
 
     def load_own_variables(self, store: Any) -> None:
-        """Return to that place."""
+        """Restores the state of the random sequence."""
         self.random.state.assign(store["random"])
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""NonLocalBlock: what each position of a map has to do with all others (Wang et al.)."""
+"""NonLocalBlock: relations between all positions of a map (Wang et al.)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,16 +12,16 @@ from keras_hkd.tensors import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class NonLocalBlock(keras.layers.Layer):
-    """Adds to each position a mean of all positions, weighed by how well two of them agree.
+    """Adds to each position a mean of all positions, weighted by their similarity.
 
     `R(F)_i = F_i + W sum_j (theta(F_i) . phi(F_j)) g(F_j) / n`, over the n positions of an image;
-    theta, phi and g to `channels / reduction`, W back and zero at the start, so that a new block is
-    the identity. Without a softmax the sum over j is one small matrix for each image, so time and
-    memory grow with n and not with its square.
+    theta, phi and g reduce to `channels / reduction`, and W restores the width. W starts at zero,
+    so a new block is the identity. Without a softmax the sum over j is one small matrix per image,
+    so time and memory are linear in n.
 
     Args:
-        reduction: whole number of at least 1.
-        **kwargs: of `keras.layers.Layer`.
+        reduction: whole number of at least 1, ratio of the width to the width inside.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Example:
 
@@ -59,14 +59,14 @@ class NonLocalBlock(keras.layers.Layer):
         self.built = True
 
     def call(self, features: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Add what the other positions say.
+        """Adds the relations to a map.
 
         Args:
             features: (batch, h, w, channels).
-            weights: (batch, h, w, 1), 0 where a position is not there; `None` for ones.
+            weights: (batch, h, w, 1), 0 for positions that are left out; `None` for ones.
 
         Returns:
-            A tensor like `features`.
+            A tensor of the shape of `features`.
         """
         if weights is None:
             weights = ops.ones_like(features[..., :1])

@@ -1,4 +1,4 @@
-"""PearsonCorrelation: features compared up to the scale and offset of each channel (PKD)."""
+"""PearsonCorrelation: squared difference of standardised features (PKD)."""
 
 from typing import Any
 
@@ -16,20 +16,21 @@ __all__ = ["PearsonCorrelation"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class PearsonCorrelation(DistillationLoss):
-    """The student's channels shall vary like the teacher's, whatever their scale: suits any pair.
+    """Computes one minus the Pearson correlation of student and teacher channels (PKD).
 
-    Each channel of both tensors is standardised over the batch and all positions, with the unbiased
+    As the scale of features does not matter, it suits pairs of different architectures. Each
+    channel of both tensors is standardised over the batch and all positions, with the unbiased
     deviation (n - 1): `X' = (X - mean) / (deviation + epsilon)`, and
 
         loss = mean((S' - T')^2) / 2
 
     which is (1 - r) (n - 1) / n, r being Pearson's correlation, averaged over channels: between 0
-    and 2. It does not change when a channel is scaled by a positive factor or shifted.
+    and 2. The loss is invariant to positive scaling and shifts of each channel.
 
     With a mask the mean, the deviation and the final mean are weighted by it; masking a position is
     the same as removing it. Under `tf.distribute` the statistics are those of the whole batch. A
     channel whose deviation is at most `epsilon` counts as constant: it becomes 0 and passes no
-    gradient (it would be of the size of 1 / epsilon).
+    gradient, which would be of the size of 1 / epsilon.
 
     The call takes `teacher` and `student`, tensors (batch, ..., channels) of one shape, and `mask`,
     weights on their leading axes without the channels; see `DistillationLoss`, also for the errors.
@@ -38,7 +39,7 @@ class PearsonCorrelation(DistillationLoss):
         epsilon: small positive number, added to the deviation; in the unit of the features.
 
     Raises:
-        ValueError: `epsilon` is not positive.
+        ValueError: if `epsilon` is not positive.
 
     Example:
 
@@ -61,7 +62,7 @@ class PearsonCorrelation(DistillationLoss):
         self.epsilon = positive("epsilon", epsilon)
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Half the mean squared difference of the standardised tensors.
+        """Computes half the mean squared difference of the standardised tensors.
 
         Args:
             teacher: float32 tensor without gradient, (batch, ..., channels).
@@ -71,7 +72,7 @@ class PearsonCorrelation(DistillationLoss):
         Returns:
             A float32 scalar.
         """
-        # Deviations from a mean sum to 0, so the loss has no slope along the means.
+        # Deviations from a mean sum to 0, so the gradient along the means is 0.
         teacher, student = standardised(
             [teacher, student], mask, epsilon=self.epsilon, constant_means=True
         )

@@ -1,4 +1,4 @@
-"""Average pooling to a given number of cells, whether or not it divides the map."""
+"""Average pooling to a given number of cells, which need not divide the map."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from keras_hkd.tensors import Tensor
 
 
 def adaptive_mean(features: Tensor, size: Sequence[int]) -> Tensor:
-    """Means over bins: bin i of n covers the cells floor(i h / n) to ceil((i + 1) h / n).
+    """Averages a map over bins: bin i of n covers the cells floor(i h / n) to ceil((i + 1) h / n).
 
     Args:
-        features: (batch, h, w, channels), h and w known.
+        features: (batch, h, w, channels) of known height and width.
         size: (rows, columns), at most (h, w).
 
     Returns:

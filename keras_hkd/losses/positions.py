@@ -1,6 +1,6 @@
-"""Maps seen as lists of positions, with weights: what losses over space have in common.
+"""Functions over the weighted positions of maps, shared by spatial losses.
 
-A mask acts as repetition: a position of weight 2 counts like two, one of weight 0 is not there.
+A mask acts as repetition: a position of weight 2 counts as two, one of weight 0 is left out.
 """
 
 from keras import ops
@@ -10,7 +10,7 @@ from keras_hkd.tensors import Tensor
 
 
 def flatten(features: Tensor) -> Tensor:
-    """A map as a list of positions.
+    """Flattens a map to a list of positions.
 
     Args:
         features: tensor (batch, ..., channels) of at least three axes.
@@ -31,7 +31,7 @@ def flatten(features: Tensor) -> Tensor:
 
 
 def flat_weights(mask: Tensor | None, features: Tensor) -> Tensor:
-    """A mask on leading axes as weights of all positions.
+    """Expands a mask on leading axes to weights of all positions.
 
     Args:
         mask: weights on the leading axes of `features`, without its channels; `None` for ones.
@@ -51,14 +51,14 @@ def flat_weights(mask: Tensor | None, features: Tensor) -> Tensor:
 
 
 def mean(features: Tensor, weights: Tensor) -> Tensor:
-    """Mean of each image over its positions, by their weights.
+    """Computes the weighted mean of each image over its positions.
 
     Args:
         features: (batch, positions, channels).
         weights: (batch, positions).
 
     Returns:
-        (batch, channels); 0 where no position is there.
+        (batch, channels); 0 for images without positions.
 
     Example:
 
@@ -70,14 +70,14 @@ def mean(features: Tensor, weights: Tensor) -> Tensor:
 
 
 def log_softmax(logits: Tensor, weights: Tensor) -> Tensor:
-    """Logarithm of the softmax over positions of which each counts by its weight.
+    """Computes the logarithm of the weighted softmax over positions.
 
     Args:
         logits: (batch, positions, channels).
         weights: (batch, positions).
 
     Returns:
-        (batch, positions, channels); far below any logarithm of a float32 where the weight is 0.
+        (batch, positions, channels); about -1e30 where the weight is 0.
 
     Example:
 
@@ -91,7 +91,7 @@ def log_softmax(logits: Tensor, weights: Tensor) -> Tensor:
 
 
 def image_weights(weights: Tensor) -> Tensor:
-    """How much each image counts: the largest weight of its positions.
+    """Computes the weight of each image, the largest weight of its positions.
 
     Args:
         weights: (batch, positions).

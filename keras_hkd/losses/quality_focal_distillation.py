@@ -1,4 +1,4 @@
-"""QualityFocalDistillation: the teacher's scores as soft labels of a focal loss (QFL)."""
+"""QualityFocalDistillation: quality focal loss with the teacher's scores as labels (QFL)."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import keras
 from keras import ops
 
 from keras_hkd.checks import in_range
-from keras_hkd.losses import bernoulli
 from keras_hkd.losses.arguments import over_positives
 from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.losses.divergences import sigmoid_cross_entropy
 from keras_hkd.replicas import expand_to_rank, global_ratio
 from keras_hkd.tensors import Tensor
 
@@ -17,26 +17,28 @@ __all__ = ["QualityFocalDistillation"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class QualityFocalDistillation(DistillationLoss):
-    """An anchor counts by how far the student's score is from the teacher's.
+    """Computes the quality focal loss with the teacher's scores as soft labels.
 
-    With q = sigmoid(teacher), p = sigmoid(student),
+    Anchors are weighted by the distance of the student's score from the teacher's. With
+    q = sigmoid(teacher), p = sigmoid(student),
 
         loss = sum |p - q|^beta BCE(p, q) / N
 
-    over anchors and classes of the whole batch. N is the number of `positives` where they are
-    given, as published; otherwise the sum over anchors of the teacher's best score; at least 1
-    either way. 0 where the logits are equal; its gradient is 0 there, a kink at beta 1. This is the
-    class loss of CrossKD, and on the student's own predictions the cheap baseline of that paper.
+    over anchors and classes of the whole batch. N is the number of `positives` if they are given,
+    as published, otherwise the sum over anchors of the teacher's best score; at least 1 in both
+    cases. The loss is 0, with zero gradient, if the logits are equal; with beta 1 it is not
+    differentiable there. It is the class loss of CrossKD, and on the student's own predictions the
+    baseline of that paper.
 
     The call takes `teacher` and `student`, logits (batch, ..., classes) of one shape; `positives`,
-    optional, booleans (batch, ...) of the anchors that stand for objects; and `mask`, weights on
-    the leading axes, 0 for ignored anchors.
+    optional, booleans (batch, ...) that select the positive anchors; and `mask`, weights on the
+    leading axes, 0 for ignored anchors.
 
     Args:
-        beta: at least 1, how sharply agreement is weighed down.
+        beta: at least 1, focusing exponent: the higher, the less anchors count on which both agree.
 
     Raises:
-        ValueError: `beta` below 1, or positives of another shape.
+        ValueError: if `beta` is below 1, or the shape of `positives` does not fit.
 
     Example:
 
@@ -60,7 +62,7 @@ class QualityFocalDistillation(DistillationLoss):
     def compute(
         self, teacher: Tensor, student: Tensor, mask: Tensor | None, positives: Tensor | None = None
     ) -> Tensor:
-        """Sum of the weighted cross entropies over N.
+        """Computes the sum of the weighted cross entropies, divided by N.
 
         Args:
             teacher: float32 logits without gradient, (batch, ..., classes).
@@ -73,9 +75,9 @@ class QualityFocalDistillation(DistillationLoss):
         """
         scores = ops.sigmoid(teacher)
         distance = ops.abs(ops.sigmoid(student) - scores)
-        # Without a power at beta 1, the slope of |x| at 0 is 0.
+        # Without a power at beta 1, the gradient of |x| at 0 is 0.
         weight = distance if self.beta == 1 else ops.power(distance, self.beta)
-        terms = weight * bernoulli.cross_entropy(teacher, student)
+        terms = weight * sigmoid_cross_entropy(teacher, student)
         if mask is not None:
             weights = expand_to_rank(mask, student.ndim)
             terms, scores = terms * weights, scores * weights

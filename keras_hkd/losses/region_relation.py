@@ -1,4 +1,4 @@
-"""RegionRelation: how regions of one image differ from each other (GID's relation term)."""
+"""RegionRelation: distances between the regions of an image (the relation term of GID)."""
 
 import keras
 from keras import ops
@@ -13,19 +13,20 @@ __all__ = ["RegionRelation"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class RegionRelation(DistillationLoss):
-    """What the teacher finds alike the student shall find alike: no width has to agree.
+    """Computes the difference of the distances between regions (relation term of GID).
 
-    With `d_ij` the Euclidean distance between the features of regions i and j of one image, and
-    `m` the mean of these distances over the image's pairs,
+    The widths of teacher and student may differ. With `d_ij` the Euclidean distance between the
+    features of regions i and j of one image, and `m` the mean of these distances over the image's
+    pairs,
 
         loss = mean over images and pairs i != j of | d_ij^T / m^T - d_ij^S / m^S |
 
-    It does not change when all features are scaled, shifted or rotated. 0, with zero gradient,
-    where they are equal. An image with fewer than two regions says nothing, nor does one whose
-    regions are all alike. Published weight of the term: 40.
+    The loss is invariant to scaling, shifts and rotations of the features, and 0, with zero
+    gradient, if they are equal. Images with fewer than two regions, or with equal regions only,
+    do not contribute. Published weight of the term: 40.
 
     The call takes `teacher` and `student`, tensors (batch, regions, ..., channels), and `mask`,
-    weights (batch, regions) of which those above 0 are regions. Only channels may differ.
+    weights (batch, regions): entries above 0 are regions. Only the channels may differ.
 
     Example:
 
@@ -43,7 +44,7 @@ class RegionRelation(DistillationLoss):
     needs_equal_channels = False
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Mean absolute difference of the normalised distances.
+        """Computes the mean absolute difference of the normalised distances.
 
         Args:
             teacher: float32 tensor without gradient, (batch, regions, ..., channels).
@@ -54,7 +55,7 @@ class RegionRelation(DistillationLoss):
             A float32 scalar.
 
         Raises:
-            ValueError: a mask of more axes.
+            ValueError: if the mask has more axes.
         """
         present = ops.ones_like(ops.reshape(student, (*ops.shape(student)[:2], -1))[..., 0])
         if mask is not None:
@@ -72,11 +73,11 @@ class RegionRelation(DistillationLoss):
 
 
 def _distances(features: Tensor, present: Tensor, pairs: Tensor) -> Tensor:
-    """Distances of all pairs of an image, over their mean: (batch, regions, regions)."""
+    """Computes the distances of all pairs, over the image's mean: (batch, regions, regions)."""
     shape = ops.shape(features)
     vectors = ops.reshape(features, (shape[0], shape[1], -1))
     rounding = 1e-12 * ops.sum(ops.square(vectors), axis=-1)
-    # Distances do not change, and their squares lose fewer digits near the origin.
+    # Centring does not change distances, and their squares lose fewer digits near the origin.
     share = present / ops.maximum(ops.sum(present, axis=1, keepdims=True), 1.0)
     vectors = (vectors - ops.sum(vectors * share[..., None], axis=1, keepdims=True)) * present[
         ..., None

@@ -1,4 +1,4 @@
-"""SoftLabelDivergence: probabilities that come from no network as targets."""
+"""SoftLabelDivergence: divergence of class probabilities from soft labels."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ __all__ = ["SoftLabelDivergence"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class SoftLabelDivergence(DistillationLoss):
-    """The student shall give each class the probability that its soft label gives it.
+    """Computes the difference between class probabilities and soft labels.
 
     Other losses take the teacher's logits; this one takes probabilities s, which may be 0 or 1, for
-    instance counted frequencies. With p the student's probabilities at temperature t, per row
+    instance relative frequencies. With p the student's probabilities at temperature t, per row
 
         kl, softmax:  row = sum_c s_c log(s_c / p_c)
         kl, sigmoid:  row = sum_c [ s_c log(s_c / p_c) + (1 - s_c) log((1 - s_c) / (1 - p_c)) ]
@@ -36,7 +36,7 @@ class SoftLabelDivergence(DistillationLoss):
         temperature: positive number that divides the student's logits.
 
     Raises:
-        ValueError: unknown form or activation, or the temperature is not positive.
+        ValueError: if form or activation is unknown, or the temperature is not positive.
 
     Example:
 
@@ -59,11 +59,12 @@ class SoftLabelDivergence(DistillationLoss):
         if num_channels == 1 and self.activation == "softmax":
             raise InvalidValueError(
                 "SoftLabelDivergence with softmax over a single class is exactly 0 and teaches "
-                'nothing. Use SoftLabelDivergence(activation="sigmoid").'
+                'nothing. Use SoftLabelDivergence(activation="sigmoid"). '
+                f"Received: {num_channels} class"
             )
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Mean over rows of the difference between soft labels and probabilities.
+        """Computes the mean over rows of the difference between soft labels and probabilities.
 
         Args:
             teacher: float32 probabilities without gradient, (batch, ..., classes).

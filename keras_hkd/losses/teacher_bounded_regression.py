@@ -1,4 +1,4 @@
-"""TeacherBoundedRegression: boxes are pushed only as long as the teacher's are better."""
+"""TeacherBoundedRegression: squared error of boxes that are worse than the teacher's."""
 
 from typing import Any
 
@@ -16,25 +16,26 @@ __all__ = ["TeacherBoundedRegression"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class TeacherBoundedRegression(DistillationLoss):
-    """A teacher's box may be wrong in any direction: take it as a bound, not as a target.
+    """Computes the squared error of box outputs whose error exceeds the teacher's.
 
-    With y the labelled box, per box `e_S = |S - y|^2`, `e_T = |T - y|^2` and
+    The teacher's box is a bound rather than a target. With y the labelled box, per box
+    `e_S = |S - y|^2`, `e_T = |T - y|^2` and
 
         loss = mean over boxes of ( e_S if e_S + margin > e_T else 0 )
 
-    It comes on top of the student's own box loss. 0, with zero gradient, where the student is
-    better than the teacher by the margin, and at a copy for margin 0.
+    It is added to the student's own box loss. It is 0, with zero gradient, if the student is better
+    than the teacher by the margin, and at a copy with margin 0.
 
     The call takes `teacher` and `student`, box outputs (batch, ..., 4) of one shape; `targets` of
-    that shape, what these outputs should have been; and `mask`, weights on the leading axes
+    the same shape, the outputs for the labelled boxes; and `mask`, weights on the leading axes
     without the coordinates, 0 where there is no target.
 
     Args:
         margin: at least 0, in the square of the outputs' unit.
 
     Raises:
-        ValueError: a negative margin, or targets of another shape.
-        TypeError: no `targets`.
+        ValueError: if the margin is negative, or the shape of the targets differs.
+        TypeError: if there are no `targets`.
 
     Example:
 
@@ -58,7 +59,7 @@ class TeacherBoundedRegression(DistillationLoss):
     def compute(  # type: ignore[override]
         self, teacher: Tensor, student: Tensor, mask: Tensor | None, targets: Tensor
     ) -> Tensor:
-        """Mean of the squared errors that the teacher undercuts.
+        """Computes the mean of the squared errors that exceed the teacher's.
 
         Args:
             teacher: float32 tensor without gradient, (batch, ..., 4).
