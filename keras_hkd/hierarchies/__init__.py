@@ -1,9 +1,9 @@
-"""Hierarchies: where in a detector knowledge is read."""
+"""Hierarchies: where in a model knowledge is read."""
 
 from keras_hkd._lazy import attach
 from keras_hkd.sources import public_names
 
-# Parts that one system alone has, in its folder, were offered here first.
+# Classes of single systems, which lie in the folders of these systems, were first offered here.
 PARTS_OF_SYSTEMS = {
     "Adversarial": "keras_hkd.methods.lw_kd.adversarial",
     "Branches": "keras_hkd.methods.hsakd.rotated_logits",

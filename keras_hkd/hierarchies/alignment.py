@@ -1,4 +1,4 @@
-"""How two detectors are compared: anchors that line up, common classes, projected widths."""
+"""Alignment of two detectors: equal anchors, common classes, projections between widths."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,15 +10,18 @@ from keras_hkd.errors import InvalidValueError
 from keras_hkd.tensors import TensorDict
 
 ANCHORS = ("levels", "strides", "anchors_per_cell", "anchor_sizes", "clip_anchors", "cell_offset")
-"""What a detector declares of where its anchors lie."""
+"""Attributes of a detector that determine where its anchors lie."""
 
 
 def misalignment(teacher: Any, student: Any) -> str | None:
-    """Why anchor i of the teacher is not anchor i of the student, or None where it is.
+    """Explains why anchor i of the teacher is not anchor i of the student.
 
     Args:
         teacher: a `Detector`.
         student: a `Detector`.
+
+    Returns:
+        A part of a sentence, or None if the anchors of both are equal.
     """
     if type(teacher) is not type(student):
         return (
@@ -33,7 +36,16 @@ def misalignment(teacher: Any, student: Any) -> str | None:
 
 
 def check_same_anchors(teacher: Any, student: Any, hierarchy_name: str) -> None:
-    """Raises a ValueError unless the dense predictions of both line up anchor by anchor."""
+    """Checks that the dense predictions of both line up anchor by anchor.
+
+    Args:
+        teacher: a `Detector`.
+        student: a `Detector`.
+        hierarchy_name: name of the hierarchy, for the message.
+
+    Raises:
+        ValueError: if they do not.
+    """
     reason = misalignment(teacher, student)
     if reason is not None:
         raise InvalidValueError(
@@ -46,18 +58,19 @@ def check_same_anchors(teacher: Any, student: Any, hierarchy_name: str) -> None:
 def shared_classes(
     teacher: Any, student: Any, hierarchy_name: str = "This hierarchy"
 ) -> tuple[int, ...] | None:
-    """Which of the teacher's classes are the student's, by name and in the student's order.
+    """Finds the student's classes among the teacher's, by name.
 
     Args:
         teacher: anything with `class_names`.
         student: anything with `class_names`.
-        hierarchy_name: for the message.
+        hierarchy_name: name of the hierarchy, for the message.
 
     Returns:
-        A tuple of indices into the teacher's classes; None where both have the same classes.
+        A tuple of indices into the teacher's classes, in the order of the student's; None if both
+        have the same classes.
 
     Raises:
-        ValueError: the teacher lacks one.
+        ValueError: if the teacher lacks a class.
     """
     if teacher.class_names == student.class_names:
         return None
@@ -75,11 +88,14 @@ def shared_classes(
 
 
 def narrowed(outputs: TensorDict, indices: Sequence[int] | None) -> TensorDict:
-    """A teacher's outputs with the student's classes alone.
+    """Reduces a teacher's outputs to the student's classes.
 
     Args:
         outputs: dict that may hold `class_logits (batch, anchors, classes)` or `detections`.
-        indices: what `shared_classes` gave; None leaves the outputs as they are.
+        indices: result of `shared_classes`; None returns the outputs unchanged.
+
+    Returns:
+        A dict of the same keys.
     """
     if indices is None:
         return outputs
@@ -96,18 +112,18 @@ def narrowed(outputs: TensorDict, indices: Sequence[int] | None) -> TensorDict:
 
 
 def projection(student_channels: int, teacher_channels: int, name: str) -> keras.layers.Layer:
-    """A built 1x1 convolution, the adapter of FitNets (https://arxiv.org/abs/1412.6550).
+    """Builds a 1x1 convolution, the adapter of FitNets (https://arxiv.org/abs/1412.6550).
 
-    It serves maps `(batch, height, width, channels)` and, being a product over the last axis,
-    vectors and region features as well.
+    It serves maps `(batch, height, width, channels)` and, as a product over the last axis, vectors
+    and region features as well.
 
     Args:
-        student_channels: width it reads.
-        teacher_channels: width it gives.
-        name: of the layer.
+        student_channels: width of its input.
+        teacher_channels: width of its output.
+        name: name of the layer.
 
     Returns:
-        A `keras.layers.Dense` over the last axis: the same thing as a 1x1 convolution.
+        A built `keras.layers.Dense` over the last axis, which is equal to a 1x1 convolution.
 
     Example:
 

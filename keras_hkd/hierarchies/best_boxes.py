@@ -1,4 +1,4 @@
-"""The best boxes of each image, however many there are."""
+"""Selection of the best boxes of each image."""
 
 from keras import ops
 
@@ -6,17 +6,17 @@ from keras_hkd.tensors import Tensor
 
 
 def best_boxes(boxes: Tensor, scores: Tensor, limit: int) -> tuple[Tensor, Tensor]:
-    """The boxes of highest score; of equal ones, those that come first.
+    """Selects the boxes of highest score of each image; among equal scores the first ones.
 
     Args:
-        boxes: `(batch, n, 4)`, or with further columns; n may be unknown, as where labels are
-            padded batch by batch.
-        scores: `(batch, n)`, at least 0; 0 where there is no box.
-        limit: how many at most.
+        boxes: `(batch, n, 4)`, or with further columns; n may be unknown, for instance if labels
+            are padded batch by batch.
+        scores: `(batch, n)`, at least 0; 0 for padding.
+        limit: largest number of boxes per image.
 
     Returns:
-        `boxes (batch, m, 4)` and `chosen (batch, m)` bool, False where fewer score above 0; m is
-        the limit, or n where that is known to be smaller.
+        `boxes (batch, m, 4)` and `chosen (batch, m)` bool, False if fewer boxes score above 0; m is
+        `limit`, or n if that is known to be smaller.
 
     Example:
 
@@ -26,7 +26,7 @@ def best_boxes(boxes: Tensor, scores: Tensor, limit: int) -> tuple[Tensor, Tenso
     ([8.0, 0.0], True)
     """
     known = scores.shape[1]
-    if known is None:  # enough of nothing to choose from
+    if known is None:  # padded, so that there are at least `limit` boxes
         boxes = ops.pad(boxes, ((0, 0), (0, limit), (0, 0)))
         scores = ops.pad(scores, ((0, 0), (0, limit)))
     scores, indices = ops.top_k(scores, limit if known is None else min(limit, known))

@@ -1,7 +1,7 @@
-"""Dense predictions that do not line up, matched through decoded boxes.
+"""Matches a teacher's detections to a student's anchors through decoded boxes.
 
-The one place that brings a teacher's detections to a student's anchors: another family, other
-anchors, another image size, a cache of detections, a file in COCO-results form.
+It serves every teacher whose dense predictions do not line up with the student's: one of another
+family, with other anchors or at another image size, a cache or a file of detections.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ BACKGROUND_SCORE = 1e-3
 CERTAIN_SCORE = 1.0 - 1e-4
 
 Matched = namedtuple("Matched", "found ignored boxes scores logits")
-Matched.__doc__ = """What a teacher's detections say about each anchor of a student.
+Matched.__doc__ = """A teacher's detections, matched to the anchors of a student.
 
 Attributes:
-    found: `(batch, anchors)` bool, anchors that stand for one of the teacher's detections.
-    ignored: `(batch, anchors)` bool, anchors too near to one to be background.
-    boxes: `(batch, anchors, 4)` xyxy pixels of that detection, meaningful where `found`.
-    scores: `(batch, anchors)` in [0, 1], the teacher's score there; 0 where it found nothing.
-    logits: `(batch, anchors, classes)`, its class logits there; background where it found nothing.
+    found: `(batch, anchors)` bool, anchors to which a detection is assigned.
+    ignored: `(batch, anchors)` bool, anchors that are too near to a detection to be background.
+    boxes: `(batch, anchors, 4)` xyxy pixels of the detection, meaningful where `found`.
+    scores: `(batch, anchors)` in [0, 1], the teacher's score; 0 where there is no detection.
+    logits: `(batch, anchors, classes)`, the teacher's class logits; background where there is no
+        detection.
 """
 
 
@@ -40,20 +41,20 @@ def match_detections(
     detections: TensorDict,
     image_size: Sequence[int],
 ) -> Matched:
-    """Each anchor of the student, and what the teacher detected there.
+    """Matches a teacher's detections to the student's anchors.
 
-    Which anchors stand for a detection is decided by the student's own rule, as for labels: best
-    IoU with the anchor in a RetinaNet, task-aligned assignment in a YOLOV8. With s_k the score of
-    detection k and t_ik how well anchor i fits it (the student's target score, 1 in a RetinaNet),
+    Detections are assigned to anchors by the student's own rule for labels: best IoU with the
+    anchor in a RetinaNet, task-aligned assignment in a YOLOV8. With s_k the score of detection k
+    and t_ik the fit of anchor i to it (the student's target score, 1 in a RetinaNet),
 
         score_i = s_k t_ik / max_j t_jk
 
-    so that the anchor which fits best is told the teacher's score. Everything else is background,
-    a score of 0.001: a detection is all that is known of the teacher.
+    so that the best anchor of a detection gets the teacher's score. All other anchors are
+    background with a score of 0.001, since nothing but detections is known of the teacher.
 
     Args:
         student: a `Detector`.
-        student_outputs: what it gave for the batch.
+        student_outputs: its outputs for the batch.
         detections: dict of `boxes (batch, n, 4)` xyxy pixels of the student's images, `classes
             (batch, n)` of the student and `confidence (batch, n)`, padded with -1.
         image_size: `(height, width)` of the student's images.
@@ -83,10 +84,13 @@ def match_detections(
 
 
 def logits_of(scores: Tensor) -> Tensor:
-    """`log(s / (1 - s))` of scores held between background and certainty.
+    """Computes `log(s / (1 - s))` of scores clipped to [0.001, 0.9999].
 
     Args:
         scores: tensor in [0, 1].
+
+    Returns:
+        A tensor of the same shape.
 
     Example:
 
@@ -111,7 +115,7 @@ def _at_least_one(detections: TensorDict) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _index_of(target_boxes: Tensor, target_classes: Tensor, labels: TensorDict) -> Tensor:
-    """`(batch, anchors)` int32: which of the labels each anchor's target is."""
+    """Finds the label that is each anchor's target: `(batch, anchors)` int32 indices."""
     distance = sum(
         ops.abs(target_boxes[..., axis, None] - labels["boxes"][:, None, :, axis])
         for axis in range(4)

@@ -1,4 +1,4 @@
-"""Boxes hierarchy: where both networks put the edges of the people."""
+"""Boxes: compares box outputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.alignment import shared_classes
-from keras_hkd.hierarchies.class_logits import PLACES, dense_way
+from keras_hkd.hierarchies.class_logits import PLACES, describe_dense_match
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.localization_distillation import valuable_region
 from keras_hkd.tensors import Tensor, TensorDict
@@ -26,26 +26,28 @@ __all__ = ["Boxes"]
 class Boxes(Hierarchy):
     """Compares box outputs at positive anchors; HKD's optional fourth hierarchy.
 
-    A RetinaNet gives `(batch, anchors, 4)` deltas, to be compared with `FeatureImitation` or
-    `TeacherBoundedRegression`; a YOLOV8 gives logits of a distribution for each side, `(batch,
-    anchors, 4, 16)`, for which there is `LocalizationDistillation`. Decoded, both give boxes in
-    xyxy pixels, which `GIoU` compares.
+    A RetinaNet gives `(batch, anchors, 4)` deltas, which `FeatureImitation` and
+    `TeacherBoundedRegression` compare; a YOLOV8 gives logits of a distribution for each side,
+    `(batch, anchors, 4, 16)`, which `LocalizationDistillation` compares. Decoded, both give boxes
+    in xyxy pixels, which `GIoU` compares.
 
-    Of a teacher with other anchors, of another family or at another image size, the detections are
-    matched to the student's anchors, see `keras_hkd.hierarchies.match_detections`, and encoded as
-    the student encodes boxes: as deltas, or as distributions of two bins, which have lost the
-    teacher's doubt. Positive anchors count where it found something.
+    If the teacher has other anchors, is of another family or sees images of another size, its
+    detections are matched to the student's anchors (see
+    `keras_hkd.hierarchies.match_detections`) and encoded as the student encodes boxes: as deltas,
+    or as distributions over two bins, which do not carry the teacher's uncertainty. Only positive
+    anchors with a detection of the teacher count then.
 
     Args:
-        loss: how box outputs are compared; called with `mask (batch, anchors)`.
+        loss: loss between box outputs; called with `mask (batch, anchors)`.
         decoded: whether boxes in pixels are compared; None for what the loss is made for.
-        at: `"positives"`, anchors that stand for labelled people, or `"all"`, every anchor that the
-            assignment does not ignore, for losses that weigh them by the teacher's scores.
-        name: of the term.
+        at: `"positives"`, anchors that are assigned to labelled people, or `"all"`, every anchor
+            that the assignment does not ignore, for losses that weight anchors by the teacher's
+            scores.
+        name: name of the term.
 
     Raises:
-        ValueError: when attached to detectors whose box outputs have no targets for a loss that
-            needs them, or to a teacher that does not know the student's classes.
+        ValueError: if `at` is unknown or does not suit the loss; when attached, if the box outputs
+            have no targets for a loss that needs them, or the teacher lacks the student's classes.
 
     Example:
 
@@ -79,12 +81,12 @@ class Boxes(Hierarchy):
 
     @property
     def compares_decoded(self) -> bool:
-        """Whether boxes in pixels are compared rather than raw outputs."""
+        """Whether boxes in pixels are compared instead of raw outputs."""
         made_for_boxes = "boxes" in getattr(self.loss, "compares", ())
         return made_for_boxes if self.decoded is None else self.decoded
 
     def check(self, teacher: Any, student: Learner) -> None:
-        if dense_way(teacher, student, True) != "direct":
+        if describe_dense_match(teacher, student, True) != "direct":
             shared_classes(teacher, student, type(self).__name__)
         needs = getattr(self.loss, "needs", ())
         has_bins = student.coding.num_bins > 0
@@ -100,8 +102,8 @@ class Boxes(Hierarchy):
                 "student, which predicts numbers. Use GIoU()."
             )
 
-    def way(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
-        return dense_way(teacher, student, same_size)
+    def describe_match(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
+        return describe_dense_match(teacher, student, same_size)
 
     def compute(self, step: Step) -> Tensor:
         positive, ignored = step.assignment.positive, step.assignment.ignored
@@ -139,13 +141,13 @@ class Boxes(Hierarchy):
             people, present = step.labels["boxes"], step.labels["classes"] >= 0
             weights = valuable_region(step.student.anchors(step.image_size), people, present)
             weights = ops.where(assignment.positive, 0.0, weights)
-            # Where the teacher has found nobody it has nothing to say about edges.
+            # Where the teacher has no detection, there are no edges to learn.
             return weights if step.lines_up else ops.where(step.matched.found, weights, 0.0)
 
         return {
             **super().given(step),
             "targets": targets,
-            # Where all anchors count, the sum of their weights is what a loss divides by.
+            # If all anchors count, losses divide by the sum of their weights instead.
             "positives": lambda: assignment.positive if self.at == "positives" else None,
             "student_scores": lambda: _best_scores(step.student_outputs),
             "teacher_scores": teacher_scores,

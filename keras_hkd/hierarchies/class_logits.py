@@ -1,4 +1,4 @@
-"""Class logits hierarchy: what both networks say about each anchor."""
+"""ClassLogits: compares class logits anchor by anchor."""
 
 from __future__ import annotations
 
@@ -26,20 +26,22 @@ PLACES = ("all", "positives")
 class ClassLogits(Hierarchy):
     """Compares class logits anchor by anchor.
 
-    Of a teacher with other anchors, of another family or at another image size, the detections are
-    matched to the student's anchors; see `keras_hkd.hierarchies.match_detections`. What it did not
-    detect is background there, and at positives only anchors count where it found something.
+    If the teacher has other anchors, is of another family or sees images of another size, its
+    detections are matched to the student's anchors; see `keras_hkd.hierarchies.match_detections`.
+    Anchors without a detection are background then, and with `at="positives"` only positive anchors
+    with a detection count.
 
     Args:
-        loss: how logits `(batch, anchors, classes)` are compared; called with
+        loss: loss between logits `(batch, anchors, classes)`; called with
             `mask (batch, anchors)`.
-        at: `"all"`, every anchor that the assignment does not ignore, or `"positives"`, those that
-            stand for people. A plain squared error belongs to the positives: over all anchors
-            background swamps it. Losses that weigh anchors themselves take all.
-        name: of the term.
+        at: `"all"`, every anchor that the assignment does not ignore, or `"positives"`, the anchors
+            that are assigned to people. Use `"positives"` for a plain squared error, which
+            background would dominate over all anchors, and `"all"` for losses that weight anchors
+            themselves.
+        name: name of the term.
 
     Raises:
-        ValueError: unknown `at`; or, when attached, a teacher without the student's classes.
+        ValueError: if `at` is unknown; when attached, if the teacher lacks the student's classes.
 
     Example:
 
@@ -66,8 +68,8 @@ class ClassLogits(Hierarchy):
         shared_classes(teacher, student, type(self).__name__)
         self.check_classes(student)
 
-    def way(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
-        return dense_way(teacher, student, same_size)
+    def describe_match(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
+        return describe_dense_match(teacher, student, same_size)
 
     def compute(self, step: Step) -> Tensor:
         assignment = step.assignment
@@ -98,8 +100,8 @@ class ClassLogits(Hierarchy):
         return {**super().get_config(), "at": self.at}
 
 
-def dense_way(teacher: Any, student: Learner, same_size: bool) -> str:
-    """How dense predictions of a pair are compared, in words."""
+def describe_dense_match(teacher: Any, student: Learner, same_size: bool) -> str:
+    """Describes how the dense predictions of a pair are compared."""
     if same_size and misalignment(teacher, student) is None:
         return "direct"
     return "matched through decoded boxes"

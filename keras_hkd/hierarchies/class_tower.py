@@ -1,4 +1,4 @@
-"""Class tower hierarchy: the last hidden map of the class head, where people are."""
+"""ClassTower: compares the last hidden maps of class heads."""
 
 from __future__ import annotations
 
@@ -20,24 +20,23 @@ __all__ = ["ClassTower"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class ClassTower(Hierarchy):
-    """Compares the vectors that the class predictor reads, at positive cells.
+    """Compares the input vectors of the class predictors at positive cells.
 
-    `L = 1 / |P| * sum_{i in P} loss(h_i^T, chi(h_i^S))`, P the cells of all levels where the
-    student's assignment puts a person, chi a 1x1 convolution where widths differ. This is HKD's
-    "logit" tap as the authors' code has it: the vector before the predictors, not the scores.
-    Averaged over all cells it would be swamped by background.
+    `L = 1 / |P| * sum_{i in P} loss(h_i^T, chi(h_i^S))`, P the cells of all levels that the
+    student's assignment gives to a person, chi a 1x1 convolution if widths differ. This is HKD's
+    "logit" tap as in the authors' code: the vector before the predictors, not the scores. Over all
+    cells background would dominate the average.
 
     Cells are those of the levels that both have; a teacher's map of another size is resized to the
     student's cells.
 
     Args:
-        loss: how vectors `(batch, cells, channels)` are compared; called with
-            `mask (batch, cells)`.
-        name: of the term.
+        loss: loss between vectors `(batch, cells, channels)`; called with `mask (batch, cells)`.
+        name: name of the term.
 
     Raises:
-        ValueError: when attached to detectors without a common level, or to one whose class head
-            hides its last map, or has maps of several widths.
+        ValueError: when attached, if the detectors have no common level, or the last map of a class
+            head cannot be read or has several widths.
 
     Reference:
         https://arxiv.org/abs/1909.09325 (the logit tap).
@@ -66,7 +65,7 @@ class ClassTower(Hierarchy):
                 )
         common_levels(None, teacher, student, type(self).__name__)
 
-    def way(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
+    def describe_match(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
         return "direct" if same_size else "teacher's maps resized"
 
     def attach(self, teacher: Any, student: Learner) -> None:
@@ -91,6 +90,6 @@ class ClassTower(Hierarchy):
 
 
 def _rows(grid: Tensor, num_trailing: int) -> Tensor:
-    """`(batch, height, width, ...)` to `(batch, cells, ...)`."""
+    """Reshapes `(batch, height, width, ...)` to `(batch, cells, ...)`."""
     _, height, width = grid.shape[:3]
     return ops.reshape(grid, (-1, height * width, *grid.shape[3 : 3 + num_trailing]))

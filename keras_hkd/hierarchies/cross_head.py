@@ -1,4 +1,4 @@
-"""CrossHead hierarchy: the student's features through the rest of the teacher's head (CrossKD)."""
+"""CrossHead: compares predictions of the teacher's head on the student's features (CrossKD)."""
 
 from __future__ import annotations
 
@@ -28,32 +28,34 @@ HEADS = {"class": "class_logits", "box": "box_outputs", "objectness": "objectnes
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class CrossHead(Hierarchy):
-    """The student's own predictions answer to the labels alone; crossed ones to the teacher.
+    """Compares predictions that the teacher's head makes from the student's features (CrossKD).
 
-    The student's features before the last convolution of its tower are, before their ReLU, brought
-    to the mean and deviation of the teacher's channels (over images and cells of a level) and sent
-    through the teacher's frozen last convolution and predictor. (A RetinaNet's tower is shared by
-    all levels; of YOLOV8's heads, one for each level, the second convolution is the last.) A
-    family's objectness is crossed like its class logits and joined with them. With these cross
-    predictions
+    So the student's own predictions are trained on labels only, and the cross predictions by the
+    teacher. The student's features before the last convolution of its tower are, before their ReLU,
+    brought to the mean and deviation of the teacher's channels (over images and cells of a level)
+    and passed through the teacher's frozen last convolution and predictor. (A RetinaNet's tower is
+    shared by all levels; YOLOV8 has one head per level, of which the second convolution is the
+    last.) The objectness of families that have it is crossed like the class logits and joined with
+    them. With these cross predictions
 
     `L = class_loss(logits^T, cross logits) + box_loss(boxes^T, cross boxes)`
 
     the first over all anchors that are not ignored, the second weighted by the teacher's best
-    score, both over the number of positive anchors; published weight 1. Gradients pass through the
-    teacher's layers into the student and change none of them. A 1x1 convolution bridges widths. 0
-    for a copy, which is a kink; for YOLOV8, whose student normalises by the batch, not in training.
+    score, both divided by the number of positive anchors; published weight 1. Gradients pass
+    through the teacher's layers into the student and do not change these layers. A 1x1 convolution
+    bridges different widths. The loss is 0 at a copy, where it is not differentiable; for YOLOV8,
+    whose student normalises by batch statistics, not in training.
 
     Args:
-        class_loss: how logits `(batch, anchors, classes)` are compared; given `positives`.
+        class_loss: loss between logits `(batch, anchors, classes)`; may use `positives`.
             `QualityFocalDistillation()` by default.
-        box_loss: how decoded boxes are compared, given `teacher_scores` and `positives`; `GIoU()`
-            by default.
-        name: of the term.
+        box_loss: loss between decoded boxes; may use `teacher_scores` and `positives`. `GIoU()` by
+            default.
+        name: name of the term.
 
     Raises:
-        ValueError: when attached to detectors whose anchors do not line up, to a teacher without
-            the student's classes, or to heads that cannot be cut before their last convolution.
+        ValueError: when attached, if anchors do not line up, the teacher lacks the student's
+            classes, or a head cannot be split before its last convolution.
 
     Reference:
         https://arxiv.org/abs/2306.11369.
@@ -126,7 +128,7 @@ class CrossHead(Hierarchy):
         return class_term + self.compare("box", step, wanted, boxes)
 
     def _cross(self, step: Step, key: str, num_values: int) -> Tensor:
-        """Cross predictions `(batch, anchors, num_values)` of all levels."""
+        """Computes the cross predictions `(batch, anchors, num_values)` of all levels."""
         teacher, student = self.heads[key]
         predictions = []
         for level in step.student.levels:
@@ -166,15 +168,15 @@ class CrossHead(Hierarchy):
 
 
 def _keys(detector: Any) -> list[str]:
-    """The heads that are crossed."""
+    """Returns the keys of the heads that are crossed."""
     return [key for key, name in HEADS.items() if name in detector.head_names]
 
 
 def _rescaled(student: Tensor, teacher: Tensor, epsilon: float = 1e-6) -> Tensor:
-    """The student's channels with the teacher's mean and (n - 1) deviation.
+    """Rescales the student's channels to the teacher's mean and unbiased (n - 1) deviation.
 
-    A channel that is constant becomes the teacher's mean, without gradient (it would be of the size
-    of 1 / epsilon).
+    A constant channel becomes the teacher's mean, without gradient, which would be of the size of
+    1 / epsilon.
     """
     maps = [ops.cast(features, "float32") for features in (student, teacher)]
     means, centred, deviations = channel_moments(maps, epsilon=epsilon)

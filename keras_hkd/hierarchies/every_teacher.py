@@ -1,4 +1,4 @@
-"""A hierarchy that is read from each of several teachers."""
+"""EveryTeacher: one hierarchy for each of several teachers."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ __all__ = ["EveryTeacher"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class EveryTeacher(Hierarchy):
-    """One term under several teachers, each read by a copy of the hierarchy.
+    """Sums a hierarchy's terms over several teachers, each read by a copy of the hierarchy.
 
-    `L = sum_k v_k L_k`, v_k the weight of teacher k. The copies have projections of their own, so
-    that teachers may be of different widths. A Distiller of several teachers wraps every hierarchy
-    in it that does not name one teacher.
+    `L = sum_k v_k L_k`, v_k the weight of teacher k. Each copy has its own projections, so teachers
+    may be of different widths. A Distiller of several teachers wraps every hierarchy in it that
+    does not name one teacher.
 
     Args:
-        hierarchy: what is read from each.
+        hierarchy: the hierarchy that is copied for each teacher.
         weights: v_k, one number for each teacher; None for the Distiller's `teacher_weights`.
-        name: of the term; that of the hierarchy by default.
+        name: name of the term; that of the hierarchy by default.
 
     Raises:
-        ValueError: when attached, a teacher that the hierarchy cannot read.
+        ValueError: when attached, if the hierarchy cannot read a teacher.
 
     Example:
 
@@ -61,7 +61,7 @@ class EveryTeacher(Hierarchy):
         self.needs_same_grid = hierarchy.needs_same_grid
 
     def check_loss(self, loss: Any, tensors: Sequence[str] | None = None) -> None:
-        """Nothing: the hierarchy inside has looked at its own."""
+        """Does nothing: the inner hierarchy has checked its loss."""
 
     @property
     def frozen_layers(self) -> tuple[keras.layers.Layer, ...]:
@@ -70,12 +70,15 @@ class EveryTeacher(Hierarchy):
     def attach_to(
         self, teachers: Sequence[Any], weights: Sequence[float], student: Learner
     ) -> None:
-        """Makes a copy for each teacher; what `attach` is to other hierarchies.
+        """Makes a copy for each teacher and attaches it; takes the place of `attach`.
 
         Args:
             teachers: the teachers, in order.
-            weights: their weights, unless the hierarchy has some of its own.
+            weights: their weights, unless this hierarchy was given weights.
             student: a `Learner`.
+
+        Raises:
+            ValueError: if the numbers of weights and teachers differ.
         """
         self.weights_of_teachers = self.weights_of_teachers or tuple(weights)
         if len(self.weights_of_teachers) != len(teachers):

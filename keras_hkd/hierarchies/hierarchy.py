@@ -1,4 +1,4 @@
-"""What every hierarchy shares: a name, a loss, a check of the pair, and its projections."""
+"""Hierarchy: the base class of all hierarchies."""
 
 from __future__ import annotations
 
@@ -19,21 +19,26 @@ __all__ = ["Hierarchy"]
 
 
 class Hierarchy(keras.layers.Layer):
-    """Reads the same knowledge from teacher and student and hands it to a loss.
+    """Base class: reads tensors of teacher and student and passes them to a loss.
 
-    A subclass implements `check(teacher, student)`, which raises a ValueError for a pair that it
-    cannot serve; `attach(teacher, student)`, which creates the projections it needs; and
-    `compute(step)`, which returns the scalar loss of a `Step`. Layers and weights of the hierarchy
-    (projections, branches, a queue made with `add_weight(trainable=False)`) are trained and
-    checkpointed by the Distiller and never carried by the student; those in `frozen_layers` are
-    checkpointed and never trained. Layers that behave otherwise in training are called with
-    `training=step.training`, and state is assigned only where that holds.
+    Subclasses implement `check(teacher, student)`, which raises a ValueError for a pair that they
+    cannot compare; `attach(teacher, student)`, which creates the projections; and `compute(step)`,
+    which returns the scalar loss of a `Step`. Layers and weights of the hierarchy (projections,
+    branches, a queue made with `add_weight(trainable=False)`) are trained and checkpointed by the
+    Distiller and never shipped with the student; those in `frozen_layers` are checkpointed and
+    never trained. Layers that behave differently in training are called with
+    `training=step.training`, and state is only assigned if `step.training`.
 
     Args:
         loss: a `keras_hkd.losses` object, or any `loss(teacher, student, *, mask=None)`.
-        name: under which the term is logged, as `<name>_loss`.
-        teacher: number of the teacher that is read, where the Distiller has several; None for all
-            of them, weighted.
+        name: name of the term, which is logged as `<name>_loss`.
+        teacher: index of the teacher that is read, if the Distiller has several; None for the
+            weighted sum over all of them.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        TypeError: if the loss is not callable.
+        ValueError: if the loss cannot compare what is read here.
     """
 
     def __init__(
@@ -55,45 +60,48 @@ class Hierarchy(keras.layers.Layer):
     default_name: str = "hierarchy"
 
     needs_teacher: bool = True
-    """False where a Distiller without a teacher can compute the term."""
+    """False if a Distiller without a teacher can compute the term."""
 
     learner_kinds: tuple[str, ...] = ("detector", "classifier")
-    """Kinds of models that are read here."""
+    """Kinds of models that the hierarchy reads."""
 
     runs_teacher: bool = False
-    """True where the student's features go through layers of the teacher."""
+    """True if the student's features pass through layers of the teacher."""
 
     needs_same_grid: bool = False
-    """True where teacher and student must see the images at one size."""
+    """True if teacher and student must see the images at the same size."""
 
     gives: tuple[str, ...] = ("image_size", "training")
-    """What a loss may declare in its `needs` and `uses` and finds here."""
+    """Names that a loss may declare in its `needs` and `uses`."""
 
     tensors: tuple[str, ...] = ()
-    """What is compared here, in the words of a loss's `compares`; empty where that varies."""
+    """Kinds of the compared tensors, in the words of a loss's `compares`; empty if it varies."""
 
     reads: tuple[str, ...] | None = None
-    """Names of the teacher's outputs that are read here, such as `("pyramid",)`, which a cache has
-    to hold beside detections; None where layers of the teacher are read, which no cache holds."""
+    """Names of the teacher's outputs that are read, such as `("pyramid",)`, which a cache must hold
+    beside detections; None if layers of the teacher itself are read, which no cache holds."""
 
     samples: tuple[str, ...] | None = None
-    """Names of losses in `keras_hkd.losses` with each of which `possible` tries it on a pair; empty
-    to try it with its own loss, None to leave it out."""
+    """Names of losses in `keras_hkd.losses` with which `possible` tries the hierarchy on a pair;
+    empty to try it with its default loss, None to leave it out."""
 
     rank: int | None = None
-    """Axes of the tensors that the loss compares, the batch included; None where it varies."""
+    """Number of axes of the compared tensors, the batch included; None if it varies."""
 
     @property
     def frozen_layers(self) -> tuple[keras.layers.Layer, ...]:
-        """Layers of this hierarchy that never train, such as a teacher's branches."""
+        """Layers of this hierarchy that are never trained, such as a teacher's branches."""
         return ()
 
     def check_loss(self, loss: Any, tensors: Sequence[str] | None = None) -> None:
-        """Raises a ValueError where a loss cannot compare what is read here.
+        """Checks that a loss can compare what is read here.
 
         Args:
-            loss: what the hierarchy is given.
-            tensors: what it would compare; those of the hierarchy by default.
+            loss: the loss.
+            tensors: kinds of tensors that it would compare; those of the hierarchy by default.
+
+        Raises:
+            ValueError: if it cannot.
         """
         tensors = self.tensors if tensors is None else tensors
         name, where = type(loss).__name__, type(self).__name__
@@ -119,49 +127,90 @@ class Hierarchy(keras.layers.Layer):
             )
 
     def check_classes(self, student: Learner) -> None:
-        """Raises a ValueError where the loss cannot compare logits of as many classes."""
+        """Checks that the loss can compare logits of as many classes as the student has.
+
+        Args:
+            student: a `Learner`.
+
+        Raises:
+            ValueError: if it cannot.
+        """
         check_channels = getattr(self.loss, "check_channels", None)
         if check_channels is not None:
             check_channels(len(student.class_names))
 
     def check(self, teacher: Any, student: Learner) -> None:
-        """Raises a ValueError that says why this pair cannot be compared here, if so."""
+        """Checks that this pair can be compared.
 
-    def way(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
-        """How this pair is read here, in words; the pair has passed `check`.
+        Args:
+            teacher: a `Learner`, what stands for a stored one, or None if none is needed.
+            student: a `Learner`.
+
+        Raises:
+            ValueError: if it cannot; the message says why.
+        """
+
+    def describe_match(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
+        """Describes how a pair is compared that has passed `check`.
 
         Args:
             teacher: a `Learner`.
             student: a `Learner`.
-            same_size: whether both see the images at one size.
+            same_size: whether both see the images at the same size.
+
+        Returns:
+            A short text, such as `"direct"`.
         """
         return "direct"
 
     def attach(self, teacher: Any, student: Learner) -> None:
-        """Checks the pair and builds what it needs; called once by the Distiller."""
+        """Checks the pair and creates what is needed to compare it; called once by the Distiller.
+
+        Args:
+            teacher: see `check`.
+            student: a `Learner`.
+        """
         self.check(teacher, student)
         self.built = True
 
     def compute(self, step: Step) -> Tensor:
-        """Scalar loss of a `Step`."""
+        """Computes the loss of a training step.
+
+        Args:
+            step: a `Step`.
+
+        Returns:
+            A scalar.
+        """
         raise NotImplementedError(f"{type(self).__name__} must implement `compute`.")
 
     def copy(self) -> Self:
-        """One like it that is not attached yet, with the same loss."""
+        """Returns an unattached copy with the same loss."""
         config = self.get_config()
         if "loss" in config:
-            config["loss"] = self.loss  # any function will do, also one that cannot be saved
+            config["loss"] = self.loss  # works for functions that cannot be serialised, too
         return type(self).from_config(config)
 
     def project(self, key: str, features: Tensor) -> Tensor:
-        """The student's features at the teacher's width; themselves where widths agree."""
+        """Projects the student's features to the teacher's width, if widths differ.
+
+        Args:
+            key: key of the projection; see `add_projection`.
+            features: tensor `(..., channels)`.
+        """
         layer = self.projections.get(key)
         return features if layer is None else layer(features)
 
     def add_projection(self, key: str, teacher_channels: int, student_channels: int) -> None:
-        """Creates what one level learns: a projection, or the layers of a loss of its own.
+        """Creates the trained layers of one level.
 
-        A projection where the loss needs equal widths that differ; a fresh loss where losses learn.
+        These are a projection, if the loss needs equal widths and they differ, and the layers of a
+        fresh copy of the loss, if it has layers.
+
+        Args:
+            key: key of the level.
+            teacher_channels: width of the teacher's tensor.
+            student_channels: width of the student's tensor.
         """
         if getattr(self.loss, "needs_equal_channels", True):
             if teacher_channels != student_channels:
@@ -175,20 +224,23 @@ class Hierarchy(keras.layers.Layer):
                 self.loss_layers[f"{key}_{name}"] = layer
 
     def given(self, step: Step) -> dict[str, Callable[[], Any]]:
-        """`{name: function}` of all that `gives` names, computed only where a loss asks."""
+        """Returns a dict from each name in `gives` to a function that computes the value."""
         return {"image_size": lambda: step.image_size, "training": lambda: step.training}
 
     def compare(
         self, key: str, step: Step, teacher: Tensor, student: Tensor, mask: Tensor | None = None
     ) -> Tensor:
-        """The loss of one level, with what it declares that it needs.
+        """Computes the loss of one level, with the further arguments that it declares.
 
         Args:
-            key: that `add_projection` was called with, if it was.
+            key: key of the level, as in `add_projection`.
             step: the `Step`.
             teacher: the teacher's tensor.
-            student: the student's, projected.
+            student: the student's tensor, projected.
             mask: weights on the leading axes, or None.
+
+        Returns:
+            A scalar.
         """
         loss = self.level_losses.get(key, self.loss)
         asked = (*getattr(loss, "needs", ()), *getattr(loss, "uses", ()))
@@ -215,7 +267,14 @@ class Hierarchy(keras.layers.Layer):
 
 
 def check_unused(hierarchy: Hierarchy) -> None:
-    """Raises a ValueError for a hierarchy that another Distiller has attached."""
+    """Refuses a hierarchy that another Distiller has attached.
+
+    Args:
+        hierarchy: a `Hierarchy`.
+
+    Raises:
+        ValueError: if it has been attached.
+    """
     if hierarchy.built:
         raise InvalidValueError(
             f"This {type(hierarchy).__name__} belongs to another Distiller, whose projections it "
@@ -226,10 +285,19 @@ def check_unused(hierarchy: Hierarchy) -> None:
 def common_levels(
     levels: Sequence[str] | None, teacher: Any, student: Learner, hierarchy_name: str
 ) -> list[str]:
-    """Pyramid levels to compare: those asked for, or all that both have.
+    """Selects the pyramid levels to compare.
+
+    Args:
+        levels: the levels asked for; None for all that both have.
+        teacher: a `Detector`, or what stands for a stored one.
+        student: a `Detector`.
+        hierarchy_name: name of the hierarchy, for the message.
+
+    Returns:
+        A list of names of levels.
 
     Raises:
-        ValueError: a level that one of the two lacks.
+        ValueError: if one of the two lacks a level.
     """
     if not teacher.levels:
         raise InvalidValueError(

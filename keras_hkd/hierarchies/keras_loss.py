@@ -1,4 +1,4 @@
-"""Keras's own distillation losses as a hierarchy."""
+"""KerasLoss: distillation losses of Keras as hierarchies."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ __all__ = ["KerasLoss"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class KerasLoss(Hierarchy):
-    """Runs a `keras.distillation.DistillationLoss` inside the Distiller.
+    """Wraps a `keras.distillation.DistillationLoss`.
 
-    A `FeatureDistillation` with layer names reads these layers in the one forward pass that the
-    step makes anyway; every other loss compares the class logits, of detectors those of all
-    anchors. Note that Keras's `LogitsDistillation` applies its loss to logits as they are, with no
-    softmax.
+    A `FeatureDistillation` with layer names reads these layers in the forward pass of the step;
+    every other loss compares the class logits, for detectors those of all anchors. Note that
+    Keras's `LogitsDistillation` applies its loss to logits as they are, without a softmax.
 
     Args:
         loss: a `keras.distillation.DistillationLoss`.
-        name: of the term.
+        name: name of the term.
+        **kwargs: arguments of `Hierarchy`.
+
+    Raises:
+        TypeError: if the loss is none of Keras's.
     """
 
     default_name = "keras_loss"
@@ -44,7 +47,7 @@ class KerasLoss(Hierarchy):
 
     @property
     def reads(self) -> tuple[str, ...] | None:  # type: ignore[override]
-        """Class logits, or a layer of the teacher itself."""
+        """`("class_logits",)`, or None if a layer of the teacher itself is read."""
         of_layer = getattr(self.keras_loss, "teacher_layer_name", None)
         return ("class_logits",) if of_layer is None else None
 
@@ -89,13 +92,16 @@ class KerasLoss(Hierarchy):
 
 
 def as_hierarchies(losses: Any) -> list[Hierarchy]:
-    """A list of hierarchies from what a user gives as `distillation_losses`.
+    """Converts `distillation_losses` to a list of hierarchies.
 
     Args:
         losses: hierarchies, or `keras.distillation.DistillationLoss` objects; one or a list.
 
+    Returns:
+        A list of hierarchies.
+
     Raises:
-        TypeError: anything else.
+        TypeError: if one is neither.
     """
     if not isinstance(losses, (list, tuple)):
         losses = [losses]

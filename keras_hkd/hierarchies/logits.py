@@ -1,4 +1,4 @@
-"""Logits hierarchy: what both classifiers say about the whole image."""
+"""Logits: compares the class logits of classifiers."""
 
 from __future__ import annotations
 
@@ -19,17 +19,15 @@ __all__ = ["Logits"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class Logits(Hierarchy):
-    """Compares the class logits of whole images.
-
-    Every image counts, those without a label too: the teacher has an opinion about each.
+    """Compares the class logits of whole images, with or without a label.
 
     Args:
-        loss: how logits `(batch, classes)` are compared, such as
+        loss: loss between logits `(batch, classes)`, such as
             `keras_hkd.losses.LogitDistillation(temperature=4.0)`.
-        name: of the term.
+        name: name of the term.
 
     Raises:
-        ValueError: when attached to classifiers of different classes, or to detectors.
+        ValueError: when attached, if the classes of the classifiers differ, or to detectors.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""What a pair of models allows: every hierarchy, how it reads the pair, or why it cannot."""
+"""Tests which hierarchies can compare a pair of models."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["possible"]
 
 Possibility = namedtuple("Possibility", "works how")
-Possibility.__doc__ = """Whether a hierarchy can read a pair.
+Possibility.__doc__ = """Whether a hierarchy can compare a pair.
 
 Attributes:
     works: bool.
-    how: how the pair is read, or why it cannot be.
+    how: how the pair is compared, or why it cannot be.
 """
 
 
 class Possibilities(dict):
-    """`{hierarchy: Possibility}` of a pair, which prints as a table."""
+    """A dict from names of hierarchies to `Possibility`, which prints as a table."""
 
     def __str__(self) -> str:
         width = max(map(len, self), default=0)
@@ -40,20 +40,20 @@ class Possibilities(dict):
 def possible(
     teacher: Any, student: Learner, *, teacher_image_size: Sequence[int] | None = None
 ) -> Possibilities:
-    """What can be distilled between two models, hierarchy by hierarchy.
+    """Tests each hierarchy on a pair of models.
 
     Args:
         teacher: a `Detector` or `Classifier`, a `TeacherCache`, or None.
         student: a `Detector` or `Classifier`.
-        teacher_image_size: `(height, width)` that the teacher is to see the images at; None for
-            that of the student.
+        teacher_image_size: `(height, width)` in pixels at which the teacher sees the images; None
+            for the size of the student.
 
     Returns:
         dict from a hierarchy's name to a `Possibility`; `print` shows it as a table.
 
     Raises:
-        TypeError: a model that is none of these.
-        ValueError: an image size that is no pair, or that the teacher cannot see.
+        TypeError: if a model is none of these.
+        ValueError: if the image size is no pair, or the teacher cannot take it.
 
     Example:
 
@@ -65,7 +65,7 @@ def possible(
     False
     """
     if not hasattr(teacher, "kind"):
-        teacher = getattr(teacher, "teacher", teacher)  # what stands for a stored one
+        teacher = getattr(teacher, "teacher", teacher)  # of a cache, its stand-in for the teacher
     for role, model in (("teacher", teacher), ("student", student)):
         if not (model is None and role == "teacher") and not hasattr(model, "kind"):
             raise InvalidTypeError(
@@ -89,7 +89,7 @@ def possible(
         if student.kind not in hierarchy.learner_kinds:
             continue
         reason = refusal(hierarchy, teacher, student, same_size) or _not_stored(hierarchy, teacher)
-        how = hierarchy.way(teacher, student, same_size) if reason is None else reason
+        how = hierarchy.describe_match(teacher, student, same_size) if reason is None else reason
         rows[name] = Possibility(reason is None, how)
     return rows
 
@@ -97,13 +97,16 @@ def possible(
 def refusal(
     hierarchy: Hierarchy, teacher: Any, student: Learner, same_size: bool = True
 ) -> str | None:
-    """Why a hierarchy cannot read a pair, or None where it can.
+    """Explains why a hierarchy cannot compare a pair.
 
     Args:
         hierarchy: a `Hierarchy`.
         teacher: a `Learner`, or None.
         student: a `Learner`.
-        same_size: whether both see the images at one size.
+        same_size: whether both see the images at the same size.
+
+    Returns:
+        A sentence, or None if it can.
     """
     name = type(hierarchy).__name__
     if not getattr(student, "learns", True):
@@ -126,7 +129,7 @@ def refusal(
 
 
 def _not_stored(hierarchy: Hierarchy, teacher: Any) -> str | None:
-    """What a stored teacher lacks for a hierarchy, or None."""
+    """Explains what a stored teacher lacks for a hierarchy; None if nothing."""
     stored = getattr(teacher, "stored", None)
     if stored is None or not hierarchy.needs_teacher:
         return None
@@ -139,7 +142,7 @@ def _not_stored(hierarchy: Hierarchy, teacher: Any) -> str | None:
 
 @functools.cache
 def _samples() -> dict[str, Hierarchy]:
-    """Every hierarchy that declares `samples`, those that one system alone has among them."""
+    """Returns an instance of every hierarchy that declares `samples`, those of methods included."""
     from keras_hkd import losses
 
     found = {}

@@ -1,4 +1,4 @@
-"""Pyramid hierarchy: whole feature maps, level by level."""
+"""Pyramid: compares feature maps level by level."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ CELLS = ("all", "teacher_scores")
 class Pyramid(Hierarchy):
     """Compares the pyramid maps of teacher and student.
 
-    `L = 1 / |levels| * sum_l w_l * loss(F_l^T, phi_l(F_l^S))`, phi_l a 1x1 convolution where widths
-    differ and the identity where they agree. The first of HKD's three taps. A teacher's map of
-    another size, of a teacher that sees larger images, is resized to the student's.
+    `L = 1 / |levels| * sum_l w_l * loss(F_l^T, phi_l(F_l^S))`, phi_l a 1x1 convolution if widths
+    differ and otherwise the identity. It is the first of HKD's three taps. If the teacher sees
+    larger images, its maps are resized to the student's.
 
     Args:
-        loss: how two maps `(batch, height, width, channels)` are compared; it may need the
-            `boxes` of the labelled people, for instance `FocalGlobal` and `FineGrainedImitation`.
-        at: `"all"`, all cells alike, or `"teacher_scores"`, each weighed by the best class score
-            that the teacher gives it: features are learned where it sees something, and images
-            without labels teach as well as others (feature richness, FRS). Made for losses in which
-            a cell may count by any weight (`weighs_cells`); other losses are refused.
-        standardize: whether the channels of both maps get mean 0 and deviation 1 over the batch
-            before they are compared, as `PearsonCorrelation` does itself. Maps of unlike scale then
-            need no other weight.
+        loss: loss between two maps `(batch, height, width, channels)`; it may need the `boxes` of
+            the labelled people, as `FocalGlobal` and `FineGrainedImitation` do.
+        at: `"all"` to weight all cells equally, or `"teacher_scores"` to weight each cell by the
+            teacher's best class score there, which needs no labels (feature richness, FRS); only
+            for losses that take arbitrary weights of cells (`weighs_cells`).
+        standardize: whether the channels of both maps are standardised to mean 0 and deviation 1
+            over the batch before they are compared, as `PearsonCorrelation` does itself, so that
+            maps of different scale need no other weight.
         levels: pyramid levels, such as `("P3", "P4")`; all common ones by default.
-        level_weights: w_l, one number for each level; 1 by default. Pedestrians are small, so finer
-            levels may deserve more.
-        name: of the term.
+        level_weights: w_l, one number for each level; 1 by default. Finer levels, which hold small
+            pedestrians, may deserve more.
+        name: name of the term.
 
     Raises:
-        ValueError: unknown `at`, or a loss that does not suit it; or, when attached, a pair that
-            lacks a level, or a teacher whose scores are read and which lacks the student's classes.
+        ValueError: if `at` is unknown or does not suit the loss, or weights and levels differ in
+            number; when attached, if the pair lacks a level, or the teacher's scores are read and
+            it lacks the student's classes.
 
     Example:
 
@@ -101,7 +101,7 @@ class Pyramid(Hierarchy):
 
     @property
     def reads(self) -> tuple[str, ...] | None:  # type: ignore[override]
-        """Maps, and the class logits where cells are weighed by them."""
+        """The maps, and the class logits if cells are weighted by them."""
         return ("pyramid",) if self.at == "all" else ("pyramid", "class_logits")
 
     def check(self, teacher: Any, student: Learner) -> None:
@@ -109,7 +109,7 @@ class Pyramid(Hierarchy):
         if self.at == "teacher_scores":
             shared_classes(teacher, student, "Pyramid(at='teacher_scores')")
 
-    def way(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
+    def describe_match(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
         return "direct" if same_size else "teacher's maps resized"
 
     def attach(self, teacher: Any, student: Learner) -> None:
@@ -127,7 +127,7 @@ class Pyramid(Hierarchy):
             student = self.project(level, step.student_outputs["pyramid"][level])
             teacher = step.teacher_map(step.teacher_outputs["pyramid"][level], student)
             mask = None if self.at == "all" else step.teacher_cell_scores(level, student)
-            if self.standardize:  # one by one: not every loss needs equal widths
+            if self.standardize:  # separately, as widths may differ
                 maps = (ops.cast(features, "float32") for features in (teacher, student))
                 teacher, student = (standardised([features])[0] for features in maps)
             total += weight * self.compare(level, step, teacher, student, mask=mask)

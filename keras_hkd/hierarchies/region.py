@@ -1,4 +1,4 @@
-"""Region hierarchy: what both networks see inside the same boxes."""
+"""Region: compares features of regions of interest."""
 
 from __future__ import annotations
 
@@ -26,26 +26,29 @@ __all__ = ["Region"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class Region(Hierarchy):
-    """Compares 7x7 features of a shared set of regions.
+    """Compares 7x7 features of regions, read from both networks by RoIAlign.
 
     `L = 1 / |R| * sum_r loss(RoI(F^T, r), psi(RoI(F^S, r)))` over the labelled people and the
     teacher's best detections. A region is read from the level
-    `k = floor(4 + log2(sqrt(area) / canonical_size))`, kept within the common levels. The second
-    of HKD's three taps; the regions of a one-stage detector stand in for the paper's proposals
-    (reconstruction).
+    `k = floor(4 + log2(sqrt(area) / canonical_size))`, clipped to the common levels. It is the
+    second of HKD's three taps; the regions of a one-stage detector take the place of the paper's
+    proposals (reconstruction).
 
     Args:
-        loss: how two sets of region features `(batch, regions, size, size, channels)` are compared;
+        loss: loss between two sets of region features `(batch, regions, size, size, channels)`;
             called with `mask (batch, regions)`.
-        levels: pyramid levels; P3 to P5 that both have by default.
-        num_detections: the teacher's detections per image that may become regions.
-        max_regions: regions per image; labelled people come first, then the best detections. It
-            bounds the cost of the term, which padded labels would otherwise fill with nothing.
-        score_threshold: score above which they do.
-        output_size: bins along each side of a region.
-        canonical_size: side in pixels of a region read from P4. FPN's 224 is made for images of
-            800 px; half of it keeps P3 to P5 in use at 256 to 512 px.
-        name: of the term.
+        levels: pyramid levels; by default those of P3 to P5 that both have.
+        num_detections: number of the teacher's detections per image that may become regions.
+        max_regions: largest number of regions per image: labelled people first, then the best
+            detections. It bounds the cost of the term, which padding would otherwise increase.
+        score_threshold: detections whose score is not above it do not become regions.
+        output_size: number of bins along each side of a region.
+        canonical_size: side in pixels of a region read from P4. FPN uses 224 for images of 800 px;
+            half of it keeps P3 to P5 in use at 256 to 512 px.
+        name: name of the term.
+
+    Raises:
+        ValueError: if a number is out of its range; when attached, if the pair lacks a level.
 
     Example:
 
@@ -100,7 +103,7 @@ class Region(Hierarchy):
     def check(self, teacher: Any, student: Learner) -> None:
         self._levels(teacher, student)
 
-    def way(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
+    def describe_match(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
         return "direct" if same_size else "boxes scaled to the teacher's images"
 
     def attach(self, teacher: Any, student: Learner) -> None:
@@ -120,8 +123,8 @@ class Region(Hierarchy):
         for level in self.attached_levels:
             here = ops.cast(valid & (chosen == int(level[1:])), "float32")
             share = sum_over_replicas(ops.sum(here)) / total
-            # psi is linear and bins are weighted means, so it may come before them: the map has far
-            # fewer cells than all regions together.
+            # psi is linear and bins are weighted means, so both commute; the map has far fewer
+            # cells than all regions together.
             student = self.project(level, step.student_outputs["pyramid"][level])
             student = roi_align(student, boxes, step.student.stride(level), self.output_size)
             scale = view_scale(step.image_size, step.teacher_image_size)
@@ -132,7 +135,7 @@ class Region(Hierarchy):
         return loss
 
     def level_of(self, boxes: Tensor) -> Tensor:
-        """`(batch, regions)` int32: number of the pyramid level that each box is read from."""
+        """Computes the number of the pyramid level of each box: `(batch, regions)` int32."""
         sides = ops.maximum(boxes[..., 2:] - boxes[..., :2], 1e-6)
         size = ops.sqrt(sides[..., 0] * sides[..., 1])
         level = ops.floor(4.0 + ops.log(size / self.canonical_size) / math.log(2.0))

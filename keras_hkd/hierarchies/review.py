@@ -1,4 +1,4 @@
-"""Review hierarchy: the student's coarse levels help its fine ones (ReviewKD)."""
+"""Review: compares fused maps of several levels (ReviewKD)."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ __all__ = ["Review"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class Review(Hierarchy):
-    """What a student knows at a coarse level reviews what the teacher knew at a finer one.
+    """Compares the teacher's maps with the student's maps fused from coarse to fine (ReviewKD).
 
-    From the coarsest level to the finest, a `ReviewFusion` takes the student's map and what the
-    last one handed down, and gives a map of the teacher's width;
+    From the coarsest level to the finest, a `ReviewFusion` combines the student's map with the
+    result of the coarser level and gives a map of the teacher's width;
 
     `L = sum_l loss(F_l^T, fused_l)`, the sum over levels as published, weight of the term 1.
 
-    Not 0 for a copy: the fusions have to learn. They are trained and checkpointed by the Distiller
-    and stay behind at export.
+    The loss is not 0 at a copy, as the fusions have to be trained. They are trained and
+    checkpointed by the Distiller and not exported.
 
     Args:
-        loss: how two maps are compared; `HierarchicalContext()` by default.
+        loss: loss between two maps; `HierarchicalContext()` by default.
         levels: pyramid levels, finest first; all common ones by default.
-        mid_channels: width inside the fusions; the published 256 is that of the teacher's pyramid,
-            so the teacher's width by default.
-        name: of the term.
+        mid_channels: width inside the fusions; the teacher's width by default. The published 256 is
+            the width of the teacher's pyramid.
+        name: name of the term.
 
     Raises:
-        ValueError: when attached to a pair that lacks a level.
+        ValueError: when attached, if the pair lacks a level.
 
     Example:
 
@@ -76,7 +76,7 @@ class Review(Hierarchy):
     def check(self, teacher: Any, student: Learner) -> None:
         common_levels(self.levels, teacher, student, type(self).__name__)
 
-    def way(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
+    def describe_match(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
         return "direct" if same_size else "teacher's maps resized"
 
     def attach(self, teacher: Any, student: Learner) -> None:
@@ -110,16 +110,16 @@ class Review(Hierarchy):
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class ReviewFusion(keras.layers.Layer):
-    """ReviewKD's attention-based fusion of one level with the coarser ones.
+    """Fuses the map of a level with the coarser ones by attention (ABF of ReviewKD).
 
-    `x = norm(W1 F)`, and with something from coarser levels, `y` its nearest-neighbour enlargement,
-    `x <- a x + b y`, `(a, b) = sigmoid(W2 [x, y])` for each cell. Gives `norm(W3x3 x)` and hands on
-    `x`.
+    `x = norm(W1 F)`; if there is a coarser level, `y` is its result, enlarged by nearest neighbour,
+    and `x <- a x + b y` with `(a, b) = sigmoid(W2 [x, y])` for each cell. Returns `norm(W3x3 x)`
+    and `x`, which goes to the next finer level.
 
     Args:
-        mid_channels: width inside.
+        mid_channels: width of x.
         channels: width of the result.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Example:
 
@@ -166,11 +166,11 @@ class ReviewFusion(keras.layers.Layer):
     def call(
         self, features: Tensor, coarser: Tensor | None = None, training: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Fuse one level.
+        """Fuses one level.
 
         Args:
             features: `(batch, h, w, width of the student)`.
-            coarser: what the next coarser level handed on, or None.
+            coarser: second result of the next coarser level, or None.
             training: whether batch statistics are used.
 
         Returns:
@@ -192,7 +192,7 @@ class ReviewFusion(keras.layers.Layer):
 
 
 def _enlarged(features: Tensor, size: Sequence[int]) -> Tensor:
-    """Nearest neighbour: cell i of n reads cell floor(i m / n) of m."""
+    """Enlarges a map by nearest neighbour: cell i of n reads cell floor(i m / n) of m."""
     for axis, cells in zip((1, 2), size, strict=True):
         index = [i * features.shape[axis] // cells for i in range(cells)]
         features = ops.take(features, ops.array(index, "int32"), axis=axis)

@@ -1,4 +1,4 @@
-"""RoIAlign as two matrix products: differentiable and deterministic on every backend."""
+"""RoIAlign as matrix products: differentiable and deterministic on every backend."""
 
 from keras import ops
 
@@ -8,18 +8,18 @@ from keras_hkd.tensors import Tensor
 def roi_align(
     features: Tensor, boxes: Tensor, stride: float, output_size: int = 7, samples_per_bin: int = 2
 ) -> Tensor:
-    """Average of bilinear samples in every bin of a grid laid over each region.
+    """Averages bilinear samples in every bin of a grid over each region.
 
     Bilinear interpolation and the sampling grid are both separable, so with interpolation matrices
-    `V (bins, height)` and `H (bins, width)` the region is `V F H^T`: no gather, hence no scattered
-    gradient, whose order of addition would vary on a GPU.
+    `V (bins, height)` and `H (bins, width)` the region is `V F H^T`. There is no gather, whose
+    gradient is a scatter with an order of addition that varies on a GPU.
 
     Args:
         features: `(batch, height, width, channels)`.
         boxes: `(batch, regions, 4)` xyxy in pixels of the image.
         stride: pixels between cells of the map.
-        output_size: bins along each side.
-        samples_per_bin: samples along each side of a bin.
+        output_size: number of bins along each side.
+        samples_per_bin: number of samples along each side of a bin.
 
     Returns:
         `(batch, regions, output_size, output_size, channels)` in the dtype of `features`.
@@ -41,8 +41,8 @@ def roi_align(
         boxes[..., 0], boxes[..., 2], width, stride, output_size, samples_per_bin
     )
     rows, columns = ops.cast(rows, features.dtype), ops.cast(columns, features.dtype)
-    # Both as plain matrix products in the layout of the result: einsum would transpose the large
-    # intermediate, which takes thrice as long.
+    # Plain matrix products in the layout of the result: einsum would transpose the large
+    # intermediate tensor, which takes three times as long.
     rows = ops.reshape(rows, (batch, regions * output_size, height))
     strips = ops.matmul(rows, ops.reshape(features, (batch, height, width * channels)))
     strips = ops.reshape(strips, (batch, regions, output_size, width, channels))
@@ -52,7 +52,7 @@ def roi_align(
 def _interpolation(
     start: Tensor, stop: Tensor, num_cells: int, stride: float, bins: int, samples: int
 ) -> Tensor:
-    """`(batch, regions, bins, num_cells)`: weight of each cell in each bin, rows summing to 1."""
+    """Computes the weight of each cell in each bin, `(batch, regions, bins, num_cells)`."""
     steps = (ops.arange(bins * samples, dtype="float32") + 0.5) / (bins * samples)
     positions = start[..., None] + (stop - start)[..., None] * steps
     positions = ops.clip(positions / stride - 0.5, 0.0, num_cells - 1.0)

@@ -1,4 +1,4 @@
-"""One view of a batch for two models of different sizes: images on, boxes and maps back."""
+"""Conversions between image sizes of teacher and student: of images, boxes and maps."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,14 @@ PADDING_GREY = 114.0
 
 
 def view_scale(image_size: Sequence[int], view_size: Sequence[int]) -> float:
-    """Pixels of the view per pixel of the batch: the largest scale at which all of it fits.
+    """Computes the largest scale at which the images of a batch fit into a view.
 
     Args:
         image_size: `(height, width)` of the batch.
         view_size: `(height, width)` of the view.
+
+    Returns:
+        Pixels of the view per pixel of the batch.
 
     Example:
 
@@ -25,11 +28,11 @@ def view_scale(image_size: Sequence[int], view_size: Sequence[int]) -> float:
 
 
 def resize_view(images: Tensor, view_size: Sequence[int]) -> Tensor:
-    """The same images at another size, letterboxed as data is: content top left, grey behind.
+    """Letterboxes images to another size: content at the top left, grey padding.
 
     Args:
         images: `(batch, height, width, 3)`.
-        view_size: `(height, width)`; the images themselves come back where it is theirs.
+        view_size: `(height, width)`; images of this size are returned unchanged.
 
     Returns:
         `(batch, *view_size, 3)`.
@@ -47,7 +50,11 @@ def resize_view(images: Tensor, view_size: Sequence[int]) -> Tensor:
 
 
 def content_size(image_size: Sequence[int], view_size: Sequence[int]) -> tuple[int, ...]:
-    """`(height, width)` of the part of a view that shows the batch's images.
+    """Computes `(height, width)` of the part of a view that shows the batch's images.
+
+    Args:
+        image_size: `(height, width)` of the batch.
+        view_size: `(height, width)` of the view.
 
     Example:
 
@@ -63,15 +70,15 @@ def content_size(image_size: Sequence[int], view_size: Sequence[int]) -> tuple[i
 def content_map(
     features: Tensor, image_size: Sequence[int], view_size: Sequence[int], shape: Sequence[int]
 ) -> Tensor:
-    """A map made from a view, on the cells of a map made from the batch.
+    """Resizes a map of a view to the cells of a map of the batch.
 
-    Cells that show padding are left out; the rest is resized, averaging where it shrinks.
+    Cells that show padding are left out; the rest is resized, with antialiasing.
 
     Args:
-        features: `(batch, h, w, channels)`, made from the view.
+        features: `(batch, h, w, channels)`, computed from the view.
         image_size: `(height, width)` of the batch.
         view_size: `(height, width)` of the view.
-        shape: `(h, w)` wanted; the map itself comes back where that is its own.
+        shape: `(h, w)` of the result; a map of this shape is returned unchanged.
 
     Returns:
         `(batch, *shape, channels)`.

@@ -1,4 +1,4 @@
-"""What one training step knows, computed once and read by every hierarchy."""
+"""Step: the outputs of one training step, which all hierarchies read."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,28 +14,31 @@ from keras_hkd.tensors import Tensor, TensorDict
 
 __all__ = ["Step"]
 
-# Of a teacher whose anchors are not the student's, so many detections that score more than this.
+# Number and least score of the detections of a teacher with other anchors.
 MATCHED_DETECTIONS, MATCHED_SCORE = 64, 0.05
 
 
 class Step:
-    """Predictions of teacher and student on one batch, and what follows from them.
+    """The outputs of teacher and student for one batch, and values derived from them.
+
+    Derived values are computed when a hierarchy first reads them and then shared.
 
     Args:
-        teacher: the teaching `Detector` or `Classifier`, or None.
-        student: the learning one, with its auxiliary parts if it has any.
-        teacher_outputs: what `teacher(images)` gave, without gradient, of its classes those of the
-            student; None if no hierarchy asks. A teacher that is only known by what it detected
+        teacher: the teacher, a `Detector` or `Classifier`, or None.
+        student: the student, with its auxiliary parts if it has any.
+        teacher_outputs: result of `teacher(images)`, without gradient and reduced to the student's
+            classes; None if no hierarchy reads it. A teacher that is only known by its detections
             gives `{"detections": {"boxes", "classes", "confidence"}}`, padded with -1, best first,
             boxes in pixels of the images.
-        student_outputs: what `student(images)` gave.
-        labels: of a detector a dict of `boxes (batch, n, 4)` xyxy pixels and `classes (batch, n)`,
-            padded with -1; of a classifier a dict of `classes (batch,)`.
-        assignment: what `student.assign` gave.
+        student_outputs: result of `student(images)`.
+        labels: for detectors a dict of `boxes (batch, n, 4)` xyxy pixels and `classes (batch, n)`,
+            padded with -1; for classifiers a dict of `classes (batch,)`.
+        assignment: result of `student.assign`.
         image_size: `(height, width)` in pixels.
         images: `(batch, height, width, 3)` RGB in [0, 255].
         training: False in `evaluate`, where no queue, statistic or other state may change.
-        teacher_image_size: `(height, width)` that the teacher saw the images at; None for theirs.
+        teacher_image_size: `(height, width)` at which the teacher saw the images; None for
+            `image_size`.
     """
 
     def __init__(
@@ -73,27 +76,28 @@ class Step:
 
     @cached_property
     def matched(self) -> Matched:
-        """What the teacher detected at each anchor of the student; see `match_detections`."""
+        """The teacher's detections at the anchors of the student; see `match_detections`."""
         found = self.detections(MATCHED_DETECTIONS, MATCHED_SCORE)
         return match_detections(self.student, self.student_outputs, found, self.image_size)
 
     @cached_property
     def people(self) -> Tensor:
-        """Boxes of the labelled people, -1 where a label does not count."""
+        """The boxes of the labelled people; -1 for labels that do not count."""
         there = ops.expand_dims(self.labels["classes"] >= 0, axis=-1)
         return ops.where(there, ops.cast(self.labels["boxes"], "float32"), -1.0)
 
     def teacher_map(self, features: Tensor, student_features: Tensor) -> Tensor:
-        """A map of the teacher on the cells of the student's; itself where these are the same."""
+        """Resizes a map of the teacher to the cells of the student's map, if they differ."""
         shape = tuple(student_features.shape[1:3])
         return content_map(features, self.image_size, self.teacher_image_size, shape)
 
     def regions(self, num_detections: int, score_threshold: float) -> tuple[Tensor, Tensor]:
-        """The region set that both networks are read at: labelled people, then the teacher's best.
+        """Returns the regions: labelled people, then the teacher's best detections.
 
         Args:
-            num_detections: the teacher's detections per image, after non-maximum suppression.
-            score_threshold: detections that score at most this are no regions.
+            num_detections: number of the teacher's detections per image, after non-maximum
+                suppression.
+            score_threshold: detections whose score is not above it are no regions.
 
         Returns:
             `boxes (batch, regions, 4)` xyxy pixels inside the image, and `valid (batch, regions)`
@@ -111,7 +115,7 @@ class Step:
 
     @cached_property
     def positive_cells(self) -> dict[str, Tensor]:
-        """`{level: (batch, height, width)}` bool: cells that hold a positive anchor."""
+        """The cells with a positive anchor: dict from level to `(batch, height, width)` bool."""
         positive = self.assignment.positive
         cells = _cells_by_level(self.student, positive, self.image_size)
         return {level: ops.any(anchors, axis=-1) for level, anchors in cells.items()}
@@ -123,10 +127,10 @@ class Step:
         return {level: ops.max(anchors, axis=-1) for level, anchors in cells.items()}
 
     def teacher_cell_scores(self, level: str, student_features: Tensor) -> Tensor:
-        """The teacher's best class score at each cell of the student's map of a level.
+        """Computes the teacher's best class score at each cell of the student's map of a level.
 
         Args:
-            level: such as `"P3"`.
+            level: the level, such as `"P3"`.
             student_features: the student's map, `(batch, height, width, channels)`.
 
         Returns:
@@ -136,11 +140,11 @@ class Step:
         return ops.stop_gradient(self.teacher_map(scores, student_features)[..., 0])
 
     def detections(self, num_detections: int, score_threshold: float) -> TensorDict:
-        """The teacher's best detections of each image, after non-maximum suppression.
+        """Returns the teacher's best detections of each image, after non-maximum suppression.
 
         Args:
-            num_detections: how many at most.
-            score_threshold: those that score at most this are none.
+            num_detections: largest number per image.
+            score_threshold: detections whose score is not above it are left out.
 
         Returns:
             dict of `boxes (batch, n, 4)` xyxy pixels of the student's images, `classes (batch, n)`
@@ -169,7 +173,7 @@ class Step:
 
 
 def _cells_by_level(detector: Any, values: Tensor, image_size: Sequence[int]) -> dict[str, Tensor]:
-    """`{level: (batch, height, width, anchors of a cell)}` of values `(batch, anchors)`."""
+    """Splits `(batch, anchors)` into `{level: (batch, height, width, anchors of a cell)}`."""
     per_cell = detector.anchors_per_cell
     cells, start = {}, 0
     for level, (height, width) in detector.level_shapes(image_size).items():
@@ -180,13 +184,13 @@ def _cells_by_level(detector: Any, values: Tensor, image_size: Sequence[int]) ->
 
 
 def _best(detections: TensorDict, num_detections: int, score_threshold: float) -> dict[str, Tensor]:
-    """The first so many of given detections, and of these those that score enough."""
+    """Returns the first `num_detections` of given detections; those of low score become -1."""
     boxes, classes, confidence = (
         ops.convert_to_tensor(detections[key])[:, :num_detections]
         for key in ("boxes", "classes", "confidence")
     )
     there = (classes >= 0) & (confidence > score_threshold)
-    if "ranks" in detections:  # of a longer list: as many candidates as a live teacher would have
+    if "ranks" in detections:  # of a longer list; keeps the candidates that a live teacher has
         ranks = ops.convert_to_tensor(detections["ranks"])[:, :num_detections]
         there = there & (ranks < 4 * num_detections)
     return {

@@ -1,8 +1,7 @@
-"""How good detections are: average precision and log-average miss rate, in NumPy.
+"""Metrics of detections: average precision and log-average miss rate, in NumPy.
 
-Metrics know boxes, not models: they take ground truth and detections, from memory or from files,
-and load neither Keras nor TensorFlow. `as_ground_truth` and `as_detections` say which forms are
-taken.
+Metrics take ground truth and detections, from memory or from files, and load neither Keras nor
+TensorFlow. See `as_ground_truth` and `as_detections` for the accepted forms.
 """
 
 from keras_hkd._lazy import attach

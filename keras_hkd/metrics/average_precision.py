@@ -40,28 +40,28 @@ def coco_average_precision(
     category_ids: Iterable[int] | None = None,
     use_categories: bool = True,
 ) -> dict[str, float]:
-    """COCO's box scores: how good detections are at every score threshold at once.
+    """Computes the average precision and recall of boxes as COCO defines them, by pycocotools.
 
     `AP` is the area under precision over recall at 101 recall points, averaged over IoU thresholds
     0.50, 0.55, ..., 0.95 and categories; `AP50` and `AP75` are at one threshold; `AR100` is the
-    recall, averaged over IoU thresholds, with 100 detections an image. "small" is an area below
+    recall, averaged over IoU thresholds, with 100 detections per image. "small" is an area below
     32 x 32 pixels, "large" above 96 x 96.
 
     Args:
-        ground_truth: see `as_ground_truth`. Crowd regions take any number of detections. As in
-            pycocotools a COCO file's `ignore` flags do not count, only `iscrowd`. Ids of
-            annotations do not matter, where pycocotools counts whoever finds the id 0 as wrong.
+        ground_truth: see `as_ground_truth`. Crowd regions match any number of detections. As in
+            pycocotools a COCO file's `ignore` flags do not count, only `iscrowd`. Unlike in
+            pycocotools, an annotation with the id 0 counts like any other.
         detections: see `as_detections`.
         category_ids: the categories to average over; all of the ground truth's if None.
-        use_categories: False compares boxes whatever their category.
+        use_categories: False to compare boxes regardless of their category.
 
     Returns:
         dict of `AP`, `AP50`, `AP75`, `AP_small`, `AP_medium`, `AP_large`, `AR1`, `AR10`, `AR100`,
-        `AR_small`, `AR_medium`, `AR_large`, fractions; nan where the ground truth has no such
-        object (pycocotools says -1).
+        `AR_small`, `AR_medium`, `AR_large`, fractions; nan if the ground truth has no such object
+        (pycocotools gives -1).
 
     Raises:
-        ValueError: bad records, or a category that the ground truth does not know.
+        ValueError: if a record is bad, or a category is not one of the ground truth's.
 
     Example:
 
@@ -87,7 +87,7 @@ def coco_average_precision(
         return dict.fromkeys(_STATS, math.nan)
     if use_categories:
         warn_of_other_categories(truth, found, wanted)
-    else:  # pycocotools drops what is of none of the categories all the same
+    else:  # pycocotools would still drop detections of other categories
         found = found.of_category(wanted[0], ~np.isin(found.category_ids, wanted))
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(_coco(truth, known), _coco_results(truth, found, known), "bbox")
@@ -139,7 +139,10 @@ def _coco_results(truth: GroundTruth, found: Detections, categories: list[int]) 
 
 
 def _indexed(truth: GroundTruth, categories: list[int], annotations: list[dict[str, Any]]) -> COCO:
-    """Images go by their position: pycocotools then sorts them as the ground truth does."""
+    """Builds an indexed COCO object with the positions of images as their ids.
+
+    So pycocotools sorts images as the ground truth does.
+    """
     coco = COCO()
     coco.dataset = {
         "images": [{"id": position} for position in range(truth.num_images)],

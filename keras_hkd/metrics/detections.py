@@ -1,4 +1,4 @@
-"""Detections as the metrics use them: one row each, whatever form they came in."""
+"""Detections: the form in which all metrics take detections."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from keras_hkd.metrics.ground_truth import (
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Detections:
-    """Detections in all images in flat arrays: n detections, one row each.
+    """The detections in all images in flat arrays: n detections, one row each.
 
     Args:
         image_index: `(n,)` position of the image in the ground truth's `image_ids`.
         boxes: `(n, 4)` left, top, width, height in pixels.
-        scores: `(n,)`, any scale; higher is surer.
+        scores: `(n,)`, of any scale; higher is more confident.
         category_ids: `(n,)`, ids of the ground truth's categories.
         skipped: the results that were left out (`on_bad_data="skip"`).
     """
@@ -43,17 +43,17 @@ class Detections:
         return len(self.scores)
 
     def of_category(self, category_id: int, where: np.ndarray | bool = True) -> Detections:
-        """The same detections in the same order, some or all of them of one category.
+        """Returns the detections with the category of some or all of them replaced.
 
         Args:
-            category_id: its id.
-            where: bool mask of those whose category changes; all by default.
+            category_id: id of the new category.
+            where: bool mask of the detections whose category changes; all by default.
         """
         category_ids = np.where(where, category_id, self.category_ids)
         return dataclasses.replace(self, category_ids=category_ids)
 
     def select(self, keep: np.ndarray) -> Detections:
-        """Some of the detections, in the order of `keep`.
+        """Returns some of the detections.
 
         Args:
             keep: bool mask or positions.
@@ -73,7 +73,7 @@ def as_detections(
     on_bad_data: str = "raise",
     unknown_images: str | None = None,
 ) -> Detections:
-    """Bring detections of any form that the metrics take into one form.
+    """Converts detections to `Detections`.
 
     Args:
         detections: one of
@@ -84,16 +84,16 @@ def as_detections(
             a dict of arrays: `image_ids` (n,), `boxes` (n, 4) xyxy pixels, `scores` (n,) and
             optionally `classes` (n,) from 0 (category id = class + 1);
             `Detections`, returned as they are.
-        ground_truth: what they are compared with; every image must be in it.
-        on_bad_data: "raise" at the first bad result, or "skip" to leave bad results out and list
-            them in `Detections.skipped`.
-        unknown_images: the same for results whose image the ground truth has not; `on_bad_data` if
-            None.
+        ground_truth: the ground truth; it must have every image.
+        on_bad_data: "raise" to raise an error at the first bad result, or "skip" to leave bad
+            results out and list them in `Detections.skipped`.
+        unknown_images: the same for results whose image is not in the ground truth; `on_bad_data`
+            if None.
 
     Raises:
-        TypeError: `detections` is none of these.
-        ValueError: a record lacks something, names an unknown image, or one by its id and another
-            by its file name, or holds a number that is not finite or a negative size.
+        TypeError: if `detections` is none of these.
+        ValueError: if a record lacks a field, names an unknown image, or different images by its id
+            and its file name, or holds a number that is not finite or a negative size.
 
     Example:
 
@@ -148,7 +148,7 @@ def _from_results(results: list, truth: GroundTruth, on_bad_data: str, unknown: 
 def _columns(
     results: list, rows: Sequence[int], truth: GroundTruth
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes, scores and categories of results; `rows` are their places in the file."""
+    """Reads boxes, scores and categories of results; `rows` are their positions in the file."""
 
     def name(position: int) -> str:
         return _name(rows[position])
@@ -168,7 +168,7 @@ def _columns(
 
 
 def _known_categories(given: list, truth: GroundTruth) -> list:
-    """The ground truth's own ids for those of results: other ids, or names, of its categories."""
+    """Converts category ids or names of results to the ground truth's ids."""
     aliases: dict[Any, int] = dict(truth.category_aliases)
     aliases |= {str(i): of for i, of in truth.category_aliases.items()}
     by_name = {canonical(name): i for i, name in truth.category_names.items()}

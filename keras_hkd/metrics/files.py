@@ -1,4 +1,4 @@
-"""Ground truth and detections from files: `.json`, `.json.gz`, and KAIST's result text."""
+"""Reads ground truth and detections from files: `.json`, `.json.gz`, and KAIST's result text."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from keras_hkd.metrics.ground_truth import GroundTruth, as_ground_truth
 
 
 def read_ground_truth(source: str | os.PathLike, **options: Any) -> GroundTruth:
-    """Read ground truth in any form that `keras_hkd.data.load_dataset` reads.
+    """Reads ground truth in any format that `keras_hkd.data.load_dataset` reads.
 
     Args:
         source: a file, such as those of COCO, CityPersons and KAIST, a folder, or "PATH:split".
         **options: `format`, `class_names`, `on_bad_data` and `images_folder` of `load_dataset`; by
             default every class is read.
 
+    Returns:
+        A `GroundTruth`.
+
     Raises:
-        FileNotFoundError: there is no such file or folder.
-        ValueError: it is not of a known form; names file and record.
+        FileNotFoundError: if there is no such file or folder.
+        ValueError: if its format is unknown; the message names file and record.
     """
     place = str(source).rpartition(":")[0]
     if not os.path.exists(source) and not (place and os.path.exists(place)):
@@ -39,20 +42,23 @@ def read_detections(
     on_bad_data: str = "raise",
     unknown_images: str | None = None,
 ) -> Detections:
-    """Read detections: COCO results, or KAIST's text.
+    """Reads detections: COCO results, or KAIST's text.
 
     Args:
         path: `.json` or `.json.gz`, a list of `image_id`, `category_id`, `bbox` (left, top, width,
             height), `score`; or `.txt` or `.txt.gz`, lines of image number, left, top, width,
             height, score, an image's number being its id + 1.
-        ground_truth: what they are compared with.
+        ground_truth: the ground truth.
         on_bad_data: "raise", or "skip" to leave bad results out; see `as_detections`.
-        unknown_images: the same for results of images that the ground truth has not.
+        unknown_images: the same for results of images that are not in the ground truth.
+
+    Returns:
+        `Detections`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is of another form, or names an image that the ground truth has not;
-            names file and record.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file has another format, or names an image that is not in the ground
+            truth; the message names file and record.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: there is no such file.")
@@ -90,7 +96,7 @@ def _read_numbered_lines(path: str | os.PathLike, truth: GroundTruth) -> Detecti
 
 
 class _naming:
-    """Puts the file's name before the message of a ValueError."""
+    """Context manager that puts the file's name before the message of a ValueError."""
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""Ground truth as the metrics use it: one row per box, whatever form it came in."""
+"""GroundTruth: the form in which all metrics take ground truth."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _DECIMALS = 9
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """Boxes of all images in flat arrays: n boxes, one row each.
+    """The boxes of all images in flat arrays: n boxes, one row each.
 
-    Boxes stay in the form of COCO files, left, top, width, height, so that overlaps come out bit
-    for bit as in the reference codes; at a threshold the last bit decides.
+    Boxes are kept as left, top, width, height, as in COCO files, so that overlaps are bit-identical
+    to those of the reference codes; at a threshold the last bit decides.
 
     Args:
         image_ids: ids of all images, those without boxes included, in ascending order.
-        image_names: name of each image, "" where unknown (KAIST tells day from night by it).
+        image_names: name of each image, "" if unknown (KAIST tells day from night by it).
         image_sizes: `(num_images, 2)` height, width in pixels.
         image_index: `(n,)` position in `image_ids` of each box's image.
         boxes: `(n, 4)` left, top, width, height in pixels.
         category_ids: `(n,)`; 1 is the person, or pedestrian.
-        ignore: `(n,)` bool, boxes that neither help nor hurt (miss rate).
+        ignore: `(n,)` bool, boxes that count neither as missed nor as found (miss rate).
         crowd: `(n,)` bool, COCO's crowd regions (average precision).
-        areas: `(n,)` square pixels, by which COCO calls objects small, medium or large.
-        heights: `(n,)` pixels, of the boxes.
-        visibility: `(n,)` visible share of each box, 1 where it is not known.
-        occlusion: `(n,)` KAIST's occlusion level, 0 where it is not known.
+        areas: `(n,)` square pixels, by which COCO classes objects as small, medium or large.
+        heights: `(n,)` heights of the boxes in pixels.
+        visibility: `(n,)` visible share of each box, 1 if unknown.
+        occlusion: `(n,)` KAIST's occlusion level, 0 if unknown.
         annotation_ids: `(n,)` ids of the boxes.
-        category_names: `{category id: name}`; {} where the source names none.
-        category_aliases: `{id: category id}` of further ids that results may have for a category.
+        category_names: `{category id: name}`; {} if the source has no names.
+        category_aliases: `{id: category id}` of further ids that results may use for a category.
     """
 
     image_ids: tuple
@@ -58,11 +58,11 @@ class GroundTruth:
 
     @property
     def num_images(self) -> int:
-        """Number of images, with or without boxes."""
+        """Number of images, those without boxes included."""
         return len(self.image_ids)
 
     def select(self, keep: np.ndarray) -> GroundTruth:
-        """The same images with some of the boxes.
+        """Returns all images with some of the boxes.
 
         Args:
             keep: `(n,)` bool.
@@ -86,7 +86,7 @@ _ROW_FIELDS = (
 
 
 def as_ground_truth(ground_truth: Any) -> GroundTruth:
-    """Bring ground truth of any form that the metrics take into one form.
+    """Converts ground truth to `GroundTruth`.
 
     Args:
         ground_truth: one of
@@ -103,11 +103,11 @@ def as_ground_truth(ground_truth: Any) -> GroundTruth:
             as crowd regions for average precision, unless `crowd` says otherwise.
 
     Returns:
-        The ground truth, images in ascending order of their ids.
+        A `GroundTruth`, with images in ascending order of their ids.
 
     Raises:
-        TypeError: `ground_truth` is none of these.
-        ValueError: a record lacks something, an id is there twice, or a box is not finite, has no
+        TypeError: if `ground_truth` is none of these.
+        ValueError: if a record lacks a field, an id occurs twice, or a box is not finite, has no
             area or lies outside its image.
 
     Example:
@@ -132,13 +132,13 @@ def as_ground_truth(ground_truth: Any) -> GroundTruth:
 
 
 def person_categories(ground_truth: GroundTruth) -> tuple[int, ...]:
-    """Ids of the categories that are people; 1 where the ground truth names no category.
+    """Returns the ids of the categories of people; `(1,)` if the ground truth names no category.
 
     Args:
-        ground_truth: with or without names of categories.
+        ground_truth: the ground truth, with or without names of categories.
 
     Raises:
-        ValueError: it names categories, and none of them is called person, pedestrian or the like.
+        ValueError: if it names categories, and none is called person, pedestrian or the like.
     """
     names = ground_truth.category_names
     found = tuple(i for i, name in sorted(names.items()) if canonical(name) == PERSON)
@@ -152,7 +152,7 @@ def person_categories(ground_truth: GroundTruth) -> tuple[int, ...]:
 
 
 def order_of_ids(ids: Sequence[Any]) -> list[int]:
-    """Positions that bring image ids into ascending order; numbers before names.
+    """Returns the positions that sort image ids in ascending order, numbers before names.
 
     Args:
         ids: ints or strings.
@@ -161,15 +161,16 @@ def order_of_ids(ids: Sequence[Any]) -> list[int]:
 
 
 def number_column(values: Any, what: str, names: Callable[[int], str]) -> np.ndarray:
-    """Numbers as a float64 array, or an error that names the first record that holds none.
+    """Converts numbers to a float64 array.
 
     Args:
         values: one number, or one list of numbers, per record.
-        what: the field's name, for the error.
-        names: function from position to the record's name.
+        what: name of the field, for the message.
+        names: function from position to the record's name, for the message.
 
     Raises:
-        ValueError: a value is missing, not a number or not finite, or lists differ in length.
+        ValueError: if a value is missing, not a number or not finite, or lists differ in length;
+            the message names the first bad record.
     """
     try:
         column = np.array(values, dtype=np.float64)
@@ -190,7 +191,7 @@ def number_column(values: Any, what: str, names: Callable[[int], str]) -> np.nda
 
 
 def integer_column(values: Any, what: str, names: Callable[[int], str]) -> np.ndarray:
-    """Whole numbers as an int64 array; see `number_column`."""
+    """Converts whole numbers to an int64 array; see `number_column`."""
     column = number_column(values, what, names)
     bad = np.flatnonzero((column != np.floor(column)) | (np.abs(column) > 2**53))
     if len(bad):
@@ -201,7 +202,7 @@ def integer_column(values: Any, what: str, names: Callable[[int], str]) -> np.nd
 
 
 def box_column(values: Any, what: str, names: Callable[[int], str]) -> np.ndarray:
-    """Boxes `(n, 4)` left, top, width, height, checked; see `number_column`."""
+    """Converts boxes to an array `(n, 4)` of left, top, width, height; see `number_column`."""
     for position, value in enumerate(values):
         if not hasattr(value, "__len__") or len(value) != 4:
             raise InvalidValueError(
@@ -253,7 +254,7 @@ def _from_image_annotations(annotations: Iterable) -> GroundTruth:
 
 
 def _categories(annotations: Iterable) -> tuple[dict, list[int] | None, dict]:
-    """Names of the categories, the category id of each class, and what else results call them."""
+    """Returns the names of categories, the category id of each class, and aliases of these ids."""
     class_names = getattr(annotations, "class_names", ())
     of_classes = getattr(annotations, "category_ids", None)
     of_classes = of_classes or [(number,) for number in range(1, len(class_names) + 1)]
@@ -266,7 +267,7 @@ def _categories(annotations: Iterable) -> tuple[dict, list[int] | None, dict]:
 
 
 def _known(images: list[_ImageFields], field: str, default: np.ndarray) -> np.ndarray:
-    """A column that only some of the images have; the default for the boxes of others."""
+    """Stacks a column that only some of the images have; others have the default."""
     parts = [(len(image.boxes), getattr(image, field)) for image in images]
     if all(part is None for _, part in parts):
         return default
@@ -279,7 +280,7 @@ def _known(images: list[_ImageFields], field: str, default: np.ndarray) -> np.nd
 
 
 def _annotation_ids(images: list[_ImageFields], num_boxes: int) -> np.ndarray:
-    """The ids in the file, where all boxes have one of their own; else numbers from 1."""
+    """Returns the ids of the file if all boxes have unique ones, else numbers from 1."""
     if all(image.annotation_ids is not None for image in images if len(image.boxes)):
         ids = _stack(images, "annotation_ids", (0,)).astype(np.int64)
         if len(np.unique(ids)) == num_boxes:
@@ -288,7 +289,7 @@ def _annotation_ids(images: list[_ImageFields], num_boxes: int) -> np.ndarray:
 
 
 class _ImageFields:
-    """One image annotation, object or dict, with its arrays checked."""
+    """The checked arrays of one image annotation, an object or a dict."""
 
     crowd: np.ndarray | None
     visibility: np.ndarray | None
@@ -308,7 +309,7 @@ class _ImageFields:
         self.size = (read("height", 0) or 0, read("width", 0) or 0)
         corners = self._corners(read("boxes", None), "boxes")
         num_boxes = len(corners)
-        # Rounded, so that the sides that a file states come out to the last bit.
+        # Rounded, so that sides are bit-identical to those in the file.
         sides = np.round(corners[:, 2:] - corners[:, :2], _DECIMALS)
         self.boxes = np.concatenate([corners[:, :2], sides], axis=1)
         visible = read("visible_boxes", None)

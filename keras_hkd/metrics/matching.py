@@ -1,4 +1,4 @@
-"""Which detection finds which person: greedy matching of all images at once, in NumPy."""
+"""Greedy matching of detections to people, for all images at once, in NumPy."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from keras_hkd.metrics.ground_truth import GroundTruth, as_ground_truth
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MatchResult:
-    """What each of n detections turned out to be.
+    """The result of matching n detections.
 
     Args:
-        matched: `(n,)` row of the ground-truth box that was found, -1 where none.
-        ignored: `(n,)` bool, detections that found nobody but lie on an ignored box.
+        matched: `(n,)` row of the matched ground-truth box, -1 if there is none.
+        ignored: `(n,)` bool, unmatched detections that lie on an ignored box.
     """
 
     matched: np.ndarray
@@ -25,12 +25,12 @@ class MatchResult:
 
     @property
     def true_positive(self) -> np.ndarray:
-        """`(n,)` bool: detections that found somebody."""
+        """`(n,)` bool: detections that match a person."""
         return self.matched >= 0
 
     @property
     def false_positive(self) -> np.ndarray:
-        """`(n,)` bool: detections that found neither somebody nor an ignored box."""
+        """`(n,)` bool: detections that match neither a person nor an ignored box."""
         return ~self.true_positive & ~self.ignored
 
 
@@ -40,17 +40,17 @@ def match_detections(
     iou_threshold: float = 0.5,
     ignored: np.ndarray | None = None,
 ) -> MatchResult:
-    """Match detections to ground truth as the pedestrian benchmarks do.
+    """Matches detections to ground truth as the pedestrian benchmarks do.
 
-    In order of score each detection takes the free box, of those not ignored, that it overlaps
-    most, if `IoU >= iou_threshold`. Else it is ignored if some ignored box covers at least that
-    share of its area: an ignored box takes any number of detections.
+    In order of score each detection is matched to the unmatched box, of those not ignored, of
+    highest IoU, if `IoU >= iou_threshold`. Otherwise it is ignored if some ignored box covers at
+    least that share of its area; an ignored box matches any number of detections.
 
     Args:
-        ground_truth: any form that `as_ground_truth` takes. Categories are not looked at.
+        ground_truth: any form that `as_ground_truth` takes. Categories do not matter.
         detections: any form that `as_detections` takes; n detections.
-        iou_threshold: in (0, 1].
-        ignored: `(num_boxes,)` bool; the ground truth's own flags if None.
+        iou_threshold: least IoU of a match, in (0, 1].
+        ignored: `(num_boxes,)` bool, boxes to ignore; the ground truth's own flags if None.
 
     Returns:
         A `MatchResult`, in the order of `detections`.
@@ -76,12 +76,12 @@ def match_detections(
 
 
 def rank_order(detections: Detections) -> np.ndarray:
-    """Positions that sort by image, best score first; equal scores keep their order."""
+    """Returns the positions that sort detections by image, then score, highest first; stable."""
     return np.lexsort((-detections.scores, detections.image_index))
 
 
 def ranks_within_image(image_index: np.ndarray) -> np.ndarray:
-    """0, 1, 2, ... within each run of equal image indices.
+    """Numbers the detections within each run of equal image indices: 0, 1, 2, ...
 
     Example:
 
@@ -93,13 +93,13 @@ def ranks_within_image(image_index: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Overlaps:
-    """Every pair of a detection and a ground-truth box of one image that touch each other.
+    """All overlapping pairs of a detection and a ground-truth box of one image.
 
-    Computed once, matched once per subset.
+    They are computed once and matched once per subset.
 
     Args:
-        num_detections: n, sorted by `rank_order`.
-        num_boxes: m.
+        num_detections: n, the number of detections, which are sorted by `rank_order`.
+        num_boxes: m, the number of ground-truth boxes.
         detection: `(p,)` row of the detection of each pair.
         box: `(p,)` row of the ground-truth box of each pair.
         iou: `(p,)` intersection over union.
@@ -115,7 +115,7 @@ class Overlaps:
 
     @classmethod
     def between(cls, ground_truth: GroundTruth, detections: Detections) -> Overlaps:
-        """All overlapping pairs.
+        """Finds all overlapping pairs.
 
         Args:
             ground_truth: m boxes.
@@ -123,7 +123,7 @@ class Overlaps:
         """
         detection, box = _pairs_of_one_image(ground_truth, detections)
         # The same operations in the same order as the benchmarks' codes, on left, top, width,
-        # height: converted to corners and back, an IoU of exactly 0.5 may come out below it.
+        # height: after a conversion to corners and back an IoU of exactly 0.5 might be below it.
         a, b = detections.boxes[detection].T, ground_truth.boxes[box].T
         width = np.minimum(a[0] + a[2], b[0] + b[2]) - np.maximum(a[0], b[0])
         height = np.minimum(a[1] + a[3], b[1] + b[3]) - np.maximum(a[1], b[1])
@@ -138,13 +138,13 @@ class Overlaps:
     def match(
         self, ignored: np.ndarray, iou_threshold: float, judged: np.ndarray | None = None
     ) -> MatchResult:
-        """Match greedily; see `match_detections`.
+        """Matches greedily; see `match_detections`.
 
         Args:
-            ignored: `(m,)` bool.
-            iou_threshold: in (0, 1].
-            judged: `(n,)` bool, detections that take part; all if None. The others come out as
-                neither matched nor ignored.
+            ignored: `(m,)` bool, boxes to ignore.
+            iou_threshold: least IoU of a match, in (0, 1].
+            judged: `(n,)` bool, detections to match; all if None. The others are neither matched
+                nor ignored in the result.
         """
         threshold = min(iou_threshold, 1 - 1e-10)
         on_ignored = ignored[self.box]
@@ -156,13 +156,13 @@ class Overlaps:
         return MatchResult(matched, covered & (matched < 0))
 
     def _serve_in_order(self, pairs: np.ndarray) -> np.ndarray:
-        """Row of the box that each detection gets when the best score chooses first.
+        """Assigns boxes to detections, highest score first: the row of each one's box, or -1.
 
-        All detections ask for their best box at once; of those that ask for one box the best score
-        holds it, the others ask for their next. When nobody asks any more, everybody has what a
-        loop in order of score would have given: a few rounds in place of one step per detection.
+        This is the deferred acceptance algorithm. All detections ask for their best box at once; a
+        box holds the one of highest score, and the others ask for their next. The result equals
+        that of a loop in order of score, in a few rounds in place of one step per detection.
         """
-        # Of equally good boxes the reference codes take the last.
+        # Of boxes of equal IoU the reference codes take the last.
         pairs = pairs[np.lexsort((-self.box[pairs], -self.iou[pairs], self.detection[pairs]))]
         wish_of, wish = self.detection[pairs], self.box[pairs]
         rows = np.arange(self.num_detections)
@@ -188,7 +188,7 @@ class Overlaps:
 def _pairs_of_one_image(
     ground_truth: GroundTruth, detections: Detections
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows `(detection, box)` of every pair within one image."""
+    """Returns the rows `(detection, box)` of all pairs within one image."""
     by_image = np.argsort(ground_truth.image_index, kind="stable")
     sorted_index = ground_truth.image_index[by_image]
     first = np.searchsorted(sorted_index, detections.image_index, side="left")

@@ -1,4 +1,4 @@
-"""Whether detections and ground truth speak of the same categories."""
+"""Warning for detections of which none is of a scored category."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from keras_hkd.metrics.ground_truth import GroundTruth
 
 
 class OtherCategoriesWarning(UserWarning):
-    """There are detections, and none of them is of a category that is scored."""
+    """Warns that there are detections, but none of a category that is scored."""
 
 
 def other_categories(
     truth: GroundTruth, found: Detections, wanted: Sequence[int] | None
 ) -> str | None:
-    """Say how detections miss the categories that are scored; None where some are of these.
+    """Explains that no detection is of a category that is scored.
 
     Args:
         truth: the ground truth.
         found: the detections.
-        wanted: ids of the categories that are scored; None for whatever category.
+        wanted: ids of the categories that are scored; None for any category.
+
+    Returns:
+        The explanation, or None if some detections are of these categories or there are none.
 
     Example:
 
@@ -50,12 +53,12 @@ def other_categories(
 def warn_of_other_categories(
     truth: GroundTruth, found: Detections, wanted: Sequence[int] | None
 ) -> None:
-    """Warn where none of the detections is of a category that is scored.
+    """Warns if none of the detections is of a category that is scored.
 
     Args:
         truth: the ground truth.
         found: the detections.
-        wanted: ids of the categories that are scored; None for whatever category.
+        wanted: ids of the categories that are scored; None for any category.
     """
     problem = other_categories(truth, found, wanted)
     if problem:

@@ -1,4 +1,4 @@
-"""Miss rate against false positives per image, and its log-average MR-2."""
+"""Miss rate over false positives per image, and its log-average, MR-2."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from keras_hkd.metrics.subsets import Subset
 
 
 class FewImagesWarning(UserWarning):
-    """Fewer than 100 images: one false positive is already more than 0.01 per image."""
+    """Warns of fewer than 100 images: one false positive is more than 0.01 per image."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MissRateCurve:
-    """Miss rate as the score threshold falls: one point per detection that counts.
+    """The miss rate over false positives per image, one point per detection that counts.
 
     Args:
         false_positives_per_image: `(n,)`, ascending.
         miss_rates: `(n,)`, descending, in [0, 1].
-        scores: `(n,)`, descending: the threshold at each point.
-        references: false positives per image at which the protocol reads the curve.
+        scores: `(n,)`, descending: the score threshold of each point.
+        references: false positives per image at which the protocol samples the curve.
         reference_miss_rates: miss rate at each of them.
-        num_people: people who count, found or not; nan-valued curves have 0.
-        num_images: all images, with or without people.
+        num_people: number of people who count, found or not; 0 if `log_average` is nan.
+        num_images: number of images, with or without people.
         log_average: MR-2, in [0, 1]; nan if nobody counts.
     """
 
@@ -55,28 +55,28 @@ def log_average_miss_rate(
     subset: str | Subset = "reasonable",
     category_id: int | None = None,
 ) -> float:
-    """The pedestrian field's headline number, MR-2: how many people are missed; lower is better.
+    """Computes the log-average miss rate, MR-2, of pedestrian detection; lower is better.
 
     `MR-2 = exp(mean over the protocol's nine false positives per image of log(miss rate))`.
 
     At a reference the miss rate is that of the last detection whose false positives per image are
-    not above it. With fewer than 100 images a first false positive is already above 0.01; if the
-    best detection is one, the official codes read the curve's end there, so the lowest miss rate.
-    Where nothing is missed at some reference MR-2 is 0 (Caltech: at least 1e-10 is assumed missed).
+    not above it. With fewer than 100 images a single false positive exceeds 0.01 per image; if the
+    best detection is one, the official codes take the lowest miss rate of the curve there. If
+    nothing is missed at some reference, MR-2 is 0 (Caltech: the miss rate is at least 1e-10).
 
     Args:
-        ground_truth: see `as_ground_truth`. Where visible boxes are not known visibility is 1.
+        ground_truth: see `as_ground_truth`. Visibility is 1 if visible boxes are not known.
         detections: see `as_detections`.
         protocol: "citypersons", "kaist", "caltech" (unverified) or a `Protocol`.
         subset: one of the protocol's subsets by name, or a `Subset`. KAIST: "all", "day", "night".
-        category_id: the people's category, boxes and detections of others being left out; if None
-            those named person, pedestrian, people or human; 1 where no category has a name.
+        category_id: id of the category of people; boxes and detections of others are left out. If
+            None, the categories named person, pedestrian, people or human; 1 if none has a name.
 
     Returns:
         A fraction in [0, 1]; nan if nobody counts.
 
     Raises:
-        ValueError: unknown protocol or subset, or bad records.
+        ValueError: if the protocol or the subset is unknown, or a record is bad.
 
     Example:
 
@@ -94,7 +94,7 @@ def miss_rates(
     protocol: str | Protocol = "citypersons",
     category_id: int | None = None,
 ) -> dict[str, float]:
-    """Log-average miss rate of every subset of a protocol; see `log_average_miss_rate`.
+    """Computes the log-average miss rate of each subset of a protocol.
 
     Args:
         ground_truth: see `as_ground_truth`.
@@ -103,7 +103,7 @@ def miss_rates(
         category_id: see `log_average_miss_rate`.
 
     Returns:
-        `{subset name: fraction}`.
+        dict from the name of a subset to its `log_average_miss_rate`.
 
     Example:
 
@@ -123,7 +123,17 @@ def miss_rate_curve(
     subset: str | Subset = "reasonable",
     category_id: int | None = None,
 ) -> MissRateCurve:
-    """The whole curve behind `log_average_miss_rate`, to plot; same arguments.
+    """Computes the curve of which `log_average_miss_rate` is the average.
+
+    Args:
+        ground_truth: see `log_average_miss_rate`.
+        detections: see `log_average_miss_rate`.
+        protocol: see `log_average_miss_rate`.
+        subset: see `log_average_miss_rate`.
+        category_id: see `log_average_miss_rate`.
+
+    Returns:
+        A `MissRateCurve`.
 
     Example:
 
@@ -138,7 +148,7 @@ def miss_rate_curve(
 
 
 class _Scorer:
-    """Ground truth and detections of one category, made ready for a protocol's subsets."""
+    """Ground truth and detections of one category, prepared for the subsets of a protocol."""
 
     def __init__(
         self, ground_truth: Any, detections: Any, protocol: Protocol, category_id: int | None
@@ -161,7 +171,7 @@ class _Scorer:
         _warn_of_few_images(truth.num_images, protocol)
 
     def curve(self, subset: Subset) -> MissRateCurve:
-        """The curve of one subset."""
+        """Computes the curve of one subset."""
         protocol, truth, found = self.protocol, self.truth, self.found
         ignored = subset.ignored(truth, protocol.image_bounds, protocol.include_max_height)
         in_use = self._images(subset)
@@ -191,7 +201,7 @@ class _Scorer:
 
     def _overlaps_for(self, ignored: np.ndarray) -> Overlaps:
         ratio = self.protocol.aspect_ratio
-        if ratio is not None:  # people, not ignore regions, are reshaped: differs by subset
+        if ratio is not None:  # people are reshaped, ignored boxes are not: subsets differ
             boxes = np.where(ignored[:, None], self.truth.boxes, _reshaped(self.truth.boxes, ratio))
             return Overlaps.between(dataclasses.replace(self.truth, boxes=boxes), self.found)
         if self._overlaps is None:
@@ -233,7 +243,7 @@ def _curve(
 
 
 def _reshaped(boxes: np.ndarray, aspect_ratio: float) -> np.ndarray:
-    """Boxes (left, top, width, height) of that width / height; centre and height stay."""
+    """Changes boxes (left, top, width, height) to a width / height; keeps centre and height."""
     left, top, width, height = boxes.T
     new_width = height * aspect_ratio
     return np.stack([left + (width - new_width) / 2, top, new_width, height], axis=1)

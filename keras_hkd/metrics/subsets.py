@@ -1,4 +1,4 @@
-"""Which people a score is about: the rest of the ground truth is ignored, not removed."""
+"""Subset: the people that count in a score; all others are ignored, not removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Subset:
     """A range of heights and visibilities; people outside it become ignore regions.
 
     Args:
-        name: such as "reasonable".
+        name: name of the subset, such as "reasonable".
         min_height_px: people lower than this are ignored.
         max_height_px: people higher than this are ignored.
         min_visibility: people with a smaller visible share are ignored.
@@ -44,12 +44,15 @@ class Subset:
         bounds: Sequence[float] | None = None,
         include_max: bool = True,
     ) -> np.ndarray:
-        """`(n,)` bool: boxes that are ignored, by their own flag or by lying outside the subset.
+        """Finds the boxes that are ignored, by their own flag or as they are not in the subset.
 
         Args:
             ground_truth: n boxes.
-            bounds: `(left, top, right, bottom)` in pixels; boxes that reach out of it are ignored.
+            bounds: `(left, top, right, bottom)` in pixels; boxes that extend beyond are ignored.
             include_max: whether a person exactly `max_height_px` high counts.
+
+        Returns:
+            `(n,)` bool.
         """
         heights, visibility = ground_truth.heights, ground_truth.visibility
         too_high = heights > self.max_height_px if include_max else heights >= self.max_height_px
@@ -64,13 +67,16 @@ class Subset:
         return ignored
 
     def keeps_height(self, heights: np.ndarray, tolerance: float) -> np.ndarray:
-        """`(n,)` bool: detections near enough to the range of heights to be judged at all.
+        """Finds the detections whose height is in the range, widened by a tolerance.
 
-        Without this a detector would pay for finding the people that the subset ignores.
+        Without this, detections of people that the subset ignores would be false positives.
 
         Args:
-            heights: `(n,)` pixels, of detections.
+            heights: `(n,)` heights of detections in pixels.
             tolerance: factor by which the range is widened on both sides.
+
+        Returns:
+            `(n,)` bool.
         """
         return (heights >= self.min_height_px / tolerance) & (
             heights < self.max_height_px * tolerance

@@ -101,9 +101,12 @@ def test_predictions_that_do_not_line_up_are_matched(family, other_family, kind)
     many.anchors_per_cell = 9
     for teacher in (other_family(), many, family(levels=("P3", "P4"))):
         hierarchy.attach(teacher, family())
-        assert hierarchy.way(teacher, family()) == "matched through decoded boxes"
-    assert hierarchy.way(family(), family()) == "direct"
-    assert hierarchy.way(family(), family(), same_size=False) == "matched through decoded boxes"
+        assert hierarchy.describe_match(teacher, family()) == "matched through decoded boxes"
+    assert hierarchy.describe_match(family(), family()) == "direct"
+    assert (
+        hierarchy.describe_match(family(), family(), same_size=False)
+        == "matched through decoded boxes"
+    )
 
 
 def test_class_towers_of_other_families_and_anchors_are_read_cell_by_cell(family, other_family):

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from keras_hkd.metrics.city_persons import CITY_PERSONS
 from keras_hkd.metrics.miss_rate import (
     FewImagesWarning,
     log_average_miss_rate,
     miss_rate_curve,
     miss_rates,
 )
+from keras_hkd.metrics.protocols import CITY_PERSONS
 from keras_hkd.metrics.subsets import Subset
 
 PERSON = [100.0, 100.0, 140.0, 200.0]
