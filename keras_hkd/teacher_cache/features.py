@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from keras import ops
@@ -12,6 +13,9 @@ from keras_hkd.checks import whole
 from keras_hkd.tensors import Tensor
 
 _MAX_CELLS = 20_000
+
+Bases: TypeAlias = dict[str, tuple[np.ndarray, np.ndarray]]
+"""The mean `(channels,)` and the components `(channels, kept)` of maps, by their names."""
 
 
 @dataclasses.dataclass(frozen=True)
