@@ -44,7 +44,7 @@ def progress_bar(console: rich.console.Console) -> rich.progress.Progress:
 
 @contextlib.contextmanager
 def image_progress(
-    title: str, num_images: int, shown: bool = True
+    title: str, num_images: int, shown: bool = True, unit: str = "images"
 ) -> Iterator[Callable[[int], None]]:
     """Show how far a pass over images is; nothing where the error stream is no terminal.
 
@@ -52,6 +52,7 @@ def image_progress(
         title: what is being done.
         num_images: how many images there are.
         shown: False to show nothing.
+        unit: what is counted, where it is not images.
 
     Yields:
         `advance(num_images)`, to be called as images are done.
@@ -70,7 +71,7 @@ def image_progress(
 
         def advance(num_done: int) -> None:
             bar.advance(number, num_done)
-            rate = f", {task.speed:.1f} images/s" if task.speed else ""
+            rate = f", {task.speed:.1f} {unit}/s" if task.speed else ""
             bar.update(number, figures=f"{task.completed:.0f}/{num_images}{rate}")
 
         yield advance

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from keras_hkd.data.annotations import BadDataError
 from keras_hkd.data.formats.bad_records import BadRecords, RecordProblem, Unique, checked_size
 from keras_hkd.data.formats.records import ImageRecord, Records
 from keras_hkd.data.image_files import (
@@ -16,7 +17,7 @@ from keras_hkd.data.image_files import (
     is_turned,
     upright_size,
 )
-from keras_hkd.data.picture_finder import PictureFinder
+from keras_hkd.data.picture_finder import FrameFinder, PictureFinder
 from keras_hkd.progress import FEW_IMAGES, image_progress
 
 
@@ -42,23 +43,47 @@ def locate(
         The images that are good so far.
     """
     notes = [] if notes is None else notes
-    finder = PictureFinder(records.image_folders, records.image_roots)
-    if images_folder is not None:
-        finder = PictureFinder([Path(images_folder)], [Path(images_folder)])
+    finder = _finder(records, images_folder)
     kept, paths, num_turned = [], Unique("image file"), 0
+    not_extracted = None
     for image in images:
         with bad.record(image.file, image.record):
             if not image.image_path or images_folder is not None:
                 image.image_path = finder.find(image.file_name)
             if image.image_path:
                 paths.add(image.image_path, image.record)
+            elif required and records.frames:
+                not_extracted = image
+                continue
             num_turned += _settle_size(image, records, finder, required)
             kept.append(image)
+    if not_extracted:
+        _tell_of_frames(not_extracted, len(kept), records, finder, notes)
     if finder.num_inexact:
         notes.append(f"{_counted(finder.num_inexact, 'image')} found under a name of other form")
     if num_turned:
         notes.append(_turned_note(num_turned))
     return kept
+
+
+def _finder(records: Records, images_folder: str | os.PathLike | None):
+    folder = None if images_folder is None else [Path(images_folder)]
+    if records.frames:
+        return FrameFinder(folder or records.image_roots, records.frames.key)
+    return PictureFinder(folder or records.image_folders, folder or records.image_roots)
+
+
+def _tell_of_frames(image, num_kept: int, records: Records, finder, notes: list[str]) -> None:
+    """Note how many frames have a picture; raise if none has, for one is missing."""
+    if not num_kept:
+        folders = ", ".join(finder.folders[:6])
+        raise BadDataError(
+            image.file,
+            image.record,
+            f"the frames of films must be there as pictures, found none in {folders}: "
+            f"{records.frames.advice}, or name their folder (--images DIR)",
+        )
+    notes.append(f"of {len(records.images):,} frames the {num_kept:,} that have a picture")
 
 
 def stated_sizes(images: Iterable[ImageRecord], bad: BadRecords) -> list[ImageRecord]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -159,6 +160,55 @@ class PictureFinder:
             if inside:
                 return inside
         return paths
+
+
+class FrameFinder:
+    """Finds pictures by what their paths say they are, such as a film and the number of a frame.
+
+    Args:
+        roots: folders that are searched with all folders inside.
+        key: gives of a path or a name what it says; None for nothing.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Path(folder, "film_7.jpg").touch()
+        ...     finder = FrameFinder([Path(folder)], lambda name: int(name[-5]))
+        ...     os.path.basename(finder.find("frame 7.png"))
+        'film_7.jpg'
+    """
+
+    num_inexact = 0
+
+    def __init__(self, roots: Sequence[Path], key: Callable[[str], Hashable | None]):
+        self.folders = tuple(dict.fromkeys(os.path.abspath(root) for root in roots))
+        self._key = key
+        self._paths: dict[Hashable, list[str]] | None = None
+
+    def find(self, file_name: str) -> str:
+        """Look for the picture of a frame.
+
+        Args:
+            file_name: the name of the frame.
+
+        Returns:
+            The absolute path; "" if there is none.
+
+        Raises:
+            RecordProblem: several pictures are of this frame.
+        """
+        if self._paths is None:
+            self._paths = {}
+            for path in itertools.chain.from_iterable(_index(self.folders).values()):
+                key = self._key(path.replace(os.sep, "/"))
+                if key is not None:
+                    self._paths.setdefault(key, []).append(path)
+        found = self._paths.get(self._key(file_name), [])
+        if len(found) > 1:
+            raise RecordProblem(
+                f"the frame {file_name!r} must have one picture, but there are {len(found)}, such "
+                f"as {found[0]} and {found[1]}: name the folder of those that are meant (--images)"
+            )
+        return found[0] if found else ""
 
 
 def _loose(name: str) -> str:

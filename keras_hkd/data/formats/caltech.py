@@ -119,11 +119,18 @@ def _box(fields: list[str], record: str) -> BoxRecord:
         raise RecordProblem(f"ignore must be 0 or 1, got {ignore:g}")
     if label in IGNORED_LABELS:
         label, ignore = "person", 1
-    visible = _visible(box, occluded, visible)
+    visible = visible_part(box, occluded, visible)
     return BoxRecord(record, label, box, bool(ignore), visible, occlusion=int(occluded))
 
 
-def _visible(box: list[float], occluded: float, visible: list[float]) -> list[float]:
+def visible_part(box: list[float], occluded: float, visible: list[float]) -> list[float]:
+    """Give the visible part of a box as the evaluation code takes it; see above.
+
+    Args:
+        box: left, top, width, height.
+        occluded: 0 where nothing hides it.
+        visible: the visible box as annotated, in the same form.
+    """
     if not occluded or not any(visible):
         return box
     return [box[0], box[1], 0.0, 0.0] if visible == box else visible

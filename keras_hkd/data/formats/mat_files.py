@@ -36,8 +36,8 @@ def read_mat(path: Path) -> dict[str, object]:
         path: a file of version 5 to 7.2, compressed or not (7.3 is HDF5 and is refused).
 
     Returns:
-        Name -> value: a cell array as list (column by column), a structure as dict, text as str,
-        numbers as array of the stated shape.
+        Name -> value: a cell array as list (column by column), a structure as dict, several of one
+        array as list of dicts, text as str, numbers as array of the stated shape.
 
     Raises:
         MatFileError: it is damaged or of another kind.
@@ -95,8 +95,9 @@ def _value(flags: int, shape: tuple[int, ...], parts: list[tuple[int, bytes]]) -
     if kind == _CELL:
         _expect(len(parts), math.prod(shape))
         return [_matrix(*part)[1] for part in parts]
-    if kind == _STRUCTURE and math.prod(shape) == 1:
-        return _structure(parts)
+    if kind == _STRUCTURE:
+        structures = _structures(parts, math.prod(shape))
+        return structures[0] if math.prod(shape) == 1 else structures
     if kind == _CHAR:
         _expect(len(parts), 1)
         return _text(parts[0])
@@ -108,16 +109,18 @@ def _value(flags: int, shape: tuple[int, ...], parts: list[tuple[int, bytes]]) -
     raise MatFileError(f"an array of kind {kind} and shape {shape} is not read")
 
 
-def _structure(parts: list[tuple[int, bytes]]) -> dict[str, object]:
+def _structures(parts: list[tuple[int, bytes]], count: int) -> list[dict[str, object]]:
     if len(parts) < 2 or _numbers(parts[0]).size != 1:
         raise MatFileError("a structure has no names")
     length, names = int(_numbers(parts[0])[0]), parts[1][1]
     if not 0 < length <= 64:
         raise MatFileError(f"names of {length} bytes")
-    fields = [names[i : i + length].split(b"\0")[0] for i in range(0, len(names), length)]
-    _expect(len(parts) - 2, len(fields))
-    values = (_matrix(*part)[1] for part in parts[2:])
-    return {field.decode("ascii"): value for field, value in zip(fields, values, strict=True)}
+    starts = range(0, len(names), length)
+    fields = [names[i : i + length].split(b"\0")[0].decode("ascii") for i in starts]
+    _expect(len(parts) - 2, count * len(fields))
+    values = [_matrix(*part)[1] for part in parts[2:]]
+    rows = range(0, len(values), len(fields) or 1)
+    return [dict(zip(fields, values[i:], strict=False)) for i in rows]
 
 
 def _expect(found: int, stated: int) -> None:

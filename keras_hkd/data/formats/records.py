@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 
 from keras_hkd.data.image_files import SUFFIXES
@@ -81,6 +81,20 @@ class ImageRecord:
         return (self.split,)
 
 
+@dataclasses.dataclass(frozen=True)
+class Frames:
+    """How the pictures are named that were made of films; frames without one are left out.
+
+    Args:
+        key: gives of the path of a picture, and of the name of an image, which frame of which film
+            it is; None for a picture that is none.
+        advice: how the pictures are made of the films, for the message where there are none.
+    """
+
+    key: Callable[[str], Hashable | None]
+    advice: str
+
+
 @dataclasses.dataclass
 class Records:
     """All that one source holds.
@@ -98,6 +112,7 @@ class Records:
             so that results number the classes from 1.
         default_size: (width, height) of an image that has neither a stated size nor a file.
         notes: what the user should know of how the source was read.
+        frames: how pictures are named that are frames of films; None where pictures have names.
     """
 
     images: list[ImageRecord]
@@ -108,6 +123,7 @@ class Records:
     result_ids: Mapping[Hashable, int | str] | None = None
     default_size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
+    frames: Frames | None = None
 
 
 def by_name(names) -> dict[str, str]:

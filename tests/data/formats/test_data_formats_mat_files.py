@@ -51,10 +51,28 @@ def test_other_files_are_refused(tmp_path):
         path.write_bytes(content)
         with pytest.raises(MatFileError):
             read_mat(path)
-    for value in (1 + 2j, np.array([(1,), (2,)], [("a", "i4")])):
-        path.write_bytes(written(anno=cells(value)))
-        with pytest.raises(MatFileError, match="is not read"):
-            read_mat(path)
+    path.write_bytes(written(anno=cells(1 + 2j)))
+    with pytest.raises(MatFileError, match="is not read"):
+        read_mat(path)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_arrays_of_structures(tmp_path, compress):
+    """Structures of one array come column by column, as its cells do."""
+    array = np.empty((2, 2), [("name", object), ("size", object)])
+    for row, column in np.ndindex(2, 2):
+        array[row, column] = (f"{row}{column}", np.array([[row, column]]))
+    path = tmp_path / "a.mat"
+    path.write_bytes(written(compress, many=array, one=array[:1, :1], none=array[:0, :0]))
+    found = read_mat(path)
+    assert [one["name"] for one in found["many"]] == ["00", "10", "01", "11"]
+    assert [one["size"].tolist() for one in found["many"]] == [
+        [[0, 0]],
+        [[1, 0]],
+        [[0, 1]],
+        [[1, 1]],
+    ]
+    assert found["one"]["name"] == "00" and found["none"] == []
 
 
 WHOLE = written(anno=cells({"im_name": "a.png", "bbs": np.arange(20.0).reshape(2, 10)}, "text"))
