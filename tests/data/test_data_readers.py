@@ -1,6 +1,7 @@
 """Properties of every reader: what was written is read; damage is read or refused."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -320,3 +321,11 @@ def test_damaged_yaml_is_refused(text, tmp_path):
     (tmp_path / "data.yaml").write_text(text)
     with pytest.raises(BadDataError, match="data.yaml"):
         load_dataset(tmp_path)
+
+
+def test_the_guide_lists_every_format():
+    from keras_hkd.data.formats import readers
+
+    guide = Path(__file__).resolve().parents[2] / "docs" / "guides" / "label-formats.md"
+    rows = [line.split("|")[2].strip() for line in guide.read_text().splitlines() if "| `" in line]
+    assert sorted(row.strip("`") for row in rows) == readers.names()
