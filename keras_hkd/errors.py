@@ -19,6 +19,9 @@ class UserError(Exception):
     `epochs` must be at least 1. Received: 0
     """
 
+    ag_pass_through = True
+    """Tells TensorFlow's AutoGraph not to replace the error by one of another class."""
+
 
 class InvalidValueError(UserError, ValueError):
     """A value, a file or a record cannot be used."""

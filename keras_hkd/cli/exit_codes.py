@@ -1,21 +1,19 @@
 """What the process says when it ends: 0 done, 1 the run failed, 2 bad input or usage.
 
-Scripts decide by these codes whether to retry (1) or to mend the call (2), so a fault in our own
-code must not pass for the user's. The rule that tells them apart: our code refuses input with an
-explicit `raise ValueError(...)` or `raise TypeError(...)`; an error that Python, NumPy or Keras
-raises while our code runs is a failure, unless it says that a file is not there, or may not be read
-or written.
+Scripts decide by these codes whether to retry (1) or to mend the call (2). What a user can mend is
+a `keras_hkd.errors.UserError`, or an error of the operating system that says that a file is not
+there, or may not be read or written: its message is shown. Anything else is a fault in the code,
+and its traceback is shown as well.
 """
 
 import contextlib
-import dis
 import traceback
 from collections.abc import Iterator
-from types import TracebackType
 
 import typer
 
 from keras_hkd.cli.console import messages
+from keras_hkd.errors import RunFailedError, UserError
 
 DONE = 0
 FAILED = 1
@@ -28,14 +26,13 @@ _FILE_ERRORS = (
     NotADirectoryError,
     PermissionError,
 )
-_RAISE = dis.opmap["RAISE_VARARGS"]
 
 
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
     """Turn what goes wrong inside into a message on the error stream and an exit code.
 
-    Bad input gets one clear line; a failure gets its traceback as well, for whoever mends it.
+    What the user can mend gets its message alone; a fault in the code gets its traceback as well.
 
     Raises:
         typer.Exit: with `BAD_INPUT` or `FAILED`. Typer's own exceptions pass through.
@@ -59,40 +56,34 @@ def reported() -> Iterator[None]:
         if is_bad_input(error):
             _say("Bad input:", _message(error))
             raise typer.Exit(BAD_INPUT) from error
-        messages().print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True)
-        _say("The run failed:", f"{type(error).__name__}: {_message(error)}")
+        if isinstance(error, RunFailedError):
+            _say("The run failed:", _message(error))
+        else:
+            trace = "".join(traceback.format_exception(error))
+            messages().print(trace, markup=False, soft_wrap=True)
+            _say("The run failed:", f"{type(error).__name__}: {_message(error)}")
         raise typer.Exit(FAILED) from error
 
 
 def is_bad_input(error: BaseException) -> bool:
-    """Say whether an error is the user's to mend.
+    """Say whether an error is caused by what the user gave.
 
     Args:
-        error: a caught exception, with its traceback.
+        error: any exception.
 
     Returns:
-        True for missing or forbidden files, and for a ValueError or TypeError (BadDataError among
-        them) that a `raise` statement of keras_hkd made.
+        True for a `UserError`, unless it is a `RunFailedError`, and for files that are missing or
+        that may not be read or written.
 
     Example:
         >>> is_bad_input(FileNotFoundError("photo.jpg"))
         True
-        >>> is_bad_input(ZeroDivisionError())
+        >>> is_bad_input(ValueError("a fault in the code"))
         False
     """
-    if isinstance(error, _FILE_ERRORS):
-        return True
-    return isinstance(error, ValueError | TypeError) and _raised_on_purpose(error.__traceback__)
-
-
-def _raised_on_purpose(trace: TracebackType | None) -> bool:
-    if trace is None:
-        return False
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    module = trace.tb_frame.f_globals.get("__name__", "")
-    instruction = trace.tb_frame.f_code.co_code[trace.tb_lasti]
-    return module.split(".")[0] == "keras_hkd" and instruction == _RAISE
+    if isinstance(error, UserError):
+        return not isinstance(error, RunFailedError)
+    return isinstance(error, _FILE_ERRORS)
 
 
 def _belongs_to_typer(error: Exception) -> bool:
