@@ -1,4 +1,4 @@
-"""Public names that load their module at first use (PEP 562): importing a package stays cheap."""
+"""Loads public names at first use (PEP 562), so that importing a package is cheap."""
 
 import importlib
 import sys
@@ -13,8 +13,8 @@ def attach(
     """Make the three attributes by which a package offers names without importing where they live.
 
     Importing TensorFlow, Keras and KerasCV takes many seconds. A package that lists its public
-    names here pays for them only when one is used, and `dir()`, tab completion and
-    `from package import *` still see the whole list.
+    names here imports them only when one is used; `dir()`, tab completion and
+    `from package import *` see the whole list.
 
     Args:
         module_name: the package's own `__name__`.
@@ -72,7 +72,7 @@ def attach(
 
 
 def _class_of_package(hiding: set[str]) -> type[types.ModuleType]:
-    """Makes a class of modules in which a submodule does not take the place of these names."""
+    """Make a class of modules in which a submodule does not take the place of these names."""
 
     class Package(types.ModuleType):
         def __setattr__(self, name: str, value: object) -> None:

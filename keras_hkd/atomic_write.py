@@ -17,7 +17,7 @@ _PARTIAL = re.compile(r"\.(.+\.)?partial-\d+(\.|$)")
 
 
 @contextlib.contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary name to write to, and move it over `path` once all bytes are on the disk.
 
     A process killed at any moment leaves `path` as it was, or whole and new. The temporary file
@@ -48,13 +48,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
         _remove(partial)
 
 
-def write_text(path: str | Path, text: str) -> None:
+def write_text(path: str | os.PathLike, text: str) -> None:
     """Replace the file at `path` by `text` in UTF-8, all or nothing."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
-def remove_partial_files(folder: str | Path) -> None:
+def remove_partial_files(folder: str | os.PathLike) -> None:
     """Delete what killed processes left half-written in `folder`; nothing there is ever read."""
     folder = Path(folder)
     if folder.is_dir():

@@ -1,4 +1,4 @@
-"""Folders whose files are bound by SHA-256 checksums, and that appear whole or not at all."""
+"""Writes folders with SHA-256 checksums, whole or not at all, and checks them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\\]+)")
 
 
 class DamagedFolderError(InvalidValueError):
-    """A folder with files that are missing or not those that were written."""
+    """Files of a folder are missing or are not those that were written."""
 
 
 def check_folder(folder: str | os.PathLike) -> set[str]:
-    """Compares every file of a folder with its checksum.
+    """Compare every file of a folder with its checksum.
 
     Args:
-        folder: made by `replacing_folder`.
+        folder: a folder that `replacing_folder` wrote.
 
     Returns:
-        Names of the files that were checked; others in the folder are nothing of it.
+        Names of the files that were checked; other files in the folder are not looked at.
 
     Raises:
-        FileNotFoundError: no such folder.
+        FileNotFoundError: there is no such folder.
         DamagedFolderError: files are missing or altered, or there are no checksums; all are named.
     """
     folder = pathlib.Path(folder)
@@ -55,9 +55,10 @@ def check_folder(folder: str | os.PathLike) -> set[str]:
 
 @contextlib.contextmanager
 def replacing_folder(folder: str | os.PathLike, keep: bool = False) -> Iterator[pathlib.Path]:
-    """Gives a new folder to write files into, which takes the place of `folder` if all goes well.
+    """Replace a folder by one that is written inside the `with` block, or leave it as it was.
 
-    It gets checksums of its files. A process that ends before leaves `folder` as it was.
+    Checksums of the files are added at the end. If the block raises or the process ends before
+    that, `folder` is unchanged.
 
     Args:
         folder: may exist if it is empty or was written by this function.
@@ -67,7 +68,7 @@ def replacing_folder(folder: str | os.PathLike, keep: bool = False) -> Iterator[
         Path of the new folder, beside `folder` under a name that begins with a dot.
 
     Raises:
-        FileExistsError: `folder` holds something else, which would be lost.
+        FileExistsError: `folder` holds other files, which would be lost.
 
     Example:
     >>> import tempfile
@@ -117,7 +118,7 @@ def _write_checksums(folder: pathlib.Path) -> None:
 
 
 def _read_checksums(folder: pathlib.Path) -> dict[str, str]:
-    """Name of each file -> its checksum."""
+    """Read the checksum of each file, by its name."""
     path = folder / CHECKSUMS
     if not path.is_file():
         raise DamagedFolderError(f"'{folder}' has no {CHECKSUMS}: files of it are missing.")

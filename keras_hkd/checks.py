@@ -1,4 +1,4 @@
-"""Checks of arguments: a fault is said where it is made, not as NaN or a wrong shape later."""
+"""Checks arguments, so that a wrong one is refused at once and not seen later as NaN."""
 
 import math
 import numbers
@@ -164,7 +164,7 @@ def image_size(
         value: what the user gave.
         low: smallest side allowed, in pixels.
         multiple_of: what both sides must be multiples of.
-        because: why, for the message, in brackets.
+        because: the reason, which the message gives in brackets.
 
     Returns:
         `(height, width)` in pixels as ints.

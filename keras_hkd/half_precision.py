@@ -1,9 +1,12 @@
-"""Model files of half the size: float16 on disk, float32 again once loaded."""
+"""Saves models with float16 weights, which become float32 again when they are loaded."""
+
+from __future__ import annotations
 
 import os
 import pathlib
 import tempfile
 import zipfile
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy
@@ -11,18 +14,21 @@ import numpy
 from keras_hkd.atomic_write import replacing
 from keras_hkd.errors import InvalidValueError
 
+if TYPE_CHECKING:
+    import keras
+
 WEIGHTS_MEMBER = "model.weights.h5"
 
 
-def save_half_precision(model, path: str | os.PathLike) -> None:
-    """Saves a model as `.keras` with its float32 weights rounded to float16.
+def save_half_precision(model: keras.Model, path: str | os.PathLike) -> None:
+    """Save a model as `.keras` with its float32 weights rounded to float16.
 
     Such a file is read by `load_detector` and `keras.saving.load_model` like any other; the
     optimizer's state is left out. A weight with values beyond the range of float16 stays float32.
 
     Args:
         model: a `Detector` or a `Classifier`.
-        path: of the `.keras` file; written under a temporary name first, then renamed.
+        path: the `.keras` file; written under a temporary name first, then renamed.
 
     Raises:
         ValueError: a weight is not finite.
@@ -33,7 +39,7 @@ def save_half_precision(model, path: str | os.PathLike) -> None:
         _rewrite(whole, half, folder)
 
 
-def _rewrite(whole, half, folder):
+def _rewrite(whole: pathlib.Path, half: pathlib.Path, folder: str) -> None:
     with zipfile.ZipFile(whole) as source, zipfile.ZipFile(half, "w") as target:
         for member in source.namelist():
             if member != WEIGHTS_MEMBER:
@@ -46,7 +52,7 @@ def _rewrite(whole, half, folder):
             target.write(narrow_path, member, zipfile.ZIP_DEFLATED)
 
 
-def _copy(source, target):
+def _copy(source: h5py.Group, target: h5py.Group) -> None:
     for key, value in source.attrs.items():
         target.attrs[key] = value
     for name, item in source.items():

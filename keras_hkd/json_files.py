@@ -60,7 +60,7 @@ def as_json(value: object, indent: int | None = 2) -> str:
     return json.dumps(plain(value), indent=indent, allow_nan=False)
 
 
-def write_json(path: str | Path, value: object, indent: int | None = 2) -> None:
+def write_json(path: str | os.PathLike, value: object, indent: int | None = 2) -> None:
     """Replace the file at `path` by a value as JSON, all or nothing.
 
     Args:
@@ -71,7 +71,7 @@ def write_json(path: str | Path, value: object, indent: int | None = 2) -> None:
     write_text(path, as_json(value, indent) + "\n")
 
 
-def read_text(path: str | Path) -> str:
+def read_text(path: str | os.PathLike) -> str:
     """Read a text file in UTF-8, compressed by gzip or not.
 
     Args:
@@ -95,7 +95,7 @@ def read_text(path: str | Path) -> str:
         raise InvalidValueError(f"{path}: not UTF-8 text: {error}") from error
 
 
-def read_json(path: str | Path) -> object:
+def read_json(path: str | os.PathLike) -> object:
     """Read a JSON file, compressed by gzip or not.
 
     Args:

@@ -1,4 +1,4 @@
-"""A model as a folder: an unpacked `.keras` file of half precision under checksums."""
+"""Saves a model as a folder: an unpacked `.keras` file with float16 weights and checksums."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ import pathlib
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from keras_hkd.checked_folder import CHECKSUMS, DamagedFolderError, check_folder, replacing_folder
+
+if TYPE_CHECKING:
+    import keras
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
@@ -18,8 +22,8 @@ MEMBERS = (CONFIG, "metadata.json", WEIGHTS)
 """What the folder has of a `.keras` file: how the model is built, Keras's version, weights."""
 
 
-def save_preset(model, folder: str | os.PathLike) -> None:
-    """Writes a model as a preset: configuration, weights rounded to float16, checksums.
+def save_preset(model: keras.Model, folder: str | os.PathLike) -> None:
+    """Write a model as a preset: configuration, weights rounded to float16, checksums.
 
     Args:
         model: a `Detector` or a `Classifier`; how it was compiled is left out.
@@ -43,7 +47,10 @@ def save_preset(model, folder: str | os.PathLike) -> None:
 
 
 def is_preset_folder(path: str | os.PathLike) -> bool:
-    """Whether a path is a folder that looks like a preset, whole or damaged.
+    """Tell whether a path is the folder of a preset, whole or damaged.
+
+    Args:
+        path: any path.
 
     Example:
     >>> is_preset_folder("photo.jpg")
@@ -55,14 +62,17 @@ def is_preset_folder(path: str | os.PathLike) -> bool:
 
 @contextlib.contextmanager
 def packed(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Gives the temporary `.keras` file of a preset, for Keras to load.
+    """Pack a preset into a temporary `.keras` file, for Keras to load.
 
     Args:
-        folder: written by `save_preset`.
+        folder: a folder that `save_preset` wrote.
+
+    Yields:
+        Path of the `.keras` file.
 
     Raises:
         FileNotFoundError: no such folder.
-        DamagedFolderError: a ValueError: files are missing or altered.
+        DamagedFolderError: files are missing or altered.
     """
     missing = set(MEMBERS) - check_folder(folder)
     if missing:

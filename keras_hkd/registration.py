@@ -14,6 +14,9 @@ import importlib.abc
 import importlib.util
 import pathlib
 import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
 
 from keras_hkd.sources import decorated
 
@@ -28,7 +31,7 @@ FORMER_NAMES = {
 
 @functools.cache
 def modules_by_registered_name() -> dict[str, str]:
-    """Gives the module of every class that the package registers with Keras.
+    """Return the module of every class that the package registers with Keras.
 
     The sources are read, not imported: a new class needs no entry in a list, and nothing heavy is
     loaded.
@@ -46,7 +49,7 @@ def modules_by_registered_name() -> dict[str, str]:
 
 
 def register_with_keras() -> None:
-    """Registers the package's classes with Keras, now or as soon as Keras is imported."""
+    """Register the package's classes with Keras, now or as soon as Keras is imported."""
     if "keras" in sys.modules:
         _register_placeholders()
     else:
@@ -66,25 +69,27 @@ def _register_placeholders() -> None:
 
 
 def _placeholder(name: str, module: str) -> type:
-    """Makes a class that does what Keras asks of a registered one; the real one replaces it."""
+    """Make a class whose `from_config` imports the real class and calls that of it."""
 
-    def from_config(cls, config):
+    def from_config(cls: type, config: dict[str, Any]) -> Any:
         return getattr(importlib.import_module(module), name).from_config(config)
 
     return type(name, (), {"__module__": module, "from_config": classmethod(from_config)})
 
 
 class _KerasWatcher(importlib.abc.MetaPathFinder):
-    """Registers the placeholders after `import keras`, whoever imports it, and is gone.
+    """Registers the placeholders once Keras has been imported, and then removes itself.
 
-    To be asked where Keras is does not mean that it is imported: TensorFlow only asks, and imports
-    it later. So it stays until Keras has run.
+    A search for Keras does not mean that it is imported at once: TensorFlow searches for it early
+    and imports it later. So the finder stays until the module of Keras has been executed.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._asks_others = False
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         if fullname != "keras" or self._asks_others:
             return None
         self._asks_others = True
@@ -92,14 +97,15 @@ class _KerasWatcher(importlib.abc.MetaPathFinder):
             spec = importlib.util.find_spec(fullname)
         finally:
             self._asks_others = False
-        if spec is not None:
-            execute = spec.loader.exec_module
+        if spec is not None and spec.loader is not None:
+            loader: Any = spec.loader
+            execute = loader.exec_module
 
-            def execute_and_register(module):
+            def execute_and_register(module: ModuleType) -> None:
                 execute(module)
                 if self in sys.meta_path:
                     sys.meta_path.remove(self)
                 _register_placeholders()
 
-            spec.loader.exec_module = execute_and_register
+            loader.exec_module = execute_and_register
         return spec

@@ -16,15 +16,17 @@ Like every collective operation they must be reached by all replicas: never call
 """
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor
 
 
-def num_replicas():
-    """How many replicas share the batch: 1 unless called inside `tf.distribute.Strategy.run`.
+def num_replicas() -> int:
+    """Count the replicas that share the batch: 1 outside `tf.distribute.Strategy.run`.
 
     Returns:
         A Python int.
@@ -38,8 +40,8 @@ def num_replicas():
     return 1 if context is None else context.num_replicas_in_sync
 
 
-def sum_over_replicas(x):
-    """Sum of a tensor over all replicas, so that a count or a moment speaks of the whole batch.
+def sum_over_replicas(x: Tensor) -> Tensor:
+    """Sum a tensor over all replicas, so that a count or a moment is that of the whole batch.
 
     Gradients pass through: the gradient of the mean of the replicas' losses stays exact for
     statistics (such as a standard deviation) that are themselves differentiated.
@@ -63,11 +65,11 @@ def sum_over_replicas(x):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, x)
 
 
-def gather_over_replicas(x):
-    """The rows of all replicas, one replica after the other: a batch as it was before the split.
+def gather_over_replicas(x: Tensor) -> Tensor:
+    """Concatenate the rows of all replicas: the batch as it was before the split.
 
     Args:
-        x: tensor `(rows, ...)`, with as many rows on every replica. No gradient is promised.
+        x: tensor `(rows, ...)`, with as many rows on every replica. Gradients do not pass through.
 
     Returns:
         A tensor `(replicas * rows, ...)`, or `x` itself where there is only one replica.
@@ -83,8 +85,8 @@ def gather_over_replicas(x):
     return context.all_gather(ops.stop_gradient(x), axis=0)
 
 
-def replica_offset(x):
-    """Where this replica's rows begin in what `gather_over_replicas` gives: 0 on the first.
+def replica_offset(x: Tensor) -> Tensor:
+    """Return the index at which this replica's rows begin in `gather_over_replicas`.
 
     Args:
         x: the tensor that is gathered.
@@ -103,8 +105,8 @@ def replica_offset(x):
     return ops.cast(context.replica_id_in_sync_group, "int32") * ops.shape(x)[0]
 
 
-def weighted_mean(values, weights=None):
-    """Mean of the whole batch, as this replica's share of it.
+def weighted_mean(values: Tensor, weights: Tensor = None) -> Tensor:
+    """Compute this replica's share of the mean over the whole batch.
 
     `num_replicas * sum(values * weights here) / sum(weights on all replicas)`: the mean over
     replicas of this is the weighted mean over the whole batch, also when the replicas' totals
@@ -139,8 +141,8 @@ def weighted_mean(values, weights=None):
     return global_ratio(ops.sum(values * weights), ops.sum(weights))
 
 
-def global_ratio(numerator, denominator, minimum=None):
-    """This replica's share of `sum(numerators) / sum(denominators)`, both summed over replicas.
+def global_ratio(numerator: Tensor, denominator: Tensor, minimum: float | None = None) -> Tensor:
+    """Compute this replica's share of `sum(numerators) / sum(denominators)` over replicas.
 
     Args:
         numerator: scalar of this replica, differentiated.
@@ -165,7 +167,7 @@ def global_ratio(numerator, denominator, minimum=None):
     return ratio * num_replicas()
 
 
-def check_leading_axes(weights, values, name="mask"):
+def check_leading_axes(weights: Tensor, values: Tensor, name: str = "mask") -> None:
     """Refuse weights that would broadcast over anything but the trailing axes of `values`.
 
     Args:
@@ -194,7 +196,7 @@ def check_leading_axes(weights, values, name="mask"):
         )
 
 
-def expand_to_rank(weights, rank):
+def expand_to_rank(weights: Tensor, rank: int) -> Tensor:
     """Append axes of length 1, so that weights on leading axes multiply a tensor of `rank` axes.
 
     Args:
@@ -214,11 +216,11 @@ def expand_to_rank(weights, rank):
     return weights
 
 
-def _as_float32(x):
+def _as_float32(x: Tensor) -> Tensor:
     return ops.cast(ops.convert_to_tensor(x), "float32")
 
 
-def _plain_mean(values):
+def _plain_mean(values: Tensor) -> Tensor:
     if num_replicas() == 1:
         size = _static_size(values)
         if size is None:
@@ -227,13 +229,13 @@ def _plain_mean(values):
     return global_ratio(ops.sum(values), ops.size(values))
 
 
-def _static_size(values):
+def _static_size(values: Tensor) -> int | None:
     shape = tuple(values.shape)
     return None if None in shape else math.prod(shape)
 
 
-def _replica_context():
-    """The context of `tf.distribute`; None where no replica runs (building, other backends)."""
+def _replica_context() -> Any:
+    """Return the context of `tf.distribute`; None outside a replica and on other backends."""
     if keras.backend.backend() != "tensorflow":
         return None
     import tensorflow as tf

@@ -1,4 +1,4 @@
-"""What the modules of a package declare, read from their sources without importing them.
+"""Reads what the modules of a package declare from their sources, without importing them.
 
 Importing TensorFlow, Keras and KerasCV takes many seconds, so tables of what there is (public
 names, methods, registered classes) are read. A new module is in them without being listed.
@@ -15,7 +15,7 @@ _ALL = re.compile(r"^__all__ = (\[.*?\]|\(.*?\))", re.MULTILINE | re.DOTALL)
 
 
 def public_names(package: str, path: list[str], *patterns: str) -> dict[str, str]:
-    """Gives the names that modules of a package list in their `__all__`.
+    """Return the names that modules of a package list in their `__all__`.
 
     Args:
         package: the package's `__name__`.
@@ -23,7 +23,7 @@ def public_names(package: str, path: list[str], *patterns: str) -> dict[str, str
         *patterns: which files, relative to its folder; `*.py` by default.
 
     Returns:
-        dict from a name to the module that lists it, as `keras_hkd._lazy.attach` takes it.
+        A dict from a name to the module that lists it, as `keras_hkd._lazy.attach` takes it.
 
     Example:
     >>> import keras_hkd.losses
@@ -41,7 +41,7 @@ def public_names(package: str, path: list[str], *patterns: str) -> dict[str, str
 def decorated(
     package: str, path: list[str], decorator: str, *patterns: str
 ) -> dict[str, tuple[str, dict[str, object]]]:
-    """Gives the classes and functions of a package that have a decorator, and its arguments.
+    """Return the classes and functions of a package that have a decorator, and its arguments.
 
     Args:
         package: the package's `__name__`.
@@ -51,7 +51,7 @@ def decorated(
         *patterns: which files, relative to its folder; `**/*.py` by default.
 
     Returns:
-        dict from a name to its module and the decorator's arguments.
+        A dict from a name to its module and the decorator's arguments.
 
     Raises:
         ValueError: a name stands twice, or an argument is no literal.
@@ -78,7 +78,7 @@ def decorated(
 
 
 def _modules(package: str, path: list[str], patterns: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yields the name and the source of each module, in the order of their names."""
+    """Yield the name and the source of each module, in the order of their names."""
     for folder in map(pathlib.Path, path):
         files = {file for pattern in patterns for file in folder.glob(pattern)}
         for file in sorted(files):

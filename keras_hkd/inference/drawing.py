@@ -1,8 +1,12 @@
-"""Boxes drawn onto pictures."""
+"""Draws boxes onto pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_hkd.errors import InvalidValueError
@@ -10,20 +14,29 @@ from keras_hkd.errors import InvalidValueError
 COLOURS = ("#ff4d4d", "#3da5ff", "#3ddc84", "#ffc53d", "#c77dff", "#ff8fab")
 
 
-def draw_detections(image: np.ndarray, boxes, labels=(), colour_indices=None) -> Image.Image:
-    """Draw boxes and their labels onto a copy of an image; lines grow with the image.
+def draw_detections(
+    image: np.ndarray,
+    boxes: ArrayLike,
+    labels: Sequence[str] = (),
+    colour_indices: Sequence[int] | None = None,
+) -> Image.Image:
+    """Draw boxes and their labels onto a copy of an image.
+
+    The width of the lines and the size of the text are proportional to the image.
 
     Args:
         image: uint8 `(height, width, 3)` RGB.
         boxes: `(n, 4)` xyxy pixels.
         labels: a text for each box, such as "person 0.87", or nothing.
-        colour_indices: for each box an index into `COLOURS` (round and round); the first if None.
+        colour_indices: for each box an index into `COLOURS`, modulo their number; all 0 if
+            None.
 
     Returns:
         A Pillow image of the same size.
 
     Raises:
-        ValueError: the image is of another form, or the labels are not as many as the boxes.
+        ValueError: the image has another shape or type, or the number of labels is not that of the
+            boxes.
 
     Example:
         >>> picture = draw_detections(np.zeros((48, 64, 3), np.uint8), [[10, 5, 30, 40]])
@@ -53,8 +66,15 @@ def draw_detections(image: np.ndarray, boxes, labels=(), colour_indices=None) ->
     return picture
 
 
-def _write(draw, size, box, text, colour, font) -> None:
-    """A label above the box, or inside it where the picture ends."""
+def _write(
+    draw: ImageDraw.ImageDraw,
+    size: tuple[int, int],
+    box: np.ndarray,
+    text: str,
+    colour: str,
+    font: Any,
+) -> None:
+    """Write a label above the box, or inside it at the upper edge of the picture."""
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     width, height = right - left + 4, bottom - top + 4
     x = min(max(box[0], 0), max(size[0] - width, 0))

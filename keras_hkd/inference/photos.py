@@ -1,7 +1,8 @@
-"""Photographs without annotations: which files they are, what they are called, how they look."""
+"""Finds photographs without annotations, names and decodes them."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,31 +22,31 @@ from keras_hkd.errors import InvalidValueError, MissingFileError
 
 
 def find_images(sources: Iterable) -> list[Path]:
-    """Paths of all images among files and in folders, each once, those of a folder by name.
+    """List the images among files and in folders, each once, those of a folder sorted by name.
 
     Args:
         sources: paths of images, and of folders, which are searched with all folders inside.
 
     Raises:
         FileNotFoundError: a source does not exist.
-        ValueError: no image was found, or a file is none by its suffix.
+        ValueError: no image was found, or a file does not have the suffix of an image.
     """
     return find_images_and_others(sources)[0]
 
 
 def find_images_and_others(sources: Iterable) -> tuple[list[Path], list[BadRecord]]:
-    """Paths of all images, as `find_images` gives them, and pictures that cannot be opened here.
+    """List images, as `find_images` does, and the pictures that cannot be opened here.
 
     Args:
-        sources: as of `find_images`.
+        sources: as in `find_images`.
 
     Returns:
-        `(paths, left out)`: of folders, what has the suffix of a picture or a film of other kinds,
-        and pictures of kinds that not every installation opens and this one does not.
+        `(paths, left out)`. Left out are files in folders that have the suffix of another kind of
+        picture or film, and pictures that need an optional decoder which is not installed.
 
     Raises:
         FileNotFoundError: a source does not exist.
-        ValueError: no image was found, or a file is none by its suffix.
+        ValueError: no image was found, or a file does not have the suffix of an image.
     """
     paths, others, sources = [], [], list(sources)
     for source in map(Path, sources):
@@ -68,14 +69,14 @@ def find_images_and_others(sources: Iterable) -> tuple[list[Path], list[BadRecor
             f"There is no image in {', '.join(map(str, sources))}: images end in "
             f"{', '.join(SUFFIXES)}{found}."
         )
-    once = {}
+    once: dict[Path, Path] = {}
     for path in paths:
         once.setdefault(path.resolve(), path)
     return list(once.values()), others
 
 
 def _not_opened(path: Path) -> str | None:
-    """Why a file of a folder is no image to look at; None for one that is."""
+    """Say why a file cannot be opened as an image; None if it can."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         return f"files of the kind {suffix} are not opened: write the picture as .jpg or .png"
@@ -87,14 +88,17 @@ def _not_opened(path: Path) -> str | None:
     return None
 
 
-def image_ids(paths) -> list[int | str]:
-    """Ids under which results name images that no annotation file names.
+def image_ids(paths: Iterable[str | os.PathLike]) -> list[int | str]:
+    """Make the ids under which results name images that have no annotation file.
 
-    The number that is an image's name, where every name is one, as in COCO; else its name without
-    suffix; where two images share that, the names with as many folders as tell them apart.
+    If every file name is a number, as in COCO, the ids are these numbers. Otherwise they are the
+    file names without suffix, preceded by as many folders as are needed to tell them apart.
 
     Args:
-        paths: of the images.
+        paths: paths of the images.
+
+    Returns:
+        One id for each path.
 
     Example:
         >>> image_ids(["a/000000000139.jpg", "a/000000000285.jpg"])
@@ -102,22 +106,22 @@ def image_ids(paths) -> list[int | str]:
         >>> image_ids(["day/1.jpg", "night/1.jpg", "night/2.jpg"])
         ['day/1', 'night/1', 'night/2']
     """
-    paths = [Path(path) for path in paths]
-    stems = [path.stem for path in paths]
+    files = [Path(path) for path in paths]
+    stems = [file.stem for file in files]
     if all(stem.isascii() and stem.isdigit() for stem in stems):
         numbers = [int(stem) for stem in stems]
         if len(set(numbers)) == len(numbers):
-            return numbers
-    names = [path.with_suffix("").parts for path in paths]
+            return [*numbers]
+    names = [file.with_suffix("").parts for file in files]
     for depth in range(1, 1 + max(map(len, names), default=0)):
         ids = ["/".join(parts[-depth:]) for parts in names]
         if len(set(ids)) == len(ids):
-            return ids
-    return [path.as_posix() for path in paths]
+            return [*ids]
+    return [file.as_posix() for file in files]
 
 
-def load_photo(path) -> np.ndarray:
-    """Decode a picture as a viewer shows it: turned by its EXIF tag.
+def load_photo(path: str | os.PathLike) -> np.ndarray:
+    """Decode an image and turn it upright by its EXIF tag.
 
     Args:
         path: the image file.
@@ -126,7 +130,7 @@ def load_photo(path) -> np.ndarray:
         uint8 `(height, width, 3)` RGB.
 
     Raises:
-        BadDataError: it cannot be decoded.
+        BadDataError: the image cannot be decoded.
     """
     try:
         return decode_image(path)

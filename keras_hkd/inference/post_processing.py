@@ -1,4 +1,4 @@
-"""From raw heads to detections in NumPy, for `TFLiteDetector`; no framework is loaded."""
+"""Decodes raw heads into detections in NumPy, for `TFLiteDetector`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import numpy as np
 from keras_hkd import checks
 from keras_hkd.boxes import clip, pairwise_iou
 from keras_hkd.boxes.coding import joint_logits
+from keras_hkd.boxes.grid import Grid
 
 NUM_CANDIDATES = 400
 
 
 @dataclasses.dataclass(frozen=True)
 class Suppression:
-    """What is reported of all that a detector sees.
+    """Settings of the non-maximum suppression.
 
     Args:
-        max_detections: most detections of an image.
+        max_detections: largest number of detections of an image.
         score_threshold: detections that score at most this are dropped, in [0, 1).
         iou_threshold: overlap above which the lower score is dropped, in (0, 1].
 
     Raises:
-        ValueError: a number beyond these ranges.
+        ValueError: a number is outside its range.
 
     Example:
         >>> Suppression(max_detections=10).iou_threshold
@@ -34,23 +35,29 @@ class Suppression:
     score_threshold: float = 0.01
     iou_threshold: float = 0.6
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.whole("max_detections", self.max_detections, low=1)
         checks.in_range("score_threshold", self.score_threshold, high=1.0, open_high=True)
         checks.in_range("iou_threshold", self.iou_threshold, high=1.0, open_low=True)
 
 
 def detections(
-    class_logits, box_outputs, grid, suppression, objectness=None
+    class_logits: np.ndarray,
+    box_outputs: np.ndarray,
+    grid: Grid,
+    suppression: Suppression,
+    objectness: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Detections of one image in NumPy: the rule of `boxes.suppression`, class by class.
+    """Decode the detections of one image and suppress overlapping ones, class by class.
+
+    The same rule as `keras_hkd.boxes.suppression`, in NumPy.
 
     Args:
         class_logits: `(anchors, classes)`.
         box_outputs: `(anchors, coding.num_values)`.
-        grid: a `Grid`.
-        suppression: a `Suppression`.
-        objectness: `(anchors, 1)` logits, of a family that has them.
+        grid: the anchors and their coding.
+        suppression: thresholds and the number of detections.
+        objectness: `(anchors, 1)` logits, for families that predict them.
 
     Returns:
         dict of `boxes (n, 4)` xyxy pixels, `classes (n,)` and `confidence (n,)`, best first.

@@ -1,8 +1,9 @@
-"""A detector on images of any size: detections in pixels of the original images."""
+"""Runs a detector on images of any size; its detections are in pixels of the original images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,15 +12,37 @@ from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.errors import InvalidValueError
 
 
+class Predictor(Protocol):
+    """What detects: a Keras `Detector`, a `TFLiteDetector`, or any object with this method.
+
+    It may also have `image_size`, `(height, width)` in pixels; `class_names`; `antialias`, whether
+    images are smoothed where they shrink; `score_threshold`.
+    """
+
+    def predict_on_batch(self, images: Any) -> Mapping[str, Any]:
+        """Detect in a batch of images.
+
+        Args:
+            images: float32 `(b, height, width, 3)` RGB in [0, 255].
+
+        Returns:
+            dict of `boxes (b, n, 4)` xyxy pixels of the images given, `classes (b, n)`,
+            `confidence (b, n)` and `num_detections (b,)`, best first, padded with -1.
+        """
+        ...
+
+
 def predict_images(
-    detector, images: Sequence[np.ndarray], image_size=None, batch_size=16, score_threshold=None
+    detector: Predictor,
+    images: Sequence[np.ndarray],
+    image_size: tuple[int, int] | None = None,
+    batch_size: int = 16,
+    score_threshold: float | None = None,
 ) -> list[dict[str, np.ndarray]]:
-    """Detect in images that are in memory.
+    """Detect objects in images that are in memory.
 
     Args:
-        detector: a `keras_hkd.detectors.Detector`, or anything whose `predict_on_batch(images)`
-            gives `boxes (b, n, 4)` xyxy pixels of the images given, `classes (b, n)`,
-            `confidence (b, n)` and `num_detections (b,)`.
+        detector: a `keras_hkd.detectors.Detector`, a `TFLiteDetector` or another `Predictor`.
         images: uint8 `(height, width, 3)` RGB each, of any sizes.
         image_size: `(height, width)` in pixels to letterbox to; the detector's own if None.
         batch_size: images at a time; smaller batches are filled up, so keep it the same between
@@ -27,11 +50,11 @@ def predict_images(
         score_threshold: detections that score less are left out; None keeps all.
 
     Returns:
-        for each image a dict of `boxes (n, 4)` xyxy pixels of that image, `classes (n,)` and
+        For each image a dict of `boxes (n, 4)` xyxy pixels of that image, `classes (n,)` and
         `confidence (n,)`, best first.
 
     Raises:
-        ValueError: no image size, or an image is of another form.
+        ValueError: no image size is known, or an image has another shape.
     """
     size = input_size(detector, image_size)
     results = []
@@ -49,14 +72,17 @@ def predict_images(
 
 
 def coco_results(
-    found: dict[str, np.ndarray], image_id, categories: Sequence[int | str | None]
+    found: dict[str, np.ndarray], image_id: int | str, categories: Sequence[int | str | None]
 ) -> list[dict]:
-    """Detections of one image in the form of COCO results.
+    """Convert the detections of one image to COCO results.
 
     Args:
         found: what `predict_images` gives for an image.
         image_id: id of the image.
         categories: category id of each class, None to leave a class out.
+
+    Returns:
+        One dict for each detection, boxes as `[x, y, width, height]` in pixels.
 
     Example:
         >>> found = {"boxes": np.array([[1.0, 2.0, 4.0, 8.0]]), "classes": np.array([0]),
@@ -76,17 +102,20 @@ def coco_results(
     ]
 
 
-def smooths(detector) -> bool:
-    """Whether images are smoothed when they shrink to a detector's size; see `Detector`."""
+def smooths(detector: object) -> bool:
+    """Tell whether images are smoothed when they shrink to a detector's size; see `Detector`."""
     return bool(getattr(detector, "antialias", True))
 
 
-def input_size(detector, image_size=None) -> tuple[int, int]:
-    """`(height, width)` in pixels that a detector is to see.
+def input_size(detector: Predictor, image_size: tuple[int, int] | None = None) -> tuple[int, int]:
+    """Return the size of the images that a detector is given.
 
     Args:
-        detector: with or without an `image_size` of its own.
+        detector: a detector; it may have an `image_size`.
         image_size: the size wanted; the detector's own if None.
+
+    Returns:
+        `(height, width)` in pixels.
 
     Raises:
         ValueError: neither is known.
@@ -100,16 +129,24 @@ def input_size(detector, image_size=None) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def predict_padded(detector, images, batch_size) -> dict[str, np.ndarray]:
-    """Detections of a batch brought to full size, so that one compiled graph serves all batches."""
+def predict_padded(
+    detector: Predictor, images: np.ndarray, batch_size: int
+) -> dict[str, np.ndarray]:
+    """Detect in a batch that is padded to its full size, so that one graph serves all."""
     missing = batch_size - len(images)
     if missing:
         images = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)])
     return {name: np.asarray(value) for name, value in detector.predict_on_batch(images).items()}
 
 
-def of_original(found, row, source_size, size, score_threshold) -> dict[str, np.ndarray]:
-    """One image's detections in its own pixels, without padding and boxes that lie in it."""
+def of_original(
+    found: Mapping[str, np.ndarray],
+    row: int,
+    source_size: tuple[int, int],
+    size: tuple[int, int],
+    score_threshold: float | None,
+) -> dict[str, np.ndarray]:
+    """Convert the detections of one image to its own pixels; leave out boxes in the padding."""
     count = int(found["num_detections"][row])
     one = {name: found[name][row][:count] for name in ("boxes", "classes", "confidence")}
     boxes = clip(Letterbox.fit(source_size, size).invert(one["boxes"]), source_size)

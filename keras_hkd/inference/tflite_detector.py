@@ -1,8 +1,11 @@
-"""A `.tflite` file of ours with the face of a Keras detector."""
+"""Runs `.tflite` files that the package exported, with the interface of a Keras detector."""
 
 from __future__ import annotations
 
+import os
 import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,28 +17,28 @@ from keras_hkd.inference.tflite_runner import TFLiteRunner
 
 
 class TFLiteDetector:
-    """Detects with a file that `export_tflite` wrote; neither TensorFlow nor Keras is loaded.
+    """Detects objects with a file that `export_tflite` wrote, without TensorFlow and Keras.
 
-    Everything it needs to know stands in the file: image size, class names, thresholds, and for
-    files of raw heads the grid.
+    Image size, class names, thresholds and, for files of raw heads, the grid of anchors are read
+    from the file.
 
     Args:
         path: the `.tflite` file.
-        num_threads: of the interpreter; its own choice by default.
+        num_threads: threads of the interpreter; its own choice by default.
 
     Attributes:
         image_size: `(height, width)` in pixels.
-        class_names: of the classes reported.
+        class_names: names of the classes that it reports.
         antialias: whether photos are smoothed when they shrink to `image_size`.
         quantization: None, "float16", "dynamic" or "int8".
-        nms: whether suppression is part of the file.
-        score_threshold: what scores at most this is not reported. It can be raised; in a file of
-            raw heads also lowered.
-        size_bytes: of the file.
+        nms: whether non-maximum suppression is part of the file.
+        score_threshold: detections that score at most this are not reported. It can be raised; in
+            a file of raw heads it can also be lowered.
+        size_bytes: size of the file.
 
     Raises:
         FileNotFoundError: no such file.
-        NotTFLiteError: a ValueError: damaged, not TFLite, or not of this package.
+        NotTFLiteError: the file is damaged, is no TFLite model, or was not written by keras_hkd.
 
     Example:
         >>> import tempfile, keras_hkd
@@ -47,7 +50,7 @@ class TFLiteDetector:
         (2, 100, 4)
     """
 
-    def __init__(self, path, num_threads=None):
+    def __init__(self, path: str | os.PathLike, num_threads: int | None = None) -> None:
         self.path = pathlib.Path(path)
         about = read_metadata(self.path)
         self.name = self.path.stem
@@ -66,25 +69,31 @@ class TFLiteDetector:
 
     @property
     def max_detections(self) -> int:
-        """Most detections of one image."""
+        """Largest number of detections of one image."""
         return self.suppression.max_detections
 
-    def predict(self, images, batch_size=None, verbose=None, steps=None) -> dict[str, np.ndarray]:
-        """Detections, as a Keras detector's `predict` gives them.
+    def predict(
+        self,
+        images: np.ndarray,
+        batch_size: int | None = None,
+        verbose: Any = None,
+        steps: int | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Detect objects in a batch, as the `predict` of a Keras detector does.
 
         Args:
             images: `(b, height, width, 3)` RGB in [0, 255] of the file's size. Photos of any size:
                 `keras_hkd.evaluation.predict_images(detector, photos)`.
-            batch_size: taken for Keras's sake; the file sees one image at a time.
-            verbose: taken for Keras's sake.
-            steps: taken for Keras's sake.
+            batch_size: ignored; the interpreter runs one image at a time.
+            verbose: ignored.
+            steps: ignored.
 
         Returns:
             dict of `boxes (b, n, 4)` xyxy pixels of the images given, `classes (b, n)` int32,
             `confidence (b, n)` and `num_detections (b,)`, best first, padded with -1.
 
         Raises:
-            ValueError: images of another shape.
+            ValueError: the images have another shape.
         """
         images = np.asarray(images)
         expected = (*self.image_size, 3)
@@ -96,19 +105,26 @@ class TFLiteDetector:
             )
         return self._padded([self._detect(image) for image in images])
 
-    def predict_on_batch(self, images) -> dict[str, np.ndarray]:
-        """The same as `predict`."""
-        return self.predict(images)
-
-    def raw_outputs(self, image) -> list[np.ndarray]:
-        """Outputs of the file for one image, in its order, as float32.
+    def predict_on_batch(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Detect objects in a batch; the same as `predict`.
 
         Args:
-            image: `(height, width, 3)` in [0, 255].
+            images: `(b, height, width, 3)` RGB in [0, 255].
+        """
+        return self.predict(images)
+
+    def raw_outputs(self, image: np.ndarray) -> list[np.ndarray]:
+        """Run the model on one image and return its outputs.
+
+        Args:
+            image: `(height, width, 3)` RGB in [0, 255].
+
+        Returns:
+            The outputs in the order of the file, as float32.
         """
         return self._runner.run(image)
 
-    def _detect(self, image):
+    def _detect(self, image: np.ndarray) -> dict[str, np.ndarray]:
         if not self.nms:
             logits, outputs, *objectness = (head[0] for head in self.raw_outputs(image))
             suppression = Suppression(
@@ -122,7 +138,7 @@ class TFLiteDetector:
         pixels = boxes[0, :num][:, [1, 0, 3, 2]] * np.array([width, height, width, height])
         return {"boxes": pixels, "classes": classes[0, :num], "confidence": scores[:num]}
 
-    def _padded(self, found):
+    def _padded(self, found: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
         size = (len(found), self.max_detections)
         result = {
             "boxes": np.full((*size, 4), -1.0, np.float32),

@@ -1,9 +1,10 @@
-"""What a TFLite file that this package wrote says about itself: JSON behind the model."""
+"""Reads the JSON that the package appends to the TFLite files that it writes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pathlib
 import zipfile
 
@@ -14,22 +15,22 @@ FILE_IDENTIFIER = b"TFL3"
 
 
 class NotTFLiteError(InvalidValueError):
-    """A file that is no TFLite model, or a damaged one."""
+    """A file is no TFLite model, or a damaged one."""
 
 
-def read_metadata(path) -> dict:
-    """What a `.tflite` file that this package wrote says about itself.
+def read_metadata(path: str | os.PathLike) -> dict:
+    """Read the description of the detector in a `.tflite` file that this package wrote.
 
     Args:
-        path: the file.
+        path: the `.tflite` file.
 
     Returns:
         dict of `format`, `class_names`, `image_size`, `quantization`, `nms`, `suppression`, `grid`
         and `card`.
 
     Raises:
-        FileNotFoundError: no such file.
-        NotTFLiteError: no TFLite model, a damaged one, or one that this package did not write.
+        FileNotFoundError: there is no such file.
+        NotTFLiteError: the file is no TFLite model, is damaged, or was not written by keras_hkd.
     """
     path = pathlib.Path(path)
     if not path.is_file():

@@ -1,25 +1,29 @@
-"""A TFLite model run by the plain interpreter, one image at a time."""
+"""Runs TFLite models with the LiteRT interpreter, one image at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.inference.tflite_metadata import NotTFLiteError
 
 
 class TFLiteRunner:
-    """Arrays in, arrays out: quantised tensors are translated on both sides.
+    """Runs a TFLite model; quantised inputs and outputs are converted from and to float32.
 
     Args:
-        content: bytes of a model.
-        num_threads: of the interpreter.
+        content: bytes of the model.
+        num_threads: threads of the interpreter; its own choice by default.
 
     Raises:
         NotTFLiteError: the interpreter refuses the model.
     """
 
-    def __init__(self, content: bytes, num_threads=None):
+    def __init__(self, content: bytes, num_threads: int | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
@@ -32,11 +36,14 @@ class TFLiteRunner:
         self.inputs = self.interpreter.get_input_details()
         self.outputs = self.interpreter.get_output_details()
 
-    def example_inputs(self, seed=0) -> list[np.ndarray]:
-        """Random inputs, to time a model or to see that it runs: pixels where it takes an image.
+    def example_inputs(self, seed: int = 0) -> list[np.ndarray]:
+        """Draw random inputs in [0, 255), to time a model or to check that it runs.
 
         Args:
-            seed: of the random numbers.
+            seed: seed of the random numbers.
+
+        Returns:
+            One array for each input, of its shape.
 
         Raises:
             ValueError: an input has no fixed shape.
@@ -50,20 +57,23 @@ class TFLiteRunner:
                 )
         return [rng.uniform(0, 255, details["shape"]) for details in self.inputs]
 
-    def run(self, *arrays) -> list[np.ndarray]:
-        """Outputs as float32, in the model's order.
+    def run(self, *arrays: ArrayLike) -> list[np.ndarray]:
+        """Run the model and return its outputs.
 
         Args:
-            *arrays: one for each input, without or with the leading axis of one.
+            *arrays: one for each input, with or without the batch axis of length 1.
+
+        Returns:
+            The outputs in the order of the model, as float32.
         """
         self.prepared(*arrays)()
         return [self._output(details) for details in self.outputs]
 
-    def prepared(self, *arrays):
-        """A function that runs the model on these inputs and no more: what a latency is taken of.
+    def prepared(self, *arrays: ArrayLike) -> Callable[[], None]:
+        """Make a function that runs the model on these inputs and does nothing else, for timing.
 
         Args:
-            *arrays: one for each input, without or with the leading axis of one.
+            *arrays: one for each input, with or without the batch axis of length 1.
         """
         tensors = {}
         for details, array in zip(self.inputs, arrays, strict=True):
@@ -72,14 +82,14 @@ class TFLiteRunner:
                 value = np.clip(np.rint(value), 0, 255)
             tensors[details["index"]] = value.astype(details["dtype"])
 
-        def invoke():
+        def invoke() -> None:
             for index, tensor in tensors.items():
                 self.interpreter.set_tensor(index, tensor)
             self.interpreter.invoke()
 
         return invoke
 
-    def _output(self, details):
+    def _output(self, details: Mapping[str, Any]) -> np.ndarray:
         value = self.interpreter.get_tensor(details["index"])
         scale, zero_point = details["quantization"]
         if value.dtype == np.float32 or not scale:
