@@ -7,12 +7,13 @@ import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from keras_hkd.atomic_write import write_text
 from keras_hkd.errors import InvalidTypeError, InvalidValueError, MissingFileError
 
 
-def plain(value: object) -> object:
+def plain(value: object) -> Any:
     """Turn nests of Python and NumPy values into what JSON can hold.
 
     Args:
@@ -95,7 +96,7 @@ def read_text(path: str | os.PathLike) -> str:
         raise InvalidValueError(f"{path}: not UTF-8 text: {error}") from error
 
 
-def read_json(path: str | os.PathLike) -> object:
+def read_json(path: str | os.PathLike) -> Any:
     """Read a JSON file, compressed by gzip or not.
 
     Args:

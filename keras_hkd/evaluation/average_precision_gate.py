@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 from keras_hkd import metrics
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.evaluation.prediction import predict_dataset
 from keras_hkd.export import ExportError, TFLiteDetector
+from keras_hkd.inference.prediction import Predictor
 
 MAX_DROP = 0.01
 
@@ -40,13 +45,13 @@ class AveragePrecisionGate:
 
     def __init__(
         self,
-        detector,
-        dataset,
-        max_drop=MAX_DROP,
-        force=False,
-        representative_images=None,
-        batch_size=16,
-    ):
+        detector: Any,
+        dataset: Dataset,
+        max_drop: float = MAX_DROP,
+        force: bool = False,
+        representative_images: Any = None,
+        batch_size: int = 16,
+    ) -> None:
         if not max_drop >= 0:
             raise InvalidValueError(f"`max_drop` must be 0 or more. Received: {max_drop!r}")
         if len(dataset) == 0:
@@ -57,9 +62,9 @@ class AveragePrecisionGate:
         self.force = bool(force)
         self.representative_images = representative_images
         self.batch_size = batch_size
-        self.results = {}
+        self.results: dict[str, Any] = {}
 
-    def __call__(self, path):
+    def __call__(self, path: str | os.PathLike) -> None:
         """Measure the file at `path`.
 
         Raises:
@@ -80,13 +85,13 @@ class AveragePrecisionGate:
         if not passed and not self.force:
             raise ExportError(self._message(file))
 
-    def _average_precision(self, detector, image_size):
+    def _average_precision(self, detector: Predictor, image_size: tuple[int, int] | None) -> float:
         results = predict_dataset(detector, self.dataset, image_size, self.batch_size)
         truth = metrics.as_ground_truth(self.dataset)
         found = metrics.as_detections(results, truth)
         return float(metrics.coco_average_precision(truth, found)["AP"])
 
-    def _message(self, file):
+    def _message(self, file: TFLiteDetector) -> str:
         from keras_hkd.compression import is_quantized
 
         found, trained = self.results, is_quantized(self.detector)

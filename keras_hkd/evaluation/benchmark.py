@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from keras_hkd.detectors.detector import Detector
 from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.evaluation.latency import measure_latencies
 from keras_hkd.evaluation.model_cost import count_gflops, count_parameters
@@ -27,15 +30,15 @@ class _Row:
 
 
 def benchmark_models(
-    models,
+    models: Mapping[str, str | os.PathLike],
     *,
-    image_size=None,
+    image_size: tuple[int, int] | None = None,
     threads: Sequence[int] = (1, 2),
-    rounds=50,
-    warm_up=5,
-    memory=True,
-    nms=True,
-    progress=True,
+    rounds: int = 50,
+    warm_up: int = 5,
+    memory: bool = True,
+    nms: bool = True,
+    progress: bool = True,
 ) -> list[dict]:
     """Latency, size, memory and operations of detectors, all timed in turn in one run.
 
@@ -91,7 +94,13 @@ def benchmark_models(
     return found
 
 
-def export_precisions(detector, folder, image_size=None, nms=True, representative=None) -> dict:
+def export_precisions(
+    detector: Detector,
+    folder: str | os.PathLike,
+    image_size: tuple[int, int] | None = None,
+    nms: bool = True,
+    representative: Any = None,
+) -> dict:
     """TFLite files of a detector in the precisions that a phone is offered.
 
     Args:
@@ -127,7 +136,13 @@ def export_precisions(detector, folder, image_size=None, nms=True, representativ
     return files
 
 
-def _rows(name, path, threads, image_size, nms):
+def _rows(
+    name: str,
+    path: str | os.PathLike,
+    threads: Sequence[int],
+    image_size: tuple[int, int] | None,
+    nms: bool,
+) -> list[_Row]:
     path = pathlib.Path(path)
     if not path.is_file():
         raise MissingFileError(f"{path}: there is no such file; expected .keras or .tflite.")
@@ -138,7 +153,7 @@ def _rows(name, path, threads, image_size, nms):
     raise InvalidValueError(f"Expected a .keras or .tflite file. Received: {path}")
 
 
-def _tflite_row(name, path, threads):
+def _tflite_row(name: str, path: pathlib.Path, threads: int) -> _Row:
     from keras_hkd.export.tflite_file import read_model
     from keras_hkd.inference.tflite_runner import TFLiteRunner
 
@@ -147,7 +162,9 @@ def _tflite_row(name, path, threads):
     return _Row(name, path, threads, runner.prepared(*runner.example_inputs()), {})
 
 
-def _keras_row(name, path, image_size, nms):
+def _keras_row(
+    name: str, path: pathlib.Path, image_size: tuple[int, int] | None, nms: bool
+) -> _Row:
     import keras
 
     from keras_hkd.detectors import load_detector
@@ -163,11 +180,11 @@ def _keras_row(name, path, image_size, nms):
     return _Row(name, path, None, lambda: model.predict_on_batch(images), cost)
 
 
-def _key(row):
+def _key(row: _Row) -> str:
     return f"{row.name} {row.threads}"
 
 
-def _reference(row, rows):
+def _reference(row: _Row, rows: Sequence[_Row]) -> _Row:
     """The first TFLite row of as many threads; for Keras the first of the most threads."""
     wanted = row.threads or max((other.threads or 0 for other in rows), default=0)
     same = [other for other in rows if other.threads == wanted]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from keras_hkd import checks
@@ -27,9 +29,16 @@ class HeldOutMetrics(keras.callbacks.Callback):
         ValueError: `every` is below 1.
     """
 
-    names = ()
+    names: tuple[str, ...] = ()
 
-    def __init__(self, dataset, image_size=None, batch_size=16, every=1, prefix="val_"):
+    def __init__(
+        self,
+        dataset: Any,
+        image_size: tuple[int, int] | None = None,
+        batch_size: int = 16,
+        every: int = 1,
+        prefix: str = "val_",
+    ) -> None:
         super().__init__()
         checks.whole("every", every, low=1)
         self.dataset = dataset
@@ -38,11 +47,11 @@ class HeldOutMetrics(keras.callbacks.Callback):
         self.every = every
         self.prefix = prefix
 
-    def measure(self, model):
+    def measure(self, model: Any) -> dict[str, Any]:
         """Figures of a model on the dataset, by name."""
         raise NotImplementedError(f"{type(self).__name__} must implement `measure`.")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measure the model that is trained: of a Distiller the student."""
         if (epoch + 1) % self.every or logs is None:
             return
@@ -66,7 +75,7 @@ class DetectionMetrics(HeldOutMetrics):
 
     names = ("AP", "AP50", "AP75", "AR100", "MR2")
 
-    def measure(self, model):
+    def measure(self, model: Any) -> dict[str, Any]:
         return evaluate_detector(
             model, self.dataset, self.image_size, self.batch_size, progress=False
         )
@@ -87,7 +96,7 @@ class ClassificationMetrics(HeldOutMetrics):
 
     names = ("accuracy", "balanced_accuracy")
 
-    def measure(self, model):
+    def measure(self, model: Any) -> dict[str, Any]:
         return evaluate_classifier(
             model, self.dataset, self.image_size, self.batch_size, progress=False
         )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from keras_hkd.classifiers.classifier import Classifier
 from keras_hkd.data.batches.pipeline import prediction_batches
+from keras_hkd.data.classification import ClassificationDataset
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.evaluation.model_cost import count_parameters
 from keras_hkd.inference.prediction import input_size
@@ -12,7 +16,11 @@ from keras_hkd.progress import image_progress
 
 
 def evaluate_classifier(
-    classifier, dataset, image_size=None, batch_size=32, progress=True
+    classifier: Classifier,
+    dataset: ClassificationDataset,
+    image_size: tuple[int, int] | None = None,
+    batch_size: int = 32,
+    progress: bool = True,
 ) -> dict[str, object]:
     """Classify every image of a dataset and score what was said.
 
@@ -36,7 +44,11 @@ def evaluate_classifier(
 
 
 def predict_classes(
-    classifier, dataset, image_size=None, batch_size=32, progress=True
+    classifier: Classifier,
+    dataset: ClassificationDataset,
+    image_size: tuple[int, int] | None = None,
+    batch_size: int = 32,
+    progress: bool = True,
 ) -> np.ndarray:
     """Scores of every class for every image, in the order of the dataset.
 
@@ -69,7 +81,9 @@ def predict_classes(
     return np.concatenate(rows)
 
 
-def score_classes(scores, classes, class_names) -> dict[str, object]:
+def score_classes(
+    scores: np.ndarray, classes: np.ndarray, class_names: Sequence[str]
+) -> dict[str, object]:
     """Accuracy, balanced accuracy and the recall of each class.
 
     Args:
@@ -114,7 +128,7 @@ def score_classes(scores, classes, class_names) -> dict[str, object]:
     }
 
 
-def check_same_classes(classifier_classes, dataset_classes) -> None:
+def check_same_classes(classifier_classes: Sequence[str], dataset_classes: Sequence[str]) -> None:
     """Raises a ValueError unless both name the same classes in the same order.
 
     Args:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from keras_hkd.boxes import convert, pairwise_iou
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.evaluation.detector_scores import score_predictions
 from keras_hkd.evaluation.latency import measure_latency_ms
 from keras_hkd.evaluation.prediction import predict_dataset
+from keras_hkd.inference.prediction import Predictor
 
 MATCH_IOU = 0.5
 _SCORES = ("AP", "AP50", "AP75", "AR100", "MR2")
 
 
 def compare_detectors(
-    detector_a,
-    detector_b,
-    dataset,
-    image_size=None,
-    batch_size=16,
-    score_threshold=0.3,
-    repeats=10,
+    detector_a: Predictor,
+    detector_b: Predictor,
+    dataset: Dataset,
+    image_size: tuple[int, int] | None = None,
+    batch_size: int = 16,
+    score_threshold: float = 0.3,
+    repeats: int = 10,
 ) -> dict:
     """Measure two detectors side by side, such as a student and the int8 file made of it.
 
@@ -43,7 +48,8 @@ def compare_detectors(
         ValueError: see `predict_dataset`.
     """
     size = image_size or getattr(detector_b, "image_size", None)
-    found, table = [], {}
+    found: list[list[dict]] = []
+    table: dict[str, Any] = {}
     for key, detector in (("a", detector_a), ("b", detector_b)):
         results = predict_dataset(detector, dataset, size, batch_size)
         scores = score_predictions(dataset, results)
@@ -53,12 +59,16 @@ def compare_detectors(
         pair = {"a": detector_a, "b": detector_b}
         for key, latency_ms in measure_latency_ms(pair, size, repeats).items():
             table[key]["latency_ms"] = latency_ms
-    table["differences"] = detection_differences(*found, score_threshold)
+    table["differences"] = detection_differences(found[0], found[1], score_threshold)
     table["num_images"] = len(dataset)
     return table
 
 
-def detection_differences(results_a, results_b, score_threshold=0.3) -> dict:
+def detection_differences(
+    results_a: Iterable[Mapping[str, Any]],
+    results_b: Iterable[Mapping[str, Any]],
+    score_threshold: float = 0.3,
+) -> dict:
     """How far two lists of COCO results lie apart, box by box.
 
     Args:
@@ -99,21 +109,21 @@ def detection_differences(results_a, results_b, score_threshold=0.3) -> dict:
     }
 
 
-def _by_image_and_class(results):
-    groups = {}
+def _by_image_and_class(results: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, Any], np.ndarray]:
+    groups: dict[tuple[Any, Any], list[list[float]]] = {}
     for one in results:
         row = [*one["bbox"], one["score"]]
         groups.setdefault((one["image_id"], one["category_id"]), []).append(row)
     arrays = {}
     for key, rows in groups.items():
-        rows = np.array(sorted(rows, key=lambda row: -row[4]), np.float64)
-        rows[:, :4] = convert(rows[:, :4], "xywh", "xyxy")
-        arrays[key] = rows
+        array = np.array(sorted(rows, key=lambda row: -row[4]), np.float64)
+        array[:, :4] = convert(array[:, :4], "xywh", "xyxy")
+        arrays[key] = array
     return arrays
 
 
-def _pairs(ours, theirs):
-    """Each of ours, best first, with the free one of theirs that it overlaps most, or None."""
+def _pairs(ours: np.ndarray, theirs: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Pair each of ours, best first, with the free one of theirs that it overlaps most, or None."""
     overlaps = pairwise_iou(ours[:, :4], theirs[:, :4])
     free = np.ones(len(theirs), bool)
     for row, box in enumerate(ours):
@@ -126,5 +136,5 @@ def _pairs(ours, theirs):
         yield box, theirs[best]
 
 
-def _reduced(function, values):
+def _reduced(function: Callable[[Sequence[float]], Any], values: Sequence[float]) -> float:
     return float(function(values)) if values else float("nan")

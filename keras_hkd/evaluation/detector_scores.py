@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from keras_hkd import metrics
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.evaluation.model_cost import count_parameters
 from keras_hkd.evaluation.prediction import predict_dataset
+from keras_hkd.inference.prediction import Predictor
 
 _COCO_KEYS = ("AP", "AP50", "AP75", "AR100")
 
 
 def evaluate_detector(
-    detector, dataset, image_size=None, batch_size=16, progress=True, protocol=None
+    detector: Predictor,
+    dataset: Dataset,
+    image_size: tuple[int, int] | None = None,
+    batch_size: int = 16,
+    progress: bool = True,
+    protocol: Any = None,
 ) -> dict:
     """Detect in every image of a dataset and score what was found.
 
@@ -35,7 +45,9 @@ def evaluate_detector(
     return scores
 
 
-def score_predictions(dataset, results, protocol=None) -> dict:
+def score_predictions(
+    dataset: Dataset, results: Iterable[Mapping[str, Any]], protocol: Any = None
+) -> dict:
     """Score COCO results against a dataset.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,10 @@ class Latencies:
 
 
 def measure_latencies(
-    calls: Mapping[str, Callable[[], object]], rounds=50, warm_up=5, progress=True
+    calls: Mapping[str, Callable[[], object]],
+    rounds: int = 50,
+    warm_up: int = 5,
+    progress: bool = True,
 ) -> Latencies:
     """Time calls in turn: each once a round, so that all see the same state of the machine.
 
@@ -81,7 +85,10 @@ def measure_latencies(
 
 
 def measure_latency_ms(
-    models: Mapping[str, object], image_size=None, repeats=10, warm_up=2
+    models: Mapping[str, object],
+    image_size: tuple[int, int] | None = None,
+    repeats: int = 10,
+    warm_up: int = 2,
 ) -> dict[str, float]:
     """Median time of one compiled prediction of one image, images in, detections out.
 
@@ -105,7 +112,7 @@ def measure_latency_ms(
     return {name: latencies.median_ms(name) for name in models}
 
 
-def _prediction(model, image_size):
+def _prediction(model: Any, image_size: tuple[int, int] | None) -> Callable[[], object]:
     shape = (1, *input_size(model, image_size), 3)
     image = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
     return lambda: model.predict_on_batch(image)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
 from keras_hkd.evaluation.latency import measure_latency_ms
 from keras_hkd.inference.prediction import input_size
 from keras_hkd.logs import silenced
+from keras_hkd.tensors import Tensor
 
 
-def measure_costs(models, image_size=None, repeats=10) -> dict[str, dict[str, float]]:
+def measure_costs(
+    models: Mapping[str, Any], image_size: tuple[int, int] | None = None, repeats: int = 10
+) -> dict[str, dict[str, float]]:
     """Parameters, operations and time per image of models, timed side by side.
 
     Args:
@@ -34,7 +39,7 @@ def measure_costs(models, image_size=None, repeats=10) -> dict[str, dict[str, fl
     }
 
 
-def count_parameters(model) -> int:
+def count_parameters(model: Any) -> int:
     """Number of weights, those that are not trained (BatchNorm's statistics) included.
 
     Args:
@@ -48,7 +53,7 @@ def count_parameters(model) -> int:
     return sum(math.prod(weight.shape) for weight in model.weights)
 
 
-def count_gflops(model, image_size=None) -> float:
+def count_gflops(model: Any, image_size: tuple[int, int] | None = None) -> float:
     """Billions of floating-point operations of one forward pass over one image.
 
     A multiply-add counts as two. Decoding and non-maximum suppression are not counted: they are no
@@ -72,7 +77,7 @@ def count_gflops(model, image_size=None) -> float:
         convert_variables_to_constants_v2,
     )
 
-    def forward(images):
+    def forward(images: Tensor) -> list[Tensor]:
         outputs = model(images, training=False)
         for names in (("class_logits", "box_outputs"), ("logits",)):
             if isinstance(outputs, dict) and names[0] in outputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -13,7 +14,11 @@ from keras_hkd.errors import RunFailedError
 _CHILD = "from keras_hkd.evaluation.peak_memory import _child; _child()"
 
 
-def measure_peak_memory_mib(path, num_threads=None, image_size=None) -> float:
+def measure_peak_memory_mib(
+    path: str | os.PathLike,
+    num_threads: int | None = None,
+    image_size: tuple[int, int] | None = None,
+) -> float:
     """How far a model's file raises the peak memory of a process: loading it and one prediction.
 
     What the libraries themselves take is not counted. For a `.keras` file the graph that TensorFlow
@@ -55,11 +60,11 @@ def _child() -> None:
     if file.endswith(".tflite"):
         grown = _grown_by_tflite(file, None if num_threads == "None" else int(num_threads))
     else:
-        grown = _grown_by_keras(file, tuple(int(side) for side in size) or None)
+        grown = _grown_by_keras(file, (int(size[0]), int(size[1])) if size else None)
     print(grown / 2**20)
 
 
-def _grown_by_tflite(file, num_threads):
+def _grown_by_tflite(file: str, num_threads: int | None) -> int:
     import ai_edge_litert.interpreter  # noqa: F401 (so that the library itself is not counted)
 
     from keras_hkd.inference.tflite_runner import TFLiteRunner
@@ -70,7 +75,7 @@ def _grown_by_tflite(file, num_threads):
     return peak_bytes() - before
 
 
-def _grown_by_keras(file, image_size):
+def _grown_by_keras(file: str, image_size: tuple[int, int] | None) -> int:
     from keras_hkd.detectors import load_detector
     from keras_hkd.inference.prediction import input_size
 

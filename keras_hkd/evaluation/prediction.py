@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from keras_hkd.data.classes import canonical
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.inference.prediction import (
+    Predictor,
     coco_results,
     input_size,
     of_original,
@@ -19,7 +21,12 @@ from keras_hkd.progress import image_progress
 
 
 def predict_dataset(
-    detector, dataset, image_size=None, batch_size=16, progress=True, score_threshold=None
+    detector: Predictor,
+    dataset: Dataset,
+    image_size: tuple[int, int] | None = None,
+    batch_size: int = 16,
+    progress: bool = True,
+    score_threshold: float | None = None,
 ) -> list[dict]:
     """Detect in every image of a dataset, as COCO results.
 
@@ -92,7 +99,7 @@ def category_ids(
     names = [canonical(name) for name in dataset_classes]
     ids = list(range(1, len(names) + 1)) if ids is None else list(ids)
     if detector_classes is None or len(detector_classes) == len(names) == 1:
-        return ids
+        return [*ids]
     known = dict(zip(names, ids, strict=True))
     found = [known.get(canonical(name)) for name in detector_classes]
     if all(one is None for one in found):
@@ -105,6 +112,6 @@ def category_ids(
     return found
 
 
-def _short(names) -> str:
-    names = [str(name) for name in names]
-    return ", ".join(names[:5]) + (f", ... ({len(names)} in all)" if len(names) > 5 else "")
+def _short(names: Iterable[object]) -> str:
+    words = [str(name) for name in names]
+    return ", ".join(words[:5]) + (f", ... ({len(words)} in all)" if len(words) > 5 else "")

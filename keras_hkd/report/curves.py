@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -59,7 +60,7 @@ def save_curves(
     return path
 
 
-def _panels(histories):
+def _panels(histories: Mapping[str, Mapping[str, Sequence[float | None]]]) -> dict[str, list[str]]:
     """Heading -> names of figures, for the panels that have any."""
     present = {}
     for history in histories.values():
@@ -71,11 +72,16 @@ def _panels(histories):
     return {heading: names for heading, names in panels.items() if names}
 
 
-def _has_points(row):
+def _has_points(row: Sequence[float | None]) -> bool:
     return any(value is not None for value in row)
 
 
-def _draw(axes, heading, names, histories):
+def _draw(
+    axes: Any,
+    heading: str,
+    names: Sequence[str],
+    histories: Mapping[str, Mapping[str, Sequence[float | None]]],
+) -> None:
     values = []
     for number, (run, history) in enumerate(histories.items()):
         for colour, name in enumerate(names):
@@ -99,7 +105,7 @@ def _draw(axes, heading, names, histories):
     axes.legend(fontsize="small", ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.15))
 
 
-def _label(run, name, num_runs, num_names):
+def _label(run: str, name: str, num_runs: int, num_names: int) -> str:
     name = name.removeprefix("val_").replace("_", " ")
     if num_runs == 1:
         return name

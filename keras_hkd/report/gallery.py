@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_hkd.atomic_write import replacing
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
 
 _COLOURS = ((46, 204, 64), (255, 133, 27), (0, 160, 255), (240, 18, 190), (255, 220, 0))
@@ -74,12 +76,12 @@ def save_gallery(
 
 
 def save_dataset_gallery(
-    dataset,
+    dataset: Dataset,
     results: Mapping[str, Iterable[Mapping]],
     path: str | Path,
     *,
     num_images: int = 6,
-    **options,
+    **options: Any,
 ) -> Path:
     """Draw the ground truth and what several detectors found on images of a dataset.
 
@@ -178,8 +180,8 @@ def _captioned(tile: Image.Image, caption: str) -> Image.Image:
 _NOTHING = {"boxes": np.zeros((0, 4)), "confidence": np.zeros(0)}
 
 
-def _by_image(results):
-    grouped = {}
+def _by_image(results: Iterable[Mapping[str, Any]]) -> dict[int | str, dict[str, np.ndarray]]:
+    grouped: dict[int | str, list[Mapping[str, Any]]] = {}
     for result in results:
         grouped.setdefault(result["image_id"], []).append(result)
     detections = {}
@@ -193,11 +195,17 @@ def _by_image(results):
     return detections
 
 
-def _colours(count):
+def _colours(count: int) -> list[tuple[int, int, int]]:
     return [_COLOURS[number % len(_COLOURS)] for number in range(count)]
 
 
-def _tile(image, entry, colour, min_confidence, height_px):
+def _tile(
+    image: np.ndarray,
+    entry: Mapping[str, np.ndarray],
+    colour: tuple[int, int, int],
+    min_confidence: float,
+    height_px: int,
+) -> Image.Image:
     picture = Image.fromarray(np.ascontiguousarray(image))
     scale = height_px / picture.height
     picture = picture.resize((max(1, round(picture.width * scale)), height_px))
@@ -217,14 +225,16 @@ def _tile(image, entry, colour, min_confidence, height_px):
     return picture
 
 
-def _label(draw, x, y, text, colour):
+def _label(
+    draw: ImageDraw.ImageDraw, x: float, y: float, text: str, colour: tuple[int, int, int]
+) -> None:
     font = ImageFont.load_default(10)
     left, top, right, bottom = draw.textbbox((x, max(0, y - 12)), text, font=font)
     draw.rectangle((left - 1, top - 1, right + 1, bottom + 1), fill=colour)
     draw.text((x, max(0, y - 12)), text, fill=(0, 0, 0), font=font)
 
 
-def _sheet(rows, headings):
+def _sheet(rows: Sequence[Sequence[Image.Image]], headings: Sequence[str]) -> Image.Image:
     widths = [max(tile.width for tile in column) for column in zip(*rows, strict=True)]
     height = rows[0][0].height
     size = (

@@ -2,19 +2,20 @@
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import rich.box
 import rich.table
 
 
-def _count(value):
+def _count(value: float) -> str:
     for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if value >= size:
             return f"{value / size:.3g}{unit}"
     return f"{value:g}"
 
 
-def _fraction(value):
+def _fraction(value: float) -> str:
     return f"{value:.3f}"
 
 
@@ -76,7 +77,9 @@ def markdown_table(rows: Mapping[str, Mapping], columns: Sequence[str] | None = 
     return "\n".join([f"| {' | '.join(headings)} |", rule, *body])
 
 
-def _cells(rows, columns):
+def _cells(
+    rows: Mapping[str, Mapping], columns: Sequence[str] | None
+) -> tuple[list[str], list[list[str]]]:
     if columns is None:
         columns = [key for key in COLUMNS if any(key in row for row in rows.values())]
     known = {key: COLUMNS.get(key, (key, "{:.4g}".format)) for key in columns}
@@ -88,7 +91,7 @@ def _cells(rows, columns):
     return headings, lines
 
 
-def _cell(value, write):
+def _cell(value: Any, write: Callable[[float], str]) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         numbers = [float(number) for number in value if number is not None]
         if len(numbers) > 1:

@@ -1,5 +1,9 @@
 """The training batches of a run, for detectors and for classifiers."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from keras_hkd.data import (
     Augmentation,
     ClassificationDataset,
@@ -7,11 +11,23 @@ from keras_hkd.data import (
     training_batches,
 )
 from keras_hkd.data.batches.classification_batches import CLASSIFICATION_AUGMENTATION
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.evaluation.classifier_scores import check_same_classes
+from keras_hkd.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_hkd.teacher_cache.cache import TeacherCache
 
 
-def run_batches(dataset, settings, first_epoch, teacher_cache=None):
+def run_batches(
+    dataset: Dataset | ClassificationDataset,
+    settings: TrainingSettings,
+    first_epoch: int,
+    teacher_cache: TeacherCache | None = None,
+) -> Any:
     """Batches without end from an epoch on, as a function of the settings' seed.
 
     Args:
@@ -35,11 +51,15 @@ def run_batches(dataset, settings, first_epoch, teacher_cache=None):
     return batches(dataset, augmentation=augmentation, ignore_regions=True, **shared)
 
 
-def _augmentation(settings):
+def _augmentation(settings: TrainingSettings) -> Augmentation | None:
     return Augmentation() if settings.augment else None
 
 
-def check_cache(teacher_cache, dataset, settings) -> None:
+def check_cache(
+    teacher_cache: TeacherCache | None,
+    dataset: Dataset | ClassificationDataset,
+    settings: TrainingSettings,
+) -> None:
     """Refuse a teacher cache that was not built for these images and settings.
 
     Args:
@@ -54,7 +74,7 @@ def check_cache(teacher_cache, dataset, settings) -> None:
         teacher_cache.require_pipeline(dataset, settings.image_size, _augmentation(settings))
 
 
-def check_fits(model, dataset) -> None:
+def check_fits(model: keras.Model, dataset: Dataset | ClassificationDataset) -> None:
     """Refuse, before hours are spent, a dataset that is not of the model's kind or classes.
 
     Args:

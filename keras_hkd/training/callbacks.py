@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -26,15 +28,17 @@ class HistoryFile(keras.callbacks.Callback):
     {'loss': [3.0, 2.0], 'val_AP': [None, 0.1]}
     """
 
-    def __init__(self, history, write=None):
+    def __init__(
+        self, history: dict[str, list], write: Callable[[dict[str, list]], object] | None = None
+    ) -> None:
         super().__init__()
         self.history = history
         self.write = write
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.began = time.perf_counter()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         figures = {name: float(value) for name, value in (logs or {}).items()}
         figures["learning_rate"] = float(self.model.optimizer.learning_rate)
         figures["seconds"] = time.perf_counter() - self.began
@@ -62,16 +66,17 @@ class StopWhenDiverged(keras.callbacks.Callback):
         steps_per_epoch: batches in one epoch, to name the step in the whole run.
     """
 
-    def __init__(self, steps_per_epoch):
+    def __init__(self, steps_per_epoch: int) -> None:
         super().__init__()
         self.steps_per_epoch = steps_per_epoch
         self.epoch = 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
-        loss = float((logs or {}).get("loss", 0.0))
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = logs or {}
+        loss = float(logs.get("loss", 0.0))
         if math.isfinite(loss):
             return
         step = self.epoch * self.steps_per_epoch + batch + 1

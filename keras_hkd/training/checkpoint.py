@@ -2,10 +2,12 @@
 
 import io
 import json
+import os
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -35,7 +37,7 @@ class SavedState(NamedTuple):
     variables: list
 
 
-def checkpoint_variables(model) -> list:
+def checkpoint_variables(model: keras.Model) -> list:
     """The variables that a checkpoint of `model` holds: never the teacher's.
 
     Args:
@@ -67,7 +69,14 @@ class Checkpoint(keras.callbacks.Callback):
     2
     """
 
-    def __init__(self, folder, *, identity, history, keep=2):
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        *,
+        identity: Mapping[str, Any],
+        history: dict[str, list],
+        keep: int = 2,
+    ) -> None:
         super().__init__()
         if keep < 2:
             raise InvalidValueError(
@@ -78,7 +87,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.history = history
         self.keep = keep
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.save(epoch + 1)
 
     def save(self, epoch: int) -> Path:
@@ -89,7 +98,7 @@ class Checkpoint(keras.callbacks.Callback):
             old.unlink(missing_ok=True)
         return path
 
-    def restore(self, model) -> int:
+    def restore(self, model: keras.Model) -> int:
         """Bring `model` and its optimizer to the newest whole checkpoint; fill `history` from it.
 
         A damaged file is reported as a warning, and the one before it is taken.
@@ -118,11 +127,18 @@ class Checkpoint(keras.callbacks.Callback):
 def list_checkpoints(folder: str | Path) -> list[Path]:
     """Checkpoint files in `folder`, the newest first."""
     folder = Path(folder)
-    files = [path for path in folder.glob("epoch_*.npz") if _FILE_NAME.fullmatch(path.name)]
-    return sorted(files, key=lambda path: int(_FILE_NAME.fullmatch(path.name)[1]), reverse=True)
+    found = [(_FILE_NAME.fullmatch(path.name), path) for path in folder.glob("epoch_*.npz")]
+    epochs = {path: int(match[1]) for match, path in found if match}
+    return sorted(epochs, key=epochs.__getitem__, reverse=True)
 
 
-def write_state(path, model, epoch, history, identity) -> None:
+def write_state(
+    path: str | os.PathLike,
+    model: keras.Model,
+    epoch: int,
+    history: dict[str, list],
+    identity: Mapping[str, Any],
+) -> None:
     """Write one checkpoint, all or nothing; see `Checkpoint` for the arguments."""
     variables = _state_variables(model)
     facts = {
@@ -181,11 +197,11 @@ def read_newest(folder: str | Path) -> SavedState | None:
     return None
 
 
-def _state_variables(model):
+def _state_variables(model: keras.Model) -> list:
     return [*checkpoint_variables(model), *model.optimizer.variables]
 
 
-def _assign(model, state: SavedState) -> None:
+def _assign(model: keras.Model, state: SavedState) -> None:
     variables, names = _state_variables(model), state.facts["names"]
     if len(variables) != len(names):
         raise DifferentRunError(

@@ -1,10 +1,16 @@
 """The moving average of the weights, which is what a run ends with and is judged by."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
 
 
-def moving_averages(optimizer) -> list[tuple[object, object]]:
+def moving_averages(optimizer: Any) -> list[tuple[Any, Any]]:
     """Pairs of (weight, its moving average) that the optimizer keeps; empty where it keeps none."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # under float16 loss scaling
     if optimizer is None or not optimizer.use_ema or not optimizer.built:
@@ -14,7 +20,7 @@ def moving_averages(optimizer) -> list[tuple[object, object]]:
 
 
 @contextlib.contextmanager
-def averaged_weights(model) -> Iterator[None]:
+def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Put the moving averages in place of a model's weights for a while, then the weights back.
 
     Validation during training then judges the weights that training would end with. The weights

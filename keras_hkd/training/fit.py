@@ -1,8 +1,12 @@
 """Training that can be killed at any moment: what `keras-hkd train` and `distill` both call."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_hkd.base_model import compiles_by_default
 from keras_hkd.data import Dataset, steps_per_epoch
@@ -18,16 +22,19 @@ from keras_hkd.training.seeds import enable_determinism
 from keras_hkd.training.settings import TrainingSettings
 from keras_hkd.training.validation import averaged_metrics
 
+if TYPE_CHECKING:
+    import keras
+
 
 def train_model(
-    model,
+    model: keras.Model,
     dataset: Dataset,
     settings: TrainingSettings,
     run_folder: RunFolder | str | Path,
     *,
     validation: Dataset | None = None,
     resume: bool = False,
-    callbacks=(),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     title: str = "student",
 ) -> dict[str, list]:
     """Train a model alone, or a Distiller's student, with a checkpoint after every epoch.
@@ -74,7 +81,7 @@ def train_model(
         folder.begin(identity, resume)
         _set_image_size(model, settings.image_size)
         _compile(model, settings, num_steps)
-        history = {}
+        history: dict[str, list] = {}
         checkpoint = Checkpoint(folder.checkpoints, identity=identity, history=history)
         first_epoch = checkpoint.restore(model)
         if first_epoch == settings.epochs:
@@ -104,14 +111,14 @@ def train_model(
         return history
 
 
-def _set_image_size(model, image_size):
+def _set_image_size(model: keras.Model, image_size: tuple[int, int]) -> None:
     """What is trained at a size works at it from then on, unless told otherwise."""
     for trained in getattr(model, "peers", (getattr(model, "student", model),)):
         if getattr(trained, "image_size", None) is not None:
             trained.image_size = tuple(image_size)
 
 
-def _compile(model, settings, num_steps):
+def _compile(model: keras.Model, settings: TrainingSettings, num_steps: int) -> None:
     """Compile and build the optimizer, so that a checkpoint has variables to go into."""
     strategy = getattr(model, "distribute_strategy", None)
     with strategy.scope() if strategy is not None else contextlib.nullcontext():

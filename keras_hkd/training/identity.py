@@ -1,12 +1,21 @@
 """What makes two runs the same run, and the refusal to mix two different ones."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
+from keras_hkd.data.classification import ClassificationDataset
+from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    import keras
 
 # Entries of a Distiller's config that have a hash of their own, or are what is trained.
 _NETWORKS = ("name", "teacher", "student", "peers")
@@ -44,7 +53,9 @@ def require_same(saved: Mapping, current: Mapping, where: object) -> None:
         )
 
 
-def run_identity(model, dataset, settings) -> dict[str, object]:
+def run_identity(
+    model: keras.Model, dataset: Dataset | ClassificationDataset, settings: TrainingSettings
+) -> dict[str, object]:
     """What a resumed run must share with its beginning, as plain values.
 
     Args:
@@ -63,7 +74,7 @@ def run_identity(model, dataset, settings) -> dict[str, object]:
     }
 
 
-def _distillation(model):
+def _distillation(model: keras.Model) -> Any:
     """A Distiller's config but for its networks, as plain and short values."""
     if not hasattr(model, "distillation_losses"):
         return None
@@ -73,7 +84,7 @@ def _distillation(model):
     return _short(json.loads(json.dumps(keras.saving.serialize_keras_object(config))))
 
 
-def _short(value):
+def _short(value: Any) -> Any:
     """Names without the counters that Keras gives them, and long tables of numbers hashed."""
     if isinstance(value, dict):
         short = {key: _short(one) for key, one in value.items()}
@@ -88,7 +99,7 @@ def _short(value):
     return [_short(one) for one in value]
 
 
-def _differences(saved, current, prefix) -> Iterator[str]:
+def _differences(saved: Any, current: Any, prefix: str) -> Iterator[str]:
     if isinstance(saved, Mapping) and isinstance(current, Mapping):
         keys = {*saved, *current}
         if saved.get("registered_name"):  # Keras knows the class by it, in whichever module it lies
@@ -102,9 +113,9 @@ def _differences(saved, current, prefix) -> Iterator[str]:
         yield f"{prefix.removeprefix('.')} was {_shown(saved)} and is now {_shown(current)}"
 
 
-def _hold_mappings(value):
+def _hold_mappings(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(one, Mapping) for one in value)
 
 
-def _shown(value):
+def _shown(value: Any) -> str:
     return textwrap.shorten(repr(value), 200, placeholder=" ...")

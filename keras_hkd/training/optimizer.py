@@ -1,9 +1,13 @@
 """The optimizer of `train` and `distill`: AdamW, linear warm-up, cosine decay, averaged weights."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_hkd.replicas import num_replicas, sum_over_replicas
+from keras_hkd.tensors import Tensor
 from keras_hkd.training.settings import TrainingSettings
 from keras_hkd.training.warmup_cosine import WarmupCosine
 
@@ -31,13 +35,13 @@ class AveragedAdamW(keras.optimizers.AdamW):
     True
     """
 
-    def build(self, variables):
+    def build(self, variables: Sequence[Any]) -> None:
         if not self.built:
             undecayed = [variable for variable in variables if len(variable.shape) < 2]
             self.exclude_from_weight_decay(var_list=undecayed)
         super().build(variables)
 
-    def _clip_gradients(self, grads):
+    def _clip_gradients(self, grads: Sequence[Tensor]) -> list[Tensor]:
         if not self.global_clipnorm or num_replicas() == 1:
             return super()._clip_gradients(grads)
         squares = [ops.sum(ops.square(sum_over_replicas(gradient))) for gradient in grads]
@@ -45,7 +49,7 @@ class AveragedAdamW(keras.optimizers.AdamW):
         factor = self.global_clipnorm / ops.maximum(norm, self.global_clipnorm)
         return [gradient * factor for gradient in grads]
 
-    def _update_model_variables_moving_average(self, trainable_variables):
+    def _update_model_variables_moving_average(self, trainable_variables: Sequence[Any]) -> None:
         step = ops.cast(self.iterations, "float32")
         momentum = ops.minimum(self.ema_momentum, step / (step + 9.0))
         averages = self._model_variables_moving_average
@@ -54,10 +58,9 @@ class AveragedAdamW(keras.optimizers.AdamW):
                 share = ops.cast(1.0 - momentum, variable.dtype)
                 average.assign(average + share * (variable - average))
 
-    def finalize_variable_values(self, var_list):
-        if (
-            ops.convert_to_numpy(self.iterations) > 0
-        ):  # before the first step the averages are zeros
+    def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
+        # Before the first step the averages are zeros.
+        if ops.convert_to_numpy(self.iterations) > 0:
             super().finalize_variable_values(var_list)
 
 
@@ -75,7 +78,7 @@ class ReplicatedLossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
     'AveragedAdamW'
     """
 
-    def check_finite(self, grads):
+    def check_finite(self, grads: Sequence[Tensor]) -> Tensor:
         overflowed = ops.logical_not(super().check_finite(grads))
         return ops.equal(sum_over_replicas(ops.cast(overflowed, "float32")), 0.0)
 

@@ -1,9 +1,11 @@
 """A teacher labels images once; the labels stand in a file that belongs to it and to them."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from keras_hkd.data.annotations import BadDataError
+from keras_hkd.data.annotations import BadDataError, ImageAnnotation
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.data.dataset import Dataset
 from keras_hkd.data.pseudo_labels import boxes_per_image, matching_threshold, pseudo_labelled
@@ -16,7 +18,7 @@ from keras_hkd.training.identity import require_same
 
 
 def semi_supervised(
-    teacher,
+    teacher: Any,
     labelled: Dataset,
     unlabelled: Dataset,
     file: str | Path,
@@ -95,7 +97,9 @@ def pseudo_label_facts(file: str | Path) -> dict[str, object]:
     return {name: value for name, value in recorded.items() if name != "asked"}
 
 
-def _threshold(facts, unlabelled, results) -> float:
+def _threshold(
+    facts: Mapping[str, Any], unlabelled: Dataset, results: Sequence[Mapping[str, Any]]
+) -> float:
     given = facts["given_score_threshold"]
     if not any(given is None or result["score"] >= given for result in results):
         raise InvalidValueError(
@@ -109,7 +113,13 @@ def _threshold(facts, unlabelled, results) -> float:
     return matching_threshold(scores, len(unlabelled), facts["boxes_per_labelled_image"])
 
 
-def _write(file, facts, unlabelled, results, threshold) -> None:
+def _write(
+    file: Path,
+    facts: Mapping[str, Any],
+    unlabelled: Dataset,
+    results: Sequence[Mapping[str, Any]],
+    threshold: float,
+) -> None:
     kept = [result for result in results if result["score"] >= threshold]
     with_box = {result["image_id"] for result in kept}
     images = [image for image in unlabelled if image.image_id in with_box]
@@ -139,7 +149,7 @@ def _write(file, facts, unlabelled, results, threshold) -> None:
     write_json(file, content)
 
 
-def _file_names(images) -> list[str]:
+def _file_names(images: Sequence[ImageAnnotation]) -> list[str]:
     """Names that tell all images apart, from the folder on that holds them all."""
     paths = [image.image_path for image in images]
     if not all(paths):
@@ -148,7 +158,7 @@ def _file_names(images) -> list[str]:
     return [Path(os.path.relpath(path, folder)).as_posix() for path in paths]
 
 
-def _read(file) -> tuple[dict, list[dict]]:
+def _read(file: Path) -> tuple[dict, list[dict]]:
     try:
         content = read_json(file)
         keys = ("image_id", "category_id", "bbox", "score")

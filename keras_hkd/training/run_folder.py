@@ -1,17 +1,24 @@
 """One folder per run: what it was started with, how far it came, what came out."""
 
+from __future__ import annotations
+
 import contextlib
 import datetime
 import importlib.metadata
+import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from keras_hkd.atomic_write import remove_partial_files, replacing
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.json_files import plain, read_json, write_json
 from keras_hkd.training.identity import require_same
+
+if TYPE_CHECKING:
+    import keras
 
 _PACKAGES = ("tensorflow", "keras", "keras-cv", "numpy")
 
@@ -39,7 +46,13 @@ class RunFolder:
     (True, {'AP': 0.5})
     """
 
-    def __init__(self, path, *, inputs=None, command=None):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        command: Sequence[str] | None = None,
+    ) -> None:
         self.path = Path(path)
         self.inputs = plain(dict(inputs or {}))
         self.command = list(sys.argv if command is None else command)
@@ -116,7 +129,7 @@ class RunFolder:
         """Read a JSON file of the folder."""
         return read_json(self.path / name)
 
-    def save_model(self, model, name: str) -> Path:
+    def save_model(self, model: keras.Model, name: str) -> Path:
         """Save a Keras model without its optimizer into the folder, all or nothing."""
         with replacing(self.path / name) as partial, without_optimizer(model):
             model.save(partial)
@@ -154,7 +167,7 @@ def versions() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def without_optimizer(model) -> Iterator[None]:
+def without_optimizer(model: keras.Model) -> Iterator[None]:
     """Make a compiled model look uncompiled for a while, so that it is saved at its own size.
 
     Adam's slots and the moving average are three times the weights, and Keras's `.keras` format

@@ -11,8 +11,8 @@ import inspect
 import math
 import re
 import typing
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from keras_hkd import checks
 from keras_hkd.errors import InvalidValueError
@@ -22,17 +22,24 @@ _NO_DEFAULT = dataclasses.MISSING
 _ARGUMENT = re.compile(r"^    (\w+): (.+(?:\n        .+)*)", re.MULTILINE)
 
 
-def _setting(default=_NO_DEFAULT, check=None, **metadata):
+def _setting(
+    default: Any = _NO_DEFAULT, check: Callable[[str, Any], Any] | None = None, **metadata: Any
+) -> Any:
     return dataclasses.field(default=default, metadata={"check": check, **metadata})
 
 
-def _whole(default=_NO_DEFAULT, low=0, **metadata):
+def _whole(default: Any = _NO_DEFAULT, low: int = 0, **metadata: Any) -> Any:
     check = functools.partial(checks.whole, low=low)
     return _setting(default, check, low=low, **metadata)
 
 
-def _number(default, low=0.0, high=math.inf, inclusive=True):
-    bounds = {"low": low, "high": high, "open_low": not inclusive, "open_high": not inclusive}
+def _number(default: Any, low: float = 0.0, high: float = math.inf, inclusive: bool = True) -> Any:
+    bounds: dict[str, Any] = {
+        "low": low,
+        "high": high,
+        "open_low": not inclusive,
+        "open_high": not inclusive,
+    }
     shown = {"low": low, "high": None if high == math.inf else high} if inclusive else {}
     return _setting(default, functools.partial(checks.in_range, **bounds), **shown)
 
@@ -91,7 +98,7 @@ class TrainingSettings:
     validate_every: int = _whole(0, changes_weights=False)
     cache: bool = _setting(True, changes_weights=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value, check = getattr(self, field.name), field.metadata["check"]
             left_out = value is None and type(None) in typing.get_args(field.type)
@@ -103,7 +110,7 @@ class TrainingSettings:
         return {**dataclasses.asdict(self), "image_size": list(self.image_size)}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, object]) -> "TrainingSettings":
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainingSettings":
         """Make the settings that `to_dict` described; those not named take their default.
 
         Raises:

@@ -2,6 +2,8 @@
 
 import contextlib
 import functools
+from collections.abc import Iterator
+from typing import Any
 
 from keras_hkd.errors import InvalidValueError
 
@@ -33,7 +35,7 @@ def strategy_scope(name: str | None) -> contextlib.AbstractContextManager:
 
 
 @contextlib.contextmanager
-def _mirrored_scope():
+def _mirrored_scope() -> Iterator[int]:
     from keras_hkd.checks import require_tensorflow
 
     require_tensorflow('strategy="mirrored"')
@@ -50,7 +52,7 @@ def _mirrored_scope():
 
 
 @functools.cache
-def _mirrored(devices):
+def _mirrored(devices: tuple[str, ...]) -> Any:
     """One strategy a process: two number their all-reduces alike, and TensorFlow mixes them up."""
     import tensorflow
 

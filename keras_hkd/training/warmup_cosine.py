@@ -1,11 +1,13 @@
 """The learning rate over a run."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -38,7 +40,14 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     Reference: Loshchilov and Hutter, 2017, https://arxiv.org/abs/1608.03983 (the cosine).
     """
 
-    def __init__(self, peak, total_steps, warmup_steps=0, final_fraction=0.0, name="warmup_cosine"):
+    def __init__(
+        self,
+        peak: float,
+        total_steps: int,
+        warmup_steps: int = 0,
+        final_fraction: float = 0.0,
+        name: str = "warmup_cosine",
+    ) -> None:
         if not 0 <= warmup_steps < total_steps:
             raise InvalidValueError(
                 "Expected 0 <= warmup_steps < total_steps. "
@@ -50,7 +59,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         self.final_fraction = final_fraction
         self.name = name
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         step = ops.cast(step, "float32")
         rise = (step + 1.0) / (self.warmup_steps + 1.0)
         done = (step - self.warmup_steps) / (self.total_steps - self.warmup_steps)
@@ -58,7 +67,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         fall = self.final_fraction + (1.0 - self.final_fraction) * cosine
         return self.peak * ops.where(step < self.warmup_steps, rise, fall)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "peak": self.peak,
             "total_steps": self.total_steps,

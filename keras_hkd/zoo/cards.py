@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from keras_hkd.checked_folder import DamagedFolderError, check_folder, replacing_folder
 from keras_hkd.errors import InvalidValueError
@@ -134,7 +134,7 @@ def headline(card: Mapping | None) -> dict:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def size_text(image_size) -> str:
+def size_text(image_size: Sequence[int]) -> str:
     """Writes `(height, width)` as cards do.
 
     Example:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from keras_hkd.checked_folder import check_folder
 from keras_hkd.inference.tflite_detector import TFLiteDetector
 from keras_hkd.zoo.catalogue import preset_folder
 
+if TYPE_CHECKING:
+    from keras_hkd.detectors.detector import Detector
+
 TWIN = "int8.tflite"
 """The file of a preset with which it detects without Keras."""
 
 
-def from_preset(name_or_folder: str | os.PathLike, class_names: Sequence[str] | None = None):
+def from_preset(
+    name_or_folder: str | os.PathLike, class_names: Sequence[str] | None = None
+) -> Detector:
     """Loads a preset as a Keras detector, float32, to predict, train, distil or export.
 
     Args:
@@ -48,7 +54,7 @@ def load_for_detection(
     name_or_folder: str | os.PathLike,
     image_size: tuple[int, int] | None = None,
     num_threads: int | None = None,
-):
+) -> Detector | TFLiteDetector:
     """Loads what detects soonest: the preset's TFLite twin, which needs no Keras.
 
     Args:

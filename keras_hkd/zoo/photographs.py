@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,8 @@ def detect(
     (0, 4)
     """
     one = isinstance(photos, (str, os.PathLike, np.ndarray))
-    pictures = [_pixels(photo) for photo in ([photos] if one else photos)]
+    several: Any = [photos] if one else photos
+    pictures = [_pixels(photo) for photo in several]
     detector = load_for_detection(preset, num_threads=num_threads)
     # Its own threshold applies before ours; what lies below both is never computed.
     detector.score_threshold = min(detector.score_threshold, score_threshold)
@@ -61,7 +63,7 @@ def detect(
     return found[0] if one else found
 
 
-def _pixels(photo) -> np.ndarray:
+def _pixels(photo: Any) -> np.ndarray:
     if isinstance(photo, np.ndarray):
         return photo
     if isinstance(photo, (str, os.PathLike)):

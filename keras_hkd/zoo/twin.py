@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from typing import Any
 
 from keras_hkd.checked_folder import replacing_folder
+from keras_hkd.export.tflite import ExportReport
 from keras_hkd.zoo.catalogue import preset_folder
 from keras_hkd.zoo.loading import TWIN, from_preset
 
 
-def add_twin(folder: str | os.PathLike, representative_images, **options):
+def add_twin(folder: str | os.PathLike, representative_images: Any, **options: Any) -> ExportReport:
     """Adds an int8 TFLite file to a preset, made of the weights as the preset has them.
 
     `keras_hkd.detect` and `keras-hkd detect` then use it.
