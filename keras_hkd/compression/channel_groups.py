@@ -7,7 +7,7 @@ from keras.src.ops import nn as nn_ops
 from keras.src.ops import numpy as numpy_ops
 
 from keras_hkd.classifiers.network import BeforeActivation
-from keras_hkd.compression.flat_graph import FlatGraph
+from keras_hkd.compression.flat_graph import Call, FlatGraph
 
 # Outputs whose channels may go: maps that others read, not predictions.
 MAPS = ("pyramid", "class_tower", "stages", "embedding", "taps")
@@ -69,7 +69,7 @@ class ChannelGroups:
     True
     """
 
-    def __init__(self, network):
+    def __init__(self, network: keras.Model) -> None:
         self.graph = FlatGraph(network)
         self._parents = []
         self._channels = {}  # id of a tensor -> its channels
@@ -84,19 +84,19 @@ class ChannelGroups:
         self.fixed = {self._root(channel) for channel in self._frozen}
 
     @property
-    def count(self):
+    def count(self) -> int:
         """Numbers of groups lie below this."""
         return len(self._parents)
 
-    def of(self, tensor):
+    def of(self, tensor: keras.KerasTensor) -> np.ndarray:
         """`(channels,)` integers: the group of each channel of a tensor."""
         return self._roots(self._channels[id(tensor)])
 
-    def made_by(self, layer):
+    def made_by(self, layer: keras.layers.Layer) -> np.ndarray:
         """`(channels,)` integers: the groups of what a convolution or dense layer makes."""
         return self._roots(self._made[id(layer)])
 
-    def makers(self):
+    def makers(self) -> list[Call]:
         """The calls that make channels, each layer once."""
         seen = {}
         for call in self.graph.calls:
@@ -104,7 +104,7 @@ class ChannelGroups:
                 seen.setdefault(id(call.operation), call)
         return list(seen.values())
 
-    def _follow(self, call):
+    def _follow(self, call: Call) -> None:
         operation = call.operation
         if isinstance(operation, layers.DepthwiseConv2D):
             channels = self._reads(operation, call)
@@ -130,13 +130,13 @@ class ChannelGroups:
         if not _keeps_zero(operation) and not self._only_scales(call):
             self._freeze(self._channels[id(call.outputs[0])])
 
-    def _only_scales(self, call):
+    def _only_scales(self, call: Call) -> bool:
         """Whether all that reads a call is a product, which is zero where its other factor is."""
         consumers = self.graph.consumers(call.outputs[0])
         products = (layers.Multiply, numpy_ops.Multiply)
         return bool(consumers) and all(isinstance(one.operation, products) for one in consumers)
 
-    def _follow_maker(self, call):
+    def _follow_maker(self, call: Call) -> None:
         operation = call.operation
         channels = self._reads(operation, call)
         if getattr(operation, "groups", 1) != 1 or isinstance(operation, layers.Conv2DTranspose):
@@ -148,14 +148,14 @@ class ChannelGroups:
             self._made[id(operation)] = self._numbers(call.outputs[0].shape[-1])
         self._set(call.outputs[0], self._made[id(operation)])
 
-    def _reads(self, layer, call):
+    def _reads(self, layer: keras.layers.Layer, call: Call) -> np.ndarray:
         channels = self._input(call)
         if id(layer) in self._read:  # one kernel, several inputs: their channels go together
             self._union(self._read[id(layer)], channels)
         self._read[id(layer)] = channels
         return channels
 
-    def _tie(self, call):
+    def _tie(self, call: Call) -> None:
         channels = [self._channels[id(x)] for x in call.inputs]
         if len({len(one) for one in channels}) != 1:
             self._fix(call)
@@ -164,21 +164,21 @@ class ChannelGroups:
             self._union(channels[0], other)
         self._set(call.outputs[0], channels[0])
 
-    def _join(self, call):
+    def _join(self, call: Call) -> None:
         channels = [self._channels[id(x)] for x in call.inputs]
         if _is_last(call.operation.axis, call.inputs[0]):
             self._set(call.outputs[0], np.concatenate(channels))
         else:
             self._tie(call)
 
-    def _fix(self, call):
+    def _fix(self, call: Call) -> None:
         """Nothing is known of a call, so all of its channels stay."""
         for tensor in call.inputs:
             self._freeze(self._channels[id(tensor)])
         for tensor in call.outputs:
             self._freeze(self._new(tensor))
 
-    def _freeze_predictions(self):
+    def _freeze_predictions(self) -> None:
         outputs = self.graph.network.output
         outputs = outputs if isinstance(outputs, dict) else {"output": outputs}
         for name, tensors in outputs.items():
@@ -186,47 +186,47 @@ class ChannelGroups:
                 for tensor in keras.tree.flatten(tensors):
                     self._freeze(self._channels[id(tensor)])
 
-    def _input(self, call):
+    def _input(self, call: Call) -> np.ndarray:
         return self._channels[id(call.inputs[0])]
 
-    def _set(self, tensor, channels):
+    def _set(self, tensor: keras.KerasTensor, channels: np.ndarray) -> None:
         self._channels[id(tensor)] = channels
 
-    def _new(self, tensor):
+    def _new(self, tensor: keras.KerasTensor) -> np.ndarray:
         self._set(tensor, self._numbers(tensor.shape[-1] or 0))
         return self._channels[id(tensor)]
 
-    def _numbers(self, count):
+    def _numbers(self, count: int) -> np.ndarray:
         first = len(self._parents)
         self._parents.extend(range(first, first + count))
         return np.arange(first, first + count)
 
-    def _freeze(self, channels):
+    def _freeze(self, channels: np.ndarray) -> None:
         self._frozen.extend(int(channel) for channel in channels)
 
-    def _union(self, some, others):
+    def _union(self, some: np.ndarray, others: np.ndarray) -> None:
         for one, other in zip(some, others, strict=True):
             one, other = sorted((self._root(one), self._root(other)))
             self._parents[other] = one
 
-    def _root(self, channel):
+    def _root(self, channel: int) -> int:
         while self._parents[channel] != channel:
             channel = self._parents[channel]
         return int(channel)
 
-    def _roots(self, channels):
+    def _roots(self, channels: np.ndarray) -> np.ndarray:
         return np.array([self._root(channel) for channel in channels], "int64")
 
 
-def _is_last(axis, tensor):
+def _is_last(axis: int, tensor: keras.KerasTensor) -> bool:
     return axis in (-1, len(tensor.shape) - 1)
 
 
-def _repeats_cells(call):
+def _repeats_cells(call: Call) -> bool:
     return isinstance(call.operation, numpy_ops.Repeat) and call.operation.axis in (1, 2)
 
 
-def _keeps_zero(operation):
+def _keeps_zero(operation: keras.Operation) -> bool:
     """Whether a channel that is zero stays zero: a sigmoid makes 0.5 of it, which others read."""
     activation = getattr(operation, "activation", None)
     if activation is None or isinstance(operation, BeforeActivation):

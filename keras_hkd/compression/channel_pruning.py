@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 from keras import layers, ops
@@ -10,13 +11,21 @@ from keras_hkd import checks
 from keras_hkd.compression.channel_groups import ChannelGroups
 from keras_hkd.compression.channel_removal import ChannelRemoval
 from keras_hkd.compression.compressed import checked_learner, rewritten
+from keras_hkd.compression.flat_graph import Call, FlatGraph
 from keras_hkd.compression.quantization import is_quantized
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.learner import Learner
 
 
 def prune_channels(
-    student, amount, *, worth=None, multiple_of=1, min_channels=4, across_layers=False
-):
+    student: Learner,
+    amount: float,
+    *,
+    worth: Any = None,
+    multiple_of: int = 1,
+    min_channels: int = 4,
+    across_layers: bool = False,
+) -> Any:
     """A smaller copy of a detector or classifier: the least channels of every layer are removed.
 
     Channels that an addition adds are removed together, and so are those that a depthwise
@@ -77,7 +86,13 @@ def prune_channels(
     return rewritten(student, removal)
 
 
-def least_groups(groups, amount, multiple_of=1, min_channels=4, worth=None):
+def least_groups(
+    groups: ChannelGroups,
+    amount: float,
+    multiple_of: int = 1,
+    min_channels: int = 4,
+    worth: Any = None,
+) -> set[int]:
     """The groups of channels to remove; see `prune_channels`.
 
     Args:
@@ -93,14 +108,22 @@ def least_groups(groups, amount, multiple_of=1, min_channels=4, worth=None):
     worth = _checked_worth(groups, worth)
     removed = set()
     for members in _sets_of_groups(groups):
-        free = sorted((group for group in members if group not in groups.fixed), key=worth.get)
+        free = sorted(
+            (group for group in members if group not in groups.fixed), key=worth.__getitem__
+        )
         keep = math.ceil(len(members) * (1.0 - amount) / multiple_of) * multiple_of
         keep = max(keep, min_channels)
         removed.update(free[: max(0, len(members) - keep)])
     return removed - _last_ones(groups, removed, worth)
 
 
-def least_groups_of_all(groups, amount, multiple_of=1, min_channels=4, worth=None):
+def least_groups_of_all(
+    groups: ChannelGroups,
+    amount: float,
+    multiple_of: int = 1,
+    min_channels: int = 4,
+    worth: Any = None,
+) -> set[int]:
     """The groups that are worth least for what they cost, over the whole network.
 
     A set gives up channels in steps of `multiple_of`, its least first; a step's price is the worth
@@ -120,7 +143,7 @@ def least_groups_of_all(groups, amount, multiple_of=1, min_channels=4, worth=Non
     worth, costs = _checked_worth(groups, worth), group_costs(groups)
     steps, num_free = [], 0
     for number, members in enumerate(_sets_of_groups(groups)):
-        free = sorted((one for one in members if one not in groups.fixed), key=worth.get)
+        free = sorted((one for one in members if one not in groups.fixed), key=worth.__getitem__)
         num_free += len(free)
         least = max(min_channels, math.ceil(len(members) / 2), len(members) - len(free))
         first = len(members) % multiple_of or multiple_of
@@ -142,7 +165,7 @@ def least_groups_of_all(groups, amount, multiple_of=1, min_channels=4, worth=Non
     return removed - _last_ones(groups, removed, worth)
 
 
-def group_costs(groups):
+def group_costs(groups: ChannelGroups) -> dict[int, float]:
     """`{group: weights}`: how many weights of convolutions go with each group of channels.
 
     Args:
@@ -167,7 +190,7 @@ def group_costs(groups):
     return costs
 
 
-def _checked_worth(groups, worth):
+def _checked_worth(groups: ChannelGroups, worth: Any) -> dict[int, float]:
     """`{group: worth}` of every group."""
     if worth is None:
         return group_worth(groups)
@@ -181,7 +204,7 @@ def _checked_worth(groups, worth):
     return dict(enumerate(worth.tolist()))
 
 
-def group_worth(groups):
+def group_worth(groups: ChannelGroups) -> dict[int, float]:
     """`{group: worth}`; see `prune_channels`.
 
     Args:
@@ -207,7 +230,7 @@ def group_worth(groups):
     }
 
 
-def _norms(kernel, graph, call):
+def _norms(kernel: Any, graph: FlatGraph, call: Call) -> np.ndarray:
     """The norm of each output channel's filter as a share of their mean, BatchNorm's scale in."""
     kernel = ops.convert_to_numpy(kernel)
     rows = kernel.reshape(-1, call.outputs[0].shape[-1])
@@ -220,7 +243,7 @@ def _norms(kernel, graph, call):
     return norms / max(float(norms.mean()), 1e-12)
 
 
-def _sets_of_groups(groups):
+def _sets_of_groups(groups: ChannelGroups) -> list[set[int]]:
     """Groups that layers have in common, directly or through others: each set is cut alike."""
     sets = []
     for call in groups.makers():
@@ -231,7 +254,7 @@ def _sets_of_groups(groups):
     return sets
 
 
-def _last_ones(groups, removed, worth):
+def _last_ones(groups: ChannelGroups, removed: Any, worth: Any) -> set[int]:
     """Groups that must stay lest a tensor be left without any channel."""
     saved = set()
     for call in groups.graph.calls:

@@ -1,5 +1,9 @@
 """A network with some of its channels really gone."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -7,7 +11,7 @@ from keras.src.ops import numpy as numpy_ops
 
 from keras_hkd.classifiers.network import BeforeActivation
 from keras_hkd.compression.channel_groups import ChannelGroups
-from keras_hkd.compression.flat_graph import LayerNames, call_again, unsupported
+from keras_hkd.compression.flat_graph import Call, LayerNames, call_again, unsupported
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -18,21 +22,21 @@ class ChannelRemoval:
         removed: the groups to remove, by their numbers in `ChannelGroups`.
     """
 
-    def __init__(self, removed):
+    def __init__(self, removed: Any) -> None:
         self.removed = tuple(int(group) for group in removed)
 
-    def __call__(self, network):
+    def __call__(self, network: keras.Model) -> keras.Model:
         return network_without(ChannelGroups(network), self.removed)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"removed": list(self.removed)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> ChannelRemoval:
         return cls(**config)
 
 
-def network_without(groups, removed):
+def network_without(groups: ChannelGroups, removed: Any) -> keras.Model:
     """The network without some groups of channels, on layers of its own.
 
     Args:
@@ -49,13 +53,14 @@ def network_without(groups, removed):
 
 
 class _Cutting:
-    def __init__(self, groups, removed):
+    def __init__(self, groups: ChannelGroups, removed: Any) -> None:
         self.groups, self.graph = groups, groups.graph
         self.removed = np.array(sorted(removed), "int64")
         self.names = LayerNames()
-        self.values, self.made = {}, {}
+        self.values: dict[int, Any] = {}
+        self.made: dict[int, Any] = {}
 
-    def run(self):
+    def run(self) -> keras.Model:
         (images,) = self.graph.network.inputs
         new = keras.Input(images.shape[1:], name=self.names("images"))
         self.values[id(images)] = new
@@ -63,30 +68,30 @@ class _Cutting:
             self._rewrite(call)
         return keras.Model(new, self.graph.outputs(self.values), name="network")
 
-    def _kept(self, tensor):
+    def _kept(self, tensor: keras.KerasTensor) -> np.ndarray:
         return np.flatnonzero(~np.isin(self.groups.of(tensor), self.removed))
 
-    def _rewrite(self, call):
+    def _rewrite(self, call: Call) -> Any:
         operation = call.operation
         if isinstance(operation, numpy_ops.Split):
             sizes = [len(self._kept(tensor)) for tensor in call.outputs]
             x = self.values[id(call.inputs[0])]
             outputs = ops.split(x, np.cumsum(sizes)[:-1].tolist(), axis=operation.axis)
-        elif isinstance(operation, BeforeActivation) or getattr(operation, "weights", ()):
+        elif isinstance(operation, BeforeActivation) or getattr(operation, "weights", None):
             outputs = self._layer(call)(self.values[id(call.inputs[0])])
         else:
             outputs = call_again(call, self.values, self.names)
         for tensor, value in zip(call.outputs, keras.tree.flatten(outputs), strict=True):
             self.values[id(tensor)] = value
 
-    def _layer(self, call):
+    def _layer(self, call: Call) -> Any:
         layer = call.operation
         if id(layer) not in self.made:
             read, made = self._kept(call.inputs[0]), self._kept(call.outputs[0])
             self.made[id(layer)] = self._cut(call, read, made)
         return self.made[id(layer)]
 
-    def _cut(self, call, read, made):
+    def _cut(self, call: Call, read: Any, made: Any) -> keras.layers.Layer:
         layer = call.operation
         source = layer.dense if isinstance(layer, BeforeActivation) else layer
         config, values = _cut_layer(source, read, made)
@@ -101,7 +106,9 @@ class _Cutting:
         return new
 
 
-def _cut_layer(layer, read, made):
+def _cut_layer(
+    layer: keras.layers.Layer, read: Any, made: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Config of a layer with fewer channels, and the values of its weights by attribute."""
     config = layer.get_config()
     values = {

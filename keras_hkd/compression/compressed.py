@@ -4,13 +4,15 @@ A compressed learner is of the class of its float model, with `rewrites`; see
 `keras_hkd.learner.Learner`.
 """
 
+from typing import Any
+
 import keras
 
 from keras_hkd.checks import require_tensorflow
 from keras_hkd.learner import Learner
 
 
-def rewritten(learner, rewrite):
+def rewritten(learner: Learner, rewrite: Any) -> Any:
     """A copy of a learner whose network is rewritten, with weights from the learner's own.
 
     Args:
@@ -27,7 +29,7 @@ def rewritten(learner, rewrite):
     return type(learner).from_config(config)
 
 
-def checked_learner(model):
+def checked_learner(model: Any) -> Any:
     """The bare learner to compress, adapted from a library's model or taken out of a Distiller.
 
     Raises:

@@ -1,17 +1,20 @@
 """Rounding as int8 does it, in float: tfmot's quantizers as layers of Keras 3."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
 
 from keras_hkd.compression.model_optimization import LastValueQuantize, MovingAvgQuantize
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Shape, Tensor
 
 SIGMOID_RANGE = (0.0, 255.0 / 256.0)
 """What TFLite's integer sigmoid gives: 256 steps of 1/256 from 0."""
 
 
-def rounded_weights(weights, training=False):
+def rounded_weights(weights: Tensor, training: bool | None = False) -> Tensor:
     """Weights rounded to 255 integers, symmetric, with one scale for each slice of the last axis.
 
     `scale = max|w| / 127`; gradients pass as if nothing were rounded. The range is that of the
@@ -62,14 +65,14 @@ class ActivationRange(keras.layers.Layer):
     [0.01, 2.55]
     """
 
-    def __init__(self, decay=0.99, **kwargs):
+    def __init__(self, decay: float | None = 0.99, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         if decay is not None and not 0.0 <= decay < 1.0:
             raise InvalidValueError(f"`decay` must be None or in [0, 1). Received: decay={decay}")
         self.decay = None if decay is None else float(decay)
-        self.observer = None  # while ranges are calibrated: is shown each tensor, unrounded
+        self.observer: Any = None  # while ranges are calibrated: is shown each tensor, unrounded
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.minimum, self.maximum, self.num_batches = (
             self.add_weight(
                 shape=(), initializer="zeros", trainable=False, name=name, aggregation=aggregation
@@ -82,7 +85,7 @@ class ActivationRange(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         if self.observer is not None:
             self.observer(inputs)
             return inputs
@@ -101,10 +104,12 @@ class ActivationRange(keras.layers.Layer):
             is_training=training,
         )
 
-    def compute_output_spec(self, inputs, training=False):
+    def compute_output_spec(
+        self, inputs: Tensor, training: bool | None = False
+    ) -> keras.KerasTensor:
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "decay": self.decay}
 
 
@@ -121,17 +126,17 @@ class FixedRange(keras.layers.Layer):
     [0.0, 100.0]
     """
 
-    def __init__(self, minimum, maximum, **kwargs):
+    def __init__(self, minimum: float, maximum: float, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.minimum = float(minimum)
         self.maximum = float(maximum)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         limits = (ops.convert_to_tensor(value) for value in (self.minimum, self.maximum))
         return MovingAvgQuantize(inputs, *limits, is_training=False)
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "minimum": self.minimum, "maximum": self.maximum}

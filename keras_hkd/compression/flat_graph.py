@@ -1,11 +1,13 @@
 """A network as one flat list of calls: models and composite layers inside it are taken apart."""
 
 from collections import Counter, namedtuple
+from typing import Any
 
 import keras
 
 from keras_hkd.classifiers.network import BeforeActivation
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor
 
 Call = namedtuple("Call", "operation arguments inputs outputs")
 Call.__doc__ = """One call of a layer or operation in a network.
@@ -48,7 +50,7 @@ class FlatGraph:
     ['Conv2D', 'ReLU']
     """
 
-    def __init__(self, network):
+    def __init__(self, network: keras.Model) -> None:
         for _ in range(_MOST_NESTED):
             if not any(_is_graph(one) or _is_composite(one) for one in network.operations):
                 break
@@ -62,24 +64,24 @@ class FlatGraph:
         self._output_ids = {id(tensor) for tensor in keras.tree.flatten(network.output)}
         self._num_calls = Counter(id(call.operation) for call in self.calls)
 
-    def consumers(self, tensor):
+    def consumers(self, tensor: keras.KerasTensor) -> list[Call]:
         """The calls that read a tensor."""
         return self._consumers.get(id(tensor), [])
 
-    def is_output(self, tensor):
+    def is_output(self, tensor: keras.KerasTensor) -> bool:
         """Whether a tensor is an output of the network."""
         return id(tensor) in self._output_ids
 
-    def only_consumer(self, tensor):
+    def only_consumer(self, tensor: keras.KerasTensor) -> Call | None:
         """The one call that reads a tensor; None if it is an output or read by several."""
         consumers = self.consumers(tensor)
         return consumers[0] if len(consumers) == 1 and not self.is_output(tensor) else None
 
-    def num_calls(self, operation):
+    def num_calls(self, operation: keras.Operation) -> int:
         """How often a layer is called."""
         return self._num_calls[id(operation)]
 
-    def outputs(self, values):
+    def outputs(self, values: Any) -> Any:
         """The network's structure of outputs, with other tensors in it.
 
         Args:
@@ -97,15 +99,15 @@ class LayerNames:
     ('conv', 'conv_2', 'conv_3')
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._taken = Counter()
 
-    def __call__(self, name):
+    def __call__(self, name: str) -> str:
         self._taken[name] += 1
         return name if self._taken[name] == 1 else f"{name}_{self._taken[name]}"
 
 
-def call_again(call, values, names, **config):
+def call_again(call: Call, values: Any, names: LayerNames, **config: Any) -> Any:
     """What a call without weights gives for other tensors; a layer is copied, an operation not.
 
     Args:
@@ -122,7 +124,7 @@ def call_again(call, values, names, **config):
     return operation(*args, **kwargs)
 
 
-def unsupported(operation, what):
+def unsupported(operation: keras.Operation, what: str) -> UnsupportedLayerError:
     """The error for a layer that cannot be `what`."""
     return UnsupportedLayerError(
         f"Layer '{operation.name}' of type {type(operation).__name__} cannot be {what}. Replace it "
@@ -130,27 +132,27 @@ def unsupported(operation, what):
     )
 
 
-def _is_graph(operation):
+def _is_graph(operation: keras.Operation) -> bool:
     return hasattr(operation, "_run_through_graph") or (
         isinstance(operation, keras.Sequential) and operation.built
     )
 
 
-def _is_composite(operation):
+def _is_composite(operation: keras.Operation) -> bool:
     return bool(getattr(operation, "_layers", None)) and not isinstance(operation, _WHOLE)
 
 
-def _opened(network):
+def _opened(network: keras.Model) -> keras.Model:
     """The network with models opened, and composite layers by one step."""
 
-    def call(operation, *args, **kwargs):
+    def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
         if _is_graph(operation):
             return run(operation, *args)
         if _is_composite(operation):
             return _call_open(operation, args, kwargs)
         return operation(*args, **kwargs)
 
-    def run(model, inputs):
+    def run(model: keras.Model, inputs: Tensor) -> Any:
         model = getattr(model, "_functional", model)  # of a Sequential
         return model._run_through_graph(inputs, lambda operation: operation, call_fn=call)
 
@@ -158,7 +160,7 @@ def _opened(network):
     return keras.Model(images[0] if len(images) == 1 else images, run(network, images))
 
 
-def _call_open(layer, args, kwargs):
+def _call_open(layer: keras.layers.Layer, args: Any, kwargs: Any) -> Any:
     kwargs = {key: value for key, value in kwargs.items() if key != "training"}
     try:
         return layer.call(*args, **kwargs)
@@ -169,7 +171,7 @@ def _call_open(layer, args, kwargs):
         ) from error
 
 
-def _calls(network):
+def _calls(network: keras.Model) -> list[Call]:
     calls = []
     for depth in sorted(network._nodes_by_depth, reverse=True):
         for node in network._nodes_by_depth[depth]:

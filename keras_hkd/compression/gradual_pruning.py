@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import collections.abc
+from typing import Any
 
 from keras_hkd.compression.channel_pruning import prune_channels
 from keras_hkd.compression.compressed import checked_learner
 from keras_hkd.compression.taylor_worth import gradient_worth
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.learner import Learner
 
 
 def prune_gradually(
-    student,
+    student: Learner,
     target_parameters: int,
     *,
     batches: collections.abc.Iterable,
@@ -21,7 +23,7 @@ def prune_gradually(
     multiple_of: int = 4,
     min_channels: int = 8,
     first_round: int = 1,
-):
+) -> Any:
     """Makes a detector or classifier smaller in rounds, with training after each.
 
     A round removes `amount` of all channels, those whose loss costs least for the weights that they

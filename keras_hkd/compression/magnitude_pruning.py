@@ -1,6 +1,7 @@
 """Unstructured pruning: the smallest weights become zero while the model trains, and stay zero."""
 
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -44,7 +45,7 @@ class MagnitudePruning(keras.callbacks.Callback):
     Paper: Zhu and Gupta, https://arxiv.org/abs/1710.01878.
     """
 
-    def __init__(self, schedule):
+    def __init__(self, schedule: Any) -> None:
         super().__init__()
         if not callable(schedule):
             raise InvalidTypeError(
@@ -54,14 +55,14 @@ class MagnitudePruning(keras.callbacks.Callback):
             )
         self.schedule = schedule
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._kernels = prunable_kernels(self.model)
-        self._masks = [None] * len(self._kernels)
+        self._masks: list[Any] = [None] * len(self._kernels)
         self._step = int(ops.convert_to_numpy(self.model.optimizer.iterations))
         if self._step > getattr(self.schedule, "begin_step", 0):  # resumed: what is zero stays
             self._masks = [ops.cast(kernel != 0, kernel.dtype) for kernel in self._kernels]
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         step = int(ops.convert_to_numpy(self.model.optimizer.iterations))
         for passed in range(self._step + 1, step + 1):
             due, sparsity = self.schedule(passed)
@@ -70,11 +71,11 @@ class MagnitudePruning(keras.callbacks.Callback):
         self._step = step
         self._apply()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
             logs["sparsity"] = kernel_sparsity(self.model)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._apply()  # the moving averages have taken the weights' place
         if self._masks and all(mask is None for mask in self._masks):
             warnings.warn(
@@ -84,7 +85,7 @@ class MagnitudePruning(keras.callbacks.Callback):
                 stacklevel=2,
             )
 
-    def _apply(self):
+    def _apply(self) -> None:
         averages = _moving_averages(self.model.optimizer)
         for kernel, mask in zip(self._kernels, self._masks, strict=True):
             if mask is None:
@@ -95,7 +96,7 @@ class MagnitudePruning(keras.callbacks.Callback):
                 average.assign(average * mask)
 
 
-def smallest_mask(kernel, sparsity):
+def smallest_mask(kernel: Any, sparsity: float) -> np.ndarray:
     """Zeros where a kernel's smallest weights are, ones elsewhere.
 
     Args:
@@ -113,7 +114,7 @@ def smallest_mask(kernel, sparsity):
     return mask.reshape(values.shape)
 
 
-def prunable_kernels(model):
+def prunable_kernels(model: keras.Model) -> list[Any]:
     """The trainable kernels of a model's convolutions and dense layers, depthwise ones left out.
 
     Args:
@@ -130,7 +131,7 @@ def prunable_kernels(model):
     return list(kernels.values())
 
 
-def kernel_sparsity(model):
+def kernel_sparsity(model: keras.Model) -> float:
     """The share of zeros in the kernels that `MagnitudePruning` prunes.
 
     Args:
@@ -140,7 +141,7 @@ def kernel_sparsity(model):
     return float(sum((one == 0).sum() for one in values) / max(1, sum(one.size for one in values)))
 
 
-def _moving_averages(optimizer):
+def _moving_averages(optimizer: Any) -> dict[int, Any]:
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # under float16 loss scaling
     if not optimizer.use_ema:
         return {}

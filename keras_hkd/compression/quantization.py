@@ -1,5 +1,10 @@
 """Quantisation-aware training: a detector that rounds in training as its int8 file will."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -9,6 +14,8 @@ from keras_hkd.compression.fake_quantization import ActivationRange
 from keras_hkd.compression.quantized_graph import quantized_network
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.export.representative import representative_array, sample_images
+from keras_hkd.learner import Learner
+from keras_hkd.tensors import Tensor
 
 CALIBRATION_BATCH = 8
 
@@ -22,27 +29,27 @@ class Quantization:
             at all.
     """
 
-    def __init__(self, range_decay=0.99):
+    def __init__(self, range_decay: float | None = 0.99) -> None:
         self.range_decay = range_decay
 
-    def __call__(self, network):
+    def __call__(self, network: keras.Model) -> keras.Model:
         return quantized_network(network, self.range_decay)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"range_decay": self.range_decay}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Quantization:
         return cls(**config)
 
 
 def quantize(
-    student,
-    representative_images=None,
+    student: Learner,
+    representative_images: Any = None,
     *,
     range_decay: float | None = 0.99,
     coverage: float = 1.0,
-):
+) -> Any:
     """A clone of a detector or classifier that trains with the rounding of its int8 file.
 
     Weights are rounded to int8 with a scale for each channel, activations to int8 in ranges that
@@ -100,12 +107,12 @@ def quantize(
     return quantized
 
 
-def activation_ranges(quantized) -> list[ActivationRange]:
+def activation_ranges(quantized: Any) -> list[ActivationRange]:
     """The layers that hold the ranges of activations."""
     return [layer for layer in quantized._flatten_layers() if isinstance(layer, ActivationRange)]
 
 
-def calibrate_to_coverage(quantized, images, coverage: float):
+def calibrate_to_coverage(quantized: Any, images: Any, coverage: float) -> None:
     """Sets the ranges of all activations to what holds most of their values.
 
     Each is the mean over batches of the quantiles `1 - coverage` and `coverage`, with 0 in it, of
@@ -117,10 +124,10 @@ def calibrate_to_coverage(quantized, images, coverage: float):
         coverage: share of the values, below 1.
     """
     ranges = activation_ranges(quantized)
-    found = {id(layer): [] for layer in ranges}
+    found: dict[int, list[Any]] = {id(layer): [] for layer in ranges}
 
-    def observer(layer):
-        def observe(values):
+    def observer(layer: keras.layers.Layer) -> Callable[[Tensor], None]:
+        def observe(values: Any) -> None:
             limits = np.quantile(ops.convert_to_numpy(values), [1.0 - coverage, coverage])
             found[id(layer)].append(limits)
 
@@ -141,7 +148,7 @@ def calibrate_to_coverage(quantized, images, coverage: float):
         layer.num_batches.assign(1.0)
 
 
-def calibrate(quantized, images):
+def calibrate(quantized: Any, images: Any) -> None:
     """Sets the ranges of all activations anew: the mean over batches of their least and largest.
 
     Args:
@@ -161,7 +168,7 @@ def calibrate(quantized, images):
         layer.num_batches.assign(1.0)  # the training images soon weigh more
 
 
-def is_quantized(model):
+def is_quantized(model: object) -> bool:
     """Whether a model is what `quantize` made.
 
     Args:

@@ -1,5 +1,8 @@
 """From a float network to its quantisation-aware clone, layer by layer."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -9,13 +12,15 @@ from keras.src.ops import numpy as numpy_ops
 
 from keras_hkd.classifiers.network import BeforeActivation
 from keras_hkd.compression.fake_quantization import SIGMOID_RANGE, ActivationRange, FixedRange
-from keras_hkd.compression.flat_graph import FlatGraph, LayerNames, call_again, unsupported
+from keras_hkd.compression.flat_graph import Call, FlatGraph, LayerNames, call_again, unsupported
 from keras_hkd.compression.quantized_layers import (
     QuantizedConv2D,
     QuantizedDense,
     QuantizedDepthwiseConv2D,
+    QuantizedLayer,
     norm_values,
 )
+from keras_hkd.tensors import Tensor
 
 PIXELS = (0.0, 255.0)
 # They move values and make none, so that what comes out has the range of what goes in.
@@ -63,7 +68,7 @@ _FUSED = ("relu", "relu6")  # TFLite computes them inside the layer before
 _ACTIVATIONS = ("linear", *_FUSED, "silu", "swish", "sigmoid", "hard_silu", "hard_sigmoid")
 
 
-def quantized_network(network, range_decay):
+def quantized_network(network: keras.Model, range_decay: float | None) -> keras.Model:
     """The network with int8 rounding of weights and activations, on layers of its own.
 
     BatchNorm behind a convolution is folded into it, elsewhere it becomes a 1x1 depthwise
@@ -84,7 +89,7 @@ def quantized_network(network, range_decay):
 
 
 class _Rewriting:
-    def __init__(self, graph, range_decay):
+    def __init__(self, graph: FlatGraph, range_decay: float | None) -> None:
         self.graph = graph
         self.range_decay = range_decay
         self.names = LayerNames()
@@ -92,7 +97,7 @@ class _Rewriting:
         self.made = {}  # id of a float layer -> its quantised layer, for layers that are shared
         self.folded = set()  # ids of the BatchNorm layers that went into the layer before
 
-    def run(self):
+    def run(self) -> keras.Model:
         (images,) = self.graph.network.inputs
         self.images = images
         new = keras.Input(images.shape[1:], name=self.names("images"))
@@ -102,7 +107,7 @@ class _Rewriting:
                 self._rewrite(call)
         return keras.Model(new, self.graph.outputs(self.values), name="network")
 
-    def _rewrite(self, call):
+    def _rewrite(self, call: Call) -> Any:
         operation = call.operation
         for types, method in (
             (layers.SeparableConv2D, self._separable),
@@ -120,30 +125,30 @@ class _Rewriting:
                 return method(call)
         return self._refuse(call)
 
-    def _refuse(self, call):
+    def _refuse(self, call: Call) -> None:
         raise unsupported(call.operation, "quantised")
 
     # Layers with weights.
 
-    def _convolution(self, call):
+    def _convolution(self, call: Call) -> None:
         layer = call.operation
         if layer.groups != 1 or layer.data_format != "channels_last" or layer.padding == "causal":
             self._refuse(call)
         self._linear(call, QuantizedConv2D, layer.kernel, layer.bias, _geometry(layer))
 
-    def _depthwise(self, call):
+    def _depthwise(self, call: Call) -> None:
         layer = call.operation
         if layer.data_format != "channels_last":
             self._refuse(call)
         self._linear(call, QuantizedDepthwiseConv2D, layer.kernel, layer.bias, _geometry(layer))
 
-    def _dense(self, call):
+    def _dense(self, call: Call) -> None:
         layer = call.operation
         dense = layer.dense if isinstance(layer, BeforeActivation) else layer
         activation = "linear" if dense is not layer else _name(layer.activation)
         self._linear(call, QuantizedDense, dense.kernel, dense.bias, {}, activation)
 
-    def _separable(self, call):
+    def _separable(self, call: Call) -> None:
         layer = call.operation
         if layer.data_format != "channels_last":
             self._refuse(call)
@@ -154,7 +159,16 @@ class _Rewriting:
         x = self._range(depthwise(self._input(call)), f"{layer.name}_depthwise")
         self._linear(call, QuantizedConv2D, layer.pointwise_kernel, layer.bias, {}, inputs=x)
 
-    def _linear(self, call, kind, kernel, bias, geometry, activation=None, inputs=None):
+    def _linear(
+        self,
+        call: Call,
+        kind: Any,
+        kernel: Any,
+        bias: Any,
+        geometry: dict[str, Any],
+        activation: Any = None,
+        inputs: Tensor = None,
+    ) -> None:
         layer, output = call.operation, call.outputs[0]
         if activation is None:
             activation = _name(layer.activation)
@@ -166,19 +180,20 @@ class _Rewriting:
         x = made(self._input(call) if inputs is None else inputs)
         if norm is not None:
             self.folded.add(id(norm))
-            output = self.graph.only_consumer(output).outputs[0]
+            following = self.graph.consumers(output)[0]
+            output = following.outputs[0]
         if activation not in ("linear", *_FUSED):
             x = self._range(x, f"{layer.name}_before")
         self._settle(output, self._activated(x, activation, layer), layer.name)
 
-    def _norm_behind(self, call):
+    def _norm_behind(self, call: Call) -> Any:
         following = self.graph.only_consumer(call.outputs[0])
         if following is None or not _is_foldable(following.operation):
             return None
         once = max(self.graph.num_calls(one.operation) for one in (call, following)) == 1
         return following.operation if once else None
 
-    def _norm(self, call):
+    def _norm(self, call: Call) -> None:
         norm = call.operation
         if norm.axis not in (-1, len(call.inputs[0].shape) - 1) or len(call.inputs[0].shape) != 4:
             self._refuse(call)
@@ -186,7 +201,7 @@ class _Rewriting:
         made = self._layer(id(norm), lambda: self._scaling(norm.name, gamma * inverse_std, shift))
         self._settle(call.outputs[0], made(self._input(call)), norm.name)
 
-    def _rescaling(self, call):
+    def _rescaling(self, call: Call) -> None:
         """Two operations of their own: XNNPACK takes far longer for a depthwise convolution."""
         name, tensor = call.operation.name, call.outputs[0]
         scale, offset = (
@@ -205,20 +220,20 @@ class _Rewriting:
         else:
             self._settle(tensor, x, name)
 
-    def _scaling(self, name, scale, shift):
+    def _scaling(self, name: str, scale: Any, shift: Any) -> Any:
         layer = QuantizedDepthwiseConv2D((1, 1, len(scale), 1), len(scale), name=self.names(name))
         layer.build((None, None, None, len(scale)))
         layer.assign_values(ops.reshape(scale, layer.kernel_shape), shift)
         return layer
 
-    def _layer(self, key, make):
+    def _layer(self, key: Any, make: Callable[[], Any]) -> Any:
         if key not in self.made:
             self.made[key] = make()
         return self.made[key]
 
     # Layers without weights.
 
-    def _activation_call(self, call):
+    def _activation_call(self, call: Call) -> None:
         operation = call.operation
         name = _ACTIVATION_OPERATIONS.get(type(operation))
         if isinstance(operation, layers.Activation):
@@ -233,7 +248,7 @@ class _Rewriting:
         else:
             self._settle(call.outputs[0], self._activated(x, name, operation), operation.name)
 
-    def _activated(self, x, activation, layer):
+    def _activated(self, x: Tensor, activation: Any, layer: keras.layers.Layer) -> Tensor:
         """Apply an activation, with a range for each of the operations that TFLite makes of it."""
         if activation not in _ACTIVATIONS:
             raise unsupported(layer, f"quantised with its activation {activation!r}")
@@ -249,10 +264,10 @@ class _Rewriting:
             return gate if activation == "hard_sigmoid" else ops.multiply(x, gate)
         return x
 
-    def _combination(self, call):
+    def _combination(self, call: Call) -> None:
         self._settle(call.outputs[0], self._called(call), call.operation.name)
 
-    def _move(self, call):
+    def _move(self, call: Call) -> None:
         if isinstance(call.operation, layers.UpSampling2D):
             if call.operation.interpolation != "nearest":
                 self._refuse(call)
@@ -260,30 +275,30 @@ class _Rewriting:
         for tensor, value in zip(call.outputs, outputs, strict=True):
             self.values[id(tensor)] = value
 
-    def _called(self, call):
+    def _called(self, call: Call) -> Any:
         return call_again(call, self.values, self.names, dtype="float32")
 
     # Ranges.
 
-    def _input(self, call):
+    def _input(self, call: Call) -> Any:
         return self.values[id(call.inputs[0])]
 
-    def _settle(self, tensor, value, name):
+    def _settle(self, tensor: keras.KerasTensor, value: Any, name: str) -> None:
         """Give a new tensor its range, unless a following layer gives it one."""
         if not (self._is_clipped(tensor) or self._is_joined(tensor)):
             value = self._range(value, name)
         self.values[id(tensor)] = value
 
-    def _range(self, value, name):
+    def _range(self, value: Any, name: str) -> Tensor:
         return ActivationRange(self.range_decay, name=self.names(f"{name}_range"))(value)
 
-    def _pixel_range(self, x, scale, offset, name):
+    def _pixel_range(self, x: Tensor, scale: Any, offset: Any, name: str) -> Tensor:
         """The range of `scale * pixel + offset`, which no batch has to show."""
         ends = np.stack(np.broadcast_arrays(offset, scale * PIXELS[1] + offset))
         limits = min(0.0, float(ends.min())), max(0.0, float(ends.max()))
         return FixedRange(*limits, name=self.names(f"{name}_range"))(x)
 
-    def _is_clipped(self, tensor):
+    def _is_clipped(self, tensor: keras.KerasTensor) -> bool:
         following = self.graph.only_consumer(tensor)
         if following is None:
             return False
@@ -294,7 +309,7 @@ class _Rewriting:
             return _relu_name(operation) in _FUSED
         return _ACTIVATION_OPERATIONS.get(type(operation)) in _FUSED
 
-    def _is_joined(self, tensor):
+    def _is_joined(self, tensor: keras.KerasTensor) -> bool:
         consumers = self.graph.consumers(tensor)
         if not consumers or self.graph.is_output(tensor):
             return False
@@ -308,7 +323,9 @@ class _Rewriting:
         )
 
 
-def _linear_layer(kind, kernel, bias, norm, geometry, name):
+def _linear_layer(
+    kind: Any, kernel: Any, bias: Any, norm: Any, geometry: dict[str, Any], name: str
+) -> QuantizedLayer:
     num_outputs = kernel.shape[-1]
     if kind is QuantizedDepthwiseConv2D:
         num_outputs *= kernel.shape[-2]
@@ -318,7 +335,7 @@ def _linear_layer(kind, kernel, bias, norm, geometry, name):
     return layer
 
 
-def _geometry(layer):
+def _geometry(layer: keras.layers.Layer) -> dict[str, Any]:
     return {
         "strides": layer.strides,
         "padding": layer.padding,
@@ -326,15 +343,15 @@ def _geometry(layer):
     }
 
 
-def _is_foldable(operation):
+def _is_foldable(operation: keras.Operation) -> bool:
     return isinstance(operation, layers.BatchNormalization) and operation.axis in (-1, 3)
 
 
-def _name(activation):
+def _name(activation: Any) -> str:
     return getattr(activation, "__name__", type(activation).__name__)
 
 
-def _relu_name(layer):
+def _relu_name(layer: keras.layers.Layer) -> str | None:
     if layer.negative_slope or layer.threshold:
         return None
     return {None: "relu", 6.0: "relu6"}.get(layer.max_value)

@@ -1,9 +1,13 @@
 """Layers whose kernel is rounded as int8 does it, with BatchNorm folded into them."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_hkd.compression.fake_quantization import rounded_weights
+from keras_hkd.tensors import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -25,14 +29,14 @@ class QuantizedLayer(keras.layers.Layer):
 
     def __init__(
         self,
-        kernel_shape,
-        num_outputs,
-        folded=False,
-        strides=(1, 1),
-        padding="valid",
-        dilation_rate=(1, 1),
-        **kwargs,
-    ):
+        kernel_shape: Sequence[int],
+        num_outputs: int,
+        folded: bool = False,
+        strides: Any = (1, 1),
+        padding: str = "valid",
+        dilation_rate: Any = (1, 1),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.kernel_shape = tuple(kernel_shape)
         self.num_outputs = int(num_outputs)
@@ -41,7 +45,7 @@ class QuantizedLayer(keras.layers.Layer):
         self.padding = padding
         self.dilation_rate = tuple(dilation_rate)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.kernel = self.add_weight(shape=self.kernel_shape, name="kernel")
         self.bias = self.add_weight(shape=(self.num_outputs,), initializer="zeros", name="bias")
         if self.folded:
@@ -52,26 +56,28 @@ class QuantizedLayer(keras.layers.Layer):
             )
         self.built = True
 
-    def rounded_kernel(self, training=False):
+    def rounded_kernel(self, training: bool | None = False) -> Tensor:
         """The kernel that is used, in the shape of `kernel`; see `rounded_weights`."""
         rows = ops.reshape(self.kernel, (-1, self.num_outputs))
         if self.folded:
             rows = rows * (self.gamma * self.inverse_std)
         return ops.reshape(rounded_weights(rows, training), self.kernel_shape)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         return self.product(inputs, self.rounded_kernel(training)) + self.bias
 
-    def compute_output_spec(self, inputs, training=False):
+    def compute_output_spec(
+        self, inputs: Tensor, training: bool | None = False
+    ) -> keras.KerasTensor:
         kernel = keras.KerasTensor(self.kernel_shape, dtype=self.compute_dtype)
         output = self.product(keras.KerasTensor(inputs.shape, dtype=self.compute_dtype), kernel)
         return keras.KerasTensor(output.shape, dtype=self.compute_dtype)
 
-    def product(self, inputs, kernel):
+    def product(self, inputs: Tensor, kernel: Any) -> Tensor:
         """The layer's own product with its kernel."""
         raise NotImplementedError(f"{type(self).__name__} must implement `product`.")
 
-    def assign_values(self, kernel, bias=None, norm=None):
+    def assign_values(self, kernel: Any, bias: Any = None, norm: Any = None) -> None:
         """Takes over the weights of float layers.
 
         Args:
@@ -88,7 +94,7 @@ class QuantizedLayer(keras.layers.Layer):
             bias = bias * gamma * inverse_std + shift
         self.bias.assign(bias)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "kernel_shape": self.kernel_shape,
@@ -109,7 +115,7 @@ class QuantizedConv2D(QuantizedLayer):
     TensorShape([1, 4, 4, 8])
     """
 
-    def product(self, inputs, kernel):
+    def product(self, inputs: Tensor, kernel: Any) -> Tensor:
         return ops.conv(
             inputs, kernel, self.strides, self.padding, dilation_rate=self.dilation_rate
         )
@@ -124,7 +130,7 @@ class QuantizedDepthwiseConv2D(QuantizedLayer):
     TensorShape([1, 2, 2, 4])
     """
 
-    def product(self, inputs, kernel):
+    def product(self, inputs: Tensor, kernel: Any) -> Tensor:
         return ops.depthwise_conv(
             inputs, kernel, self.strides, self.padding, dilation_rate=self.dilation_rate
         )
@@ -139,11 +145,11 @@ class QuantizedDense(QuantizedLayer):
     TensorShape([1, 2])
     """
 
-    def product(self, inputs, kernel):
+    def product(self, inputs: Tensor, kernel: Any) -> Tensor:
         return ops.matmul(inputs, kernel)
 
 
-def norm_values(norm, num_channels):
+def norm_values(norm: Any, num_channels: int) -> tuple[Any, Any, Any]:
     """`gamma`, `1 / sqrt(variance + epsilon)` and the shift of a BatchNorm in inference.
 
     Args:

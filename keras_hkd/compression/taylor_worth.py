@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 from keras import layers
@@ -11,9 +12,11 @@ from keras_hkd.checks import require_tensorflow
 from keras_hkd.compression.channel_groups import ChannelGroups
 from keras_hkd.compression.compressed import checked_learner
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.learner import Learner
+from keras_hkd.tensors import Tensor
 
 
-def gradient_worth(student, batches, num_batches: int = 16) -> np.ndarray:
+def gradient_worth(student: Learner, batches: Any, num_batches: int = 16) -> np.ndarray:
     """Estimates how much the loss rises when a group of channels is removed.
 
     To first order a channel behind BatchNorm (scale g, shift b) is worth what setting both to 0
@@ -55,7 +58,7 @@ def gradient_worth(student, batches, num_batches: int = 16) -> np.ndarray:
     variables = [variable.value for variable, _ in made]
 
     @tf.function
-    def products(images, labels):
+    def products(images: Any, labels: Any) -> list[Tensor]:
         with tf.GradientTape() as tape:
             outputs = student(images, training=False)
             loss = student.compute_loss(images, labels, outputs)
@@ -79,7 +82,7 @@ def gradient_worth(student, batches, num_batches: int = 16) -> np.ndarray:
     return total / count
 
 
-def _weights_of_makers(groups):
+def _weights_of_makers(groups: ChannelGroups) -> list[tuple[Any, np.ndarray]]:
     """`[(variable, group of each of its last axis)]` of the layers that make channels."""
     found = []
     for call in groups.makers():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
 from keras_hkd.errors import InvalidValueError
@@ -10,7 +14,7 @@ from keras_hkd.export.raw_heads import quiet_converter
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 
 
-def convert(function, quantization=None, representative=None) -> bytes:
+def convert(function: Any, quantization: str | None = None, representative: Any = None) -> bytes:
     """Convert with builtin operators only.
 
     Args:
@@ -37,7 +41,7 @@ def convert(function, quantization=None, representative=None) -> bytes:
         ) from error
 
 
-def _converter(function, quantization, representative):
+def _converter(function: Any, quantization: str | None, representative: Any) -> Any:
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if quantization is not None:
@@ -49,7 +53,7 @@ def _converter(function, quantization, representative):
     return converter
 
 
-def int8_converter(function, representative):
+def int8_converter(function: Any, representative: Any) -> Any:
     """The converter of `convert(function, "int8", representative)`, not run yet.
 
     Args:
@@ -59,7 +63,7 @@ def int8_converter(function, representative):
     return _converter(function, "int8", representative)
 
 
-def has_own_ranges(function) -> bool:
+def has_own_ranges(function: Any) -> bool:
     """Whether a graph carries the ranges of its activations, as quantisation-aware training does.
 
     Args:
@@ -68,14 +72,14 @@ def has_own_ranges(function) -> bool:
     return any(node.op.startswith("FakeQuant") for node in function.graph.as_graph_def().node)
 
 
-def _integers(converter, representative):
+def _integers(converter: Any, representative: Any) -> None:
     converter.inference_input_type = tf.uint8
     converter.inference_output_type = tf.int8
     if representative is None:
         return
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 
-    def samples():
+    def samples() -> Iterator[list[np.ndarray]]:
         for index, image in enumerate(representative):
             if index == 0:  # black and white in a corner: a pixel is then its own uint8 value
                 image = image.copy()
@@ -85,7 +89,7 @@ def _integers(converter, representative):
     converter.representative_dataset = samples
 
 
-def _main_lines(error, most=6):
+def _main_lines(error: Exception, most: int = 6) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if "error:" in line or "op" in line.lower()]
     return " | ".join((told or lines)[:most])[:1200]

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from keras_hkd.boxes import clip
 from keras_hkd.boxes.coding import HEADS, joint_logits
-from keras_hkd.inference.post_processing import NUM_CANDIDATES
+from keras_hkd.boxes.grid import Grid
+from keras_hkd.inference.post_processing import NUM_CANDIDATES, Suppression
+from keras_hkd.tensors import Tensor
 
 
-def detections_in_graph(class_logits, box_outputs, grid, suppression, objectness=None):
+def detections_in_graph(
+    class_logits: Tensor,
+    box_outputs: Tensor,
+    grid: Grid,
+    suppression: Suppression,
+    objectness: Tensor = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Detections of one image, by the rule of `post_processing.detections`.
 
     Args:
@@ -60,7 +71,9 @@ def detections_in_graph(class_logits, box_outputs, grid, suppression, objectness
     )
 
 
-def post_processing_function(grid, suppression, num_classes, head_names=HEADS[:2]):
+def post_processing_function(
+    grid: Grid, suppression: Suppression, num_classes: int, head_names: Sequence[str] = HEADS[:2]
+) -> Any:
     """The TensorFlow function of decoding and suppression on its own.
 
     Args:
@@ -73,7 +86,7 @@ def post_processing_function(grid, suppression, num_classes, head_names=HEADS[:2
         A concrete function from the raw heads to boxes, classes, scores and count.
     """
 
-    def post(*heads):
+    def post(*heads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         class_logits, box_outputs, *objectness = heads
         return detections_in_graph(class_logits, box_outputs, grid, suppression, *objectness)
 

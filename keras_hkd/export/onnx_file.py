@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from keras_hkd.detectors.detector import Detector
 from keras_hkd.errors import MissingPackageError
 from keras_hkd.export import verification
 from keras_hkd.export.graph_post_processing import post_processing_function
@@ -30,15 +34,15 @@ OPSET = 17
 
 
 def export_onnx(
-    detector,
-    path,
-    image_size=None,
-    nms=True,
-    max_detections=100,
-    score_threshold=None,
-    iou_threshold=None,
+    detector: Detector,
+    path: str | os.PathLike,
+    image_size: tuple[int, int] | None = None,
+    nms: bool = True,
+    max_detections: int | None = 100,
+    score_threshold: float | None = None,
+    iou_threshold: float | None = None,
     *,
-    opset=OPSET,
+    opset: int = OPSET,
 ) -> ExportReport:
     """Write a detector as an ONNX file, through tf2onnx, and run it with onnxruntime.
 
@@ -76,9 +80,9 @@ def export_onnx(
         names = detector.head_names
         network = _to_onnx(heads, ["images"], names, opset)
         session = _session(network)
-        received = [session.run(None, {"images": image[None]}) for image in sample]
+        outputs = [session.run(None, {"images": image[None]}) for image in sample]
         received = {
-            name: np.concatenate([one[i] for one in received]) for i, name in enumerate(names)
+            name: np.concatenate([one[i] for one in outputs]) for i, name in enumerate(names)
         }
         expected = keras_heads(detector, sample)
         errors = verification.check_heads(expected, received, 1e-3, "ONNX file")
@@ -97,7 +101,7 @@ def export_onnx(
     return ExportReport(path, path.stat().st_size, dict(sorted(operators.items())), errors)
 
 
-def _require_packages():
+def _require_packages() -> None:
     try:
         import onnxruntime  # noqa: F401
         import tf2onnx  # noqa: F401
@@ -107,7 +111,7 @@ def _require_packages():
         ) from error
 
 
-def _to_onnx(function, inputs, outputs, opset):
+def _to_onnx(function: Any, inputs: Sequence[str], outputs: Sequence[str], opset: int) -> Any:
     """An ONNX model of a frozen function, its inputs and outputs under the names given."""
     import tf2onnx
 
@@ -124,7 +128,7 @@ def _to_onnx(function, inputs, outputs, opset):
     return model
 
 
-def _rename(graph, names):
+def _rename(graph: Any, names: Mapping[str, str]) -> None:
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
@@ -132,18 +136,18 @@ def _rename(graph, names):
         value.name = names.get(value.name, value.name)
 
 
-def _joined(network, tail, names):
+def _joined(network: Any, tail: Any, names: Sequence[str]) -> Any:
     import onnx.compose
 
     tail = onnx.compose.add_prefix(tail, "post/", rename_inputs=False, rename_outputs=False)
     return onnx.compose.merge_models(network, tail, io_map=[(name, name) for name in names])
 
 
-def _runner(session, names):
+def _runner(session: Any, names: Sequence[str]) -> Callable[..., Any]:
     return lambda *heads: session.run(None, dict(zip(names, heads, strict=True)))
 
 
-def _session(model):
+def _session(model: Any) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

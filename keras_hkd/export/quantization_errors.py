@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from keras_hkd.detectors.detector import Detector
 from keras_hkd.export.conversion import int8_converter
 from keras_hkd.export.raw_heads import (
     checked_detector,
@@ -20,7 +23,9 @@ from keras_hkd.export.representative import representative_array
 NUM_COMPARED = 8
 
 
-def layer_errors(detector, representative_images, image_size=None) -> list[dict]:
+def layer_errors(
+    detector: Detector, representative_images: Any, image_size: tuple[int, int] | None = None
+) -> list[dict]:
     """What the range of each layer costs in int8, the worst first.
 
     `error = sqrt(mean((float - int8)^2)) / std(float)` of a layer's output, computed from the same
@@ -72,7 +77,7 @@ def layer_errors(detector, representative_images, image_size=None) -> list[dict]
     return sorted(rows, key=lambda row: -row["error"])
 
 
-def describe(rows, most=5) -> str:
+def describe(rows: Sequence[Mapping[str, Any]], most: int = 5) -> str:
     """The worst layers in words, for a message.
 
     Args:
@@ -90,12 +95,14 @@ def describe(rows, most=5) -> str:
     )
 
 
-def _relative_error(expected, quantized, scale, zero_point):
+def _relative_error(
+    expected: np.ndarray, quantized: np.ndarray, scale: np.ndarray, zero_point: np.ndarray
+) -> float:
     received = (np.asarray(quantized, np.float64) - zero_point) * scale
     spread = max(float(np.std(expected)), 1e-9)
     return float(np.sqrt(np.mean((received - expected) ** 2))) / spread
 
 
-def _layer_name(tensor_name) -> str:
+def _layer_name(tensor_name: str) -> str:
     """The last two parts of the first of the fused names: layer and operation."""
     return "/".join(tensor_name.split(";")[0].split("/")[-2:])

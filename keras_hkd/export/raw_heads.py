@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,11 +13,13 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from keras_hkd.boxes.grid import Grid
 from keras_hkd.checks import require_tensorflow
 from keras_hkd.detectors import as_detector
+from keras_hkd.detectors.detector import Detector
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.logs import silenced
+from keras_hkd.tensors import Tensor
 
 
-def checked_detector(detector):
+def checked_detector(detector: Any) -> Detector:
     """The `Detector` to export, raw KerasCV models being adapted.
 
     Raises:
@@ -27,7 +31,7 @@ def checked_detector(detector):
     return as_detector(getattr(detector, "deployed", detector))
 
 
-def checked_image_size(image_size, detector) -> tuple[int, int]:
+def checked_image_size(image_size: tuple[int, int] | None, detector: Detector) -> tuple[int, int]:
     """`(height, width)` that a file is made for: fixed, both multiples of 32.
 
     Args:
@@ -53,7 +57,7 @@ def checked_image_size(image_size, detector) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def raw_heads(detector, image_size):
+def raw_heads(detector: Detector, image_size: tuple[int, int]) -> Any:
     """The frozen function from `images (1, height, width, 3)` to the raw heads, in order.
 
     Args:
@@ -67,7 +71,7 @@ def raw_heads(detector, image_size):
         ValueError: a layer cannot be traced; it is named.
     """
 
-    def forward(images):
+    def forward(images: Tensor) -> tuple[Tensor, ...]:
         outputs = detector(images, training=False)
         return tuple(detector.raw_heads(outputs).values())
 
@@ -82,7 +86,7 @@ def raw_heads(detector, image_size):
     return convert_variables_to_constants_v2(traced)
 
 
-def keras_heads(detector, images) -> dict[str, np.ndarray]:
+def keras_heads(detector: Detector, images: Tensor) -> dict[str, np.ndarray]:
     """Raw heads of a few images from Keras itself, what every file is compared with.
 
     Args:
@@ -93,7 +97,7 @@ def keras_heads(detector, images) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in detector.raw_heads(outputs).items()}
 
 
-def grid_of(detector, image_size) -> Grid:
+def grid_of(detector: Detector, image_size: tuple[int, int] | None) -> Grid:
     """The grid of a detector, checked against the detector's own anchors.
 
     Args:
@@ -115,7 +119,7 @@ def grid_of(detector, image_size) -> Grid:
 
 
 @contextlib.contextmanager
-def quiet_converter():
+def quiet_converter() -> Iterator[None]:
     """Keeps the converter's deprecation remarks, which are about our calls, off the user's log."""
     import warnings
 

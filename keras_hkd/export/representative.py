@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,10 @@ MAX_IMAGES = 200
 
 
 def representative_array(
-    source, image_size, max_images=MAX_IMAGES, antialias: bool = True
+    source: Any,
+    image_size: tuple[int, int],
+    max_images: int = MAX_IMAGES,
+    antialias: bool = True,
 ) -> np.ndarray:
     """Representative images of the file's size.
 
@@ -55,7 +59,7 @@ def representative_array(
     return np.stack(boxed).astype(np.float32)
 
 
-def sample_images(image_size, num_images=2) -> np.ndarray:
+def sample_images(image_size: tuple[int, int], num_images: int = 2) -> np.ndarray:
     """A few drawn scenes, to compare a file with Keras where no images were given.
 
     Args:
@@ -67,7 +71,7 @@ def sample_images(image_size, num_images=2) -> np.ndarray:
     return representative_array(synthetic_dataset(num_images, (256, 256), seed=11), image_size)
 
 
-def _from_folder(folder, max_images):
+def _from_folder(folder: pathlib.Path, max_images: int) -> list[np.ndarray]:
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: there is no such folder of representative images.")
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
@@ -76,11 +80,11 @@ def _from_folder(folder, max_images):
     return [decode_image(paths[i]) for i in _spread(len(paths), max_images)]
 
 
-def _spread(length, most):
+def _spread(length: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(int))
 
 
-def _checked_array(source) -> np.ndarray:
+def _checked_array(source: Any) -> np.ndarray:
     try:
         images = np.asarray(source)
         numeric = images.dtype.kind in "uif"
@@ -102,7 +106,7 @@ def _checked_array(source) -> np.ndarray:
     return images
 
 
-def _letterboxed(image, image_size, antialias):
+def _letterboxed(image: np.ndarray, image_size: tuple[int, int], antialias: bool) -> np.ndarray:
     image = np.asarray(image)
     if image.dtype != np.uint8:
         image = np.clip(np.rint(image), 0, 255).astype(np.uint8)

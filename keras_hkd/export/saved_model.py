@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_hkd.atomic_write import replacing
+from keras_hkd.detectors.detector import Detector
 from keras_hkd.errors import PathInUseError
 from keras_hkd.export import verification
 from keras_hkd.export.raw_heads import (
@@ -18,16 +22,18 @@ from keras_hkd.export.raw_heads import (
 )
 from keras_hkd.export.representative import sample_images
 from keras_hkd.export.tflite import make_suppression
+from keras_hkd.inference.post_processing import Suppression
+from keras_hkd.tensors import Tensor
 
 
 def export_saved_model(
-    detector,
-    path,
-    image_size=None,
-    nms=True,
-    max_detections=100,
-    score_threshold=None,
-    iou_threshold=None,
+    detector: Detector,
+    path: str | os.PathLike,
+    image_size: tuple[int, int] | None = None,
+    nms: bool = True,
+    max_detections: int | None = 100,
+    score_threshold: float | None = None,
+    iou_threshold: float | None = None,
 ) -> dict[str, float]:
     """Write a detector as a SavedModel folder whose signature `serve` takes batches of any size.
 
@@ -70,8 +76,10 @@ def export_saved_model(
         return _compare(detector, partial, sample_images(size), serve, nms)
 
 
-def _endpoint(detector, size, suppression, nms):
-    def serve(images):
+def _endpoint(
+    detector: Detector, size: tuple[int, int], suppression: Suppression, nms: bool
+) -> Callable[[Tensor], Any]:
+    def serve(images: Tensor) -> Any:
         outputs = detector(images, training=False)
         if not nms:
             return detector.raw_heads(outputs)
@@ -86,7 +94,9 @@ def _endpoint(detector, size, suppression, nms):
     return serve
 
 
-def _compare(detector, folder, images, serve, nms):
+def _compare(
+    detector: Detector, folder: str | os.PathLike, images: Tensor, serve: Any, nms: bool
+) -> dict[str, float]:
     loaded = tf.saved_model.load(str(folder))
     received = {name: np.asarray(v) for name, v in loaded.serve(tf.constant(images)).items()}
     expected = keras_heads(detector, images) if not nms else serve(tf.constant(images))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 import keras_hkd
 from keras_hkd.atomic_write import replacing
+from keras_hkd.boxes.grid import Grid
+from keras_hkd.detectors.detector import Detector
 from keras_hkd.errors import InvalidValueError, NotAFileError
 from keras_hkd.export import tflite_file, verification
 from keras_hkd.export.conversion import QUANTIZATIONS, convert, has_own_ranges
@@ -32,6 +36,7 @@ from keras_hkd.export.tflite_metadata import (
 from keras_hkd.inference.post_processing import Suppression
 from keras_hkd.inference.tflite_runner import TFLiteRunner
 from keras_hkd.messages import did_you_mean
+from keras_hkd.tensors import Tensor
 
 FORMAT = 1
 DETECTIONS = {
@@ -66,18 +71,18 @@ class ExportReport:
 
 
 def export_tflite(
-    detector,
-    path,
-    image_size=None,
-    quantization=None,
-    representative_images=None,
-    nms=True,
-    max_detections=100,
-    score_threshold=None,
-    iou_threshold=None,
+    detector: Detector,
+    path: str | os.PathLike,
+    image_size: tuple[int, int] | None = None,
+    quantization: str | None = None,
+    representative_images: Any = None,
+    nms: bool = True,
+    max_detections: int | None = 100,
+    score_threshold: float | None = None,
+    iou_threshold: float | None = None,
     *,
-    card=None,
-    gate=None,
+    card: ModelCard | None = None,
+    gate: Callable[[Any], object] | None = None,
 ) -> ExportReport:
     """Write a detector as a TFLite file that runs on a phone as it is.
 
@@ -156,7 +161,12 @@ def export_tflite(
     )
 
 
-def make_suppression(detector, max_detections, score_threshold, iou_threshold) -> Suppression:
+def make_suppression(
+    detector: Detector,
+    max_detections: int | None,
+    score_threshold: float | None,
+    iou_threshold: float | None,
+) -> Suppression:
     """The suppression of a file; what is None is the detector's own."""
     return Suppression(
         detector.max_detections if max_detections is None else max_detections,
@@ -165,7 +175,7 @@ def make_suppression(detector, max_detections, score_threshold, iou_threshold) -
     )
 
 
-def check_quantization(quantization):
+def check_quantization(quantization: str | None) -> None:
     """Refuse a precision that there is not.
 
     Raises:
@@ -179,7 +189,7 @@ def check_quantization(quantization):
 
 
 @contextlib.contextmanager
-def replacing_file(path, suffix) -> Iterator[pathlib.Path]:
+def replacing_file(path: str | os.PathLike, suffix: str) -> Iterator[pathlib.Path]:
     """A temporary name beside `path`, which becomes `path` if all went well and vanishes if not.
 
     Args:
@@ -200,7 +210,7 @@ def replacing_file(path, suffix) -> Iterator[pathlib.Path]:
         yield partial
 
 
-def _check_ranges(detector, heads, quantization):
+def _check_ranges(detector: Detector, heads: Tensor, quantization: str | None) -> None:
     """A detector that was trained to round is worth its size in int8 only."""
     if has_own_ranges(heads) and quantization != "int8":
         raise InvalidValueError(
@@ -210,18 +220,28 @@ def _check_ranges(detector, heads, quantization):
         )
 
 
-def _check_network(detector, network, images, quantization):
+def _check_network(
+    detector: Detector, network: Any, images: Tensor, quantization: str | None
+) -> dict[str, float]:
     runner = TFLiteRunner(network)
-    received = [runner.run(image) for image in images]
+    outputs = [runner.run(image) for image in images]
     expected = keras_heads(detector, images)
     received = {
-        name: np.concatenate([one[i] for one in received]) for i, name in enumerate(expected)
+        name: np.concatenate([one[i] for one in outputs]) for i, name in enumerate(expected)
     }
     what = f"{quantization or 'float32'} TFLite file"
     return verification.check_heads(expected, received, verification.LIMITS[quantization], what)
 
 
-def _finish(detector, network, grid, suppression, nms, quantization, card) -> bytes:
+def _finish(
+    detector: Detector,
+    network: Any,
+    grid: Grid,
+    suppression: Suppression,
+    nms: bool,
+    quantization: str | None,
+    card: ModelCard | None,
+) -> bytes:
     card = ModelCard() if card is None else card
     model = tflite_file.read_model(network)
     if nms:
@@ -258,7 +278,7 @@ def _finish(detector, network, grid, suppression, nms, quantization, card) -> by
     return append_files(content, ours, detector.class_names)
 
 
-def _check_file(path, images, nms):
+def _check_file(path: pathlib.Path, images: Tensor, nms: bool) -> None:
     """Run the finished file: outputs of the right shapes, finite, and at least readable by us."""
     outputs = TFLiteRunner(path.read_bytes()).run(images[0])
     if not all(np.isfinite(value).all() for value in outputs):

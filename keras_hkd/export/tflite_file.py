@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
@@ -17,7 +19,7 @@ _BUILTINS = {
 }
 
 
-def read_model(source):
+def read_model(source: Any) -> Any:
     """The flatbuffer of a TFLite model as objects.
 
     Args:
@@ -38,14 +40,14 @@ def read_model(source):
         ) from error
 
 
-def pack_model(model) -> bytes:
+def pack_model(model: Any) -> bytes:
     """The bytes of a model given as objects."""
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
     return bytes(builder.Output())
 
 
-def list_operators(source) -> dict[str, int]:
+def list_operators(source: Any) -> dict[str, int]:
     """Operators of a TFLite model, and how often each is used.
 
     A builtin operator has its name in capitals; any other one (`"FlexTopK"`, a custom operator)
@@ -70,7 +72,7 @@ def list_operators(source) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def foreign_operators(source) -> list[str]:
+def foreign_operators(source: Any) -> list[str]:
     """Names of the operators of a TFLite model that no plain interpreter has.
 
     Args:
@@ -79,7 +81,7 @@ def foreign_operators(source) -> list[str]:
     return [name for name in list_operators(source) if name not in _BUILTINS.values()]
 
 
-def float_operators(model) -> list[str]:
+def float_operators(model: Any) -> list[str]:
     """Names of operators with a float tensor as input or output, biases and scales aside.
 
     Args:
@@ -93,7 +95,7 @@ def float_operators(model) -> list[str]:
     return sorted(set(names))
 
 
-def join_models(head, tail):
+def join_models(head: Any, tail: Any) -> Any:
     """One model that runs `head` and gives its outputs, in order, to `tail`.
 
     So the network can be quantised by the converter as a whole, with integer outputs, while the
@@ -143,7 +145,7 @@ def join_models(head, tail):
     return head
 
 
-def name_tensors(model, inputs, outputs):
+def name_tensors(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     """Give input and output tensors their public names, and the file one signature of them.
 
     Args:
@@ -159,7 +161,7 @@ def name_tensors(model, inputs, outputs):
     model.signatureDefs = [signature]
 
 
-def _named(subgraph, indices, names):
+def _named(subgraph: Any, indices: Sequence[int], names: Sequence[str]) -> Any:
     maps = []
     for index, name in zip(indices, names, strict=True):
         entry = schema.TensorMapT()
@@ -169,7 +171,7 @@ def _named(subgraph, indices, names):
     return maps
 
 
-def set_buffer(model, name: str, content: bytes):
+def set_buffer(model: Any, name: str, content: bytes) -> None:
     """Put a named entry into the model's metadata; one of the same name is replaced.
 
     Args:
@@ -185,7 +187,7 @@ def set_buffer(model, name: str, content: bytes):
     model.metadata = [*kept, entry]
 
 
-def _dequantize(model, source: int, target: int):
+def _dequantize(model: Any, source: int, target: int) -> Any:
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
     code.version = 2  # int8 input
@@ -198,13 +200,13 @@ def _dequantize(model, source: int, target: int):
     return operator
 
 
-def _operator_name(code) -> str:
+def _operator_name(code: Any) -> str:
     if code.customCode:
         return code.customCode.decode()
     return _BUILTINS[max(code.builtinCode, code.deprecatedBuiltinCode)]
 
 
-def _content(source):
+def _content(source: Any) -> tuple[bytes, str]:
     if isinstance(source, bytes | bytearray):
         return bytes(source), "The content"
     path = pathlib.Path(source)

@@ -13,6 +13,8 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Sequence
+from typing import Any
 
 import flatbuffers
 
@@ -48,7 +50,12 @@ class ModelCard:
     license: str = ""
 
 
-def model_metadata(card, image_size, outputs, score_threshold) -> bytes:
+def model_metadata(
+    card: ModelCard,
+    image_size: tuple[int, int],
+    outputs: Sequence[tuple[str, str]],
+    score_threshold: float | None,
+) -> bytes:
     """The TFLite metadata of a detector.
 
     Args:
@@ -84,7 +91,7 @@ def model_metadata(card, image_size, outputs, score_threshold) -> bytes:
     return build.finish(build.table(8, root))
 
 
-def append_files(content: bytes, ours: dict, class_names) -> bytes:
+def append_files(content: bytes, ours: dict, class_names: Sequence[str]) -> bytes:
     """A model with the label file and our JSON behind it.
 
     Args:
@@ -108,31 +115,31 @@ def append_files(content: bytes, ours: dict, class_names) -> bytes:
 class _Builder:
     """Tables of the metadata schema; slots are numbered as its fields are."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.flat = flatbuffers.Builder(1024)
 
-    def text(self, value: str):
+    def text(self, value: str) -> int:
         return self.flat.CreateString(value)
 
-    def offsets(self, values):
+    def offsets(self, values: Any) -> int:
         self.flat.StartVector(4, len(values), 4)
         for value in reversed(values):
             self.flat.PrependUOffsetTRelative(value)
         return self.flat.EndVector()
 
-    def floats(self, values):
+    def floats(self, values: Any) -> int:
         self.flat.StartVector(4, len(values), 4)
         for value in reversed(values):
             self.flat.PrependFloat32(value)
         return self.flat.EndVector()
 
-    def integers(self, values):
+    def integers(self, values: Any) -> int:
         self.flat.StartVector(4, len(values), 4)
         for value in reversed(values):
             self.flat.PrependUint32(value)
         return self.flat.EndVector()
 
-    def table(self, num_fields, offsets, small=()):
+    def table(self, num_fields: int, offsets: Any, small: Any = ()) -> int:
         """A table of offsets, and of `(slot, type, value)` for bytes and numbers."""
         self.flat.StartObject(num_fields)
         for slot, value in offsets.items():
@@ -141,13 +148,13 @@ class _Builder:
             getattr(self.flat, f"Prepend{kind}Slot")(slot, value, 0)
         return self.flat.EndObject()
 
-    def content(self, kind, properties):
+    def content(self, kind: Any, properties: Any) -> int:
         return self.table(3, {1: properties}, [(0, "Uint8", kind)])
 
-    def unit(self, kind, options):
+    def unit(self, kind: Any, options: Any) -> int:
         return self.table(2, {1: options}, [(0, "Uint8", kind)])
 
-    def image_tensor(self, image_size):
+    def image_tensor(self, image_size: tuple[int, int]) -> int:
         height, width = image_size
         size = self.table(2, {}, [(0, "Uint32", width), (1, "Uint32", height)])
         image = self.table(2, {1: size}, [(0, "Int8", _RGB)])
@@ -164,7 +171,7 @@ class _Builder:
             },
         )
 
-    def output_tensor(self, name, description, score_threshold):
+    def output_tensor(self, name: str, description: str, score_threshold: float | None) -> int:
         fields = {0: self.text(name), 1: self.text(description)}
         if name == "location":
             order = self.integers([1, 0, 3, 2])  # where left, top, right and bottom stand
@@ -181,6 +188,6 @@ class _Builder:
             fields[4] = self.offsets([self.unit(_UNIT_THRESHOLD, options)])
         return self.table(7, fields)
 
-    def finish(self, root) -> bytes:
+    def finish(self, root: Any) -> bytes:
         self.flat.Finish(root, b"M001")
         return bytes(self.flat.Output())

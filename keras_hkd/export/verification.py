@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from keras_hkd.boxes.coding import HEADS
+from keras_hkd.boxes.grid import Grid
+from keras_hkd.detectors.detector import Detector
 from keras_hkd.errors import RunFailedError
+from keras_hkd.inference.post_processing import Suppression
 
 # Largest error of the raw heads that a kind of file may have, as a share of their spread.
 LIMITS = {None: 1e-3, "float16": 2e-2, "dynamic": 0.25, "int8": 0.5}
@@ -17,7 +23,9 @@ class ExportError(RunFailedError):
     """An exported file that does not run, or does not say what Keras says; none is written."""
 
 
-def head_errors(expected, received) -> dict[str, float]:
+def head_errors(
+    expected: Mapping[str, np.ndarray], received: Mapping[str, np.ndarray]
+) -> dict[str, float]:
     """Error of raw heads as a share of their spread.
 
     `sqrt(mean((received - expected)^2)) / max(std(expected), 0.25)`
@@ -42,7 +50,9 @@ def head_errors(expected, received) -> dict[str, float]:
     return errors
 
 
-def check_heads(expected, received, limit, what):
+def check_heads(
+    expected: Mapping[str, np.ndarray], received: Mapping[str, np.ndarray], limit: float, what: str
+) -> dict[str, float]:
     """Refuse raw heads that differ from Keras by more than their kind of file may.
 
     Args:
@@ -67,7 +77,9 @@ def check_heads(expected, received, limit, what):
     return errors
 
 
-def check_post_processing(detector, grid, suppression, run, seed=0):
+def check_post_processing(
+    detector: Detector, grid: Grid, suppression: Suppression, run: Callable[..., Any], seed: int = 0
+) -> None:
     """Compare decoding and suppression in the graph with the detector's own, on random raw heads.
 
     Random heads have no ties and many overlaps, which those of an untrained detector do not.
@@ -109,7 +121,9 @@ def check_post_processing(detector, grid, suppression, run, seed=0):
         )
 
 
-def random_heads(grid, num_classes, seed=0, head_names=HEADS[:2]):
+def random_heads(
+    grid: Grid, num_classes: int, seed: int = 0, head_names: Sequence[str] = HEADS[:2]
+) -> tuple[np.ndarray, ...]:
     """Raw heads drawn at random, with small boxes, many overlaps and no ties.
 
     Args:
@@ -136,7 +150,7 @@ def random_heads(grid, num_classes, seed=0, head_names=HEADS[:2]):
     return tuple(heads[name].astype(np.float32) for name in head_names)
 
 
-def _boxes_near(grid, draws):
+def _boxes_near(grid: Grid, draws: np.ndarray) -> np.ndarray:
     """Boxes about as large as the anchors, or as three strides where there are none."""
     priors, size = grid.all_priors, 1.0 if grid.has_anchors else 3.0
     centres = priors[:, :2] + 0.1 * draws[..., :2] * priors[:, 2:]
