@@ -112,8 +112,9 @@ class ImageAnnotation:
     height: int
     boxes: np.ndarray
     classes: np.ndarray
-    ignore: np.ndarray | None = None
-    visible_boxes: np.ndarray | None = None
+    # None becomes an array when the object is made.
+    ignore: np.ndarray = None  # type: ignore[assignment]
+    visible_boxes: np.ndarray = None  # type: ignore[assignment]
     name: str = ""
     crowd: np.ndarray | None = None
     visibility: np.ndarray | None = None

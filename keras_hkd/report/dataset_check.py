@@ -90,7 +90,7 @@ def _counts(dataset: Dataset) -> dict:
     return {
         "format": dataset.format,
         "images": len(dataset),
-        "images_without_boxes": sum(not one.num_boxes for one in dataset),
+        "images_without_boxes": sum(one.num_boxes == 0 for one in dataset),
         "boxes": dataset.num_boxes,
         "classes": counts_by_class(dataset.annotations, dataset.class_names),
         "ignore_regions": sum(int(one.ignore.sum()) for one in dataset),
@@ -199,7 +199,11 @@ def _pictures(
     ]
     shown = _of_every_kind(odd, num_pictures)
     crops = [(one.image, one.box, f"{one.kind}: {_label(dataset, one.image)}") for one in shown]
-    sheets = {"contact_sheet": chosen, "odd_boxes": crops, "duplicates": copies[:num_pictures]}
+    sheets: dict[str, list[tuple]] = {
+        "contact_sheet": chosen,
+        "odd_boxes": crops,
+        "duplicates": copies[:num_pictures],
+    }
     pictures = {"histograms": _histograms(found)}
     for name, tiles in sheets.items():
         path = folder / f"{name}.png"
