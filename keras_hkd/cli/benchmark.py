@@ -2,6 +2,7 @@
 
 import pathlib
 import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,7 +39,7 @@ Memory = Annotated[
 
 def command(
     models: Models,
-    threads: Threads = (1, 2),
+    threads: Threads = (1, 2),  # type: ignore[assignment]
     image_size: ImageSize = None,
     rounds: Rounds = 50,
     warm_up: WarmUp = 5,
@@ -80,7 +81,9 @@ def command(
         _print_table(found, rounds)
 
 
-def _exported(path, folder, size, nms) -> dict[str, pathlib.Path]:
+def _exported(
+    path: Path, folder: Path, size: tuple[int, int] | None, nms: bool
+) -> dict[str, pathlib.Path]:
     """A Keras detector under four names: three TFLite files, then itself."""
     from keras_hkd.detectors import load_detector
     from keras_hkd.evaluation.benchmark import export_precisions

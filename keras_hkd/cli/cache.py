@@ -1,7 +1,9 @@
 """`keras-hkd cache`: what a teacher says about the training images, computed once."""
 
 import pathlib
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -134,7 +136,12 @@ def command(
     method_arguments.check_teachers(method, None, teacher_cache=out)
     from keras_hkd.teacher_cache import TeacherCache
 
-    how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
+    how: dict[str, Any] = {
+        "format": format,
+        "on_bad_data": on_bad_data,
+        "classes": classes,
+        "images": images,
+    }
     dataset = read_images(data, **how)
     if detections is not None:
         if size is None:
@@ -145,7 +152,12 @@ def command(
     else:
         if views is None:
             views = DEFAULT_VIEWS if mode == "exact" else 0
-        given = {"mode": mode, "views": views, "seed": seed, "batch_size": batch_size}
+        given: dict[str, Any] = {
+            "mode": mode,
+            "views": views,
+            "seed": seed,
+            "batch_size": batch_size,
+        }
         given |= {"feature_pooling": feature_pooling, "feature_channels": feature_channels}
         chosen = method_arguments.parse_options(method_option or [])
         what = _what(teacher, person_class, mode, store, method, chosen)
@@ -155,7 +167,7 @@ def command(
     _report(cache, json)
 
 
-def _category_ids(words) -> dict[int, str] | None:
+def _category_ids(words: Any) -> dict[int, str] | None:
     """`{0: "person"}` of `0=person`; None where nothing is said."""
     found = {}
     for word in words or ():
@@ -168,9 +180,13 @@ def _category_ids(words) -> dict[int, str] | None:
     return found or None
 
 
-def _check_nothing_is_left_out(context) -> None:
+def _check_nothing_is_left_out(context: typer.Context) -> None:
     """Refuse options that say what a teacher is asked, where none is."""
-    given = {name for name in OF_A_TEACHER if context.get_parameter_source(name).name != "DEFAULT"}
+    given = {
+        name
+        for name in OF_A_TEACHER
+        if getattr(context.get_parameter_source(name), "name", None) != "DEFAULT"
+    }
     if given:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given))
         raise InvalidValueError(
@@ -178,7 +194,14 @@ def _check_nothing_is_left_out(context) -> None:
         )
 
 
-def _what(file, person_class, mode, store, method, method_options) -> dict:
+def _what(
+    file: Path | None,
+    person_class: int | None,
+    mode: Any,
+    store: Any,
+    method: str | None,
+    method_options: Mapping[str, Any],
+) -> dict:
     """The teacher, and what of it is to be stored."""
     from keras_hkd.detectors import load_detector
 
@@ -192,7 +215,7 @@ def _what(file, person_class, mode, store, method, method_options) -> dict:
     return {"teacher": teacher, "hierarchies": distiller.distillation_losses}
 
 
-def _report(cache, json: bool) -> None:
+def _report(cache: Any, json: bool) -> None:
     facts = {
         "out": str(cache.folder),
         "mode": cache.mode,
@@ -222,7 +245,7 @@ def _report(cache, json: bool) -> None:
     figures().print(f"Written to {cache.folder}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _differences(report):
+def _differences(report: Any) -> Iterator[tuple[str, Any]]:
     for name, value in report.get("exact", {}).items():
         yield f"difference to live: {name}", value
     for name, value in report.get("replay", {}).items():

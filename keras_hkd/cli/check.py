@@ -1,7 +1,7 @@
 """`keras-hkd check`: look for faults in labelled images before anything learns from them."""
 
 import pathlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -69,7 +69,12 @@ def command(
     DIR/index.html shows it. DIR/check.json lists all of it. Finding faults is no failure: the exit
     code is 0.
     """
-    how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
+    how: dict[str, Any] = {
+        "format": format,
+        "on_bad_data": on_bad_data,
+        "classes": classes,
+        "images": images,
+    }
     datasets = [read_images(one, **how) for one in data]
     from keras_hkd.report import check_dataset
 

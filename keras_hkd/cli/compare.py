@@ -2,7 +2,8 @@
 
 import pathlib
 import warnings
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -67,7 +68,12 @@ def command(
     """
     size = parse_image_size(image_size)
     model_a, model_b = (check_model_file(path) for path in (model_a, model_b))
-    how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
+    how: dict[str, Any] = {
+        "format": format,
+        "on_bad_data": on_bad_data,
+        "classes": classes,
+        "images": images,
+    }
     dataset = read_images(data, **how)
     detectors = [load_model_file(path) for path in (model_a, model_b)]
     size = size or tuple(detectors[1].image_size)
@@ -82,13 +88,22 @@ def command(
         _print_tables(found, score_threshold)
 
 
-def _compare(detectors, dataset, size, batch_size, score_threshold, repeats) -> dict:
+def _compare(
+    detectors: Sequence[Any],
+    dataset: Any,
+    size: tuple[int, int] | None,
+    batch_size: int,
+    score_threshold: float,
+    repeats: int,
+) -> dict:
     from keras_hkd.evaluation.comparison import compare_detectors
     from keras_hkd.metrics import FewImagesWarning
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FewImagesWarning)
-        found = compare_detectors(*detectors, dataset, size, batch_size, score_threshold, repeats)
+        found = compare_detectors(
+            detectors[0], detectors[1], dataset, size, batch_size, score_threshold, repeats
+        )
     for text in {str(w.message) for w in caught if issubclass(w.category, FewImagesWarning)}:
         messages().print("Warning:", text, style="yellow", markup=False, soft_wrap=True)
     return found
@@ -133,7 +148,7 @@ _DIFFERENCES = {
 }
 
 
-def _shown(name: str, value) -> str:
+def _shown(name: str, value: Any) -> str:
     if name == "size_bytes":
         return f"{value:,}"
     return f"{value:.1f}" if name == "latency_ms" else f"{value:.4f}"

@@ -1,6 +1,7 @@
 """`--config run.yaml`: a run's options in a file, with the flags of the command line on top."""
 
 import pathlib
+from typing import Any
 
 import typer
 import yaml
@@ -92,7 +93,7 @@ def _unknown_key_message(path: pathlib.Path, key: object, options: dict) -> str:
     return f"{path} has the unknown key {key!r}.{hint}"
 
 
-def _as_typed(path: pathlib.Path, key: object, value: object, option) -> object:
+def _as_typed(path: pathlib.Path, key: object, value: object, option: Any) -> object:
     """Bring a value to the form in which the command line would have given it: text, or texts."""
     repeatable = getattr(option, "multiple", False) or option.nargs != 1
     items = value if isinstance(value, list) else [value]

@@ -1,7 +1,7 @@
 """`keras-hkd convert`: labelled images of any known format as clean COCO JSON."""
 
 import pathlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -79,7 +79,12 @@ def command(
     from keras_hkd.data.coco_export import check_target
 
     check_target(out, overwrite)
-    how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
+    how: dict[str, Any] = {
+        "format": format,
+        "on_bad_data": on_bad_data,
+        "classes": classes,
+        "images": images,
+    }
     dataset = read_images(source, **how, every_class=True, check_images=check_images)
     written = save_coco(dataset, out, overwrite=overwrite, copy_images=copy_images)
     for note in written.notes:
@@ -92,7 +97,7 @@ def command(
     _report(dataset, written, json)
 
 
-def _report(dataset, written, json: bool) -> None:
+def _report(dataset: Any, written: Any, json: bool) -> None:
     from keras_hkd.data.summary import counts_by_class
 
     summary = {

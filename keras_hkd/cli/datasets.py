@@ -5,8 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from keras_hkd.cli.console import messages, remark
+
+if TYPE_CHECKING:
+    from keras_hkd.data.dataset import Dataset
 
 MOST_SHOWN = 20
 
@@ -17,10 +21,10 @@ def read_images(
     format: str | None = None,
     on_bad_data: str = "raise",
     classes: Sequence[str] | None = None,
-    images: object = None,
+    images: Any = None,
     every_class: bool = False,
     check_images: bool = True,
-):
+) -> Dataset:
     """Read a dataset, and report what was read and what was skipped.
 
     Args:
@@ -56,8 +60,8 @@ def read_boxes(
     format: str | None = None,
     on_bad_data: str = "raise",
     classes: Sequence[str] | None = None,
-    images: object = None,
-):
+    images: Any = None,
+) -> Dataset:
     """Read annotations to score with, and report as `read_images` does; see there.
 
     Args:
@@ -75,7 +79,7 @@ def read_boxes(
     return dataset
 
 
-def report(dataset) -> None:
+def report(dataset: Any) -> None:
     """Print the records that were skipped, and the line that sums up a dataset.
 
     Args:

@@ -2,9 +2,11 @@
 
 import pathlib
 import time
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from keras_hkd.cli import options
@@ -96,7 +98,7 @@ def command(
     _report(summary, run.found, json)
 
 
-def _model_and_images(model, words):
+def _model_and_images(model: Any, words: Any) -> tuple[Any, list[Path]]:
     """The model, given or not, and the words that name images."""
     if model is not None:
         return model, words
@@ -116,7 +118,15 @@ def _model_and_images(model, words):
 class _Run:
     """Detection in files, a batch at a time: each is decoded once, looked at and drawn."""
 
-    def __init__(self, detector, size, batch_size, score_threshold, picture_folder, on_bad_data):
+    def __init__(
+        self,
+        detector: Any,
+        size: tuple[int, int] | None,
+        batch_size: int,
+        score_threshold: float,
+        picture_folder: Path | None,
+        on_bad_data: str,
+    ) -> None:
         self.detector = detector
         self.size = size
         self.batch_size = 1 if hasattr(detector, "path") else batch_size  # TFLite sees one image
@@ -127,7 +137,7 @@ class _Run:
         self.categories = list(range(1, len(detector.class_names) + 1))
         self.num_images = self.num_skipped = 0
 
-    def over(self, paths_and_ids) -> list[dict]:
+    def over(self, paths_and_ids: Sequence[tuple[Path, int | str]]) -> list[dict]:
         """COCO results of all images."""
         from keras_hkd.progress import image_progress
 
@@ -139,7 +149,7 @@ class _Run:
                 advance(len(batch))
         return results
 
-    def _decoded(self, batch) -> Iterator[tuple]:
+    def _decoded(self, batch: Any) -> Iterator[tuple]:
         from keras_hkd.data import BadDataError
         from keras_hkd.inference.photos import load_photo
 
@@ -152,7 +162,7 @@ class _Run:
                 self.num_skipped += 1
                 remark(f"Skipped: {error}")
 
-    def _detect(self, decoded) -> list[dict]:
+    def _detect(self, decoded: Any) -> list[dict]:
         from keras_hkd.inference.prediction import coco_results, predict_images
 
         photos = [photo for _, _, photo in decoded]
@@ -169,7 +179,7 @@ class _Run:
         self.num_images += len(decoded)
         return results
 
-    def _draw(self, photo, found, path) -> None:
+    def _draw(self, photo: np.ndarray, found: Any, path: Path) -> None:
         from keras_hkd.inference.drawing import draw_detections
 
         names = self.detector.class_names
@@ -179,17 +189,20 @@ class _Run:
         picture = draw_detections(photo, found["boxes"], labels, classes)
         path.parent.mkdir(parents=True, exist_ok=True)
         lossy = path.suffix.lower() in (".jpg", ".jpeg", ".webp")
-        picture.save(path, **({"quality": 92} if lossy else {}))
+        quality: dict[str, Any] = {"quality": 92} if lossy else {}
+        picture.save(path, **quality)
 
 
-def _picture_name(path, image_id) -> pathlib.Path:
+def _picture_name(path: Path, image_id: int | str) -> pathlib.Path:
     """The file's own name; with folders where the id needs them to be unique."""
     folders = pathlib.PurePosixPath(str(image_id)).parent
     inside = [part for part in folders.parts if part not in ("/", "..", ".")]
     return pathlib.Path(*inside, path.name)
 
 
-def _load_detector(model, score_threshold, person_class, size):
+def _load_detector(
+    model: Any, score_threshold: float, person_class: int | None, size: tuple[int, int] | None
+) -> Any:
     if model.is_dir() and person_class is None:
         from keras_hkd.zoo.loading import load_for_detection
 

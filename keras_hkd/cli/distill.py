@@ -2,7 +2,8 @@
 
 import dataclasses
 import pathlib
-from typing import Annotated, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -83,9 +84,13 @@ def command(
     on with --resume. Classifiers learn from a folder of images per class (--data PATH, or
     PATH:train for PATH/train).
     """
-    how = {"method": method, "method_options": method_arguments.parse_options(method_option or [])}
-    teacher, *more_teachers = teacher or [None]
-    method_arguments.check_teachers(method, teacher, more_teachers, teacher_cache)
+    how: dict[str, Any] = {
+        "method": method,
+        "method_options": method_arguments.parse_options(method_option or []),
+    }
+    teachers: list[Any] = [*teacher] if teacher else [None]
+    first, *more_teachers = teachers
+    method_arguments.check_teachers(method, first, more_teachers, teacher_cache)
     method_arguments.check_unlabelled(method, unlabelled, pseudo_label_score)
     if teacher_cache is not None and person_class is not None:
         raise InvalidValueError(
@@ -103,7 +108,7 @@ def command(
     run = training_run.run_folder(given, inputs)
     results = training_run.finished_results(run, given, kind)
     if results is None:
-        sources = _Sources(teacher, student, teacher_cache, tuple(more_teachers), person_class)
+        sources = _Sources(first, student, teacher_cache, tuple(more_teachers), person_class)
         results = _distill(run, kind, given, sources, unlabelled, pseudo_label_score, **how)
     training_run.show(run, kind, results, given.json)
 
@@ -118,7 +123,16 @@ class _Sources(NamedTuple):
     person_class: int | None = None
 
 
-def _distill(run, kind, given, sources, unlabelled, score, method, method_options):
+def _distill(
+    run: Any,
+    kind: Any,
+    given: Any,
+    sources: Any,
+    unlabelled: Any,
+    score: Any,
+    method: str | None,
+    method_options: Mapping[str, Any],
+) -> Any:
     dataset, val = given.load_data(kind)
     settings = given.settings(kind)
     from keras_hkd import methods
@@ -165,7 +179,7 @@ def _distill(run, kind, given, sources, unlabelled, score, method, method_option
     return training_run.conclude(run, kind, models, history, settings, dataset, val)
 
 
-def _make_pair(kind, given, sources, dataset, settings):
+def _make_pair(kind: Any, given: Any, sources: Any, dataset: Any, settings: Any) -> tuple[Any, Any]:
     """The teacher, or None, and the student, at the size that they are to see."""
     teacher, class_names, size = None, dataset.class_names, settings.image_size
     if sources.teacher_cache is not None:
@@ -189,13 +203,15 @@ def _make_pair(kind, given, sources, dataset, settings):
     return teacher, student
 
 
-def _make_teacher(name, given, sources, class_names, size, seed):
+def _make_teacher(
+    name: str, given: Any, sources: Any, class_names: Any, size: tuple[int, int] | None, seed: int
+) -> Any:
     kind, person = kind_of(name), sources.person_class
     make = training_run.make_model
     return make(kind, name, given, class_names, size, seed=seed, person_class=person, learns=False)
 
 
-def _facts(run, dataset, settings, takes):
+def _facts(run: Any, dataset: Any, settings: Any, takes: Any) -> dict[str, Any]:
     """What the method asks to know of the run."""
     from keras_hkd.data import steps_per_epoch
 
@@ -207,7 +223,15 @@ def _facts(run, dataset, settings, takes):
     return {name: known[name] for name in takes.facts}
 
 
-def _label(run, given, teacher, labelled, unlabelled, score, size):
+def _label(
+    run: Any,
+    given: Any,
+    teacher: Any,
+    labelled: Any,
+    unlabelled: Any,
+    score: Any,
+    size: tuple[int, int] | None,
+) -> Any:
     """The training set with what the teacher finds in the unlabelled images."""
     from keras_hkd.data import load_unlabelled
     from keras_hkd.training import pseudo_label_facts, semi_supervised

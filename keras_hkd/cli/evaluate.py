@@ -2,7 +2,9 @@
 
 import pathlib
 import warnings
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -65,7 +67,12 @@ def command(
     """
     size = parse_image_size(image_size)
     model = check_model_file(model)
-    how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
+    how: dict[str, Any] = {
+        "format": format,
+        "on_bad_data": on_bad_data,
+        "classes": classes,
+        "images": images,
+    }
     kind, dataset, loaded = _load(model, data, how, person_class)
     if kind.name == "classifier":
         _refuse_for_classifiers(
@@ -83,14 +90,14 @@ def command(
     _print(model.name, found, json)
 
 
-def _print(name, found, as_json) -> None:
+def _print(name: str, found: Any, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
         _print_table(name, found)
 
 
-def _refuse_for_classifiers(**options) -> None:
+def _refuse_for_classifiers(**options: Any) -> None:
     for name, value in options.items():
         if value is not None:
             raise InvalidValueError(
@@ -99,7 +106,9 @@ def _refuse_for_classifiers(**options) -> None:
             )
 
 
-def _measure_classifier(classifier, dataset, size, batch_size, cost) -> dict:
+def _measure_classifier(
+    classifier: Any, dataset: Any, size: tuple[int, int] | None, batch_size: int, cost: bool
+) -> dict:
     from keras_hkd import evaluation
 
     found = evaluation.evaluate_classifier(classifier, dataset, size, batch_size)
@@ -110,7 +119,9 @@ def _measure_classifier(classifier, dataset, size, batch_size, cost) -> dict:
     return found
 
 
-def _load(model, data, how, person_class):
+def _load(
+    model: Any, data: Any, how: Mapping[str, Any], person_class: int | None
+) -> tuple[Any, Any, Any]:
     """The data first: reading it is quick, loading a model takes seconds."""
     kind = kind_of(model)
     dataset = kind.load_data(data, **how)
@@ -120,7 +131,15 @@ def _load(model, data, how, person_class):
     return kind, dataset, load_model_file(model, person_class)
 
 
-def _measure(detector, dataset, size, batch_size, protocol, cost, save_detections) -> dict:
+def _measure(
+    detector: Any,
+    dataset: Any,
+    size: tuple[int, int] | None,
+    batch_size: int,
+    protocol: str | None,
+    cost: bool,
+    save_detections: Path | None,
+) -> dict:
     from keras_hkd import evaluation
 
     results = evaluation.predict_dataset(detector, dataset, size, batch_size)
@@ -140,7 +159,7 @@ def _measure(detector, dataset, size, batch_size, protocol, cost, save_detection
     return found
 
 
-def _say_warnings(caught) -> None:
+def _say_warnings(caught: Any) -> None:
     from keras_hkd.metrics import FewImagesWarning
 
     for warning in caught:
@@ -174,7 +193,7 @@ _LABELS = {
 }
 
 
-def _shown(key: str, value) -> str:
+def _shown(key: str, value: Any) -> str:
     if value != value:
         return "nobody counts" if key != "gflops" else "not known"
     if key == "latency_ms":

@@ -2,7 +2,9 @@
 
 import dataclasses
 import pathlib
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -119,7 +121,12 @@ def command(
         "score_threshold": score_threshold,
         "iou_threshold": iou_threshold,
     }
-    how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
+    how: dict[str, Any] = {
+        "format": format,
+        "on_bad_data": on_bad_data,
+        "classes": classes,
+        "images": images,
+    }
     dataset = read_images(data, **how) if data else None
     shown = None if representative is None else load_images(representative, how)
     detector = _load_detector(model, person_class)
@@ -146,7 +153,7 @@ def command(
     _report(summary, json)
 
 
-def _check(file, quantization, representative, data) -> None:
+def _check(file: Path, quantization: str | None, representative: Any, data: Any) -> None:
     if file.suffix == ".tflite":
         if representative is not None and quantization != "int8":
             raise InvalidValueError(
@@ -165,7 +172,7 @@ def _check(file, quantization, representative, data) -> None:
         )
 
 
-def _check_ranges(detector, quantization, representative) -> None:
+def _check_ranges(detector: Any, quantization: str | None, representative: Any) -> None:
     if quantization != "int8" or representative is not None:
         return
     from keras_hkd.compression import is_quantized
@@ -178,7 +185,7 @@ def _check_ranges(detector, quantization, representative) -> None:
         )
 
 
-def load_images(source: str, how: dict):
+def load_images(source: str, how: dict) -> Any:
     """The images that `--representative` names, as `keras_hkd.export` takes them.
 
     Args:
@@ -194,14 +201,14 @@ def load_images(source: str, how: dict):
     return read_images([source], **how)
 
 
-def _load_detector(model, person_class):
+def _load_detector(model: Any, person_class: int | None) -> Any:
     from keras_hkd.detectors import load_detector
 
     with messages().status(f"Loading {model.name}"):
         return load_detector(model, **options.person_class_options(person_class))
 
 
-def _gate(detector, dataset, max_drop, force, images):
+def _gate(detector: Any, dataset: Any, max_drop: float, force: bool, images: Any) -> Any:
     if dataset is None:
         return None
     from keras_hkd.evaluation.average_precision_gate import AveragePrecisionGate
@@ -209,7 +216,7 @@ def _gate(detector, dataset, max_drop, force, images):
     return AveragePrecisionGate(detector, dataset, max_drop, force, images)
 
 
-def _other(detector, file, common) -> dict:
+def _other(detector: Any, file: Path, common: Mapping[str, Any]) -> dict:
     from keras_hkd import export
 
     if file.suffix == ".onnx":
@@ -218,7 +225,7 @@ def _other(detector, file, common) -> dict:
     return {"path": file, "largest_differences": differences}
 
 
-def _warn(results) -> None:
+def _warn(results: Any) -> None:
     if not results["passed"]:
         messages().print(
             f"Forced: AP falls from {results['AP_keras']:.4f} to {results['AP_file']:.4f}.",
@@ -240,7 +247,7 @@ def _report(summary: dict, json: bool) -> None:
     figures().print(table)
 
 
-def _shown(value) -> str:
+def _shown(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

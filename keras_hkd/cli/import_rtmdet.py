@@ -1,8 +1,10 @@
 """`keras-hkd import-rtmdet`: an ONNX export of RTMDet as a detector that can be trained."""
 
 import pathlib
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from keras_hkd.cli import options
@@ -75,7 +77,12 @@ def command(
 
     with messages().status(f"Reading {file.name}"):
         found = read_rtmdet(file)
-        how = {"format": format, "on_bad_data": on_bad_data, "classes": classes, "images": images}
+        how: dict[str, Any] = {
+            "format": format,
+            "on_bad_data": on_bad_data,
+            "classes": classes,
+            "images": images,
+        }
         photographs = _photographs(statistics, size, how)
         detector = found.detector(image_size=size, images=photographs)
         detector = as_detector(detector, **options.person_class_options(person_class))
@@ -92,7 +99,7 @@ def command(
     _report(summary, json)
 
 
-def _target(out, file) -> pathlib.Path:
+def _target(out: Path, file: Path) -> pathlib.Path:
     """Where the file goes, known before any work is done."""
     if out.suffix == ".keras":
         if out.is_dir():
@@ -105,7 +112,7 @@ def _target(out, file) -> pathlib.Path:
     return out / f"{file.stem}.keras"
 
 
-def _photographs(source, image_size, how):
+def _photographs(source: Any, image_size: Any, how: dict[str, Any]) -> np.ndarray | None:
     if source is None:
         return None
     from keras_hkd.cli.export import load_images
@@ -127,7 +134,7 @@ def _report(summary: dict, json: bool) -> None:
     figures().print(table)
 
 
-def _shown(value) -> str:
+def _shown(value: Any) -> str:
     if isinstance(value, list):
         most = 5
         return ", ".join(value[:most]) + (f", ... ({len(value)})" if len(value) > most else "")

@@ -7,7 +7,7 @@ annotations. Listing them here as data keeps `keras-hkd --help` at a fraction of
 import importlib
 import os
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -37,16 +37,16 @@ EPILOG = "Exit codes: 0 done, 1 the run failed, 2 bad input or usage."
 class LazyCommands(TyperGroup):
     """Lists commands from data; imports a command's module only to run it or to show its help."""
 
-    def resolve_command(self, ctx, args):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
-        return name, load_command(name), rest
+        return name, load_command(str(name)), rest
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: Any) -> Any:
         with exit_codes.reported():
             return super().invoke(ctx)
 
 
-def load_command(name: str):
+def load_command(name: str) -> Any:
     """Import one command's module and make its typer command.
 
     Args:

@@ -1,7 +1,8 @@
 """What `--method` and its options come to: read, checked against the rest, made a Distiller."""
 
 import contextlib
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -46,7 +47,7 @@ def parse_options(texts: list[str]) -> dict[str, object]:
     return parsed
 
 
-def _value(name, text):
+def _value(name: str, text: str) -> Any:
     with contextlib.suppress(ValueError):
         return float(text) if "e" in text.lower() else int(text)  # YAML takes 1e-3 for a text
     try:
@@ -55,7 +56,9 @@ def _value(name, text):
         raise InvalidValueError(f"`--method-option` {name}: {text!r} is no YAML value.") from error
 
 
-def check_teachers(method, teacher, more_teachers=(), teacher_cache=None) -> None:
+def check_teachers(
+    method: str | None, teacher: Any, more_teachers: Any = (), teacher_cache: Any = None
+) -> None:
     """Refuse, before anything is loaded, a teacher that the method cannot use, or its absence.
 
     Args:
@@ -85,7 +88,7 @@ def check_teachers(method, teacher, more_teachers=(), teacher_cache=None) -> Non
         )
 
 
-def check_unlabelled(method, unlabelled, pseudo_label_score) -> None:
+def check_unlabelled(method: str | None, unlabelled: Any, pseudo_label_score: Any) -> None:
     """Refuse, before anything is loaded, unlabelled images for a method without use for them.
 
     Args:
@@ -111,7 +114,9 @@ def check_unlabelled(method, unlabelled, pseudo_label_score) -> None:
         )
 
 
-def make_distiller(method, teacher, student, method_options):
+def make_distiller(
+    method: str | None, teacher: Any, student: Any, method_options: Mapping[str, Any]
+) -> tuple[Any, Any]:
     """The Distiller of a method, and what trains its teacher first, or None.
 
     Raises:
@@ -132,7 +137,7 @@ def make_distiller(method, teacher, student, method_options):
         ) from error
 
 
-def _check_cache_fits(method, takes, teacher) -> None:
+def _check_cache_fits(method: str | None, takes: Any, teacher: Any) -> None:
     """Refuse a cache where the teacher itself is needed, or is given too."""
     if teacher is not None:
         raise InvalidValueError("--teacher-cache takes the place of --teacher: give one of them.")

@@ -1,6 +1,7 @@
 """A model given by its file, `.keras` or `.tflite` of `keras-hkd export`, or as a preset."""
 
 import pathlib
+from typing import Any
 
 from keras_hkd.cli.console import messages
 from keras_hkd.cli.options import person_class_options
@@ -61,7 +62,7 @@ def size_bytes(path: pathlib.Path) -> int:
     return (path / WEIGHTS if path.is_dir() else path).stat().st_size
 
 
-def load_model_file(path: pathlib.Path, person_class: int | None = None):
+def load_model_file(path: pathlib.Path, person_class: int | None = None) -> Any:
     """Load a detector; a `.tflite` needs neither TensorFlow nor Keras for it.
 
     Args:
@@ -90,7 +91,7 @@ def load_model_file(path: pathlib.Path, person_class: int | None = None):
         return load_detector(path, **person_class_options(person_class))
 
 
-def check_size_fits(detector, size) -> None:
+def check_size_fits(detector: Any, size: tuple[int, int] | None) -> None:
     """Refuse `--image-size` where a `.tflite` file has another one.
 
     Args:

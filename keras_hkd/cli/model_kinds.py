@@ -3,6 +3,8 @@
 import json
 import pathlib
 import zipfile
+from pathlib import Path
+from typing import Any
 
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.preset_folder import CONFIG
@@ -17,7 +19,7 @@ class Detectors:
     shown = ("parameters", "gflops", "AP", "AP50", "MR2", "latency_ms")
     draws_gallery = True
 
-    def load_data(self, source, like=None, **how):
+    def load_data(self, source: Any, like: Any = None, **how: Any) -> Any:
         """The images of `--data` or `--val`; `like` are those that were loaded before.
 
         What was read is reported; the options are those of `read_images`.
@@ -26,19 +28,19 @@ class Detectors:
 
         return read_images(source, **how)
 
-    def build(self, name, **options):
+    def build(self, name: str, **options: Any) -> Any:
         """A named one with random weights."""
         from keras_hkd import detectors
 
         return detectors.build(name, **options)
 
-    def load(self, path, **options):
+    def load(self, path: Path, **options: Any) -> Any:
         """A saved one; options are those of `load_detector`."""
         from keras_hkd import detectors
 
         return detectors.load_detector(path, **options)
 
-    def measure(self, model, dataset, image_size):
+    def measure(self, model: Any, dataset: Any, image_size: Any) -> tuple[dict[str, Any], Any]:
         """Scores, and the predictions that the gallery shows."""
         from keras_hkd import evaluation
 
@@ -60,10 +62,12 @@ class Classifiers:
     shown = ("parameters", "gflops", "accuracy", "balanced_accuracy", "latency_ms")
     draws_gallery = False
 
-    def __init__(self, class_names=None):
+    def __init__(self, class_names: Any = None) -> None:
         self.class_names = class_names
 
-    def load_data(self, source, like=None, on_bad_data="raise", **of_boxes):
+    def load_data(
+        self, source: Any, like: Any = None, on_bad_data: str = "raise", **of_boxes: Any
+    ) -> Any:
         """The images of `--data` or `--val`; `like` are those that were loaded before.
 
         What was skipped is reported; other options are of boxes, and refused.
@@ -83,19 +87,19 @@ class Classifiers:
         report(dataset)
         return dataset
 
-    def build(self, name, **options):
+    def build(self, name: str, **options: Any) -> Any:
         """A named one with random weights."""
         from keras_hkd import classifiers
 
         return classifiers.build(name, **options)
 
-    def load(self, path):
+    def load(self, path: Path) -> Any:
         """A saved one."""
         from keras_hkd import classifiers
 
         return classifiers.load_classifier(path)
 
-    def measure(self, model, dataset, image_size):
+    def measure(self, model: Any, dataset: Any, image_size: Any) -> tuple[dict[str, Any], Any]:
         """Scores, and no predictions to show."""
         from keras_hkd import evaluation
 
@@ -104,7 +108,7 @@ class Classifiers:
         return scores, None
 
 
-def kind_of(name_or_file) -> Detectors | Classifiers:
+def kind_of(name_or_file: str) -> Detectors | Classifiers:
     """The kind of a model that is given by its name or its file; nothing heavy is loaded for it.
 
     Args:
@@ -130,11 +134,11 @@ def kind_of(name_or_file) -> Detectors | Classifiers:
     return Detectors()
 
 
-def _is_keras(config) -> bool:
+def _is_keras(config: Any) -> bool:
     return str(config.get("module")).partition(".")[0] == "keras"
 
 
-def _saved_config(path) -> dict:
+def _saved_config(path: Path) -> dict:
     try:
         if path.is_dir():
             config = json.loads((path / CONFIG).read_bytes())

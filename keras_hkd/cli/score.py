@@ -2,7 +2,8 @@
 
 import pathlib
 import warnings
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -87,7 +88,12 @@ def command(
         )
     wanted = classes or (None if protocol == "coco" else ["person"])
     strict = on_bad_data or "raise"
-    how = {"format": format, "images": images, "on_bad_data": strict, "classes": wanted}
+    how: dict[str, Any] = {
+        "format": format,
+        "images": images,
+        "on_bad_data": strict,
+        "classes": wanted,
+    }
     truth = metrics.as_ground_truth(read_boxes(ground_truth, **how))
     found = metrics.read_detections(detections, truth, on_bad_data or "skip", strict)
     report_skipped(found.skipped)
@@ -111,7 +117,7 @@ def command(
         _print_table(scores, protocol, truth.num_images, len(found))
 
 
-def _summary(found, truth, ids) -> str:
+def _summary(found: Any, truth: Any, ids: Any) -> str:
     """What the detections are, in one line."""
     import numpy as np
 
@@ -129,7 +135,9 @@ def _summary(found, truth, ids) -> str:
     return f"{text}; {len(found.skipped) or 'nothing'} skipped."
 
 
-def _scores(truth, found, protocol, ids, use_categories) -> dict[str, float]:
+def _scores(
+    truth: Any, found: Any, protocol: str, ids: Any, use_categories: bool
+) -> dict[str, float]:
     from keras_hkd import metrics
 
     if protocol != "coco":
@@ -137,7 +145,9 @@ def _scores(truth, found, protocol, ids, use_categories) -> dict[str, float]:
     return metrics.coco_average_precision(truth, found, use_categories=use_categories)
 
 
-def _print_table(scores, protocol, num_images, num_detections) -> None:
+def _print_table(
+    scores: Mapping[str, Any], protocol: str, num_images: int, num_detections: int
+) -> None:
     import rich.table
 
     is_miss_rate = protocol != "coco"

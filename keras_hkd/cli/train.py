@@ -1,7 +1,7 @@
 """`keras-hkd train`: train a detector or a classifier alone, or fine-tune a saved one."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,7 +37,7 @@ def command(given: RunOptions, detector: DetectorArgument) -> None:
     training_run.show(run, kind, results, given.json)
 
 
-def _train(run, kind, given, name_or_file) -> dict:
+def _train(run: Any, kind: Any, given: Any, name_or_file: str) -> dict:
     dataset, val = given.load_data(kind)
     settings = given.settings(kind)
     from keras_hkd.training import train_model, training_scope

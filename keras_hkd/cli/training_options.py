@@ -12,7 +12,7 @@ import pathlib
 import sys
 import typing
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -86,7 +86,7 @@ class RunOptions:
 
     data: options.Data
     out: options.Out
-    asked: dict[str, object]
+    asked: dict[str, Any]
     val: options.Val = None
     backbone_weights: BackboneWeights = None
     resume: Resume = False
@@ -113,7 +113,7 @@ class RunOptions:
         """The strategy, or None."""
         return self.asked["strategy"]
 
-    def settings(self, kind) -> TrainingSettings:
+    def settings(self, kind: Any) -> TrainingSettings:
         """Give the settings that these options ask for.
 
         Args:
@@ -129,13 +129,13 @@ class RunOptions:
                 values[field.name] = values[field.name] or None
         return TrainingSettings(**values)
 
-    def load_data(self, kind):
+    def load_data(self, kind: Any) -> Any:
         """Read the training images, and those to measure on or None; say what was read.
 
         Args:
             kind: `Detectors` or `Classifiers`, which says what is read.
         """
-        how = {"format": self.format, "on_bad_data": self.on_bad_data}
+        how: dict[str, Any] = {"format": self.format, "on_bad_data": self.on_bad_data}
         how |= {"classes": self.classes, "images": self.images}
         dataset = kind.load_data(self.data, **how)
         val = kind.load_data(self.val, like=dataset, **how) if self.val else None
@@ -171,7 +171,7 @@ def with_run_options(command: Callable) -> Callable:
     asked, of_run = {one.name for one in settings}, {one.name for one in run}
 
     @functools.wraps(command)
-    def filled_in(**values):
+    def filled_in(**values: Any) -> Any:
         chosen = {name: values.pop(name) for name in asked}
         chosen["image_size"] = parse_image_size(chosen["image_size"])
         shared = {name: values.pop(name) for name in of_run}
@@ -180,7 +180,7 @@ def with_run_options(command: Callable) -> Callable:
     own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
     parameters = [*own, *run[:2], *settings, *run[2:]]
     parameters.sort(key=lambda one: one.default is not one.empty)
-    filled_in.__signature__ = inspect.Signature(parameters)
+    filled_in.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     filled_in.__annotations__ = {one.name: one.annotation for one in parameters}
     return filled_in
 
@@ -204,7 +204,7 @@ def setting_option(name: str) -> object:
     meaning, kind = TrainingSettings.meanings().get(name, ""), field.type
     if _is_optional_number(field):
         meaning, kind = meaning.replace("None for", "0 for"), float
-    more = {"min": field.metadata.get("low"), "max": field.metadata.get("high")}
+    more: dict[str, Any] = {"min": field.metadata.get("low"), "max": field.metadata.get("high")}
     if name == "validate_every":
         meaning, kind = f"{meaning} By default about ten measurements in all.", int | None
         more["show_default"] = False
@@ -221,16 +221,16 @@ def _fields() -> tuple[dataclasses.Field, ...]:
     return dataclasses.fields(TrainingSettings)
 
 
-def _default(field):
+def _default(field: Any) -> Any:
     """What an option stands at: None where the command chooses."""
     return None if field.name in ("image_size", "validate_every") else field.default
 
 
-def _is_optional_number(field) -> bool:
+def _is_optional_number(field: Any) -> bool:
     return set(typing.get_args(field.type)) == {float, type(None)}
 
 
-def _parameter(name, annotation, default):
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     if default is dataclasses.MISSING:
         default = inspect.Parameter.empty
     return inspect.Parameter(

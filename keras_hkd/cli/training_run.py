@@ -3,6 +3,8 @@
 import contextlib
 import pathlib
 import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from keras_hkd.cli.console import figures, print_json, remark
 from keras_hkd.cli.model_files import refuse_folder
@@ -13,7 +15,7 @@ from keras_hkd.messages import did_you_mean
 from keras_hkd.zoo.catalogue import is_preset, list_presets, preset_folder
 
 
-def run_folder(options: RunOptions, inputs: dict):
+def run_folder(options: RunOptions, inputs: dict) -> Any:
     """The `RunFolder` of this call, refused at once if it holds another run.
 
     Args:
@@ -34,7 +36,7 @@ def run_folder(options: RunOptions, inputs: dict):
     return run
 
 
-def finished_results(run, options: RunOptions, kind) -> dict | None:
+def finished_results(run: Any, options: RunOptions, kind: Any) -> dict | None:
     """The results of a run that ended before and is asked for again with `--resume`, or None.
 
     Raises:
@@ -67,17 +69,17 @@ def is_saved(name_or_file: str) -> bool:
 
 
 def make_model(
-    kind,
-    name_or_file,
+    kind: Any,
+    name_or_file: str,
     options: RunOptions,
-    class_names,
-    image_size,
+    class_names: Any,
+    image_size: Any,
     *,
-    backbone_weights=None,
-    seed=None,
-    person_class=None,
-    learns=True,
-):
+    backbone_weights: Any = None,
+    seed: int | None = None,
+    person_class: int | None = None,
+    learns: bool = True,
+) -> Any:
     """Load a saved detector or classifier, or build a named one with the run's seed.
 
     A saved one that is to learn and can take other classes takes those of the training images.
@@ -122,7 +124,7 @@ def make_model(
 
 
 @contextlib.contextmanager
-def _presets_suggested(name):
+def _presets_suggested(name: str) -> Iterator[None]:
     """Adds presets of a like name to what is said of an unknown one."""
     try:
         yield
@@ -133,7 +135,7 @@ def _presets_suggested(name):
         raise
 
 
-def _for_classes(model, name_or_file, class_names):
+def _for_classes(model: Any, name_or_file: str, class_names: Any) -> Any:
     """The model with the classes of the training images, where its family can take others."""
     try:
         renewed = model.with_classes(class_names)
@@ -152,7 +154,7 @@ def _for_classes(model, name_or_file, class_names):
     return renewed
 
 
-def quantized(model, name_or_file, options: RunOptions, dataset):
+def quantized(model: Any, name_or_file: str, options: RunOptions, dataset: Any) -> Any:
     """The model that `--quantize` trains: a clone that rounds; without it the model itself.
 
     Args:
@@ -176,7 +178,15 @@ def quantized(model, name_or_file, options: RunOptions, dataset):
     return model if is_quantized(model) else quantize(model, dataset)
 
 
-def conclude(run, kind, models, history, settings, dataset, val) -> dict:
+def conclude(
+    run: Any,
+    kind: Any,
+    models: Mapping[str, Any],
+    history: Any,
+    settings: Any,
+    dataset: Any,
+    val: Any,
+) -> dict:
     """Measure, draw, and write `metrics.json`, `curves.png` and for detectors `gallery.png`.
 
     Args:
@@ -216,7 +226,7 @@ def conclude(run, kind, models, history, settings, dataset, val) -> dict:
     return run.read_json("metrics.json")
 
 
-def show(run, kind, results: dict, as_json: bool) -> None:
+def show(run: Any, kind: Any, results: dict, as_json: bool) -> None:
     """Print the results: one JSON object, or a table and where the files are."""
     if as_json:
         print_json({**results, "out": str(run.path)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class BadDataError(InvalidValueError):
         boxes.json: annotation 17: width must be above 0, got -3
     """
 
-    def __init__(self, file: str | os.PathLike, record: str, problem: str):
+    def __init__(self, file: str | os.PathLike, record: str, problem: str) -> None:
         super().__init__(str(file), record, problem)
         self.file, self.record, self.problem = str(file), record, problem
 
@@ -50,7 +51,7 @@ class BadDataError(InvalidValueError):
         return f"{self.file}: {self.record}: {self.problem}"
 
 
-def _column(value, name: str, dtype, shape: tuple[int, ...]) -> np.ndarray:
+def _column(value: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
     if isinstance(value, np.ndarray) and value.dtype == dtype and value.shape == shape:
         if not value.flags.writeable:
             return value
@@ -63,7 +64,7 @@ def _column(value, name: str, dtype, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
-COLUMNS = {
+COLUMNS: dict[str, tuple[Any, ...]] = {
     "boxes": (np.float64, 4),
     "classes": (np.int32,),
     "ignore": (bool,),
@@ -122,7 +123,7 @@ class ImageAnnotation:
     areas: np.ndarray | None = None
     annotation_ids: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         num_boxes = len(self.boxes)
         if self.ignore is None:
             object.__setattr__(self, "ignore", np.zeros(num_boxes, bool))
@@ -133,14 +134,16 @@ class ImageAnnotation:
             if value is not None:
                 object.__setattr__(self, name, _column(value, name, dtype, (num_boxes, *width)))
 
-    def with_boxes(self, boxes, classes) -> ImageAnnotation:
+    def with_boxes(self, boxes: Any, classes: Any) -> ImageAnnotation:
         """The same image with other boxes, of which no more is known.
 
         Args:
             boxes: as of the class.
             classes: as of the class.
         """
-        unknown = dict.fromkeys(name for name in COLUMNS if name not in ("boxes", "classes"))
+        unknown: dict[str, Any] = dict.fromkeys(
+            name for name in COLUMNS if name not in ("boxes", "classes")
+        )
         return dataclasses.replace(self, boxes=boxes, classes=classes, **unknown)
 
     @property

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
@@ -105,8 +106,8 @@ class ResolvedClasses:
     """
 
     names: tuple[str, ...]
-    index: Mapping[Hashable, int]
-    keys: tuple[tuple[Hashable, ...], ...]
+    index: Mapping[Any, int]
+    keys: tuple[tuple[Any, ...], ...]
 
 
 class UnknownClassError(InvalidValueError):
@@ -114,8 +115,8 @@ class UnknownClassError(InvalidValueError):
 
 
 def resolve_classes(
-    categories: Mapping[Hashable, str],
-    num_boxes: Mapping[Hashable, int],
+    categories: Mapping[Any, str],
+    num_boxes: Mapping[Any, int],
     wanted: Sequence[WantedClass] | None,
 ) -> ResolvedClasses:
     """Find the wanted classes among the categories of a source.
@@ -138,7 +139,7 @@ def resolve_classes(
         ({1: 0, 0: 0}, ((1, 0),))
     """
     if wanted is None:
-        together: dict[str, list[Hashable]] = {}
+        together: dict[str, list[Any]] = {}
         for key, name in categories.items():
             together.setdefault(" ".join(name.casefold().split()), []).append(key)
         found = [(categories[keys[0]], keys) for keys in together.values()]
@@ -153,14 +154,16 @@ def resolve_classes(
     return ResolvedClasses(tuple(name for name, _ in found), index, keys)
 
 
-def _matching(one: WantedClass, categories: Mapping[Hashable, str]) -> list[Hashable]:
+def _matching(one: WantedClass, categories: Mapping[Any, str]) -> list[Any]:
     by_name = [key for key, name in categories.items() if canonical(name) in one.accepted]
     known = {canonical(name) for name in categories.values()}
     by_id = [key for key in categories if str(key) in one.accepted and str(key) not in known]
     return by_name + [key for key in by_id if key not in by_name]
 
 
-def _unknown(wanted: Sequence[WantedClass], categories, num_boxes) -> str:
+def _unknown(
+    wanted: Sequence[WantedClass], categories: Mapping[Any, str], num_boxes: Mapping[Any, int]
+) -> str:
     asked = ", ".join(name for one in wanted for name in one.accepted)
     names = [name for name in categories.values()]
     owned = sorted(categories, key=lambda key: -num_boxes.get(key, 0))

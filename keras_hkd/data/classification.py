@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -72,7 +73,9 @@ class ClassificationDataset(Dataset):
         return dataclasses.replace(self, annotations=chosen, images=images)
 
 
-def whole_image(image_path, image_id, width: int, height: int, class_index: int) -> ImageAnnotation:
+def whole_image(
+    image_path: str | os.PathLike, image_id: int | str, width: int, height: int, class_index: int
+) -> ImageAnnotation:
     """The annotation of an image that is of one class as a whole.
 
     Args:
@@ -86,12 +89,15 @@ def whole_image(image_path, image_id, width: int, height: int, class_index: int)
         >>> whole_image("", 1, 4, 3, 0).boxes.tolist()
         [[0.0, 0.0, 4.0, 3.0]]
     """
-    box = [[0, 0, width, height]]
-    return ImageAnnotation(str(image_path), image_id, width, height, box, [class_index])
+    box, index = np.array([[0, 0, width, height]]), np.array([class_index])
+    return ImageAnnotation(str(image_path), image_id, width, height, box, index)
 
 
 def classification_dataset(
-    images, classes, class_names, source: str = "memory"
+    images: Sequence[np.ndarray],
+    classes: Sequence[int],
+    class_names: Sequence[str],
+    source: str = "memory",
 ) -> ClassificationDataset:
     """Make a dataset of images that are in memory.
 
@@ -128,7 +134,7 @@ def classification_dataset(
     return ClassificationDataset(annotations, names, source, "memory", (), images)
 
 
-def check_class_names(class_names) -> tuple[str, ...]:
+def check_class_names(class_names: Sequence[str]) -> tuple[str, ...]:
     """The names as a tuple; a ValueError unless they are two or more different ones."""
     names = tuple(str(name) for name in class_names)
     if len(names) < 2 or len(set(names)) != len(names):

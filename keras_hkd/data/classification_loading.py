@@ -44,7 +44,7 @@ def load_classification(
     if isinstance(source, (str, os.PathLike)):
         source = [source]
     loaded = []
-    for one in map(os.fspath, source):
+    for one in [os.fspath(path) for path in source]:
         if one.startswith(PREFIX):
             part = synthetic_classes_of(one, class_names)
         else:

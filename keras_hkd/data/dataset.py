@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class Dataset:
     category_ids: tuple[tuple[int | str, ...], ...] = dataclasses.field(default=(), kw_only=True)
     findings: Findings = dataclasses.field(default=Findings(), kw_only=True)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         ids = self.category_ids or [(number,) for number in range(1, len(self.class_names) + 1)]
         object.__setattr__(self, "category_ids", tuple(map(tuple, ids)))
         for name in ("annotations", "class_names", "skipped"):
@@ -184,7 +185,7 @@ class Dataset:
         annotations = with_unique_ids([a for dataset in datasets for a in dataset])
         formats = dict.fromkeys(dataset.format for dataset in datasets)
         ids = {dataset.category_ids for dataset in datasets}
-        fields = {
+        fields: dict[str, Any] = {
             "annotations": annotations,
             "class_names": datasets[0].class_names,
             "source": " + ".join(dataset.source for dataset in datasets),

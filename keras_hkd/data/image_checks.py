@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from keras_hkd.data.annotations import BadDataError
 from keras_hkd.data.formats.bad_records import BadRecords, RecordProblem, Unique, checked_size
@@ -105,9 +106,12 @@ def stated_sizes(images: Iterable[ImageRecord], bad: BadRecords) -> list[ImageRe
     return kept
 
 
-def _settle_size(image: ImageRecord, records: Records, finder: PictureFinder, required) -> bool:
+def _settle_size(
+    image: ImageRecord, records: Records, finder: PictureFinder, required: bool
+) -> bool:
     """Fill in width and height; whether the picture was turned without a stated size."""
-    size, turned = (image.width, image.height), False
+    size: Any = (image.width, image.height)
+    turned = False
     if image.width is None and not image.image_path:
         size = records.default_size
     if not image.image_path and (required or size is None):
@@ -178,7 +182,7 @@ def whole_images(
 
 def _look_at(image: ImageRecord) -> tuple[str | None, bool]:
     """What is wrong with an image, and whether it was turned though its size cannot tell."""
-    stated = (image.height, image.width)
+    stated: Any = (image.height, image.width)
     try:
         size, orientation = image_header(image.image_path)
         height, width = decode_image(image.image_path, stated).shape[:2]

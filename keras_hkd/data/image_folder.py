@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-from keras_hkd.data.annotations import BadDataError
+from keras_hkd.data.annotations import BadDataError, ImageAnnotation
 from keras_hkd.data.classification import ClassificationDataset, check_class_names, whole_image
 from keras_hkd.data.formats.bad_records import BadRecords
 from keras_hkd.data.image_files import SUFFIXES, UnreadableImageError, decode_image, image_size
 
 
 def read_image_folder(
-    source: str, class_names=None, on_bad_data: str = "raise", check_images: bool = True
+    source: str,
+    class_names: Sequence[str] | None = None,
+    on_bad_data: str = "raise",
+    check_images: bool = True,
 ) -> ClassificationDataset:
     """Read `FOLDER/<class>/*.jpg`; see `load_classification` for arguments and errors.
 
@@ -41,7 +46,7 @@ def read_image_folder(
         read = pool.map(lambda row: _size(row[0], check_images), rows)
         for (path, index), (size, problem) in zip(rows, read, strict=True):
             image_id = path.relative_to(root).with_suffix("").as_posix()
-            if problem:
+            if size is None:
                 bad.report(path, f"image {image_id}", f"{problem}: fetch it again, or delete it")
                 continue
             annotations.append(whole_image(path.resolve(), image_id, size[1], size[0], index))
@@ -77,7 +82,7 @@ def _images(folder: Path) -> list[Path]:
     )
 
 
-def _class_names(root: Path, files: dict, wanted) -> tuple[str, ...]:
+def _class_names(root: Path, files: dict, wanted: Any) -> tuple[str, ...]:
     if any(name in files for name in ("train", "val", "test")) and wanted is None:
         raise BadDataError(
             root, "classes", f"{sorted(files)} look like splits, not classes: name one, as :train"
@@ -98,7 +103,7 @@ def _class_names(root: Path, files: dict, wanted) -> tuple[str, ...]:
     return check_class_names(wanted)
 
 
-def _size(path: Path, check: bool):
+def _size(path: Path, check: bool) -> tuple[tuple[int, int] | None, str | None]:
     """`(height, width)` and no problem, or None and the problem."""
     try:
         return (decode_image(path).shape[:2] if check else image_size(path)), None
@@ -106,12 +111,12 @@ def _size(path: Path, check: bool):
         return None, str(error)
 
 
-def _distinct(annotations):
+def _distinct(annotations: Sequence[ImageAnnotation]) -> tuple[ImageAnnotation, ...]:
     """Ids with suffix where two images of a class differ in that alone."""
     ids = [annotation.image_id for annotation in annotations]
     if len(set(ids)) == len(ids):
         return tuple(annotations)
     return tuple(
-        dataclasses.replace(one, image_id=one.image_id + Path(one.image_path).suffix)
+        dataclasses.replace(one, image_id=str(one.image_id) + Path(one.image_path).suffix)
         for one in annotations
     )

@@ -10,6 +10,8 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from keras_hkd.data.annotations import BadDataError, with_unique_ids
 from keras_hkd.data.classes import (
@@ -171,7 +173,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _read_all(source, reading: _Reading, on_bad_data: str) -> Dataset:
+def _read_all(source: Any, reading: _Reading, on_bad_data: str) -> Dataset:
     with _uncollected():
         dataset = _joined(source, reading, on_bad_data)
     for text in _doubts(dataset):
@@ -179,7 +181,7 @@ def _read_all(source, reading: _Reading, on_bad_data: str) -> Dataset:
     return dataset
 
 
-def _joined(source, reading: _Reading, on_bad_data: str) -> Dataset:
+def _joined(source: Any, reading: _Reading, on_bad_data: str) -> Dataset:
     if isinstance(source, (str, os.PathLike)):
         return reading.of(os.fspath(source), BadRecords(on_bad_data))
     if not isinstance(source, (list, tuple)):
@@ -283,7 +285,7 @@ class _Reading:
 
 
 def _resolved(
-    records: Records, images: Sequence[ImageRecord], wanted, path, notes: list[str]
+    records: Records, images: Sequence[ImageRecord], wanted: Any, path: Any, notes: list[str]
 ) -> tuple[ResolvedClasses, Findings]:
     """The wanted classes, and which boxes were taken for them or left out."""
     num_boxes = Counter(box.category for image in images for box in image.boxes)
@@ -304,7 +306,9 @@ def _resolved(
     return classes, Findings(tuple(map(dict, taken)), dict(left_out))
 
 
-def _numbered(num_boxes, wanted, path, notes: list[str]):
+def _numbered(
+    num_boxes: Mapping[Any, int], wanted: Any, path: Any, notes: list[str]
+) -> tuple[Mapping[Any, str], ResolvedClasses]:
     """Classes of a source that has numbers for them and no list of names."""
     numbers = sorted(num_boxes)
     categories = {number: str(number) for number in numbers}
@@ -362,7 +366,7 @@ def _path_and_split(source: str) -> tuple[Path, str | None]:
     )
 
 
-def _recognised(path: Path):
+def _recognised(path: Path) -> ModuleType:
     reader = readers.recognised(path)
     if reader is not None:
         return reader

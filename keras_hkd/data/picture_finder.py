@@ -74,7 +74,7 @@ class PictureFinder:
         'IMG_7.JPG'
     """
 
-    def __init__(self, folders: Sequence[Path], roots: Sequence[Path] = ()):
+    def __init__(self, folders: Sequence[Path], roots: Sequence[Path] = ()) -> None:
         self.folders = tuple(dict.fromkeys(os.path.abspath(folder) for folder in folders))
         self.roots = tuple(dict.fromkeys(os.path.abspath(root) for root in roots))
         self.num_inexact = 0

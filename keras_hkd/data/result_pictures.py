@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class ResultPictures:
         [1, 0]
     """
 
-    def __init__(self, image_ids: Sequence[Hashable], names: Sequence[str]):
+    def __init__(self, image_ids: Sequence[Hashable], names: Sequence[str]) -> None:
         self.image_ids = list(image_ids)
         self.names = list(names)
         self._by_id = {image_id: place for place, image_id in enumerate(self.image_ids)}
@@ -139,7 +140,7 @@ class ResultPictures:
     def _shown(self, place: int) -> str:
         return repr(self.names[place] or self.image_ids[place])
 
-    def _unknown(self, pair, image_ids, file_names) -> str:
+    def _unknown(self, pair: Any, image_ids: Any, file_names: Any) -> str:
         row = next(
             row
             for row, one in enumerate(zip(map(_key, image_ids), file_names, strict=True))

@@ -69,8 +69,16 @@ def _load(source: str, class_names: tuple[str, ...], on_bad_data: str) -> Datase
     if not images:
         endings = ", ".join(SUFFIXES)
         raise BadDataError(source, "folder", f"expected at least one image ({endings}), got none")
+    no_boxes, no_classes = np.zeros((0, 4)), np.zeros(0)
     annotations = [
-        ImageAnnotation(image.image_path, image.image_id, image.width, image.height, [], [])
+        ImageAnnotation(
+            image.image_path,
+            image.image_id,
+            image.width or 0,
+            image.height or 0,
+            no_boxes,
+            no_classes,
+        )
         for image in images
     ]
     skipped = tuple(bad.skipped)

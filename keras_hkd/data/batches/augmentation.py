@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_hkd.data.batches.letterbox import PADDING_GREY
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor
 
 # Luma and two chroma axes (NTSC YIQ): saturation scales the chroma plane, hue turns it.
 _RGB_TO_YIQ = np.array(
@@ -59,7 +61,7 @@ class Augmentation:
     min_visible: float = 0.3
     min_side_px: float = 2.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("scale", "aspect"):
             object.__setattr__(self, name, _checked_range(getattr(self, name), name))
         limits = {"translate": 1, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5}
@@ -92,7 +94,7 @@ class View:
     colour_shifts: tf.Tensor
 
 
-def draw_numbers(seed: int, epoch, num_images: int, stream: int = 0) -> tf.Tensor:
+def draw_numbers(seed: int, epoch: Tensor, num_images: int, stream: int = 0) -> tf.Tensor:
     """Draws what decides the views of one epoch; row i belongs to image i whatever its place.
 
     Args:
@@ -110,7 +112,9 @@ def draw_numbers(seed: int, epoch, num_images: int, stream: int = 0) -> tf.Tenso
     return tf.random.stateless_uniform((num_images, _NUM_DRAWS), key)
 
 
-def plan_views(augmentation: Augmentation, draws, content_sizes, frame_size) -> View:
+def plan_views(
+    augmentation: Augmentation, draws: Tensor, content_sizes: Tensor, frame_size: tuple[int, int]
+) -> View:
     """Turns drawn numbers into views.
 
     Args:
@@ -134,7 +138,7 @@ def plan_views(augmentation: Augmentation, draws, content_sizes, frame_size) -> 
     return View(scales, offsets, extents, flips, matrices, colour_shifts)
 
 
-def view_boxes(boxes, view: View, frame_size):
+def view_boxes(boxes: Tensor, view: View, frame_size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Moves boxes into the views.
 
     Args:
@@ -159,7 +163,7 @@ def view_boxes(boxes, view: View, frame_size):
     return clipped, tf.math.divide_no_nan(inside, whole)
 
 
-def sample_windows(view: View, canvas_scales, frame_size):
+def sample_windows(view: View, canvas_scales: Tensor, frame_size: tuple[int, int]) -> Tensor:
     """Finds the part of the canvas that each view shows.
 
     Pixel i of the frame has its centre at i + 0.5; the canvas is read at the matching centre.
@@ -181,7 +185,7 @@ def sample_windows(view: View, canvas_scales, frame_size):
     return tf.stack([first[:, 0], left, last[:, 0], right], axis=-1)
 
 
-def change_colours(pixels, view: View):
+def change_colours(pixels: Tensor, view: View) -> Tensor:
     """Changes the colours of the pictures and leaves the grey 114 around them as it is.
 
     pixels = (pixels - 114) . matrix + 114 + shift within the picture
@@ -208,13 +212,13 @@ def change_colours(pixels, view: View):
     return tf.reshape(tf.clip_by_value(pixels, 0.0, 255.0), (num_images, height, width, 3))
 
 
-def _covered(length: int, offset, extent):
+def _covered(length: int, offset: Tensor, extent: Tensor) -> Tensor:
     centres = tf.range(length, dtype=tf.float32)[None] + 0.5
     covered = (centres >= offset[:, None]) & (centres < (offset + extent)[:, None])
     return tf.cast(covered, tf.float32)
 
 
-def _colours(augmentation: Augmentation, draws):
+def _colours(augmentation: Augmentation, draws: Tensor) -> tuple[Tensor, Tensor]:
     """RGB rows times the matrix: contrast * YIQ^-1 . (saturation, hue turn) . YIQ."""
     signed = 2 * draws - 1
     contrast = 1 + augmentation.contrast * signed[:, 0]
@@ -230,12 +234,12 @@ def _colours(augmentation: Augmentation, draws):
     return tf.linalg.matrix_transpose(matrices), shifts
 
 
-def _log_uniform(draws, bounds: tuple[float, float]):
+def _log_uniform(draws: Tensor, bounds: tuple[float, float]) -> Tensor:
     low, high = np.log(bounds)
     return tf.exp(tf.cast(low, tf.float32) + draws * tf.cast(high - low, tf.float32))
 
 
-def _checked_range(bounds, name: str) -> tuple[float, float]:
+def _checked_range(bounds: Any, name: str) -> tuple[float, float]:
     try:
         low, high = (float(bound) for bound in bounds)
     except (TypeError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
@@ -10,6 +11,7 @@ from keras_hkd.data.batches import pipeline
 from keras_hkd.data.batches.augmentation import Augmentation
 from keras_hkd.data.classification import ClassificationDataset
 from keras_hkd.errors import InvalidTypeError
+from keras_hkd.tensors import Tensor
 
 # No box is ever cut away here: a view of an image keeps the image's class.
 CLASSIFICATION_AUGMENTATION = Augmentation(
@@ -95,15 +97,15 @@ def classification_evaluation_batches(
     return batches.map(_with_classes)
 
 
-def _with_classes(images, labels):
+def _with_classes(images: Tensor, labels: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
     return images, {"classes": tf.cast(labels["classes"][:, 0], tf.int32)}
 
 
-def _keeping_every_class(augmentation):
+def _keeping_every_class(augmentation: Augmentation) -> Augmentation:
     return dataclasses.replace(augmentation, min_visible=0.0, min_side_px=0.0)
 
 
-def _checked(dataset):
+def _checked(dataset: Any) -> ClassificationDataset:
     if not isinstance(dataset, ClassificationDataset):
         raise InvalidTypeError(
             "Expected a ClassificationDataset, of keras_hkd.data.load_classification(path) or "

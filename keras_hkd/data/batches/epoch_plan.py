@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
 from keras_hkd.data.batches.augmentation import draw_numbers
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.data.batches.stored_views import StoredViews
+from keras_hkd.tensors import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Stream:
         """Whole batches of one pass."""
         return self.num_images // self.batch_size
 
-    def epoch(self, epoch, num_batches: int):
+    def epoch(self, epoch: Tensor, num_batches: int) -> tuple[Tensor, Tensor]:
         """Give the images of the batches `epoch * num_batches` up to the next epoch's.
 
         Args:
@@ -60,7 +62,7 @@ class Stream:
             tf.ensure_shape(draws, (num_batches * self.batch_size, draws.shape[1])),
         )
 
-    def _pass(self, number):
+    def _pass(self, number: Tensor) -> tuple[Tensor, Tensor]:
         key = tf.stack([tf.constant(self.seed, tf.int64), 2 * number])
         if self.number:
             key = tf.random.experimental.stateless_fold_in(key, self.number)
@@ -85,7 +87,9 @@ class EpochPlan:
         views: see `Stream`; of a `Dataset` only.
     """
 
-    def __init__(self, dataset, batch_size: int, seed: int, views: StoredViews | None = None):
+    def __init__(
+        self, dataset: Any, batch_size: int, seed: int, views: StoredViews | None = None
+    ) -> None:
         self.batch_size = batch_size
         sets = [dataset]
         if isinstance(dataset, SemiSupervisedDataset):
@@ -94,7 +98,7 @@ class EpochPlan:
             Stream(len(one), batch_size, seed, number, views) for number, one in enumerate(sets)
         ]
 
-    def epoch(self, epoch):
+    def epoch(self, epoch: Tensor) -> tuple[Tensor, ...]:
         """Give image numbers and drawn numbers of one epoch, batch after batch.
 
         Args:
@@ -107,7 +111,7 @@ class EpochPlan:
         parts = [stream.epoch(epoch, num_batches) for stream in self.streams]
         return tuple(self._in_turn(column, num_batches) for column in zip(*parts, strict=True))
 
-    def _in_turn(self, rows, num_batches: int):
+    def _in_turn(self, rows: Any, num_batches: int) -> Tensor:
         if len(rows) == 1:
             return rows[0]
         shape = (num_batches, self.batch_size, *rows[0].shape[1:])

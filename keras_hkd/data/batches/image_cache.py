@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -105,7 +106,7 @@ def load_checked(dataset: Dataset, index: int) -> np.ndarray:
 
 def decode_all(
     dataset: Dataset, canvases: Canvases, *, half_size: bool = False, antialias: bool = True
-):
+) -> tuple[np.ndarray, Any]:
     """Decodes every image once, in threads, with a progress bar above 200 images.
 
     Args:

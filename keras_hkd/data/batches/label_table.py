@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from keras_hkd.boxes.geometry import clip
+from keras_hkd.data.annotations import ImageAnnotation
 from keras_hkd.data.batches.letterbox import fit_scale
 from keras_hkd.data.dataset import Dataset
 
@@ -28,7 +29,9 @@ class LabelTable:
     scales: np.ndarray
 
     @classmethod
-    def collect(cls, dataset: Dataset, frame_size: tuple[int, int], max_boxes: int | None = None):
+    def collect(
+        cls, dataset: Dataset, frame_size: tuple[int, int], max_boxes: int | None = None
+    ) -> LabelTable:
         """Gathers the labels of a dataset.
 
         Args:
@@ -76,7 +79,7 @@ def letterbox_scales(dataset: Dataset, frame_size: tuple[int, int]) -> np.ndarra
     return fit_scale(sizes.reshape(-1, 2), np.array(frame_size))
 
 
-def _clipped_rows(annotation, scale: float) -> np.ndarray:
+def _clipped_rows(annotation: ImageAnnotation, scale: float) -> np.ndarray:
     """Rows of x1, y1, x2, y2, class, ignore; boxes wholly outside the image are left out."""
     boxes = clip(annotation.boxes, (annotation.height, annotation.width)) * scale
     rows = np.column_stack([boxes, annotation.classes, annotation.ignore])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from keras_hkd.errors import InvalidValueError
 PADDING_GREY = 114
 
 
-def fit_scale(source_sizes, target_size, xp=np):
+def fit_scale(source_sizes: Any, target_size: Any, xp: Any = np) -> Any:
     """Finds the largest scale at which an image fits into the target, its aspect kept.
 
     scale = min(target_height / height, target_width / width)
@@ -61,7 +62,7 @@ class Letterbox:
     offset_x: float = 0.0
 
     @classmethod
-    def fit(cls, source_size, target_size) -> Letterbox:
+    def fit(cls, source_size: tuple[int, int], target_size: tuple[int, int]) -> Letterbox:
         """Works out the letterbox from the two sizes alone.
 
         Args:
@@ -81,7 +82,7 @@ class Letterbox:
         height, width = self.source_size
         return content_size(height, self.scale), content_size(width, self.scale)
 
-    def apply(self, boxes) -> np.ndarray:
+    def apply(self, boxes: np.ndarray) -> np.ndarray:
         """Moves boxes from the original image to the letterboxed one.
 
         Args:
@@ -92,7 +93,7 @@ class Letterbox:
         """
         return np.asarray(boxes, np.float64) * self.scale + self._offsets()
 
-    def invert(self, boxes) -> np.ndarray:
+    def invert(self, boxes: np.ndarray) -> np.ndarray:
         """Moves boxes from the letterboxed image back to the original one; nothing is clipped.
 
         Args:
@@ -103,7 +104,7 @@ class Letterbox:
         """
         return (np.asarray(boxes, np.float64) - self._offsets()) / self.scale
 
-    def resize(self, image, antialias: bool = True) -> np.ndarray:
+    def resize(self, image: np.ndarray, antialias: bool = True) -> np.ndarray:
         """Draws the letterboxed image.
 
         Args:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -15,6 +18,7 @@ from keras_hkd.data.batches.stored_views import StoredViews
 from keras_hkd.data.batches.views import ViewMaker, fit_top_left
 from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor
 
 CACHE_OVERSIZE = 1.5
 """Cached pictures are kept this much larger than the frame, so that zooming in stays sharp."""
@@ -58,7 +62,7 @@ def training_batches(
     augmentation: Augmentation | None = Augmentation(),  # noqa: B008 (frozen)
     cache: bool = True,
     ignore_regions: bool = False,
-    stored=None,
+    stored: Any = None,
 ) -> tf.data.Dataset:
     """Streams shuffled, augmented batches without end, the same for the same seed.
 
@@ -117,7 +121,7 @@ def training_batches(
 
 def stored_view_batches(
     dataset: Dataset,
-    rows,
+    rows: Any,
     *,
     image_size: tuple[int, int],
     batch_size: int,
@@ -159,7 +163,16 @@ def stored_view_batches(
     return batches.map(lambda images, labels: images).prefetch(2)
 
 
-def _views(dataset, plan, frame_size, batch_size, labels, augmentation, cache, ignore_regions):
+def _views(
+    dataset: Dataset,
+    plan: Any,
+    frame_size: tuple[int, int],
+    batch_size: int,
+    labels: Any,
+    augmentation: Augmentation | None,
+    cache: bool,
+    ignore_regions: bool,
+) -> Any:
     """Batches of images and labels from a plan of image numbers and drawn numbers."""
     canvases = Canvases.plan(dataset, tuple(int(CACHE_OVERSIZE * s) for s in frame_size))
     make = ViewMaker(augmentation or NO_AUGMENTATION, frame_size, labels, canvases, ignore_regions)
@@ -175,10 +188,10 @@ def _views(dataset, plan, frame_size, batch_size, labels, augmentation, cache, i
     return plan.map(lambda indices, draws, pixels: make.from_batch(pixels, indices, draws))
 
 
-def _stored_batches(stored, plan_epoch, first_epoch, batch_size: int):
+def _stored_batches(stored: Any, plan_epoch: Any, first_epoch: int, batch_size: int) -> Any:
     """What is stored for the images of `training_batches`, batch by batch."""
 
-    def numbered(epoch):
+    def numbered(epoch: Tensor) -> Any:
         indices, draws = plan_epoch(epoch)
         return tf.data.Dataset.from_tensor_slices(
             (indices, draws, tf.fill(tf.shape(indices), epoch))
@@ -257,14 +270,20 @@ def prediction_batches(
     return images.batch(batch_size).prefetch(2)
 
 
-def _collect_labels(dataset: Dataset, frame_size, max_boxes: int | None) -> LabelTable:
+def _collect_labels(
+    dataset: Dataset, frame_size: tuple[int, int], max_boxes: int | None
+) -> LabelTable:
     if max_boxes is not None:
         checks.whole("max_boxes", max_boxes, low=1)
     return LabelTable.collect(dataset, frame_size, max_boxes)
 
 
 def _letterboxed(
-    dataset: Dataset, frame_size, batch_size: int, cache: bool, antialias: bool = True
+    dataset: Dataset,
+    frame_size: tuple[int, int],
+    batch_size: int,
+    cache: bool,
+    antialias: bool = True,
 ) -> tf.data.Dataset:
     checks.whole("batch_size", batch_size, low=1)
     if not len(dataset):
@@ -277,7 +296,7 @@ def _letterboxed(
         scales = letterbox_scales(dataset, frame_size) / canvases.scales
         contents = canvases.content_sizes
 
-        def read(index):
+        def read(index: Any) -> Tensor:
             height, width = tf.unstack(tf.gather(contents, index))
             return tf.gather(pixels, index)[:height, :width]
     else:
@@ -289,12 +308,12 @@ def _letterboxed(
     )
 
 
-def _file_reader(dataset: Dataset):
+def _file_reader(dataset: Dataset) -> Callable[[Tensor], Tensor]:
     """Reads image i in the graph: uint8 (height, width, 3), refused if it has another size."""
     paths = tf.constant([annotation.image_path for annotation in dataset])
     sizes = tf.constant([(annotation.height, annotation.width) for annotation in dataset], tf.int32)
 
-    def read(index):
+    def read(index: Any) -> Tensor:
         path = tf.gather(paths, index)
         # Decodes PNG too, and with the accurate transform the very pixels that Pillow gives.
         image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
@@ -306,7 +325,7 @@ def _file_reader(dataset: Dataset):
     return read
 
 
-def _canvas_reader(dataset: Dataset, canvases: Canvases):
+def _canvas_reader(dataset: Dataset, canvases: Canvases) -> Callable[[Tensor], Tensor]:
     read = _file_reader(dataset)
     scales = tf.constant(canvases.scales, tf.float32)
     return lambda index: fit_top_left(read(index), tf.gather(scales, index), canvases.size)
@@ -327,5 +346,5 @@ def _require_files(dataset: Dataset) -> None:
         )
 
 
-def _parallel(batches: tf.data.Dataset, function) -> tf.data.Dataset:
+def _parallel(batches: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
     return batches.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

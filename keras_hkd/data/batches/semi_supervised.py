@@ -40,7 +40,7 @@ class SemiSupervisedDataset:
     pseudo_labelled: Dataset
     images: Dataset = dataclasses.field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("labelled", "pseudo_labelled"):
             if not len(getattr(self, name)):
                 raise InvalidValueError(f"`{name}` must hold at least one image. Received: none")

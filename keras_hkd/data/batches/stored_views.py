@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class StoredViews:
     count: int
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, lowest in (("count", 1), ("seed", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
@@ -37,6 +38,6 @@ class StoredViews:
                     f"`{name}` must be a whole number of at least {lowest}. Received: {value!r}"
                 )
 
-    def view_of(self, epoch):
+    def view_of(self, epoch: Tensor) -> Tensor:
         """Number of the view that an epoch shows, of plain numbers and of tensors."""
         return epoch % self.count

@@ -15,6 +15,7 @@ from keras_hkd.data.batches.augmentation import (
 from keras_hkd.data.batches.image_cache import Canvases
 from keras_hkd.data.batches.label_table import LabelTable
 from keras_hkd.data.batches.letterbox import PADDING_GREY
+from keras_hkd.tensors import Tensor
 
 _MAX_STEP_ON_FULL_CANVAS = 1.75
 """Above this many canvas pixels per frame pixel the half-size canvas is read, against aliasing."""
@@ -41,7 +42,7 @@ class ViewMaker:
         labels: LabelTable,
         canvases: Canvases,
         ignore_regions: bool,
-    ):
+    ) -> None:
         self.augmentation, self.frame_size = augmentation, frame_size
         self.ignore_regions = ignore_regions
         scales = labels.scales / canvases.scales
@@ -53,7 +54,9 @@ class ViewMaker:
             self._boxes, self._classes = tf.constant(labels.boxes), tf.constant(labels.classes)
             self._ignore_boxes = tf.constant(labels.ignore_boxes)
 
-    def from_cache(self, full, half, indices, draws):
+    def from_cache(
+        self, full: Tensor, half: Tensor, indices: Tensor, draws: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Makes the views of images that lie in memory.
 
         Args:
@@ -67,7 +70,9 @@ class ViewMaker:
         """
         return self._make(full, half, indices, indices, draws)
 
-    def from_batch(self, full, indices, draws):
+    def from_batch(
+        self, full: Tensor, indices: Tensor, draws: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Makes the views of the images of one batch.
 
         Args:
@@ -81,7 +86,9 @@ class ViewMaker:
         half = tf.nn.avg_pool2d(full, 2, 2, "VALID")
         return self._make(full, half, tf.range(draws.shape[0]), indices, draws)
 
-    def _make(self, full, half, places, indices, draws):
+    def _make(
+        self, full: Tensor, half: Tensor, places: Tensor, indices: Tensor, draws: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         content_sizes = tf.gather(self._content_sizes, indices)
         scales = tf.gather(self._canvas_scales, indices)
         view = plan_views(self.augmentation, draws, content_sizes, self.frame_size)
@@ -93,7 +100,7 @@ class ViewMaker:
         images += self._crop(half, tf.where(coarse, windows / 2, _NOWHERE), places)
         return change_colours(images - PADDING_GREY, view), self._labels(indices, view)
 
-    def _crop(self, pixels, windows, places):
+    def _crop(self, pixels: Tensor, windows: Tensor, places: Tensor) -> Tensor:
         height, width = pixels.shape[1:3]
         last = tf.constant([max(height - 1, 1), max(width - 1, 1)] * 2, tf.float32)
         return tf.image.crop_and_resize(
@@ -104,7 +111,7 @@ class ViewMaker:
             extrapolation_value=PADDING_GREY,
         )
 
-    def _labels(self, indices, view: View):
+    def _labels(self, indices: Tensor, view: View) -> dict[str, Tensor]:
         classes = tf.gather(self._classes, indices)
         boxes, visible = view_boxes(tf.gather(self._boxes, indices), view, self.frame_size)
         sides = tf.minimum(boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1])
@@ -118,7 +125,7 @@ class ViewMaker:
             labels["ignore_boxes"] = self._ignored(indices, view, boxes, cut_off)
         return labels
 
-    def _ignored(self, indices, view: View, boxes, cut_off):
+    def _ignored(self, indices: Tensor, view: View, boxes: Tensor, cut_off: Tensor) -> Tensor:
         regions = tf.gather(self._ignore_boxes, indices)
         is_region = regions[..., 0] >= 0
         regions, visible = view_boxes(regions, view, self.frame_size)
@@ -126,7 +133,9 @@ class ViewMaker:
         return _front(rows, tf.concat([is_region & (visible > 0), cut_off], axis=1))
 
 
-def fit_top_left(image, scale, target_size: tuple[int, int], antialias: bool = True):
+def fit_top_left(
+    image: Tensor, scale: Tensor, target_size: tuple[int, int], antialias: bool = True
+) -> Tensor:
     """Letterboxes one image in the graph.
 
     Args:
@@ -151,7 +160,7 @@ def fit_top_left(image, scale, target_size: tuple[int, int], antialias: bool = T
     return tf.clip_by_value(resized + PADDING_GREY, 0.0, 255.0)
 
 
-def _front(rows, kept):
+def _front(rows: Tensor, kept: Tensor) -> Tensor:
     """Moves the kept rows to the front, in their order, and fills the others with -1."""
     order = tf.argsort(tf.cast(~kept, tf.int32), axis=1, stable=True)
     rows = tf.where(kept[..., None], rows, -1.0)

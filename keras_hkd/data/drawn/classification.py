@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -53,7 +55,9 @@ def synthetic_classification(
     return classification_dataset(images, classes, names, f"synthetic classes of seed {seed}")
 
 
-def synthetic_classes_of(source: str, class_names=None) -> ClassificationDataset:
+def synthetic_classes_of(
+    source: str, class_names: Sequence[str] | None = None
+) -> ClassificationDataset:
     """The dataset of a `synthetic:NAME?num_images=...&num_classes=...` source.
 
     Args:
@@ -80,7 +84,7 @@ def synthetic_classes_of(source: str, class_names=None) -> ClassificationDataset
     return dataclasses.replace(dataset, source=source)
 
 
-def draw_class(name: str, seed, image_size: tuple[int, int]) -> np.ndarray:
+def draw_class(name: str, seed: Any, image_size: tuple[int, int]) -> np.ndarray:
     """Draws one thing by name before a place, filling about half to all of the image's height.
 
     Args:

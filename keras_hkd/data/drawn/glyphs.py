@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -72,7 +74,7 @@ def glyph_alphabet(num_classes: int) -> tuple[int, int]:
     return places, _base(num_classes, places)
 
 
-def _base(num_classes, places):
+def _base(num_classes: int, places: Any) -> Any:
     base = max(2, math.floor(num_classes ** (1 / places)))
     while base**places < num_classes:
         base += 1
@@ -85,7 +87,7 @@ def glyph_dataset(
     *,
     seed: int,
     image_size: tuple[int, int] = (32, 32),
-    class_names=None,
+    class_names: Sequence[str] | None = None,
     hard_share: float = 0.08,
 ) -> ClassificationDataset:
     """Draws a balanced dataset that is simple, and not so simple that nothing is ever doubtful.
@@ -124,7 +126,13 @@ def glyph_dataset(
     return classification_dataset(images, classes, names, f"glyphs of seed {seed}")
 
 
-def draw_glyphs(class_index, num_classes, seed, image_size=(32, 32), hard_share=0.08) -> np.ndarray:
+def draw_glyphs(
+    class_index: int,
+    num_classes: int,
+    seed: Any,
+    image_size: tuple[int, int] = (32, 32),
+    hard_share: float = 0.08,
+) -> np.ndarray:
     """Draws one image of a class.
 
     Args:
@@ -156,7 +164,16 @@ def draw_glyphs(class_index, num_classes, seed, image_size=(32, 32), hard_share=
     return np.clip(pixels + noise, 0, 255).astype(np.uint8)
 
 
-def _draw_shape(pen, rng, shape, ink, ground, place, places, size):
+def _draw_shape(
+    pen: ImageDraw.ImageDraw,
+    rng: np.random.Generator,
+    shape: str,
+    ink: Any,
+    ground: Any,
+    place: Any,
+    places: Any,
+    size: Any,
+) -> None:
     cell = np.array([size[1] / places, size[0]])
     radius = cell.min() * rng.uniform(0.36, 0.44)
     free = np.maximum(cell / 2 - radius, 0)

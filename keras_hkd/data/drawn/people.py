@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -70,9 +72,9 @@ def random_look(rng: np.random.Generator) -> Look:
         rng: the source of randomness.
     """
 
-    def colour(palette):
+    def colour(palette: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
         jitter = rng.uniform(0.85, 1.12)
-        return tint(palette[rng.integers(len(palette))], jitter)
+        return tint(palette[int(rng.integers(len(palette)))], jitter)
 
     return Look(
         skin=colour(_SKIN),
@@ -166,7 +168,7 @@ def draw_person(
 class _Figure:
     """Places the joints of one figure and draws its parts from back to front."""
 
-    def __init__(self, sprite: Sprite, look: Look, pose: Pose, head_scale: float):
+    def __init__(self, sprite: Sprite, look: Look, pose: Pose, head_scale: float) -> None:
         self.sprite, self.look, self.pose, self.head = sprite, look, pose, head_scale
         self.broad = 1.0
         self.side = pose.facing == "side"
@@ -175,11 +177,15 @@ class _Figure:
         self.neck = self._along(self.hip, math.pi - pose.lean, 0.33)
         self.skull = self._along(self.neck, math.pi - pose.lean * 0.6, 0.105 * head_scale)
 
-    def _along(self, start, angle: float, length: float):
+    def _along(
+        self, start: tuple[float, float], angle: float, length: float
+    ) -> tuple[float, float]:
         x = start[0] + math.sin(angle) * length * self.pose.direction
         return x, start[1] + math.cos(angle) * length
 
-    def _chain(self, start, angles, lengths):
+    def _chain(
+        self, start: tuple[float, float], angles: Sequence[float], lengths: Sequence[float]
+    ) -> tuple[tuple[float, float], ...]:
         joint = self._along(start, angles[0], lengths[0])
         return start, joint, self._along(joint, angles[1], lengths[1])
 
@@ -249,7 +255,7 @@ class _Figure:
         if look.pattern != "plain" and self.sprite.unit_px > 40:
             self.sprite.pattern(outline, look.pattern, look.accent)
 
-    def _outline(self, levels, lean: float):
+    def _outline(self, levels: Any, lean: float) -> list[tuple[float, float]]:
         left, right = [], []
         for along, half_width in levels:
             x, y = self._along(self.hip, math.pi - lean if along > 0 else math.pi, along)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -88,7 +91,7 @@ def draw_thing(rng: np.random.Generator, person_px: float, kind: str | None = No
     return sprite.finish(float(rng.uniform(-0.7, 0.7)))
 
 
-def _street(rng, draw, size, line) -> None:
+def _street(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: Any, line: float) -> None:
     _buildings(rng, draw, size, line)
     height, width = size
     kerb = line + (height - line) * rng.uniform(0.1, 0.4)
@@ -104,7 +107,7 @@ def _street(rng, draw, size, line) -> None:
             draw.polygon(points, (206, 206, 200))
 
 
-def _park(rng, draw, size, line) -> None:
+def _park(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: Any, line: float) -> None:
     height, width = size
     for _ in range(rng.integers(6, 16)):
         radius = rng.uniform(0.05, 0.16) * height
@@ -116,13 +119,13 @@ def _park(rng, draw, size, line) -> None:
     draw.polygon(path, (186, 170, 134))
 
 
-def _plaza(rng, draw, size, line) -> None:
+def _plaza(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: Any, line: float) -> None:
     if rng.random() < 0.7:
         _buildings(rng, draw, size, line)
     _tiles(rng, draw, size, line, rng.uniform(0.82, 0.95))
 
 
-def _hall(rng, draw, size, line) -> None:
+def _hall(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: Any, line: float) -> None:
     height, width = size
     floor = line + (height - line) * rng.uniform(0.05, 0.3)
     wall = _pick(rng, _WALLS)
@@ -134,7 +137,7 @@ def _hall(rng, draw, size, line) -> None:
     _tiles(rng, draw, size, floor, rng.uniform(0.85, 0.97))
 
 
-def _shore(rng, draw, size, line) -> None:
+def _shore(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: Any, line: float) -> None:
     height, width = size
     sea = line + (height - line) * rng.uniform(0.05, 0.3)
     draw.rectangle(
@@ -146,7 +149,7 @@ def _shore(rng, draw, size, line) -> None:
         draw.polygon(hill, tint((110, 120, 116), rng.uniform(0.7, 1.2)))
 
 
-def _buildings(rng, draw, size, line) -> None:
+def _buildings(rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: Any, line: float) -> None:
     height, width = size
     x = -rng.uniform(0, 0.2) * width
     while x < width:
@@ -163,7 +166,9 @@ def _buildings(rng, draw, size, line) -> None:
         x = right
 
 
-def _tiles(rng, draw, size, line, shade: float) -> None:
+def _tiles(
+    rng: np.random.Generator, draw: ImageDraw.ImageDraw, size: Any, line: float, shade: float
+) -> None:
     height, width = size
     colour = _pick(rng, ((120, 116, 110), (90, 90, 92), (206, 200, 190)))
     vanish = rng.uniform(0.2, 0.8) * width
@@ -175,7 +180,7 @@ def _tiles(rng, draw, size, line, shade: float) -> None:
         y /= shade**3
 
 
-def _lamp(rng, s: Sprite) -> None:
+def _lamp(rng: np.random.Generator, s: Sprite) -> None:
     metal, tall = _pick(rng, ((50, 54, 58), (110, 114, 116), (60, 80, 70))), rng.uniform(1.2, 2.6)
     s.limb((0, 0), (0, -tall), 0.07, 0.045, metal)
     s.ellipse(0, 0, 0.08, 0.03, metal)
@@ -185,7 +190,7 @@ def _lamp(rng, s: Sprite) -> None:
         s.limb((0, -tall), (0.28, -tall - 0.03), 0.04, 0.05, metal)
 
 
-def _sign(rng, s: Sprite) -> None:
+def _sign(rng: np.random.Generator, s: Sprite) -> None:
     tall, colour = (
         rng.uniform(0.9, 1.5),
         _pick(rng, ((190, 30, 30), (40, 80, 160), (230, 190, 40), (40, 120, 70))),
@@ -201,7 +206,7 @@ def _sign(rng, s: Sprite) -> None:
         )
 
 
-def _bollard(rng, s: Sprite) -> None:
+def _bollard(rng: np.random.Generator, s: Sprite) -> None:
     colour, tall = (
         _pick(rng, ((60, 62, 66), (170, 60, 50), (120, 110, 100))),
         rng.uniform(0.35, 0.7),
@@ -211,7 +216,7 @@ def _bollard(rng, s: Sprite) -> None:
     s.limb((-0.03, -tall * 0.8), (0.03, -tall * 0.8), 0.05, 0.05, (226, 222, 210))
 
 
-def _cone(rng, s: Sprite) -> None:
+def _cone(rng: np.random.Generator, s: Sprite) -> None:
     tall, orange = rng.uniform(0.35, 0.6), tint((232, 106, 40), rng.uniform(0.8, 1.1))
     s.polygon([(-0.15, 0), (0.15, 0), (0.03, -tall), (-0.03, -tall)], orange)
     s.polygon(
@@ -221,7 +226,7 @@ def _cone(rng, s: Sprite) -> None:
     s.limb((-0.18, 0), (0.18, 0), 0.05, 0.05, tint(orange, 0.7))
 
 
-def _tree(rng, s: Sprite) -> None:
+def _tree(rng: np.random.Generator, s: Sprite) -> None:
     leaf, tall = _pick(rng, _LEAVES), rng.uniform(1.0, 1.7)
     s.limb((0, 0), (0, -tall), 0.15, 0.09, (84, 62, 44))
     for _ in range(rng.integers(3, 9)):
@@ -233,7 +238,7 @@ def _tree(rng, s: Sprite) -> None:
         s.ellipse(x, y, radius, radius * 0.85, tint(leaf, rng.uniform(0.75, 1.2)))
 
 
-def _car(rng, s: Sprite) -> None:
+def _car(rng: np.random.Generator, s: Sprite) -> None:
     paint, glass = tint(_pick(rng, _CARS), rng.uniform(0.85, 1.1)), (66, 84, 96)
     s.polygon([(-0.75, -0.55), (-0.45, -0.85), (0.4, -0.85), (0.72, -0.55)], paint)
     s.polygon([(-0.62, -0.56), (-0.4, -0.8), (-0.04, -0.8), (-0.04, -0.56)], glass)
@@ -247,7 +252,7 @@ def _car(rng, s: Sprite) -> None:
         s.ellipse(x, -0.17, 0.09, 0.09, (150, 150, 150))
 
 
-def _bush(rng, s: Sprite) -> None:
+def _bush(rng: np.random.Generator, s: Sprite) -> None:
     leaf = _pick(rng, _LEAVES)
     for _ in range(rng.integers(4, 10)):
         radius = rng.uniform(0.12, 0.28)
@@ -260,13 +265,13 @@ def _bush(rng, s: Sprite) -> None:
         )
 
 
-def _bin(rng, s: Sprite) -> None:
+def _bin(rng: np.random.Generator, s: Sprite) -> None:
     colour = _pick(rng, ((50, 90, 60), (70, 72, 76), (40, 60, 110), (150, 120, 50)))
     s.polygon([(-0.14, 0), (0.14, 0), (0.17, -0.5), (-0.17, -0.5)], colour)
     s.limb((-0.15, -0.52), (0.15, -0.52), 0.09, 0.09, tint(colour, 0.7))
 
 
-def _poster(rng, s: Sprite) -> None:
+def _poster(rng: np.random.Generator, s: Sprite) -> None:
     back, look = _pick(rng, _CARS), stone_look(rng)
     s.limb((-0.3, 0), (-0.3, -0.6), 0.05, 0.05, (70, 70, 74))
     s.limb((0.3, 0), (0.3, -0.6), 0.05, 0.05, (70, 70, 74))
@@ -278,7 +283,7 @@ def _poster(rng, s: Sprite) -> None:
     s.ellipse(0, -1.17, 0.18, 0.14, look.hair)
 
 
-def _dog(rng, s: Sprite) -> None:
+def _dog(rng: np.random.Generator, s: Sprite) -> None:
     fur, way = (
         _pick(rng, ((120, 84, 50), (50, 44, 40), (200, 176, 136), (150, 146, 140))),
         rng.choice((-1, 1)),
@@ -291,14 +296,14 @@ def _dog(rng, s: Sprite) -> None:
     s.limb((-way * 0.22, -0.33), (-way * 0.38, -0.47), 0.05, 0.03, fur)
 
 
-def _hydrant(rng, s: Sprite) -> None:
+def _hydrant(rng: np.random.Generator, s: Sprite) -> None:
     red = tint((190, 40, 36), rng.uniform(0.7, 1.2))
     s.limb((0, 0), (0, -0.32), 0.16, 0.14, red)
     s.ellipse(0, -0.4, 0.09, 0.09, tint(red, 1.15))
     s.limb((-0.12, -0.25), (0.12, -0.25), 0.08, 0.08, tint(red, 0.85))
 
 
-def _fence(rng, s: Sprite) -> None:
+def _fence(rng: np.random.Generator, s: Sprite) -> None:
     paint, tall = _pick(rng, ((110, 80, 54), (216, 214, 206), (70, 74, 78))), rng.uniform(0.4, 0.8)
     for x in np.arange(-1.2, 1.2, rng.uniform(0.12, 0.3)):
         s.limb((x, 0), (x, -tall), 0.05, 0.05, paint)
@@ -306,14 +311,14 @@ def _fence(rng, s: Sprite) -> None:
         s.limb((-1.2, y), (1.2, y), 0.05, 0.05, tint(paint, 0.85))
 
 
-def _umbrella(rng, s: Sprite) -> None:
+def _umbrella(rng: np.random.Generator, s: Sprite) -> None:
     cloth = _pick(rng, _CARS)
     s.limb((0, 0), (0, -1.4), 0.04, 0.04, (90, 80, 70))
     s.polygon([(-0.6, -1.2), (0.6, -1.2), (0.3, -1.5), (0, -1.6), (-0.3, -1.5)], cloth)
     s.polygon([(-0.2, -1.2), (0.2, -1.2), (0, -1.6)], tint(cloth, 1.25))
 
 
-def _rack(rng, s: Sprite) -> None:
+def _rack(rng: np.random.Generator, s: Sprite) -> None:
     """A coat on a stand: a person's outline without a person."""
     cloth = _pick(rng, _CARS)
     s.limb((0, 0), (0, -0.95), 0.05, 0.05, (90, 70, 50))
@@ -343,19 +348,21 @@ _THINGS = {
 }
 
 
-def _pick(rng: np.random.Generator, choices):
+def _pick(rng: np.random.Generator, choices: Sequence[Any]) -> Any:
     return choices[int(rng.integers(len(choices)))]
 
 
-def _circle(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour) -> None:
+def _circle(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: Any) -> None:
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
 
 
-def _towards(vanish: float, line: float, x: float, bottom: float, along: float):
+def _towards(
+    vanish: float, line: float, x: float, bottom: float, along: float
+) -> tuple[float, float]:
     return vanish + (x - vanish) * along, line + (bottom - line) * along
 
 
-def _gradient(top, bottom, size: tuple[int, int]) -> Image.Image:
+def _gradient(top: Any, bottom: Any, size: tuple[int, int]) -> Image.Image:
     ramp = np.linspace(0, 1, max(size[0], 1))[:, None, None]
     column = np.array(top) * (1 - ramp) + np.array(bottom) * ramp
     pixels = np.broadcast_to(column.clip(0, 255).astype(np.uint8), (*size, 3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -44,13 +45,13 @@ _DEFAULTS = {
 
 
 def draw_scene(
-    seed,
+    seed: Any,
     image_size: tuple[int, int],
     image_id: int = 1,
     person_height: float = MEDIAN_PERSON_HEIGHT,
     crowd_chance: float = CROWD_CHANCE,
     mean_things: float = MEAN_THINGS,
-):
+) -> tuple[np.ndarray, ImageAnnotation]:
     """Draws one scene.
 
     Boxes are exact: people are drawn onto a map that knows whose each pixel is. A box is the whole
@@ -216,7 +217,7 @@ class _Actor:
 class _Scene:
     """The picture in the making, and the map of whose each pixel is."""
 
-    def __init__(self, rng: np.random.Generator, size: tuple[int, int]):
+    def __init__(self, rng: np.random.Generator, size: tuple[int, int]) -> None:
         self.rng, (self.height, self.width) = rng, size
         self.horizon = rng.uniform(0.15, 0.5)
         self.eye_height = rng.uniform(0.7, 1.7)  # of the camera, in adult heights
@@ -280,7 +281,7 @@ class _Scene:
             visible_boxes=np.reshape([box for _, box, _ in rows], (-1, 4)) / _OVERSAMPLING,
         )
 
-    def _extent(self, number: int, sprite: Sprite, corner: tuple[int, int]):
+    def _extent(self, number: int, sprite: Sprite, corner: tuple[int, int]) -> Any:
         """The box within the picture, the visible box and its pixels, in pixels of the map."""
         owners = np.asarray(self.owners)
         limits = owners.shape[1::-1] * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
@@ -10,7 +11,7 @@ from PIL import Image, ImageChops, ImageDraw
 _THING, _BODY = 1, 2
 
 
-def tint(colour, factor: float) -> tuple[int, int, int]:
+def tint(colour: Any, factor: float) -> tuple[int, int, int]:
     """Makes a colour darker (factor below 1) or lighter.
 
     Args:
@@ -66,7 +67,9 @@ class Sprite:
         num_whole_pixels: size of the whole body in pixels.
     """
 
-    def __init__(self, unit_px: float, left: float, top: float, right: float, bottom: float):
+    def __init__(
+        self, unit_px: float, left: float, top: float, right: float, bottom: float
+    ) -> None:
         self.unit_px, self.left, self.top = unit_px, left, top
         size = (int((left + right) * unit_px) + 2, int((top + bottom) * unit_px) + 2)
         self.image, self._parts = Image.new("RGB", size), Image.new("L", size)
@@ -85,24 +88,31 @@ class Sprite:
         self.whole_box, self.num_whole_pixels = _bounds(body), int(np.count_nonzero(body))
         self.part = _THING
 
-    def px(self, points) -> list[tuple[float, float]]:
+    def px(self, points: Any) -> list[tuple[float, float]]:
         """Converts points in units to pixels of the sprite."""
         unit, left, top = self.unit_px, self.left, self.top
         return [((x + left) * unit, (y + top) * unit) for x, y in points]
 
-    def polygon(self, points, colour) -> None:
+    def polygon(self, points: Any, colour: Any) -> None:
         """Fills a polygon, its corners in units."""
         points = self.px(points)
         self._draw.polygon(points, colour)
         self._mark.polygon(points, self.part)
 
-    def ellipse(self, x: float, y: float, radius_x: float, radius_y: float, colour) -> None:
+    def ellipse(self, x: float, y: float, radius_x: float, radius_y: float, colour: Any) -> None:
         """Fills an ellipse about (x, y), in units."""
         box = self.px([(x - radius_x, y - radius_y), (x + radius_x, y + radius_y)])
         self._draw.ellipse(box, colour)
         self._mark.ellipse(box, self.part)
 
-    def limb(self, start, end, start_width: float, end_width: float, colour) -> None:
+    def limb(
+        self,
+        start: tuple[float, float],
+        end: Any,
+        start_width: float,
+        end_width: float,
+        colour: Any,
+    ) -> None:
         """Fills a tapered bar with round ends between two points, in units."""
         (x0, y0), (x1, y1) = start, end
         length = max(math.hypot(x1 - x0, y1 - y0), 1e-6)
@@ -114,7 +124,7 @@ class Sprite:
         self.ellipse(x0, y0, a / 2, a / 2, colour)
         self.ellipse(x1, y1, b / 2, b / 2, colour)
 
-    def pattern(self, points, kind: str, colour) -> None:
+    def pattern(self, points: Any, kind: str, colour: Any) -> None:
         """Lays "rows", "columns", "checks", a "band" or an "open" front over a polygon."""
         points = np.array(self.px(points))
         corner = np.floor(points.min(0))

@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from keras_hkd.data.annotations import BadDataError, BadRecord
 from keras_hkd.errors import InvalidValueError
@@ -40,7 +41,7 @@ class BadRecords:
         boxes.json: width -1: width must be a whole number from 1, got -1
     """
 
-    def __init__(self, on_bad_data: str = "raise"):
+    def __init__(self, on_bad_data: str = "raise") -> None:
         if on_bad_data not in CHOICES:
             raise InvalidValueError(
                 f"`on_bad_data` must be one of {CHOICES}. Received: {on_bad_data!r}"
@@ -70,11 +71,11 @@ class Unique:
         what: what the values are, for the message.
     """
 
-    def __init__(self, what: str):
+    def __init__(self, what: str) -> None:
         self.what = what
         self._seen: dict = {}
 
-    def add(self, value, where: str | int, record: object = None) -> bool:
+    def add(self, value: Any, where: str | int, record: object = None) -> bool:
         """Remember a value; a `RecordProblem` if it is there already.
 
         Args:
@@ -97,7 +98,7 @@ class Unique:
         )
 
 
-def shown(value) -> str:
+def shown(value: Any) -> str:
     """Give a value as an error message shows it, cut to a readable length."""
     try:
         text = repr(value)
@@ -106,7 +107,7 @@ def shown(value) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def number(value, what: str) -> float:
+def number(value: Any, what: str) -> float:
     """Check that a value is a finite number, or the text of one.
 
     Args:
@@ -127,7 +128,7 @@ def number(value, what: str) -> float:
     return result
 
 
-def integer(value, what: str, minimum: int = 0, maximum: int | None = None) -> int:
+def integer(value: Any, what: str, minimum: int = 0, maximum: int | None = None) -> int:
     """Check that a value is a whole number within limits, or the text of one.
 
     Args:
@@ -150,7 +151,7 @@ def integer(value, what: str, minimum: int = 0, maximum: int | None = None) -> i
     return int(result)
 
 
-def flag(value, what: str) -> bool:
+def flag(value: Any, what: str) -> bool:
     """Check that a value is 0 or 1, true or false, as number or as text."""
     if isinstance(value, (bool, int, float)) and value in (0, 1):
         return bool(value)
@@ -160,14 +161,14 @@ def flag(value, what: str) -> bool:
     return found
 
 
-def words(value, what: str) -> str:
+def words(value: Any, what: str) -> str:
     """Check that a value is text with something in it."""
     if not isinstance(value, str) or not value.strip():
         raise RecordProblem(f"{what} must be text, got {shown(value)}")
     return value
 
 
-def identifier(value, what: str) -> int | str:
+def identifier(value: Any, what: str) -> int | str:
     """Check that a value can be an id: a whole number (3.0 is 3) or text."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
@@ -176,21 +177,21 @@ def identifier(value, what: str) -> int | str:
     return value
 
 
-def mapping(value, what: str) -> Mapping:
+def mapping(value: Any, what: str) -> Mapping:
     """Check that a value is a JSON object."""
     if not isinstance(value, dict):
         raise RecordProblem(f"{what} must be an object {{...}}, got {shown(value)}")
     return value
 
 
-def four_numbers(values, what: str) -> list[float]:
+def four_numbers(values: Any, what: str) -> list[float]:
     """Check that a value is a list of four finite numbers."""
     if not isinstance(values, (list, tuple)) or len(values) != 4:
         raise RecordProblem(f"{what} must be four numbers, got {shown(values)}")
     return [number(value, what) for value in values]
 
 
-def checked_size(width, height) -> tuple[int, int]:
+def checked_size(width: Any, height: Any) -> tuple[int, int]:
     """Check an image's size as a record states it: (width, height) in pixels."""
     return (
         integer(width, "the image's width", 1, MAX_SIZE_PX),

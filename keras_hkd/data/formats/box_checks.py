@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from keras_hkd.data.formats.records import BoxRecord, ImageRecord
 def checked_annotations(
     images: Sequence[ImageRecord],
     box_format: str,
-    class_index: Mapping[Hashable, int],
+    class_index: Mapping[Any, int],
     bad: BadRecords,
 ) -> list[ImageAnnotation]:
     """Turn the boxes of images, whose paths and sizes are settled, into annotations.
@@ -80,7 +81,7 @@ def _numbers(values: list, what: str, problems: dict[int, str]) -> np.ndarray:
     return array
 
 
-def _corners(values: np.ndarray, box_format: str, owners, images) -> np.ndarray:
+def _corners(values: np.ndarray, box_format: str, owners: Any, images: Any) -> np.ndarray:
     if box_format == "pascal":  # corner pixels, both inside, counted from 1
         return values - [1, 1, 0, 0]
     if box_format.startswith("rel_"):
@@ -90,7 +91,13 @@ def _corners(values: np.ndarray, box_format: str, owners, images) -> np.ndarray:
     return convert(values, box_format, "xyxy")
 
 
-def _check_geometry(corners, sizes, boxes: Sequence[BoxRecord], box_format: str, problems) -> None:
+def _check_geometry(
+    corners: np.ndarray,
+    sizes: np.ndarray,
+    boxes: Sequence[BoxRecord],
+    box_format: str,
+    problems: dict[int, str],
+) -> None:
     sides = corners[:, 2:] - corners[:, :2]
     with np.errstate(invalid="ignore"):
         flat = ~(sides > 0).all(axis=1)
@@ -112,7 +119,14 @@ def _check_geometry(corners, sizes, boxes: Sequence[BoxRecord], box_format: str,
         problems[row] = problem
 
 
-def _visible_corners(boxes, corners, box_format: str, owners, images, problems) -> np.ndarray:
+def _visible_corners(
+    boxes: Any,
+    corners: np.ndarray,
+    box_format: str,
+    owners: np.ndarray,
+    images: Any,
+    problems: dict[int, str],
+) -> np.ndarray:
     known = [row for row, box in enumerate(boxes) if box.visible is not None]
     if not known:
         return corners
@@ -136,7 +150,9 @@ def _visible_corners(boxes, corners, box_format: str, owners, images, problems) 
 class _Columns:
     """What is known of all boxes, a column each; None where no record says it."""
 
-    def __init__(self, boxes, corners, visible, class_index):
+    def __init__(
+        self, boxes: Any, corners: np.ndarray, visible: np.ndarray, class_index: Any
+    ) -> None:
         self.boxes = corners
         self.visible = visible
         self.classes = np.array([class_index[box.category] for box in boxes], np.int32)
@@ -160,7 +176,7 @@ class _Columns:
         for image, start, end in zip(images, starts[:-1], starts[1:], strict=True):
             rows = slice(start, end)
 
-            def part(column, rows=rows):
+            def part(column: Any, rows: Any = rows) -> Any:
                 return None if column is None else column[rows]
 
             annotations.append(
@@ -184,7 +200,7 @@ class _Columns:
         return annotations
 
 
-def _column(values: list, default: np.ndarray, dtype) -> np.ndarray | None:
+def _column(values: list, default: np.ndarray, dtype: Any) -> np.ndarray | None:
     """An array of values, `default` where one is None; None where all are."""
     known = [row for row, value in enumerate(values) if value is not None]
     if not known:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from keras_hkd.data.annotations import BadDataError
@@ -38,7 +39,7 @@ _FIELDS = ("x", "y", "w", "h", "occluded", "vx", "vy", "vw", "vh", "ignore", "an
 _NUM_PEEKED = 20
 
 
-def _texts(base: Path):
+def _texts(base: Path) -> Iterator[Path]:
     found = (file for file in base.rglob("*.txt") if file.is_file())
     return (file for file in found if "splits" not in file.relative_to(base).parts)
 

@@ -34,6 +34,7 @@ from keras_hkd.data.formats.bad_records import (
 from keras_hkd.data.formats.records import BoxRecord, ImageRecord, Records
 from keras_hkd.data.formats.text_files import WHOLE_FILE, is_json, mentions, read_json
 from keras_hkd.data.picture_finder import places
+from keras_hkd.tensors import Tensor
 
 NAME = "coco"
 RANK = 50
@@ -194,7 +195,7 @@ def _part(content: object, name: str, file: Path, required: bool = True) -> list
     return content[name]
 
 
-def _record(record: object, kind: type, what: str):
+def _record(record: object, kind: type, what: str) -> Any:
     """A record as structure: of plain JSON, where the file as a whole did not fit."""
     if type(record) is kind:
         return record
@@ -202,7 +203,7 @@ def _record(record: object, kind: type, what: str):
     return kind(**{key: record[key] for key in kind.__struct_fields__ if key in record})
 
 
-def _required(value: object, key: str):
+def _required(value: object, key: str) -> Any:
     if value is None:
         raise RecordProblem(f"must have the key {key!r}")
     return value
@@ -296,7 +297,7 @@ def _add_boxes(
         notes.append(f"{num_repeated} repeated annotations taken once")
 
 
-def _refuse_other(first: _Annotation, record: _Annotation, number, index: int) -> None:
+def _refuse_other(first: _Annotation, record: _Annotation, number: Tensor, index: int) -> None:
     if first != record:
         raise RecordProblem(
             f"each annotation id must be used once, got {number!r} again (first in "
@@ -304,14 +305,14 @@ def _refuse_other(first: _Annotation, record: _Annotation, number, index: int) -
         )
 
 
-def _known(value: object, key: str, known: dict, part: str):
+def _known(value: object, key: str, known: dict, part: str) -> Any:
     try:
         return known[value]
     except (KeyError, TypeError):
         return known[_key(value, key, known, part)]
 
 
-def _key(value: object, key: str, known: Iterable, part: str):
+def _key(value: object, key: str, known: Iterable, part: str) -> Any:
     """The id that a reference means: itself, or the number of a text, or the text of a number."""
     value = identifier(_required(value, key), key)
     if value in known:
@@ -327,7 +328,7 @@ def _key(value: object, key: str, known: Iterable, part: str):
     )
 
 
-def _known_category(value: object, categories: dict, only):
+def _known_category(value: object, categories: dict, only: Any) -> Any:
     if type(value) is int and value in categories:
         return value
     if value is None and only is not None:
@@ -335,7 +336,7 @@ def _known_category(value: object, categories: dict, only):
     return _key(value, "category_id", categories, "categories")
 
 
-def _box(record: _Annotation, index: int, category) -> BoxRecord:
+def _box(record: _Annotation, index: int, category: Any) -> BoxRecord:
     crowd = _flag(record.iscrowd, "iscrowd")
     ignore = _flag(record.ignore, "ignore")
     record_id = record.id

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from keras_hkd.data.image_files import SUFFIXES
 
@@ -28,7 +29,7 @@ class BoxRecord:
     """
 
     record: str | int
-    category: Hashable
+    category: Any
     values: Sequence
     ignore: bool = False
     visible: Sequence | None = None
@@ -117,16 +118,16 @@ class Records:
 
     images: list[ImageRecord]
     box_format: str
-    categories: Mapping[Hashable, str] | None
+    categories: Mapping[Any, str] | None
     image_folders: tuple[Path, ...] = ()
     image_roots: tuple[Path, ...] = ()
-    result_ids: Mapping[Hashable, int | str] | None = None
+    result_ids: Mapping[Any, int | str] | None = None
     default_size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
     frames: Frames | None = None
 
 
-def by_name(names) -> dict[str, str]:
+def by_name(names: Iterable[str]) -> dict[str, str]:
     """Make the categories of a source whose boxes carry names: each name stands for itself."""
     return {name: name for name in names}
 

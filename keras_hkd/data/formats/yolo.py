@@ -218,7 +218,7 @@ def _from_images(file: Path) -> Path:
 class _Lines:
     """Reads label files into image records, and counts what is worth a note."""
 
-    def __init__(self, found: Description | None, bad: BadRecords):
+    def __init__(self, found: Description | None, bad: BadRecords) -> None:
         self.names = None if found is None else found.names
         self.num_keypoint_values = None if found is None else found.num_keypoint_values
         self.bad = bad
