@@ -84,7 +84,7 @@ def command(
 def _exported(
     path: Path, folder: Path, size: tuple[int, int] | None, nms: bool
 ) -> dict[str, pathlib.Path]:
-    """A Keras detector under four names: three TFLite files, then itself."""
+    """Export a Keras detector to three TFLite files, and list it after them."""
     from keras_hkd.detectors import load_detector
     from keras_hkd.evaluation.benchmark import export_precisions
 

@@ -168,7 +168,7 @@ def command(
 
 
 def _category_ids(words: Any) -> dict[int, str] | None:
-    """`{0: "person"}` of `0=person`; None where nothing is said."""
+    """Parse `0=person` to `{0: "person"}`; None if nothing is given."""
     found = {}
     for word in words or ():
         number, _, name = word.partition("=")
@@ -202,7 +202,7 @@ def _what(
     method: str | None,
     method_options: Mapping[str, Any],
 ) -> dict:
-    """The teacher, and what of it is to be stored."""
+    """Load the teacher and choose which of its outputs are stored."""
     from keras_hkd.detectors import load_detector
 
     of_many = options.person_class_options(person_class)

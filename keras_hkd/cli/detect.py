@@ -99,7 +99,7 @@ def command(
 
 
 def _model_and_images(model: Any, words: Any) -> tuple[Any, list[Path]]:
-    """The model, given or not, and the words that name images."""
+    """Split the words of the call into the model, given or not, and the images."""
     if model is not None:
         return model, words
     first, *rest = words
@@ -138,7 +138,7 @@ class _Run:
         self.num_images = self.num_skipped = 0
 
     def over(self, paths_and_ids: Sequence[tuple[Path, int | str]]) -> list[dict]:
-        """COCO results of all images."""
+        """Detect in all images; returns COCO results."""
         from keras_hkd.progress import image_progress
 
         results = []
@@ -194,7 +194,7 @@ class _Run:
 
 
 def _picture_name(path: Path, image_id: int | str) -> pathlib.Path:
-    """The file's own name; with folders where the id needs them to be unique."""
+    """Name the picture after its file, with folders where the id has them."""
     folders = pathlib.PurePosixPath(str(image_id)).parent
     inside = [part for part in folders.parts if part not in ("/", "..", ".")]
     return pathlib.Path(*inside, path.name)

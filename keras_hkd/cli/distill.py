@@ -180,7 +180,7 @@ def _distill(
 
 
 def _make_pair(kind: Any, given: Any, sources: Any, dataset: Any, settings: Any) -> tuple[Any, Any]:
-    """The teacher, or None, and the student, at the size that they are to see."""
+    """Make the teacher, or None, and the student, at the size of the training."""
     teacher, class_names, size = None, dataset.class_names, settings.image_size
     if sources.teacher_cache is not None:
         from keras_hkd.teacher_cache import TeacherCache
@@ -212,7 +212,7 @@ def _make_teacher(
 
 
 def _facts(run: Any, dataset: Any, settings: Any, takes: Any) -> dict[str, Any]:
-    """What the method asks to know of the run."""
+    """Collect the facts of the run that the method asks for."""
     from keras_hkd.data import steps_per_epoch
 
     known = {
@@ -232,7 +232,7 @@ def _label(
     score: Any,
     size: tuple[int, int] | None,
 ) -> Any:
-    """The training set with what the teacher finds in the unlabelled images."""
+    """Make the training set with pseudo-labels of the unlabelled images."""
     from keras_hkd.data import load_unlabelled
     from keras_hkd.training import pseudo_label_facts, semi_supervised
 

@@ -122,7 +122,7 @@ def _measure_classifier(
 def _load(
     model: Any, data: Any, how: Mapping[str, Any], person_class: int | None
 ) -> tuple[Any, Any, Any]:
-    """The data first: reading it is quick, loading a model takes seconds."""
+    """Read the data, then load the model, which takes longer."""
     kind = kind_of(model)
     dataset = kind.load_data(data, **how)
     if kind.name == "classifier":

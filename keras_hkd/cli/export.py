@@ -186,7 +186,7 @@ def _check_ranges(detector: Any, quantization: str | None, representative: Any) 
 
 
 def load_images(source: str, how: dict) -> Any:
-    """The images that `--representative` names, as `keras_hkd.export` takes them.
+    """Read the images that `--representative` names, as `keras_hkd.export` takes them.
 
     Args:
         source: a folder that holds images and nothing that labels them, which comes back as it is;

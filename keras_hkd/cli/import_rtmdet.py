@@ -100,7 +100,7 @@ def command(
 
 
 def _target(out: Path, file: Path) -> pathlib.Path:
-    """Where the file goes, known before any work is done."""
+    """Return the path of the file to write."""
     if out.suffix == ".keras":
         if out.is_dir():
             raise NotAFileError(f"{out} is a folder; name a .keras file, or another folder.")

@@ -117,7 +117,7 @@ def check_unlabelled(method: str | None, unlabelled: Any, pseudo_label_score: An
 def make_distiller(
     method: str | None, teacher: Any, student: Any, method_options: Mapping[str, Any]
 ) -> tuple[Any, Any]:
-    """The Distiller of a method, and what trains its teacher first, or None.
+    """Build the Distiller of a method, and the function that trains its teacher first, or None.
 
     Raises:
         ValueError: the method has no such option.

@@ -54,7 +54,7 @@ def check_model_file(path: pathlib.Path) -> pathlib.Path:
 
 
 def size_bytes(path: pathlib.Path) -> int:
-    """Size of a model's file; of a preset that of its weights.
+    """Return the size in bytes of a model's file; of a preset that of its weights.
 
     Args:
         path: what `check_model_file` gave.

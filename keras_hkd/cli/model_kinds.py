@@ -20,7 +20,7 @@ class Detectors:
     draws_gallery = True
 
     def load_data(self, source: Any, like: Any = None, **how: Any) -> Any:
-        """The images of `--data` or `--val`; `like` are those that were loaded before.
+        """Read the images of `--data` or `--val`; `like` is the dataset that was read before.
 
         What was read is reported; the options are those of `read_images`.
         """
@@ -29,19 +29,19 @@ class Detectors:
         return read_images(source, **how)
 
     def build(self, name: str, **options: Any) -> Any:
-        """A named one with random weights."""
+        """Build a named model with random weights."""
         from keras_hkd import detectors
 
         return detectors.build(name, **options)
 
     def load(self, path: Path, **options: Any) -> Any:
-        """A saved one; options are those of `load_detector`."""
+        """Load a saved detector; the options are those of `load_detector`."""
         from keras_hkd import detectors
 
         return detectors.load_detector(path, **options)
 
     def measure(self, model: Any, dataset: Any, image_size: Any) -> tuple[dict[str, Any], Any]:
-        """Scores, and the predictions that the gallery shows."""
+        """Measure scores; returns them and the predictions that the gallery shows."""
         from keras_hkd import evaluation
 
         results = evaluation.predict_dataset(model, dataset, image_size)
@@ -68,7 +68,7 @@ class Classifiers:
     def load_data(
         self, source: Any, like: Any = None, on_bad_data: str = "raise", **of_boxes: Any
     ) -> Any:
-        """The images of `--data` or `--val`; `like` are those that were loaded before.
+        """Read the images of `--data` or `--val`; `like` is the dataset that was read before.
 
         What was skipped is reported; other options are of boxes, and refused.
         """
@@ -88,19 +88,19 @@ class Classifiers:
         return dataset
 
     def build(self, name: str, **options: Any) -> Any:
-        """A named one with random weights."""
+        """Build a named model with random weights."""
         from keras_hkd import classifiers
 
         return classifiers.build(name, **options)
 
     def load(self, path: Path) -> Any:
-        """A saved one."""
+        """Load a saved classifier."""
         from keras_hkd import classifiers
 
         return classifiers.load_classifier(path)
 
     def measure(self, model: Any, dataset: Any, image_size: Any) -> tuple[dict[str, Any], Any]:
-        """Scores, and no predictions to show."""
+        """Measure scores; returns them and no predictions."""
         from keras_hkd import evaluation
 
         scores = evaluation.evaluate_classifier(model, dataset, image_size)
@@ -109,7 +109,7 @@ class Classifiers:
 
 
 def kind_of(name_or_file: str) -> Detectors | Classifiers:
-    """The kind of a model that is given by its name or its file; nothing heavy is loaded for it.
+    """Tell the kind of a model from its name or its file, without loading it.
 
     Args:
         name_or_file: a `.keras` or `.tflite` file, a preset, or a name. What is nothing of ours

@@ -98,7 +98,7 @@ Config = Annotated[
 
 
 def person_class_options(person_class: int | None) -> dict:
-    """The options of `load_detector` by which one class is the person and all there is.
+    """Return the options of `load_detector` that keep one class, as person.
 
     Args:
         person_class: what `--person-class` gave.

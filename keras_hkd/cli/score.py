@@ -118,7 +118,7 @@ def command(
 
 
 def _summary(found: Any, truth: Any, ids: Any) -> str:
-    """What the detections are, in one line."""
+    """Describe the detections in one line."""
     import numpy as np
 
     numbers, counts = np.unique(found.category_ids, return_counts=True)

@@ -222,7 +222,7 @@ def _fields() -> tuple[dataclasses.Field, ...]:
 
 
 def _default(field: Any) -> Any:
-    """What an option stands at: None where the command chooses."""
+    """Return the default of an option: None where the command chooses."""
     return None if field.name in ("image_size", "validate_every") else field.default
 
 

@@ -16,7 +16,7 @@ from keras_hkd.zoo.catalogue import is_preset, list_presets, preset_folder
 
 
 def run_folder(options: RunOptions, inputs: dict) -> Any:
-    """The `RunFolder` of this call, refused at once if it holds another run.
+    """Return the `RunFolder` of this call; refuse it if it holds another run.
 
     Args:
         options: for `out` and `resume`.
@@ -37,7 +37,7 @@ def run_folder(options: RunOptions, inputs: dict) -> Any:
 
 
 def finished_results(run: Any, options: RunOptions, kind: Any) -> dict | None:
-    """The results of a run that ended before and is asked for again with `--resume`, or None.
+    """Return the results of a run that had finished and is resumed, or None.
 
     Raises:
         DifferentRunError: if it was asked for with other settings. The data are not read again.
@@ -58,7 +58,7 @@ def finished_results(run: Any, options: RunOptions, kind: Any) -> dict | None:
 
 
 def is_saved(name_or_file: str) -> bool:
-    """Whether a model is given by its file or as a preset, and not by the name of an architecture.
+    """Tell whether a model is given by its file or as a preset, not by an architecture's name.
 
     Example:
         >>> is_saved("runs/teacher.keras"), is_saved("yolo_v8_micro")
@@ -125,7 +125,7 @@ def make_model(
 
 @contextlib.contextmanager
 def _presets_suggested(name: str) -> Iterator[None]:
-    """Adds presets of a like name to what is said of an unknown one."""
+    """Add presets of a similar name to the message about an unknown one."""
     try:
         yield
     except ValueError as error:
@@ -136,7 +136,7 @@ def _presets_suggested(name: str) -> Iterator[None]:
 
 
 def _for_classes(model: Any, name_or_file: str, class_names: Any) -> Any:
-    """The model with the classes of the training images, where its family can take others."""
+    """Give the model the classes of the training images, if its family can change them."""
     try:
         renewed = model.with_classes(class_names)
     except TypeError:
@@ -155,7 +155,7 @@ def _for_classes(model: Any, name_or_file: str, class_names: Any) -> Any:
 
 
 def quantized(model: Any, name_or_file: str, options: RunOptions, dataset: Any) -> Any:
-    """The model that `--quantize` trains: a clone that rounds; without it the model itself.
+    """Return the model to train: with `--quantize` a copy with int8 rounding, else the model.
 
     Args:
         model: what `make_model` gave.

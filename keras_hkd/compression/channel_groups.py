@@ -89,15 +89,15 @@ class ChannelGroups:
         return len(self._parents)
 
     def of(self, tensor: keras.KerasTensor) -> np.ndarray:
-        """`(channels,)` integers: the group of each channel of a tensor."""
+        """Return the group of each channel of a tensor, `(channels,)` integers."""
         return self._roots(self._channels[id(tensor)])
 
     def made_by(self, layer: keras.layers.Layer) -> np.ndarray:
-        """`(channels,)` integers: the groups of what a convolution or dense layer makes."""
+        """Return the groups of the output channels of a layer, `(channels,)` integers."""
         return self._roots(self._made[id(layer)])
 
     def makers(self) -> list[Call]:
-        """The calls that make channels, each layer once."""
+        """List the calls of layers that make channels, each layer once."""
         seen = {}
         for call in self.graph.calls:
             if id(call.operation) in self._made:
@@ -131,7 +131,7 @@ class ChannelGroups:
             self._freeze(self._channels[id(call.outputs[0])])
 
     def _only_scales(self, call: Call) -> bool:
-        """Whether all that reads a call is a product, which is zero where its other factor is."""
+        """Tell whether all consumers of a call are products."""
         consumers = self.graph.consumers(call.outputs[0])
         products = (layers.Multiply, numpy_ops.Multiply)
         return bool(consumers) and all(isinstance(one.operation, products) for one in consumers)
@@ -172,7 +172,7 @@ class ChannelGroups:
             self._tie(call)
 
     def _fix(self, call: Call) -> None:
-        """Nothing is known of a call, so all of its channels stay."""
+        """Keep all channels of a call that is not known."""
         for tensor in call.inputs:
             self._freeze(self._channels[id(tensor)])
         for tensor in call.outputs:
@@ -227,7 +227,7 @@ def _repeats_cells(call: Call) -> bool:
 
 
 def _keeps_zero(operation: keras.Operation) -> bool:
-    """Whether a channel that is zero stays zero: a sigmoid makes 0.5 of it, which others read."""
+    """Tell whether an operation maps zero to zero; a sigmoid does not."""
     activation = getattr(operation, "activation", None)
     if activation is None or isinstance(operation, BeforeActivation):
         return True

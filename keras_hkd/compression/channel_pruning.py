@@ -26,7 +26,7 @@ def prune_channels(
     min_channels: int = 4,
     across_layers: bool = False,
 ) -> Any:
-    """A smaller copy of a detector or classifier: the least channels of every layer are removed.
+    """Make a smaller copy of a detector or classifier by removing the least important channels.
 
     Channels that an addition adds are removed together, and so are those that a depthwise
     convolution and BatchNorm hand on. A group's worth is
@@ -93,7 +93,7 @@ def least_groups(
     min_channels: int = 4,
     worth: Any = None,
 ) -> set[int]:
-    """The groups of channels to remove; see `prune_channels`.
+    """Choose the groups of channels to remove, layer by layer; see `prune_channels`.
 
     Args:
         groups: `ChannelGroups`.
@@ -124,7 +124,7 @@ def least_groups_of_all(
     min_channels: int = 4,
     worth: Any = None,
 ) -> set[int]:
-    """The groups that are worth least for what they cost, over the whole network.
+    """Choose the groups that are worth least for their cost, over the whole network.
 
     A set gives up channels in steps of `multiple_of`, its least first; a step's price is the worth
     that it loses over the weights that it frees. The cheapest steps are taken until `amount` of
@@ -166,7 +166,7 @@ def least_groups_of_all(
 
 
 def group_costs(groups: ChannelGroups) -> dict[int, float]:
-    """`{group: weights}`: how many weights of convolutions go with each group of channels.
+    """Count the weights of convolutions that each group of channels removes, `{group: weights}`.
 
     Args:
         groups: `ChannelGroups`.
@@ -191,7 +191,7 @@ def group_costs(groups: ChannelGroups) -> dict[int, float]:
 
 
 def _checked_worth(groups: ChannelGroups, worth: Any) -> dict[int, float]:
-    """`{group: worth}` of every group."""
+    """Return the worth of every group, `{group: worth}`."""
     if worth is None:
         return group_worth(groups)
     worth = np.asarray(worth, "float64")
@@ -205,7 +205,7 @@ def _checked_worth(groups: ChannelGroups, worth: Any) -> dict[int, float]:
 
 
 def group_worth(groups: ChannelGroups) -> dict[int, float]:
-    """`{group: worth}`; see `prune_channels`.
+    """Compute the worth of every group by norms, `{group: worth}`; see `prune_channels`.
 
     Args:
         groups: `ChannelGroups`.
@@ -231,7 +231,7 @@ def group_worth(groups: ChannelGroups) -> dict[int, float]:
 
 
 def _norms(kernel: Any, graph: FlatGraph, call: Call) -> np.ndarray:
-    """The norm of each output channel's filter as a share of their mean, BatchNorm's scale in."""
+    """Compute the norm of each filter, with BatchNorm's scale, as a share of the layer's mean."""
     kernel = ops.convert_to_numpy(kernel)
     rows = kernel.reshape(-1, call.outputs[0].shape[-1])
     norms = np.sqrt(np.sum(rows.astype("float64") ** 2, axis=0))
@@ -244,7 +244,7 @@ def _norms(kernel: Any, graph: FlatGraph, call: Call) -> np.ndarray:
 
 
 def _sets_of_groups(groups: ChannelGroups) -> list[set[int]]:
-    """Groups that layers have in common, directly or through others: each set is cut alike."""
+    """Join the groups that layers share, directly or through other layers."""
     sets = []
     for call in groups.makers():
         members = set(groups.made_by(call.operation).tolist())
@@ -255,7 +255,7 @@ def _sets_of_groups(groups: ChannelGroups) -> list[set[int]]:
 
 
 def _last_ones(groups: ChannelGroups, removed: Any, worth: Any) -> set[int]:
-    """Groups that must stay lest a tensor be left without any channel."""
+    """List the groups that must stay so that every tensor keeps a channel."""
     saved = set()
     for call in groups.graph.calls:
         for tensor in call.outputs:

@@ -37,7 +37,7 @@ class ChannelRemoval:
 
 
 def network_without(groups: ChannelGroups, removed: Any) -> keras.Model:
-    """The network without some groups of channels, on layers of its own.
+    """Rebuild a network without some groups of channels, on new layers.
 
     Args:
         groups: `ChannelGroups` of the network.
@@ -109,7 +109,7 @@ class _Cutting:
 def _cut_layer(
     layer: keras.layers.Layer, read: Any, made: Any
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Config of a layer with fewer channels, and the values of its weights by attribute."""
+    """Return the config of a layer with fewer channels and the values of its weights."""
     config = layer.get_config()
     values = {
         name: ops.convert_to_numpy(getattr(layer, name))

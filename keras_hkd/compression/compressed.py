@@ -13,7 +13,7 @@ from keras_hkd.learner import Learner
 
 
 def rewritten(learner: Learner, rewrite: Any) -> Any:
-    """A copy of a learner whose network is rewritten, with weights from the learner's own.
+    """Copy a learner with a rewritten network.
 
     Args:
         learner: a `Detector` or `Classifier`, compressed before or not.
@@ -30,7 +30,7 @@ def rewritten(learner: Learner, rewrite: Any) -> Any:
 
 
 def checked_learner(model: Any) -> Any:
-    """The bare learner to compress, adapted from a library's model or taken out of a Distiller.
+    """Return the learner to compress: a library's model is adapted, a Distiller gives its student.
 
     Raises:
         TypeError: neither detector nor classifier.

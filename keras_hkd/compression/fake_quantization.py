@@ -15,7 +15,7 @@ SIGMOID_RANGE = (0.0, 255.0 / 256.0)
 
 
 def rounded_weights(weights: Tensor, training: bool | None = False) -> Tensor:
-    """Weights rounded to 255 integers, symmetric, with one scale for each slice of the last axis.
+    """Round weights to 255 levels, symmetrically, with one scale for each slice of the last axis.
 
     `scale = max|w| / 127`; gradients pass as if nothing were rounded. The range is that of the
     weights themselves, not of the last training step, so that weights which are averaged, pruned

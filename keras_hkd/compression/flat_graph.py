@@ -65,24 +65,24 @@ class FlatGraph:
         self._num_calls = Counter(id(call.operation) for call in self.calls)
 
     def consumers(self, tensor: keras.KerasTensor) -> list[Call]:
-        """The calls that read a tensor."""
+        """List the calls that read a tensor."""
         return self._consumers.get(id(tensor), [])
 
     def is_output(self, tensor: keras.KerasTensor) -> bool:
-        """Whether a tensor is an output of the network."""
+        """Tell whether a tensor is an output of the network."""
         return id(tensor) in self._output_ids
 
     def only_consumer(self, tensor: keras.KerasTensor) -> Call | None:
-        """The one call that reads a tensor; None if it is an output or read by several."""
+        """Return the only call that reads a tensor; None if it is an output or has several."""
         consumers = self.consumers(tensor)
         return consumers[0] if len(consumers) == 1 and not self.is_output(tensor) else None
 
     def num_calls(self, operation: keras.Operation) -> int:
-        """How often a layer is called."""
+        """Count the calls of a layer."""
         return self._num_calls[id(operation)]
 
     def outputs(self, values: Any) -> Any:
-        """The network's structure of outputs, with other tensors in it.
+        """Return the network's structure of outputs with other tensors in it.
 
         Args:
             values: `{id(tensor): tensor}`.
@@ -108,7 +108,7 @@ class LayerNames:
 
 
 def call_again(call: Call, values: Any, names: LayerNames, **config: Any) -> Any:
-    """What a call without weights gives for other tensors; a layer is copied, an operation not.
+    """Repeat a call without weights on other tensors. Layers are copied, operations are not.
 
     Args:
         call: of a `FlatGraph`.
@@ -125,7 +125,7 @@ def call_again(call: Call, values: Any, names: LayerNames, **config: Any) -> Any
 
 
 def unsupported(operation: keras.Operation, what: str) -> UnsupportedLayerError:
-    """The error for a layer that cannot be `what`."""
+    """Make the error for a layer that cannot be `what`."""
     return UnsupportedLayerError(
         f"Layer '{operation.name}' of type {type(operation).__name__} cannot be {what}. Replace it "
         "by layers that can (see docs/guides/compress.md), or leave this model as it is."
@@ -143,7 +143,7 @@ def _is_composite(operation: keras.Operation) -> bool:
 
 
 def _opened(network: keras.Model) -> keras.Model:
-    """The network with models opened, and composite layers by one step."""
+    """Replace inner models by their layers, and composite layers by their parts, one level deep."""
 
     def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
         if _is_graph(operation):

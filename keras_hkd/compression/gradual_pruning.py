@@ -24,7 +24,7 @@ def prune_gradually(
     min_channels: int = 8,
     first_round: int = 1,
 ) -> Any:
-    """Makes a detector or classifier smaller in rounds, with training after each.
+    """Make a detector or classifier smaller in rounds, with training after each round.
 
     A round removes `amount` of all channels, those whose loss costs least for the weights that they
     free (see `gradient_worth`), wherever they are, and hands the smaller model to `recover`.

@@ -97,7 +97,7 @@ class MagnitudePruning(keras.callbacks.Callback):
 
 
 def smallest_mask(kernel: Any, sparsity: float) -> np.ndarray:
-    """Zeros where a kernel's smallest weights are, ones elsewhere.
+    """Return a mask with zeros where a kernel's smallest weights are, and ones elsewhere.
 
     Args:
         kernel: a variable or array.
@@ -115,7 +115,7 @@ def smallest_mask(kernel: Any, sparsity: float) -> np.ndarray:
 
 
 def prunable_kernels(model: keras.Model) -> list[Any]:
-    """The trainable kernels of a model's convolutions and dense layers, depthwise ones left out.
+    """List the trainable kernels of convolutions and dense layers, except depthwise ones.
 
     Args:
         model: a Keras model; of a Distiller the learner's.
@@ -132,7 +132,7 @@ def prunable_kernels(model: keras.Model) -> list[Any]:
 
 
 def kernel_sparsity(model: keras.Model) -> float:
-    """The share of zeros in the kernels that `MagnitudePruning` prunes.
+    """Compute the share of zeros in the kernels that `MagnitudePruning` prunes.
 
     Args:
         model: a Keras model; of a Distiller the learner's.

@@ -50,7 +50,7 @@ def quantize(
     range_decay: float | None = 0.99,
     coverage: float = 1.0,
 ) -> Any:
-    """A clone of a detector or classifier that trains with the rounding of its int8 file.
+    """Copy a detector or classifier with int8 rounding in its network, for training.
 
     Weights are rounded to int8 with a scale for each channel, activations to int8 in ranges that
     follow the training batches; gradients pass through. BatchNorm is folded, with its statistics
@@ -108,12 +108,12 @@ def quantize(
 
 
 def activation_ranges(quantized: Any) -> list[ActivationRange]:
-    """The layers that hold the ranges of activations."""
+    """List the layers that hold the ranges of activations."""
     return [layer for layer in quantized._flatten_layers() if isinstance(layer, ActivationRange)]
 
 
 def calibrate_to_coverage(quantized: Any, images: Any, coverage: float) -> None:
-    """Sets the ranges of all activations to what holds most of their values.
+    """Set the ranges of all activations so that they hold a share of the values.
 
     Each is the mean over batches of the quantiles `1 - coverage` and `coverage`, with 0 in it, of
     the float network.
@@ -149,7 +149,7 @@ def calibrate_to_coverage(quantized: Any, images: Any, coverage: float) -> None:
 
 
 def calibrate(quantized: Any, images: Any) -> None:
-    """Sets the ranges of all activations anew: the mean over batches of their least and largest.
+    """Set the ranges of all activations to the mean over batches of their least and largest value.
 
     Args:
         quantized: what `quantize` gave.
@@ -169,7 +169,7 @@ def calibrate(quantized: Any, images: Any) -> None:
 
 
 def is_quantized(model: object) -> bool:
-    """Whether a model is what `quantize` made.
+    """Tell whether a model was made by `quantize`.
 
     Args:
         model: anything.

@@ -69,7 +69,7 @@ _ACTIVATIONS = ("linear", *_FUSED, "silu", "swish", "sigmoid", "hard_silu", "har
 
 
 def quantized_network(network: keras.Model, range_decay: float | None) -> keras.Model:
-    """The network with int8 rounding of weights and activations, on layers of its own.
+    """Rebuild a network with int8 rounding of weights and activations, on new layers.
 
     BatchNorm behind a convolution is folded into it, elsewhere it becomes a 1x1 depthwise
     convolution. Tensors that a concatenation joins share its
@@ -202,7 +202,7 @@ class _Rewriting:
         self._settle(call.outputs[0], made(self._input(call)), norm.name)
 
     def _rescaling(self, call: Call) -> None:
-        """Two operations of their own: XNNPACK takes far longer for a depthwise convolution."""
+        """Rewrite as product and sum, which XNNPACK runs faster than a depthwise convolution."""
         name, tensor = call.operation.name, call.outputs[0]
         scale, offset = (
             np.asarray(value, "float32") for value in (call.operation.scale, call.operation.offset)
@@ -293,7 +293,7 @@ class _Rewriting:
         return ActivationRange(self.range_decay, name=self.names(f"{name}_range"))(value)
 
     def _pixel_range(self, x: Tensor, scale: Any, offset: Any, name: str) -> Tensor:
-        """The range of `scale * pixel + offset`, which no batch has to show."""
+        """Return the range of `scale * pixel + offset`, which needs no calibration."""
         ends = np.stack(np.broadcast_arrays(offset, scale * PIXELS[1] + offset))
         limits = min(0.0, float(ends.min())), max(0.0, float(ends.max()))
         return FixedRange(*limits, name=self.names(f"{name}_range"))(x)

@@ -57,7 +57,7 @@ class QuantizedLayer(keras.layers.Layer):
         self.built = True
 
     def rounded_kernel(self, training: bool | None = False) -> Tensor:
-        """The kernel that is used, in the shape of `kernel`; see `rounded_weights`."""
+        """Return the rounded kernel in the shape of `kernel`; see `rounded_weights`."""
         rows = ops.reshape(self.kernel, (-1, self.num_outputs))
         if self.folded:
             rows = rows * (self.gamma * self.inverse_std)
@@ -74,11 +74,11 @@ class QuantizedLayer(keras.layers.Layer):
         return keras.KerasTensor(output.shape, dtype=self.compute_dtype)
 
     def product(self, inputs: Tensor, kernel: Any) -> Tensor:
-        """The layer's own product with its kernel."""
+        """Compute the product of inputs and kernel."""
         raise NotImplementedError(f"{type(self).__name__} must implement `product`.")
 
     def assign_values(self, kernel: Any, bias: Any = None, norm: Any = None) -> None:
-        """Takes over the weights of float layers.
+        """Assign the weights of float layers.
 
         Args:
             kernel: array of `kernel_shape`.
@@ -150,7 +150,7 @@ class QuantizedDense(QuantizedLayer):
 
 
 def norm_values(norm: Any, num_channels: int) -> tuple[Any, Any, Any]:
-    """`gamma`, `1 / sqrt(variance + epsilon)` and the shift of a BatchNorm in inference.
+    """Return `gamma`, `1 / sqrt(variance + epsilon)` and the shift of a BatchNorm in inference.
 
     Args:
         norm: a built `keras.layers.BatchNormalization`.

@@ -17,7 +17,7 @@ from keras_hkd.tensors import Tensor
 
 
 def gradient_worth(student: Learner, batches: Any, num_batches: int = 16) -> np.ndarray:
-    """Estimates how much the loss rises when a group of channels is removed.
+    """Estimate how much the loss rises when a group of channels is removed.
 
     To first order a channel behind BatchNorm (scale g, shift b) is worth what setting both to 0
     costs; a group's worth is, over batches of the training data,
@@ -83,7 +83,7 @@ def gradient_worth(student: Learner, batches: Any, num_batches: int = 16) -> np.
 
 
 def _weights_of_makers(groups: ChannelGroups) -> list[tuple[Any, np.ndarray]]:
-    """`[(variable, group of each of its last axis)]` of the layers that make channels."""
+    """List the weights of layers that make channels, with the group of each output channel."""
     found = []
     for call in groups.makers():
         numbers = groups.made_by(call.operation)

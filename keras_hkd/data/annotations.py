@@ -135,7 +135,7 @@ class ImageAnnotation:
                 object.__setattr__(self, name, _column(value, name, dtype, (num_boxes, *width)))
 
     def with_boxes(self, boxes: Any, classes: Any) -> ImageAnnotation:
-        """The same image with other boxes, of which no more is known.
+        """Return the image with other boxes, of which no more is known.
 
         Args:
             boxes: as of the class.

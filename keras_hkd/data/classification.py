@@ -76,7 +76,7 @@ class ClassificationDataset(Dataset):
 def whole_image(
     image_path: str | os.PathLike, image_id: int | str, width: int, height: int, class_index: int
 ) -> ImageAnnotation:
-    """The annotation of an image that is of one class as a whole.
+    """Make the annotation of an image that has one class as a whole.
 
     Args:
         image_path: absolute path; "" where the image is in memory.
@@ -135,7 +135,7 @@ def classification_dataset(
 
 
 def check_class_names(class_names: Sequence[str]) -> tuple[str, ...]:
-    """The names as a tuple; a ValueError unless they are two or more different ones."""
+    """Check that there are two or more different class names; returns them as a tuple."""
     names = tuple(str(name) for name in class_names)
     if len(names) < 2 or len(set(names)) != len(names):
         raise InvalidValueError(

@@ -224,7 +224,7 @@ def _box_ids(dataset: Dataset, notes: list[str]) -> list[int]:
 
 
 def _column(dataset: Dataset, name: str) -> list:
-    """One value for each box of all images; None where it is not known."""
+    """Collect one value for each box of all images; None where it is not known."""
     values: list = []
     for one in dataset:
         column = getattr(one, name)

@@ -97,7 +97,7 @@ def find_duplicates(dataset: Dataset, near_bits: int = NEAR_BITS) -> list[Duplic
 
 
 def _fingerprints(dataset: Dataset) -> tuple[list[bytes], np.ndarray]:
-    """SHA-256 and hash of the look of each picture, on all cores."""
+    """Hash the bytes and the look of each picture, on all cores."""
     hashes = np.zeros((len(dataset), 2), np.uint64)
     digests = []
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
@@ -133,7 +133,7 @@ def _groups_of_equal(values: Sequence[bytes]) -> list[list[int]]:
 
 
 def _near_pairs(hashes: np.ndarray, near_bits: int) -> Iterable[tuple[int, int]]:
-    """Pairs of rows that differ in few bits, a block of rows against all later ones at a time."""
+    """Find the pairs of rows that differ in few bits."""
     for start in range(0, len(hashes), _BLOCK):
         block, rest = hashes[start : start + _BLOCK], hashes[start:]
         bits = np.bitwise_count(block[:, None] ^ rest).sum(axis=-1, dtype=np.int16)
@@ -145,7 +145,7 @@ def _near_pairs(hashes: np.ndarray, near_bits: int) -> Iterable[tuple[int, int]]
 
 
 def _linked(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Groups of what is linked, directly or through others."""
+    """Group what is linked, directly or through others."""
     leader = list(range(count))
 
     def leader_of(index: int) -> int:
@@ -164,7 +164,7 @@ def _linked(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
 
 
 def _same_labels(dataset: Dataset, group: Sequence[int]) -> bool:
-    """Whether pictures have the same boxes, as shares of the picture, to a hundredth."""
+    """Tell whether pictures have the same boxes, as shares of the picture, to a hundredth."""
     seen = set()
     for index in group:
         one = dataset[index]

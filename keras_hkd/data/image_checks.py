@@ -181,7 +181,7 @@ def whole_images(
 
 
 def _look_at(image: ImageRecord) -> tuple[str | None, bool]:
-    """What is wrong with an image, and whether it was turned though its size cannot tell."""
+    """Say what is wrong with an image, and whether it was turned though its size cannot tell."""
     stated: Any = (image.height, image.width)
     try:
         size, orientation = image_header(image.image_path)

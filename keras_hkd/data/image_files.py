@@ -38,7 +38,7 @@ class UnreadableImageError(InvalidValueError):
     """A picture that cannot be decoded whole; says why, the caller adds which record."""
 
     def advising(self, advice: str) -> str:
-        """The message with what to do about it, where it does not say so itself.
+        """Add advice to the message, unless it has its own.
 
         Args:
             advice: for a file that is damaged or missing.

@@ -104,7 +104,7 @@ def _class_names(root: Path, files: dict, wanted: Any) -> tuple[str, ...]:
 
 
 def _size(path: Path, check: bool) -> tuple[tuple[int, int] | None, str | None]:
-    """`(height, width)` and no problem, or None and the problem."""
+    """Return `(height, width)` and no problem, or None and the problem."""
     try:
         return (decode_image(path).shape[:2] if check else image_size(path)), None
     except UnreadableImageError as error:
@@ -112,7 +112,7 @@ def _size(path: Path, check: bool) -> tuple[tuple[int, int] | None, str | None]:
 
 
 def _distinct(annotations: Sequence[ImageAnnotation]) -> tuple[ImageAnnotation, ...]:
-    """Ids with suffix where two images of a class differ in that alone."""
+    """Add the suffix to ids where two images of a class differ in that alone."""
     ids = [annotation.image_id for annotation in annotations]
     if len(set(ids)) == len(ids):
         return tuple(annotations)

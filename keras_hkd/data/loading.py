@@ -260,7 +260,7 @@ class _Reading:
         bad: BadRecords,
         empty: bool = False,
     ) -> Dataset:
-        """The dataset of some of the images of records."""
+        """Make the dataset of some of the images of records."""
         notes = list(records.notes)
         classes, findings = _resolved(records, images, self.wanted, path, notes)
         if self.pictures == _SIZES and not records.box_format.startswith("rel_"):
@@ -287,7 +287,7 @@ class _Reading:
 def _resolved(
     records: Records, images: Sequence[ImageRecord], wanted: Any, path: Any, notes: list[str]
 ) -> tuple[ResolvedClasses, Findings]:
-    """The wanted classes, and which boxes were taken for them or left out."""
+    """Resolve the wanted classes, and count which boxes are taken for them or left out."""
     num_boxes = Counter(box.category for image in images for box in image.boxes)
     categories = records.categories
     try:
@@ -309,7 +309,7 @@ def _resolved(
 def _numbered(
     num_boxes: Mapping[Any, int], wanted: Any, path: Any, notes: list[str]
 ) -> tuple[Mapping[Any, str], ResolvedClasses]:
-    """Classes of a source that has numbers for them and no list of names."""
+    """Resolve the classes of a source that has numbers for them and no list of names."""
     numbers = sorted(num_boxes)
     categories = {number: str(number) for number in numbers}
     by_number = wanted and all(name.isdecimal() for one in wanted for name in one.accepted)
@@ -334,7 +334,7 @@ def _numbered(
 
 
 def _category_ids(records: Records, classes: ResolvedClasses) -> tuple:
-    """The ids that results have: the file's own, or the class's position + 1."""
+    """Return the ids that results have: the file's own, or the class's position + 1."""
     if records.result_ids is None:
         return ()
     ids = [tuple(records.result_ids[key] for key in keys) for keys in classes.keys]

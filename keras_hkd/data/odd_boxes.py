@@ -105,7 +105,7 @@ def _odd_of_image(index: int, one: ImageAnnotation) -> Iterator[OddBox]:
 
 
 def _inside(one: ImageAnnotation) -> np.ndarray:
-    """Share of each box that lies within the picture; 1 where its size or the area is not known."""
+    """Compute the share of each box within the picture; 1 where a size is not known."""
     if not (one.width and one.height):
         return np.ones(one.num_boxes)
     limits = np.array([one.width, one.height] * 2, float)

@@ -116,7 +116,7 @@ class PictureFinder:
         return ""
 
     def _places_of(self, inside: str) -> list[tuple[str, frozenset[str]]]:
-        """The folders that may hold what a name has after `inside/`, with the names in them."""
+        """List the folders that may hold what a name has after `inside/`, and the names in them."""
         if inside not in self._places:
             part = inside.lstrip("/")
             paths = [os.path.normpath(os.path.join(folder, part)) for folder in self.folders]
@@ -154,7 +154,7 @@ class PictureFinder:
         return candidates[0] if candidates else ""
 
     def _in_first_folder(self, paths: list[str]) -> list[str]:
-        """Of paths, those in the folder that is to be looked at first; all if in none of them."""
+        """Keep the paths in the folder that has precedence; all if none is in it."""
         for folder in self.folders:
             inside = [path for path in paths if os.path.dirname(path) == folder]
             if inside:
@@ -212,12 +212,12 @@ class FrameFinder:
 
 
 def _loose(name: str) -> str:
-    """The form in which names are compared that systems write in different ways."""
+    """Normalise a name that systems write in different ways, for comparison."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _num_shared(path: str, folders: Sequence[str]) -> int:
-    """How many of the folders of a name a path has, in their order, counted from the end."""
+    """Count how many of the folders of a name a path has, in order, from the end."""
     inside = [_loose(part) for part in path.split(os.sep)[:-1]]
     count = 0
     for folder in reversed([_loose(part) for part in folders if part not in ("", ".", "..")]):

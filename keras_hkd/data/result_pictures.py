@@ -103,7 +103,7 @@ class ResultPictures:
                 )
 
     def _of_name(self, name: object) -> list[int]:
-        """Positions of the pictures that a file name fits: as it is, or without its suffix."""
+        """Find the pictures that a file name fits, as it is or without its suffix."""
         if not isinstance(name, str) or not name:
             return []
         whole = _loose(name)
@@ -158,7 +158,7 @@ class ResultPictures:
 
 
 def _key(image_id: object) -> Hashable:
-    """An id as it can be compared: 3.0 is 3, and what can be no id stands for itself in words."""
+    """Normalise an id for comparison: 3.0 is 3; what cannot be an id is compared as text."""
     if isinstance(image_id, np.generic):
         image_id = image_id.item()
     if isinstance(image_id, float) and image_id.is_integer():
@@ -171,7 +171,7 @@ def _loose(name: str) -> str:
 
 
 def _tails(name: str) -> dict[str, None]:
-    """The names by which a picture may be called: with fewer and fewer folders, and no suffix."""
+    """List the names of a picture: with fewer and fewer folders, and without suffix."""
     parts = [part for part in _loose(name).split("/") if part] if name else []
     tails = ["/".join(parts[start:]) for start in range(len(parts))]
     return dict.fromkeys([*tails, *map(without_suffix, tails)])

@@ -109,7 +109,7 @@ def _skipped(problems: Sequence[str]) -> str:
 
 
 def _reason(problem: str) -> str:
-    """The kind of a problem: without the values of this very record, cut to a readable length."""
+    """Reduce a problem to its kind, without the values of the record."""
     kind = re.split(r", got |: |, but ", problem)[0]
     kind = re.sub(r"\[[^\]]*\]|'[^']*'", "...", kind)
     kind = re.sub(r"-?\d+(\.\d+)?", "#", kind)

@@ -86,7 +86,7 @@ def _load(source: str, class_names: tuple[str, ...], on_bad_data: str) -> Datase
 
 
 def _pictures(folder: Path) -> list[ImageRecord]:
-    """All pictures in a folder and the folders inside, by name; those hidden are left aside."""
+    """List all pictures in a folder and the folders inside, by name, hidden ones left out."""
     records = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

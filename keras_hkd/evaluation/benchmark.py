@@ -40,7 +40,7 @@ def benchmark_models(
     nms: bool = True,
     progress: bool = True,
 ) -> list[dict]:
-    """Latency, size, memory and operations of detectors, all timed in turn in one run.
+    """Measure latency, size, memory and operations of detectors, timed in turn in one run.
 
     Of a `.tflite` model the interpreter is timed, on an image in the model's own type.
 
@@ -101,7 +101,7 @@ def export_precisions(
     nms: bool = True,
     representative: Any = None,
 ) -> dict:
-    """TFLite files of a detector in the precisions that a phone is offered.
+    """Export a detector to TFLite files in float32, float16 and int8.
 
     Args:
         detector: a Keras detector.
@@ -185,7 +185,7 @@ def _key(row: _Row) -> str:
 
 
 def _reference(row: _Row, rows: Sequence[_Row]) -> _Row:
-    """The first TFLite row of as many threads; for Keras the first of the most threads."""
+    """Return the first TFLite row of as many threads; for Keras that of the most threads."""
     wanted = row.threads or max((other.threads or 0 for other in rows), default=0)
     same = [other for other in rows if other.threads == wanted]
     return same[0] if same else rows[0]

@@ -48,7 +48,7 @@ class HeldOutMetrics(keras.callbacks.Callback):
         self.prefix = prefix
 
     def measure(self, model: Any) -> dict[str, Any]:
-        """Figures of a model on the dataset, by name."""
+        """Compute the figures of a model on the dataset, by name."""
         raise NotImplementedError(f"{type(self).__name__} must implement `measure`.")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -22,7 +22,7 @@ def evaluate_classifier(
     batch_size: int = 32,
     progress: bool = True,
 ) -> dict[str, object]:
-    """Classify every image of a dataset and score what was said.
+    """Classify every image of a dataset and score the predictions.
 
     Args:
         classifier: a `keras_hkd.classifiers.Classifier`.
@@ -50,7 +50,7 @@ def predict_classes(
     batch_size: int = 32,
     progress: bool = True,
 ) -> np.ndarray:
-    """Scores of every class for every image, in the order of the dataset.
+    """Predict the scores of every class for every image, in the order of the dataset.
 
     Args:
         classifier: anything with `class_names` whose `predict_on_batch(images)` gives
@@ -84,7 +84,7 @@ def predict_classes(
 def score_classes(
     scores: np.ndarray, classes: np.ndarray, class_names: Sequence[str]
 ) -> dict[str, object]:
-    """Accuracy, balanced accuracy and the recall of each class.
+    """Compute accuracy, balanced accuracy and the recall of each class.
 
     Args:
         scores: `(n, classes)`; the largest of a row is the answer.
@@ -129,7 +129,7 @@ def score_classes(
 
 
 def check_same_classes(classifier_classes: Sequence[str], dataset_classes: Sequence[str]) -> None:
-    """Raises a ValueError unless both name the same classes in the same order.
+    """Refuse a dataset whose classes are not those of the classifier, in the same order.
 
     Args:
         classifier_classes: names.

@@ -69,7 +69,7 @@ def detection_differences(
     results_b: Iterable[Mapping[str, Any]],
     score_threshold: float = 0.3,
 ) -> dict:
-    """How far two lists of COCO results lie apart, box by box.
+    """Compare two lists of COCO results box by box.
 
     Args:
         results_a: the reference, what `predict_dataset` gave.

@@ -32,15 +32,15 @@ class Latencies:
     times_ms: Mapping[str, np.ndarray]
 
     def median_ms(self, name: str) -> float:
-        """Median time of a call."""
+        """Return the median time of a call in milliseconds."""
         return float(np.median(self.times_ms[name]))
 
     def p90_ms(self, name: str) -> float:
-        """Time that nine of ten calls stay under."""
+        """Return the 90th percentile of the time of a call in milliseconds."""
         return float(np.percentile(self.times_ms[name], 90))
 
     def speed_up(self, name: str, reference: str) -> float:
-        """How many times as fast a call is as another: the median of the rounds' ratios.
+        """Compute how many times faster a call is than another: the median of the rounds' ratios.
 
         A machine that slows down slows both calls of a round, so a ratio holds where times drift.
         """
@@ -90,7 +90,7 @@ def measure_latency_ms(
     repeats: int = 10,
     warm_up: int = 2,
 ) -> dict[str, float]:
-    """Median time of one compiled prediction of one image, images in, detections out.
+    """Measure the median time of one compiled prediction of one image.
 
     The models predict in turn, so that a machine that slows down slows all of them.
 

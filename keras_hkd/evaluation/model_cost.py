@@ -17,7 +17,7 @@ from keras_hkd.tensors import Tensor
 def measure_costs(
     models: Mapping[str, Any], image_size: tuple[int, int] | None = None, repeats: int = 10
 ) -> dict[str, dict[str, float]]:
-    """Parameters, operations and time per image of models, timed side by side.
+    """Measure parameters, operations and time per image of models, timed in turn.
 
     Args:
         models: name -> a `keras_hkd` detector or classifier.
@@ -40,7 +40,7 @@ def measure_costs(
 
 
 def count_parameters(model: Any) -> int:
-    """Number of weights, those that are not trained (BatchNorm's statistics) included.
+    """Count the weights of a model, those that are not trained (BatchNorm's statistics) included.
 
     Args:
         model: a Keras model or layer.
@@ -54,7 +54,7 @@ def count_parameters(model: Any) -> int:
 
 
 def count_gflops(model: Any, image_size: tuple[int, int] | None = None) -> float:
-    """Billions of floating-point operations of one forward pass over one image.
+    """Count the floating-point operations of one forward pass over one image, in billions.
 
     A multiply-add counts as two. Decoding and non-maximum suppression are not counted: they are no
     part of the network.

@@ -19,7 +19,7 @@ def measure_peak_memory_mib(
     num_threads: int | None = None,
     image_size: tuple[int, int] | None = None,
 ) -> float:
-    """How far a model's file raises the peak memory of a process: loading it and one prediction.
+    """Measure by how much loading a model and one prediction raise the peak memory of a process.
 
     What the libraries themselves take is not counted. For a `.keras` file the graph that TensorFlow
     compiles is.
@@ -45,7 +45,7 @@ def measure_peak_memory_mib(
 
 
 def peak_bytes() -> int:
-    """Peak resident memory of this process in bytes."""
+    """Return the peak resident memory of this process in bytes."""
     status = pathlib.Path("/proc/self/status")
     if status.exists():
         line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))

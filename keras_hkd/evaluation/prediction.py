@@ -79,7 +79,7 @@ def category_ids(
     dataset_classes: Sequence[str],
     ids: Sequence[int | str] | None = None,
 ) -> list[int | str | None]:
-    """Category id for each class of the detector, as the dataset has it; None for no class of it.
+    """Match the classes of a detector with the category ids of a dataset.
 
     Classes go by name, all words for people being one. A detector and a dataset of one class each
     fit whatever their names.

@@ -54,7 +54,7 @@ def _converter(function: Any, quantization: str | None, representative: Any) -> 
 
 
 def int8_converter(function: Any, representative: Any) -> Any:
-    """The converter of `convert(function, "int8", representative)`, not run yet.
+    """Make the converter of `convert(function, "int8", representative)` without running it.
 
     Args:
         function: a frozen concrete function of one image.
@@ -64,7 +64,7 @@ def int8_converter(function: Any, representative: Any) -> Any:
 
 
 def has_own_ranges(function: Any) -> bool:
-    """Whether a graph carries the ranges of its activations, as quantisation-aware training does.
+    """Tell whether a graph holds the ranges of its activations, from quantisation-aware training.
 
     Args:
         function: a concrete function.

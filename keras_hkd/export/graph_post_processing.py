@@ -23,7 +23,7 @@ def detections_in_graph(
     suppression: Suppression,
     objectness: Tensor = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Detections of one image, by the rule of `post_processing.detections`.
+    """Decode the detections of one image in the graph, as `post_processing.detections` does.
 
     Args:
         class_logits: `(1, anchors, classes)`.
@@ -74,7 +74,7 @@ def detections_in_graph(
 def post_processing_function(
     grid: Grid, suppression: Suppression, num_classes: int, head_names: Sequence[str] = HEADS[:2]
 ) -> Any:
-    """The TensorFlow function of decoding and suppression on its own.
+    """Build the TensorFlow function of decoding and suppression alone.
 
     Args:
         grid: a `Grid`.

@@ -112,7 +112,7 @@ def _require_packages() -> None:
 
 
 def _to_onnx(function: Any, inputs: Sequence[str], outputs: Sequence[str], opset: int) -> Any:
-    """An ONNX model of a frozen function, its inputs and outputs under the names given."""
+    """Convert a frozen function to an ONNX model with the given names of inputs and outputs."""
     import tf2onnx
 
     with quiet_converter(), silenced("tf2onnx"):

@@ -26,7 +26,7 @@ NUM_COMPARED = 8
 def layer_errors(
     detector: Detector, representative_images: Any, image_size: tuple[int, int] | None = None
 ) -> list[dict]:
-    """What the range of each layer costs in int8, the worst first.
+    """Measure the int8 rounding error of each layer, the largest first.
 
     `error = sqrt(mean((float - int8)^2)) / std(float)` of a layer's output, computed from the same
     quantised inputs: the layer's own loss, not what it inherits. A layer whose range is stretched
@@ -78,7 +78,7 @@ def layer_errors(
 
 
 def describe(rows: Sequence[Mapping[str, Any]], most: int = 5) -> str:
-    """The worst layers in words, for a message.
+    """Describe the worst layers for a message.
 
     Args:
         rows: what `layer_errors` gave.
@@ -104,5 +104,5 @@ def _relative_error(
 
 
 def _layer_name(tensor_name: str) -> str:
-    """The last two parts of the first of the fused names: layer and operation."""
+    """Shorten a tensor's name to layer and operation."""
     return "/".join(tensor_name.split(";")[0].split("/")[-2:])

@@ -20,7 +20,7 @@ from keras_hkd.tensors import Tensor
 
 
 def checked_detector(detector: Any) -> Detector:
-    """The `Detector` to export, raw KerasCV models being adapted.
+    """Return the `Detector` to export; a library's model is adapted.
 
     Raises:
         TypeError: no detector.
@@ -32,7 +32,7 @@ def checked_detector(detector: Any) -> Detector:
 
 
 def checked_image_size(image_size: tuple[int, int] | None, detector: Detector) -> tuple[int, int]:
-    """`(height, width)` that a file is made for: fixed, both multiples of 32.
+    """Return the size that a file is made for: `(height, width)`, both multiples of 32.
 
     Args:
         image_size: what the user asked for; the detector's own if None.
@@ -58,7 +58,7 @@ def checked_image_size(image_size: tuple[int, int] | None, detector: Detector) -
 
 
 def raw_heads(detector: Detector, image_size: tuple[int, int]) -> Any:
-    """The frozen function from `images (1, height, width, 3)` to the raw heads, in order.
+    """Trace the frozen function from `images (1, height, width, 3)` to the raw heads.
 
     Args:
         detector: a `Detector`.
@@ -87,7 +87,7 @@ def raw_heads(detector: Detector, image_size: tuple[int, int]) -> Any:
 
 
 def keras_heads(detector: Detector, images: Tensor) -> dict[str, np.ndarray]:
-    """Raw heads of a few images from Keras itself, what every file is compared with.
+    """Compute the raw heads of images in Keras, which files are compared with.
 
     Args:
         detector: a `Detector`.
@@ -98,7 +98,7 @@ def keras_heads(detector: Detector, images: Tensor) -> dict[str, np.ndarray]:
 
 
 def grid_of(detector: Detector, image_size: tuple[int, int] | None) -> Grid:
-    """The grid of a detector, checked against the detector's own anchors.
+    """Return the grid of a detector, checked against the detector's anchors.
 
     Args:
         detector: a `Detector`.
@@ -120,7 +120,7 @@ def grid_of(detector: Detector, image_size: tuple[int, int] | None) -> Grid:
 
 @contextlib.contextmanager
 def quiet_converter() -> Iterator[None]:
-    """Keeps the converter's deprecation remarks, which are about our calls, off the user's log."""
+    """Silence the deprecation warnings of the TensorFlow converter."""
     import warnings
 
     from absl import logging as absl_logging

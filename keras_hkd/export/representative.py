@@ -20,7 +20,7 @@ def representative_array(
     max_images: int = MAX_IMAGES,
     antialias: bool = True,
 ) -> np.ndarray:
-    """Representative images of the file's size.
+    """Make an array of representative images of the file's size.
 
     Args:
         source: an array `(n, height, width, 3)` in [0, 255], a `keras_hkd.data.Dataset` or a
@@ -60,7 +60,7 @@ def representative_array(
 
 
 def sample_images(image_size: tuple[int, int], num_images: int = 2) -> np.ndarray:
-    """A few drawn scenes, to compare a file with Keras where no images were given.
+    """Draw a few scenes on which a file is compared with Keras if no images are given.
 
     Args:
         image_size: `(height, width)` in pixels.

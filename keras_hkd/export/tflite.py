@@ -167,7 +167,7 @@ def make_suppression(
     score_threshold: float | None,
     iou_threshold: float | None,
 ) -> Suppression:
-    """The suppression of a file; what is None is the detector's own."""
+    """Make the suppression settings of a file; what is None is taken from the detector."""
     return Suppression(
         detector.max_detections if max_detections is None else max_detections,
         detector.score_threshold if score_threshold is None else score_threshold,
@@ -190,7 +190,7 @@ def check_quantization(quantization: str | None) -> None:
 
 @contextlib.contextmanager
 def replacing_file(path: str | os.PathLike, suffix: str) -> Iterator[pathlib.Path]:
-    """A temporary name beside `path`, which becomes `path` if all went well and vanishes if not.
+    """Write to a temporary file beside `path`, which replaces `path` if nothing raises.
 
     Args:
         path: the file to be.
@@ -211,7 +211,7 @@ def replacing_file(path: str | os.PathLike, suffix: str) -> Iterator[pathlib.Pat
 
 
 def _check_ranges(detector: Detector, heads: Tensor, quantization: str | None) -> None:
-    """A detector that was trained to round is worth its size in int8 only."""
+    """Refuse precisions that do not fit how the detector was trained."""
     if has_own_ranges(heads) and quantization != "int8":
         raise InvalidValueError(
             f"Detector '{detector.name}' is quantised: it was trained for int8. Export it with "

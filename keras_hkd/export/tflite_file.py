@@ -20,7 +20,7 @@ _BUILTINS = {
 
 
 def read_model(source: Any) -> Any:
-    """The flatbuffer of a TFLite model as objects.
+    """Parse a TFLite model into the objects of its schema.
 
     Args:
         source: path of a file, or its bytes.
@@ -41,14 +41,14 @@ def read_model(source: Any) -> Any:
 
 
 def pack_model(model: Any) -> bytes:
-    """The bytes of a model given as objects."""
+    """Serialise a model from the objects of its schema."""
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
     return bytes(builder.Output())
 
 
 def list_operators(source: Any) -> dict[str, int]:
-    """Operators of a TFLite model, and how often each is used.
+    """Count the operators of a TFLite model by name.
 
     A builtin operator has its name in capitals; any other one (`"FlexTopK"`, a custom operator)
     comes under the name in the file, and the plain interpreter would refuse the file.
@@ -73,7 +73,7 @@ def list_operators(source: Any) -> dict[str, int]:
 
 
 def foreign_operators(source: Any) -> list[str]:
-    """Names of the operators of a TFLite model that no plain interpreter has.
+    """List the operators of a TFLite model that the plain interpreter does not have.
 
     Args:
         source: path of a file, or its bytes.
@@ -82,7 +82,7 @@ def foreign_operators(source: Any) -> list[str]:
 
 
 def float_operators(model: Any) -> list[str]:
-    """Names of operators with a float tensor as input or output, biases and scales aside.
+    """List the operators with a float tensor as input or output, biases and scales aside.
 
     Args:
         model: what `read_model` gave.
@@ -96,7 +96,7 @@ def float_operators(model: Any) -> list[str]:
 
 
 def join_models(head: Any, tail: Any) -> Any:
-    """One model that runs `head` and gives its outputs, in order, to `tail`.
+    """Join two models into one that feeds the outputs of `head`, in order, to `tail`.
 
     So the network can be quantised by the converter as a whole, with integer outputs, while the
     decoding after it stays float: an integer output passes a DEQUANTIZE operator on its way.

@@ -56,7 +56,7 @@ def model_metadata(
     outputs: Sequence[tuple[str, str]],
     score_threshold: float | None,
 ) -> bytes:
-    """The TFLite metadata of a detector.
+    """Build the TFLite metadata of a detector.
 
     Args:
         card: a `ModelCard`.
@@ -92,7 +92,7 @@ def model_metadata(
 
 
 def append_files(content: bytes, ours: dict, class_names: Sequence[str]) -> bytes:
-    """A model with the label file and our JSON behind it.
+    """Append the label file and the package's JSON to a model.
 
     Args:
         content: bytes of a TFLite model.
@@ -140,7 +140,7 @@ class _Builder:
         return self.flat.EndVector()
 
     def table(self, num_fields: int, offsets: Any, small: Any = ()) -> int:
-        """A table of offsets, and of `(slot, type, value)` for bytes and numbers."""
+        """Write a table of offsets, and of `(slot, type, value)` for bytes and numbers."""
         self.flat.StartObject(num_fields)
         for slot, value in offsets.items():
             self.flat.PrependUOffsetTRelativeSlot(slot, value, 0)

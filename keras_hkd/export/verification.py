@@ -26,7 +26,7 @@ class ExportError(RunFailedError):
 def head_errors(
     expected: Mapping[str, np.ndarray], received: Mapping[str, np.ndarray]
 ) -> dict[str, float]:
-    """Error of raw heads as a share of their spread.
+    """Compute the error of raw heads as a share of their spread.
 
     `sqrt(mean((received - expected)^2)) / max(std(expected), 0.25)`
 
@@ -124,7 +124,7 @@ def check_post_processing(
 def random_heads(
     grid: Grid, num_classes: int, seed: int = 0, head_names: Sequence[str] = HEADS[:2]
 ) -> tuple[np.ndarray, ...]:
-    """Raw heads drawn at random, with small boxes, many overlaps and no ties.
+    """Draw random raw heads with small boxes, many overlaps and no ties.
 
     Args:
         grid: a `Grid`.
@@ -151,7 +151,7 @@ def random_heads(
 
 
 def _boxes_near(grid: Grid, draws: np.ndarray) -> np.ndarray:
-    """Boxes about as large as the anchors, or as three strides where there are none."""
+    """Draw boxes about as large as the anchors, or as three strides where there are none."""
     priors, size = grid.all_priors, 1.0 if grid.has_anchors else 3.0
     centres = priors[:, :2] + 0.1 * draws[..., :2] * priors[:, 2:]
     half = size * np.exp(0.2 * draws[..., 2:]) * priors[:, 2:] / 2

@@ -61,7 +61,7 @@ def save_curves(
 
 
 def _panels(histories: Mapping[str, Mapping[str, Sequence[float | None]]]) -> dict[str, list[str]]:
-    """Heading -> names of figures, for the panels that have any."""
+    """Group the figures by panel; panels without figures are left out."""
     present = {}
     for history in histories.values():
         present.update({name: None for name, row in history.items() if _has_points(row)})

@@ -127,7 +127,7 @@ def _figures(dataset: Dataset) -> dict:
 
 
 def _spread(values: np.ndarray, starts: Sequence[float]) -> dict:
-    """Quantiles, and how many values lie from each start on up to the next."""
+    """Compute quantiles and a histogram."""
     quantiles = np.quantile(values, _QUANTILES).tolist() if len(values) else []
     places = np.searchsorted(starts, values, side="right") - 1
     return {
@@ -224,7 +224,7 @@ def _label(dataset: Dataset, index: int) -> str:
 
 
 def _of_every_kind(odd: Sequence[OddBox], most: int) -> list[OddBox]:
-    """Some of each kind, as many as there is room for."""
+    """Choose boxes of every kind, as many as there is room for."""
     by_kind: dict[str, list[OddBox]] = {}
     for one in odd:
         by_kind.setdefault(one.kind, []).append(one)
@@ -233,7 +233,7 @@ def _of_every_kind(odd: Sequence[OddBox], most: int) -> list[OddBox]:
 
 
 def _tile(dataset: Dataset, index: int, box: int | None) -> tuple[np.ndarray, dict]:
-    """A picture and its boxes; around one box, which alone is in colour, if there is one."""
+    """Draw a picture with its boxes, or the surroundings of one box."""
     one, image = dataset[index], dataset.load_image(index)
     if box is None:
         return image, {"boxes": one.boxes, "ignore": one.ignore}

@@ -57,7 +57,7 @@ def page(found: Mapping, pictures: Mapping[str, bytes]) -> str:
 
 
 def overview(found: Mapping) -> list[tuple[str, int, str]]:
-    """What was found and how often, with a remark: rows for a terminal and a page.
+    """List what was found, how often, and a remark, as rows of a table.
 
     Args:
         found: what `check_dataset` gives.

@@ -37,7 +37,7 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
 def rich_table(
     rows: Mapping[str, Mapping], columns: Sequence[str] | None = None, title: str | None = None
 ) -> rich.table.Table:
-    """Results as a table that `rich` prints.
+    """Make a table of results that `rich` prints.
 
     Args:
         rows: name of a detector -> its results by key. A list of numbers, such as one per seed, is
@@ -61,7 +61,7 @@ def rich_table(
 
 
 def markdown_table(rows: Mapping[str, Mapping], columns: Sequence[str] | None = None) -> str:
-    """Results as a Markdown table; see `rich_table` for the arguments.
+    """Write results as a Markdown table; see `rich_table` for the arguments.
 
     Example:
 

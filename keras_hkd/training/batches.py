@@ -28,7 +28,7 @@ def run_batches(
     first_epoch: int,
     teacher_cache: TeacherCache | None = None,
 ) -> Any:
-    """Batches without end from an epoch on, as a function of the settings' seed.
+    """Make the endless stream of training batches from an epoch on.
 
     Args:
         dataset: a `Dataset` of boxes, or a `ClassificationDataset`.

@@ -38,7 +38,7 @@ class SavedState(NamedTuple):
 
 
 def checkpoint_variables(model: keras.Model) -> list:
-    """The variables that a checkpoint of `model` holds: never the teacher's.
+    """List the variables that a checkpoint of `model` holds, which are never the teacher's.
 
     Args:
         model: a Keras model. Its own `checkpoint_variables` win; otherwise all its variables but
@@ -125,7 +125,7 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def list_checkpoints(folder: str | Path) -> list[Path]:
-    """Checkpoint files in `folder`, the newest first."""
+    """List the checkpoint files in a folder, the newest first."""
     folder = Path(folder)
     found = [(_FILE_NAME.fullmatch(path.name), path) for path in folder.glob("epoch_*.npz")]
     epochs = {path: int(match[1]) for match, path in found if match}
@@ -175,7 +175,7 @@ def read_state(path: str | Path) -> SavedState:
 
 
 def read_newest(folder: str | Path) -> SavedState | None:
-    """The newest whole checkpoint in `folder`; None if there is none. Damaged ones are reported.
+    """Read the newest whole checkpoint in a folder; None if there is none. Warn of damaged ones.
 
     Raises:
         ValueError: if there are checkpoints and none is whole: to begin again in silence would

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def moving_averages(optimizer: Any) -> list[tuple[Any, Any]]:
-    """Pairs of (weight, its moving average) that the optimizer keeps; empty where it keeps none."""
+    """List the pairs (weight, its moving average) of an optimizer; none if it keeps no averages."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # under float16 loss scaling
     if optimizer is None or not optimizer.use_ema or not optimizer.built:
         return []

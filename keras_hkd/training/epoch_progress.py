@@ -87,7 +87,7 @@ class RichProgress(keras.callbacks.Callback):
         return ", ".join(shown)
 
     def _steps_per_second(self) -> float | None:
-        """Mean over this session since its first step; None before there is a second one."""
+        """Compute the mean rate of this session since its first step; None before the second."""
         if self.done < 2 or self.first_done is None:
             return None
         return (self.done - 1) / max(time.perf_counter() - self.first_done, 1e-9)

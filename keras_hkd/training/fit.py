@@ -112,7 +112,7 @@ def train_model(
 
 
 def _set_image_size(model: keras.Model, image_size: tuple[int, int]) -> None:
-    """What is trained at a size works at it from then on, unless told otherwise."""
+    """Make the size of the training the default size of what is trained."""
     for trained in getattr(model, "peers", (getattr(model, "student", model),)):
         if getattr(trained, "image_size", None) is not None:
             trained.image_size = tuple(image_size)

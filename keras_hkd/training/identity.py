@@ -56,7 +56,7 @@ def require_same(saved: Mapping, current: Mapping, where: object) -> None:
 def run_identity(
     model: keras.Model, dataset: Dataset | ClassificationDataset, settings: TrainingSettings
 ) -> dict[str, object]:
-    """What a resumed run must share with its beginning, as plain values.
+    """Collect, as plain values, what must be equal for a run to be resumed.
 
     Args:
         model: a `Detector`, or a `Distiller`, of which the teacher's hash and all of `get_config`
@@ -75,7 +75,7 @@ def run_identity(
 
 
 def _distillation(model: keras.Model) -> Any:
-    """A Distiller's config but for its networks, as plain and short values."""
+    """Return the config of a Distiller without its networks, as plain and short values."""
     if not hasattr(model, "distillation_losses"):
         return None
     import keras
@@ -85,7 +85,7 @@ def _distillation(model: keras.Model) -> Any:
 
 
 def _short(value: Any) -> Any:
-    """Names without the counters that Keras gives them, and long tables of numbers hashed."""
+    """Remove the counters from names that Keras gave, and hash long tables of numbers."""
     if isinstance(value, dict):
         short = {key: _short(one) for key, one in value.items()}
         if isinstance(value.get("name"), str):

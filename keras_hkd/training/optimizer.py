@@ -84,7 +84,7 @@ class ReplicatedLossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
 
 
 def learning_rate_schedule(settings: TrainingSettings, steps_per_epoch: int) -> WarmupCosine:
-    """The learning rate of each step of the run that `settings` describe.
+    """Build the learning-rate schedule that `settings` describe.
 
     Args:
         settings: for `learning_rate`, `warmup_epochs`, `epochs`, `final_learning_rate_fraction`.
@@ -102,7 +102,7 @@ def learning_rate_schedule(settings: TrainingSettings, steps_per_epoch: int) -> 
 
 
 def build_optimizer(settings: TrainingSettings, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """The optimizer that `settings` describe.
+    """Build the optimizer that `settings` describe.
 
     Args:
         settings: for the learning rate and its schedule, weight decay, clipping, averaging, and

@@ -27,7 +27,7 @@ def semi_supervised(
     image_size: tuple[int, int] | None = None,
     batch_size: int = 16,
 ) -> SemiSupervisedDataset:
-    """The training set of SAD: labelled images, and unlabelled ones with the teacher's labels.
+    """Make the training set of SAD: labelled images, and unlabelled ones with pseudo-labels.
 
     The teacher runs over the unlabelled images once. Its labels are written to `file`, all or
     nothing, as COCO annotations with their scores; a run that resumes reads them from there.
@@ -81,7 +81,7 @@ def semi_supervised(
 
 
 def pseudo_label_facts(file: str | Path) -> dict[str, object]:
-    """The threshold that was used, and how many images and boxes it gave.
+    """Read the score threshold of a file of pseudo-labels and the numbers of its images and boxes.
 
     Args:
         file: that `semi_supervised` wrote.
@@ -150,7 +150,7 @@ def _write(
 
 
 def _file_names(images: Sequence[ImageAnnotation]) -> list[str]:
-    """Names that tell all images apart, from the folder on that holds them all."""
+    """Name the images relative to the folder that holds them all."""
     paths = [image.image_path for image in images]
     if not all(paths):
         return [f"{image.image_id}" for image in images]

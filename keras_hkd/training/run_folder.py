@@ -148,7 +148,7 @@ class RunFolder:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide what a run computes.
+    """Return the versions of Python and of the packages that a run computes with.
 
     Example:
 

@@ -9,7 +9,7 @@ from keras_hkd.errors import InvalidValueError
 
 
 def strategy_scope(name: str | None) -> contextlib.AbstractContextManager:
-    """Scope in which detectors, Distiller and optimizer must be built for data-parallel training.
+    """Return the scope in which models and optimizer are built for data-parallel training.
 
     Args:
         name: None for one device; "mirrored" for `tf.distribute.MirroredStrategy` over all GPUs,
@@ -53,7 +53,7 @@ def _mirrored_scope() -> Iterator[int]:
 
 @functools.cache
 def _mirrored(devices: tuple[str, ...]) -> Any:
-    """One strategy a process: two number their all-reduces alike, and TensorFlow mixes them up."""
+    """Make the strategy once per process: TensorFlow confuses the all-reduces of two."""
     import tensorflow
 
     return tensorflow.distribute.MirroredStrategy(devices)

@@ -42,7 +42,7 @@ class AveragedClassificationMetrics(OfAveragedWeights, ClassificationMetrics):
 def averaged_metrics(
     dataset: Dataset | ClassificationDataset, image_size: tuple[int, int], every: int
 ) -> keras.callbacks.Callback:
-    """The callback that measures on a dataset of either kind; see `HeldOutMetrics`."""
+    """Make the callback that measures on a dataset of either kind; see `HeldOutMetrics`."""
     kind: type[HeldOutMetrics] = AveragedDetectionMetrics
     if isinstance(dataset, ClassificationDataset):
         kind = AveragedClassificationMetrics

@@ -16,7 +16,7 @@ _SCORES = {
 
 
 def card_text(name: str, card: Mapping) -> str:
-    """Writes a card as Markdown.
+    """Write a card as Markdown.
 
     Args:
         name: of the preset.

@@ -48,7 +48,7 @@ _PARTS = {
 
 
 def write_card(folder: str | os.PathLike, facts: Mapping, measured: Mapping) -> None:
-    """Adds `card.json` and `card.md` to a preset, whose checksums then cover them.
+    """Add `card.json` and `card.md` to a preset, whose checksums then cover them.
 
     Args:
         folder: of the preset; its name is the preset's.
@@ -71,7 +71,7 @@ def write_card(folder: str | os.PathLike, facts: Mapping, measured: Mapping) -> 
 
 
 def read_card(name_or_folder: str | os.PathLike) -> dict | None:
-    """Reads what `write_card` wrote.
+    """Read what `write_card` wrote.
 
     Args:
         name_or_folder: one of `keras_hkd.list_presets()`, or the folder of a preset.
@@ -93,7 +93,7 @@ def read_card(name_or_folder: str | os.PathLike) -> dict | None:
 
 
 def headline(card: Mapping | None) -> dict:
-    """Gives the figures of a card that stand in a table of presets.
+    """Return the figures of a card that a table of presets shows.
 
     Those of its first test list, at the size of its TFLite twin.
 
@@ -135,7 +135,7 @@ def headline(card: Mapping | None) -> dict:
 
 
 def size_text(image_size: Sequence[int]) -> str:
-    """Writes `(height, width)` as cards do.
+    """Format `(height, width)` as cards do.
 
     Example:
     >>> size_text((320, 416))

@@ -15,7 +15,7 @@ DEFAULT_PRESET = "person_nano"
 
 
 def list_presets() -> list[str]:
-    """Names of the presets that come with the package.
+    """List the names of the presets that come with the package.
 
     Example:
     >>> import keras_hkd
@@ -28,7 +28,7 @@ def list_presets() -> list[str]:
 
 
 def is_preset(name_or_folder: str | os.PathLike) -> bool:
-    """Whether a word names a preset, or is the path of a folder that holds one.
+    """Tell whether a word is the name of a preset or the path of its folder.
 
     Args:
         name_or_folder: what a user gave.
@@ -41,7 +41,7 @@ def is_preset(name_or_folder: str | os.PathLike) -> bool:
 
 
 def preset_folder(name_or_folder: str | os.PathLike) -> pathlib.Path:
-    """Finds the folder of a preset; what is in it is checked when it is read.
+    """Find the folder of a preset. Its files are checked when they are read.
 
     Args:
         name_or_folder: one of `list_presets()`, or the path of a folder that `save_to_preset`

@@ -20,7 +20,7 @@ TWIN = "int8.tflite"
 def from_preset(
     name_or_folder: str | os.PathLike, class_names: Sequence[str] | None = None
 ) -> Detector:
-    """Loads a preset as a Keras detector, float32, to predict, train, distil or export.
+    """Load a preset as a Keras detector with float32 weights.
 
     Args:
         name_or_folder: one of `keras_hkd.list_presets()`, or a folder that
@@ -55,7 +55,7 @@ def load_for_detection(
     image_size: tuple[int, int] | None = None,
     num_threads: int | None = None,
 ) -> Detector | TFLiteDetector:
-    """Loads what detects soonest: the preset's TFLite twin, which needs no Keras.
+    """Load a preset for detection alone: its TFLite file, which does not need Keras.
 
     Args:
         name_or_folder: see `from_preset`.

@@ -23,7 +23,7 @@ def detect(
     score_threshold: float = 0.3,
     num_threads: int | None = None,
 ) -> dict[str, np.ndarray] | list[dict[str, np.ndarray]]:
-    """Finds people in photographs with a preset's TFLite twin.
+    """Detect people in photographs with a preset, without TensorFlow or Keras.
 
     Args:
         photos: a picture's path, which is turned upright by its EXIF tag, or its pixels as uint8

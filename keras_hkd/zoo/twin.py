@@ -13,7 +13,7 @@ from keras_hkd.zoo.loading import TWIN, from_preset
 
 
 def add_twin(folder: str | os.PathLike, representative_images: Any, **options: Any) -> ExportReport:
-    """Adds an int8 TFLite file to a preset, made of the weights as the preset has them.
+    """Add an int8 TFLite file, exported from the weights of the preset, to a preset.
 
     `keras_hkd.detect` and `keras-hkd detect` then use it.
 

@@ -95,7 +95,7 @@ class View:
 
 
 def draw_numbers(seed: int, epoch: Tensor, num_images: int, stream: int = 0) -> tf.Tensor:
-    """Draws what decides the views of one epoch; row i belongs to image i whatever its place.
+    """Draw the random numbers of the views of one epoch; row i belongs to image i.
 
     Args:
         seed: the run's seed.
@@ -115,7 +115,7 @@ def draw_numbers(seed: int, epoch: Tensor, num_images: int, stream: int = 0) -> 
 def plan_views(
     augmentation: Augmentation, draws: Tensor, content_sizes: Tensor, frame_size: tuple[int, int]
 ) -> View:
-    """Turns drawn numbers into views.
+    """Turn drawn numbers into views.
 
     Args:
         augmentation: the ranges.
@@ -139,7 +139,7 @@ def plan_views(
 
 
 def view_boxes(boxes: Tensor, view: View, frame_size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Moves boxes into the views.
+    """Move boxes into the views.
 
     Args:
         boxes: float32 `(b, n, 4)` xyxy in pixels of the letterboxed images.
@@ -164,7 +164,7 @@ def view_boxes(boxes: Tensor, view: View, frame_size: tuple[int, int]) -> tuple[
 
 
 def sample_windows(view: View, canvas_scales: Tensor, frame_size: tuple[int, int]) -> Tensor:
-    """Finds the part of the canvas that each view shows.
+    """Find the part of the canvas that each view shows.
 
     Pixel i of the frame has its centre at i + 0.5; the canvas is read at the matching centre.
 
@@ -186,7 +186,7 @@ def sample_windows(view: View, canvas_scales: Tensor, frame_size: tuple[int, int
 
 
 def change_colours(pixels: Tensor, view: View) -> Tensor:
-    """Changes the colours of the pictures and leaves the grey 114 around them as it is.
+    """Change the colours of the pictures and leaves the grey 114 around them as it is.
 
     pixels = (pixels - 114) . matrix + 114 + shift within the picture
 
@@ -219,7 +219,7 @@ def _covered(length: int, offset: Tensor, extent: Tensor) -> Tensor:
 
 
 def _colours(augmentation: Augmentation, draws: Tensor) -> tuple[Tensor, Tensor]:
-    """RGB rows times the matrix: contrast * YIQ^-1 . (saturation, hue turn) . YIQ."""
+    """Compute colour matrices for RGB rows: contrast * YIQ^-1 . (saturation, hue turn) . YIQ."""
     signed = 2 * draws - 1
     contrast = 1 + augmentation.contrast * signed[:, 0]
     saturation = 1 + augmentation.saturation * signed[:, 1]

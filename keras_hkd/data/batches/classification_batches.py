@@ -30,7 +30,7 @@ def classification_training_batches(
     augmentation: Augmentation | None = CLASSIFICATION_AUGMENTATION,
     cache: bool = True,
 ) -> tf.data.Dataset:
-    """Streams shuffled, augmented batches without end, the same for the same seed.
+    """Yield shuffled, augmented batches without end, the same for the same seed.
 
     Order and views are functions of (seed, epoch, image) alone; see
     `keras_hkd.data.training_batches`, whose views, letterboxing and memory these are.
@@ -75,7 +75,7 @@ def classification_evaluation_batches(
     batch_size: int,
     cache: bool = False,
 ) -> tf.data.Dataset:
-    """Gives every image once, in order, letterboxed, with its class.
+    """Yield every image once, in order, letterboxed, with its class.
 
     Args:
         dataset: the images.

@@ -35,7 +35,7 @@ class Canvases:
 
     @classmethod
     def plan(cls, dataset: Dataset, max_size: tuple[int, int]) -> Canvases:
-        """Finds the smallest canvas that holds all images, none of them larger than `max_size`.
+        """Find the smallest canvas that holds all images, none of them larger than `max_size`.
 
         Args:
             dataset: the images, of which only the sizes are read.
@@ -61,7 +61,7 @@ class Canvases:
         return cls((int(height + height % 2), int(width + width % 2)), scales, contents, sizes)
 
     def draw(self, image: np.ndarray, index: int, antialias: bool = True) -> np.ndarray:
-        """Lays one image on its canvas.
+        """Lay one image on its canvas.
 
         Args:
             image: uint8 `(height, width, 3)`.
@@ -79,7 +79,7 @@ class Canvases:
 
 
 def load_checked(dataset: Dataset, index: int) -> np.ndarray:
-    """Loads one image and refuses it when its size is not the one that its boxes were read for.
+    """Load one image and refuses it when its size is not the one that its boxes were read for.
 
     Args:
         dataset: where the image is.
@@ -107,7 +107,7 @@ def load_checked(dataset: Dataset, index: int) -> np.ndarray:
 def decode_all(
     dataset: Dataset, canvases: Canvases, *, half_size: bool = False, antialias: bool = True
 ) -> tuple[np.ndarray, Any]:
-    """Decodes every image once, in threads, with a progress bar above 200 images.
+    """Decode every image once, in threads, with a progress bar above 200 images.
 
     Args:
         dataset: the images.
@@ -138,7 +138,7 @@ def decode_all(
 
 
 def half_size_of(image: np.ndarray) -> np.ndarray:
-    """Halves an image by the mean of 2 x 2 pixels.
+    """Halve an image by the mean of 2 x 2 pixels.
 
     Args:
         image: uint8 `(height, width, 3)`, both even.

@@ -32,7 +32,7 @@ class LabelTable:
     def collect(
         cls, dataset: Dataset, frame_size: tuple[int, int], max_boxes: int | None = None
     ) -> LabelTable:
-        """Gathers the labels of a dataset.
+        """Gather the labels of a dataset.
 
         Args:
             dataset: the annotations.
@@ -66,7 +66,7 @@ class LabelTable:
 
 
 def letterbox_scales(dataset: Dataset, frame_size: tuple[int, int]) -> np.ndarray:
-    """Works out the scale of every image's letterbox.
+    """Compute the scale of every image's letterbox.
 
     Args:
         dataset: the annotations.
@@ -80,7 +80,7 @@ def letterbox_scales(dataset: Dataset, frame_size: tuple[int, int]) -> np.ndarra
 
 
 def _clipped_rows(annotation: ImageAnnotation, scale: float) -> np.ndarray:
-    """Rows of x1, y1, x2, y2, class, ignore; boxes wholly outside the image are left out."""
+    """Make rows of x1, y1, x2, y2, class, ignore; boxes wholly outside the image are left out."""
     boxes = clip(annotation.boxes, (annotation.height, annotation.width)) * scale
     rows = np.column_stack([boxes, annotation.classes, annotation.ignore])
     return rows[_areas(rows) > 0]

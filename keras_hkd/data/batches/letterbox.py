@@ -14,7 +14,7 @@ PADDING_GREY = 114
 
 
 def fit_scale(source_sizes: Any, target_size: Any, xp: Any = np) -> Any:
-    """Finds the largest scale at which an image fits into the target, its aspect kept.
+    """Find the largest scale at which an image fits into the target, its aspect kept.
 
     scale = min(target_height / height, target_width / width)
 
@@ -63,7 +63,7 @@ class Letterbox:
 
     @classmethod
     def fit(cls, source_size: tuple[int, int], target_size: tuple[int, int]) -> Letterbox:
-        """Works out the letterbox from the two sizes alone.
+        """Compute the letterbox from the two sizes alone.
 
         Args:
             source_size: `(height, width)` of the original image in pixels.
@@ -83,7 +83,7 @@ class Letterbox:
         return content_size(height, self.scale), content_size(width, self.scale)
 
     def apply(self, boxes: np.ndarray) -> np.ndarray:
-        """Moves boxes from the original image to the letterboxed one.
+        """Move boxes from the original image to the letterboxed one.
 
         Args:
             boxes: `(..., 4)` xyxy in pixels of the original image.
@@ -94,7 +94,7 @@ class Letterbox:
         return np.asarray(boxes, np.float64) * self.scale + self._offsets()
 
     def invert(self, boxes: np.ndarray) -> np.ndarray:
-        """Moves boxes from the letterboxed image back to the original one; nothing is clipped.
+        """Move boxes from the letterboxed image back to the original one; nothing is clipped.
 
         Args:
             boxes: `(..., 4)` xyxy in pixels of the letterboxed image.
@@ -105,7 +105,7 @@ class Letterbox:
         return (np.asarray(boxes, np.float64) - self._offsets()) / self.scale
 
     def resize(self, image: np.ndarray, antialias: bool = True) -> np.ndarray:
-        """Draws the letterboxed image.
+        """Draw the letterboxed image.
 
         Args:
             image: uint8 `(height, width, 3)` of `source_size`.
@@ -134,7 +134,7 @@ class Letterbox:
 
 
 def content_size(length: int, scale: float) -> int:
-    """Counts the target pixels whose centre lies on the scaled picture, at least 1.
+    """Count the target pixels whose centre lies on the scaled picture, at least 1.
 
     Args:
         length: height or width of the original image in pixels.
@@ -146,7 +146,7 @@ def content_size(length: int, scale: float) -> int:
 def shrink(
     image: np.ndarray, size: tuple[int, int], scale: float, antialias: bool = True
 ) -> np.ndarray:
-    """Resamples an image by exactly `scale`.
+    """Resample an image by exactly `scale`.
 
     Args:
         image: uint8 `(height, width, 3)`.

@@ -27,7 +27,7 @@ _GRAPH_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def steps_per_epoch(dataset: Dataset | SemiSupervisedDataset, batch_size: int) -> int:
-    """Counts the training batches of one epoch: the whole batches that the images give.
+    """Count the training batches of one epoch: the whole batches that the images give.
 
     Args:
         dataset: the training images; of two streams, twice the batches of the labelled images.
@@ -64,7 +64,7 @@ def training_batches(
     ignore_regions: bool = False,
     stored: Any = None,
 ) -> tf.data.Dataset:
-    """Streams shuffled, augmented batches without end, the same for the same seed.
+    """Yield shuffled, augmented batches without end, the same for the same seed.
 
     Epoch e is a permutation drawn from (seed, e), less the images that do not fill a batch; image
     i is augmented in it by numbers drawn from (seed, e, i). A stream from `first_epoch=e`
@@ -129,7 +129,7 @@ def stored_view_batches(
     augmentation: Augmentation | None = None,
     cache: bool = True,
 ) -> tf.data.Dataset:
-    """Gives the very images that training will see, for a teacher to look at beforehand.
+    """Yield the images that training will see, for a teacher to predict on beforehand.
 
     Row r is view r // n of image r % n, of n images.
 
@@ -173,7 +173,7 @@ def _views(
     cache: bool,
     ignore_regions: bool,
 ) -> Any:
-    """Batches of images and labels from a plan of image numbers and drawn numbers."""
+    """Make batches of images and labels from a plan of image numbers and drawn numbers."""
     canvases = Canvases.plan(dataset, tuple(int(CACHE_OVERSIZE * s) for s in frame_size))
     make = ViewMaker(augmentation or NO_AUGMENTATION, frame_size, labels, canvases, ignore_regions)
     if cache:
@@ -189,7 +189,7 @@ def _views(
 
 
 def _stored_batches(stored: Any, plan_epoch: Any, first_epoch: int, batch_size: int) -> Any:
-    """What is stored for the images of `training_batches`, batch by batch."""
+    """Yield what is stored for the images of `training_batches`, batch by batch."""
 
     def numbered(epoch: Tensor) -> Any:
         indices, draws = plan_epoch(epoch)
@@ -210,7 +210,7 @@ def evaluation_batches(
     cache: bool = False,
     ignore_regions: bool = False,
 ) -> tf.data.Dataset:
-    """Gives every image once, in order, letterboxed, with its labels.
+    """Yield every image once, in order, letterboxed, with its labels.
 
     Args:
         dataset: the images.
@@ -246,7 +246,7 @@ def prediction_batches(
     cache: bool = False,
     antialias: bool = True,
 ) -> tf.data.Dataset:
-    """Gives every image once, in order, letterboxed, without labels.
+    """Yield every image once, in order, letterboxed, without labels.
 
     `Letterbox.fit((annotation.height, annotation.width), image_size).invert(boxes)` brings boxes
     that are found in them back to the original image.
@@ -309,7 +309,7 @@ def _letterboxed(
 
 
 def _file_reader(dataset: Dataset) -> Callable[[Tensor], Tensor]:
-    """Reads image i in the graph: uint8 (height, width, 3), refused if it has another size."""
+    """Read image i in the graph: uint8 (height, width, 3), refused if it has another size."""
     paths = tf.constant([annotation.image_path for annotation in dataset])
     sizes = tf.constant([(annotation.height, annotation.width) for annotation in dataset], tf.int32)
 

@@ -57,7 +57,7 @@ class ViewMaker:
     def from_cache(
         self, full: Tensor, half: Tensor, indices: Tensor, draws: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Makes the views of images that lie in memory.
+        """Make the views of images that lie in memory.
 
         Args:
             full: uint8 `(n, canvas height, canvas width, 3)`, all images of the set.
@@ -73,7 +73,7 @@ class ViewMaker:
     def from_batch(
         self, full: Tensor, indices: Tensor, draws: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Makes the views of the images of one batch.
+        """Make the views of the images of one batch.
 
         Args:
             full: float32 `(b, canvas height, canvas width, 3)`, the images of the batch.
@@ -136,7 +136,7 @@ class ViewMaker:
 def fit_top_left(
     image: Tensor, scale: Tensor, target_size: tuple[int, int], antialias: bool = True
 ) -> Tensor:
-    """Letterboxes one image in the graph.
+    """Letterbox one image in the graph.
 
     Args:
         image: uint8 `(height, width, 3)`.
@@ -161,7 +161,7 @@ def fit_top_left(
 
 
 def _front(rows: Tensor, kept: Tensor) -> Tensor:
-    """Moves the kept rows to the front, in their order, and fills the others with -1."""
+    """Move the kept rows to the front, in their order, and fills the others with -1."""
     order = tf.argsort(tf.cast(~kept, tf.int32), axis=1, stable=True)
     rows = tf.where(kept[..., None], rows, -1.0)
     return tf.gather(rows, order, axis=1, batch_dims=1)

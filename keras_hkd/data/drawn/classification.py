@@ -30,7 +30,7 @@ _DRAWN_PX = 128
 def synthetic_classification(
     num_images: int, num_classes: int, image_size: tuple[int, int], seed: int
 ) -> ClassificationDataset:
-    """Draws balanced classes; image i depends on the seed, the number of classes and i alone.
+    """Draw balanced classes; image i depends on the seed, the number of classes and i alone.
 
     Args:
         num_images: how many, at least 1.
@@ -58,7 +58,7 @@ def synthetic_classification(
 def synthetic_classes_of(
     source: str, class_names: Sequence[str] | None = None
 ) -> ClassificationDataset:
-    """The dataset of a `synthetic:NAME?num_images=...&num_classes=...` source.
+    """Draw the dataset of a `synthetic:NAME?num_images=...&num_classes=...` source.
 
     Args:
         source: as the user wrote it.
@@ -85,7 +85,7 @@ def synthetic_classes_of(
 
 
 def draw_class(name: str, seed: Any, image_size: tuple[int, int]) -> np.ndarray:
-    """Draws one thing by name before a place, filling about half to all of the image's height.
+    """Draw one thing by name before a place, filling about half to all of the image's height.
 
     Args:
         name: one of `CLASS_NAMES`.

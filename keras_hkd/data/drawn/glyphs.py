@@ -51,7 +51,7 @@ _OVERSAMPLING = 2
 
 
 def glyph_alphabet(num_classes: int) -> tuple[int, int]:
-    """How classes are spelled: number of places in a row, and of glyphs that stand in each.
+    """Choose the number of places in a row and of glyphs in each that spell the classes.
 
     Class c is c written in the base of that number, one glyph to a digit. A glyph is a shape; only
     where ten shapes are not enough does its colour count too.
@@ -90,7 +90,7 @@ def glyph_dataset(
     class_names: Sequence[str] | None = None,
     hard_share: float = 0.08,
 ) -> ClassificationDataset:
-    """Draws a balanced dataset that is simple, and not so simple that nothing is ever doubtful.
+    """Draw a balanced dataset of glyphs, easy enough to learn fast and with doubtful cases.
 
     Position, size, tilt, colour (where it is not the class), ground and noise vary; in a share of
     the images the glyphs fade towards the ground, down to nothing, so that a small network is right
@@ -133,7 +133,7 @@ def draw_glyphs(
     image_size: tuple[int, int] = (32, 32),
     hard_share: float = 0.08,
 ) -> np.ndarray:
-    """Draws one image of a class.
+    """Draw one image of a class.
 
     Args:
         class_index: in [0, num_classes).

@@ -66,7 +66,7 @@ class Pose:
 
 
 def random_look(rng: np.random.Generator) -> Look:
-    """Draws clothes, hair and skin.
+    """Draw clothes, hair and skin.
 
     Args:
         rng: the source of randomness.
@@ -92,7 +92,7 @@ def random_look(rng: np.random.Generator) -> Look:
 
 
 def stone_look(rng: np.random.Generator) -> Look:
-    """Draws the look of a statue or mannequin: one colour all over, which no person wears.
+    """Draw the look of a statue or mannequin: one colour all over, which no person wears.
 
     Args:
         rng: the source of randomness.
@@ -106,7 +106,7 @@ def stone_look(rng: np.random.Generator) -> Look:
 
 
 def random_pose(rng: np.random.Generator) -> Pose:
-    """Draws a pose: standing, walking, running, sitting or bending, arms in one of many ways.
+    """Draw a pose: standing, walking, running, sitting or bending, arms in one of many ways.
 
     Args:
         rng: the source of randomness.
@@ -140,7 +140,7 @@ def random_pose(rng: np.random.Generator) -> Pose:
 def draw_person(
     rng: np.random.Generator, height_px: float, look: Look, pose: Pose, child: bool = False
 ) -> Sprite:
-    """Draws one figure.
+    """Draw one figure.
 
     Args:
         rng: the source of randomness.
@@ -193,7 +193,7 @@ class _Figure:
         return front * self.broad * (0.62 if self.side else 1.0)
 
     def draw_body(self) -> None:
-        """Draws far arm, legs, torso, head and near arm."""
+        """Draw far arm, legs, torso, head and near arm."""
         self._arm(1, far=True)
         self._leg(1, far=True)
         self._leg(0, far=False)
@@ -306,7 +306,7 @@ class _Figure:
         self.sprite.ellipse(x, y + 0.036 * size, 0.014, 0.004, tint(self.look.skin, 0.6))
 
     def things_behind(self) -> None:
-        """Draws what the body hides: a backpack seen from the side, a suitcase, a seat."""
+        """Draw what the body hides: a backpack seen from the side, a suitcase, a seat."""
         look, sprite, back = self.look, self.sprite, -self.pose.direction
         if self.pose.kind == "sitting":
             wood = tint((120, 84, 54), self.broad)
@@ -326,7 +326,7 @@ class _Figure:
             sprite.limb((x, -0.3), (x, -0.42), 0.015, 0.015, (40, 40, 44))
 
     def things_in_front(self) -> None:
-        """Draws what hides a part of the body: a backpack seen from behind, a bag, a parcel."""
+        """Draw what hides a part of the body: a backpack seen from behind, a bag, a parcel."""
         look, sprite, (x, y) = self.look, self.sprite, self.hip
         if look.carries == "backpack" and self.pose.facing == "back":
             sprite.ellipse(x, y - 0.19, 0.085, 0.12, look.accent)

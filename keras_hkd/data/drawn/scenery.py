@@ -41,7 +41,7 @@ _CARS = (
 
 
 def draw_place(rng: np.random.Generator, size: tuple[int, int], horizon: float) -> Image.Image:
-    """Draws an empty place: sky or wall above, ground below, with what stands far off.
+    """Draw an empty place: sky or wall above, ground below, with what stands far off.
 
     Args:
         rng: the source of randomness.
@@ -70,7 +70,7 @@ def draw_place(rng: np.random.Generator, size: tuple[int, int], horizon: float) 
 
 
 def draw_thing(rng: np.random.Generator, person_px: float, kind: str | None = None) -> Sprite:
-    """Draws something to stand among people: post, cone, tree, car, statue, poster, dog, ...
+    """Draw something to stand among people: post, cone, tree, car, statue, poster, dog, ...
 
     Args:
         rng: the source of randomness.
@@ -319,7 +319,7 @@ def _umbrella(rng: np.random.Generator, s: Sprite) -> None:
 
 
 def _rack(rng: np.random.Generator, s: Sprite) -> None:
-    """A coat on a stand: a person's outline without a person."""
+    """Draw a coat on a stand, with a person's outline."""
     cloth = _pick(rng, _CARS)
     s.limb((0, 0), (0, -0.95), 0.05, 0.05, (90, 70, 50))
     s.limb((-0.15, 0), (0.15, 0), 0.04, 0.04, (90, 70, 50))

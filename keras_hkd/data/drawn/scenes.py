@@ -52,7 +52,7 @@ def draw_scene(
     crowd_chance: float = CROWD_CHANCE,
     mean_things: float = MEAN_THINGS,
 ) -> tuple[np.ndarray, ImageAnnotation]:
-    """Draws one scene.
+    """Draw one scene.
 
     Boxes are exact: people are drawn onto a map that knows whose each pixel is. A box is the whole
     body within the image; a visible box is what nothing hides of it (what a person wears belongs to
@@ -117,7 +117,7 @@ class SyntheticDataset(Dataset):
     mean_things: float = MEAN_THINGS
 
     def load_image(self, index: int) -> np.ndarray:
-        """Gives one picture: uint8 (height, width, 3) RGB.
+        """Return one picture: uint8 (height, width, 3) RGB.
 
         Args:
             index: position of the image in the dataset.
@@ -137,7 +137,7 @@ def synthetic_dataset(
     crowd_chance: float = CROWD_CHANCE,
     mean_things: float = MEAN_THINGS,
 ) -> SyntheticDataset:
-    """Draws a set of scenes; pictures up to 1 GiB together are kept in memory.
+    """Draw a set of scenes; pictures up to 1 GiB together are kept in memory.
 
     Args:
         num_images: how many, at least 1.
@@ -228,7 +228,7 @@ class _Scene:
         self.people: list[tuple[Sprite, tuple[int, int], int]] = []
 
     def place(self, actor: _Actor) -> None:
-        """Draws an actor in front of all that stand there."""
+        """Draw an actor in front of all that stand there."""
         unit_px = actor.height * self.height * _OVERSAMPLING
         feet = self.horizon + actor.depth * self.eye_height
         if actor.height > 0.45:  # near people are seen whole more often than perspective has it
@@ -256,7 +256,7 @@ class _Scene:
         self.picture.paste((0, 0, 0), (round(x - half), round(y - low)), mask)
 
     def annotate(self, image_id: int) -> ImageAnnotation:
-        """Works out the boxes from the map."""
+        """Compute the boxes from the map."""
         rows, crowds = [], {}
         for number, (sprite, corner, crowd) in enumerate(self.people, start=1):
             box, visible, num_visible = self._extent(number, sprite, corner)
@@ -282,7 +282,7 @@ class _Scene:
         )
 
     def _extent(self, number: int, sprite: Sprite, corner: tuple[int, int]) -> Any:
-        """The box within the picture, the visible box and its pixels, in pixels of the map."""
+        """Measure the box within the picture, the visible box and its number of pixels."""
         owners = np.asarray(self.owners)
         limits = owners.shape[1::-1] * 2
         box = np.clip(np.add(sprite.whole_box or (0, 0, 0, 0), corner * 2), 0, limits)
@@ -302,7 +302,7 @@ def _cast(
     crowd_chance: float,
     mean_things: float,
 ) -> list[_Actor]:
-    """Draws who and what stands where: single people, groups, perhaps a crowd, and things."""
+    """Draw who and what stands where: single people, groups, perhaps a crowd, and things."""
     actors: list[_Actor] = []
     num_people = 0 if rng.random() < 0.07 else min(10, rng.geometric(0.3))
     for _ in range(num_people):
@@ -337,7 +337,7 @@ def _height(rng: np.random.Generator, median: float) -> float:
 
 
 def _photograph(rng: np.random.Generator, picture: Image.Image) -> np.ndarray:
-    """Reduces the picture, and gives it light, colour cast and noise."""
+    """Reduce the picture, and gives it light, colour cast and noise."""
     pixels = np.asarray(picture.reduce(_OVERSAMPLING), np.float32)
     height, width = pixels.shape[:2]
     light = 1 + rng.uniform(-0.3, 0.3) * np.linspace(-1, 1, width, dtype=np.float32)

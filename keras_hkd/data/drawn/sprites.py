@@ -12,7 +12,7 @@ _THING, _BODY = 1, 2
 
 
 def tint(colour: Any, factor: float) -> tuple[int, int, int]:
-    """Makes a colour darker (factor below 1) or lighter.
+    """Make a colour darker (factor below 1) or lighter.
 
     Args:
         colour: three numbers in [0, 255].
@@ -31,7 +31,7 @@ def tint(colour: Any, factor: float) -> tuple[int, int, int]:
 
 
 def choose(rng: np.random.Generator, **weights: float) -> str:
-    """Draws one of the named choices.
+    """Draw one of the named choices.
 
     Args:
         rng: the source of randomness.
@@ -79,28 +79,28 @@ class Sprite:
         self.num_whole_pixels = 0
 
     def begin_body(self) -> None:
-        """From now on, what is drawn is a person's body."""
+        """Mark what is drawn from now on as a person's body."""
         self.part = _BODY
 
     def end_body(self) -> None:
-        """From now on, what is drawn is something that the body may be hidden by."""
+        """Mark what is drawn from now on as something that may hide the body."""
         body = np.asarray(self._parts) == _BODY
         self.whole_box, self.num_whole_pixels = _bounds(body), int(np.count_nonzero(body))
         self.part = _THING
 
     def px(self, points: Any) -> list[tuple[float, float]]:
-        """Converts points in units to pixels of the sprite."""
+        """Convert points in units to pixels of the sprite."""
         unit, left, top = self.unit_px, self.left, self.top
         return [((x + left) * unit, (y + top) * unit) for x, y in points]
 
     def polygon(self, points: Any, colour: Any) -> None:
-        """Fills a polygon, its corners in units."""
+        """Fill a polygon, its corners in units."""
         points = self.px(points)
         self._draw.polygon(points, colour)
         self._mark.polygon(points, self.part)
 
     def ellipse(self, x: float, y: float, radius_x: float, radius_y: float, colour: Any) -> None:
-        """Fills an ellipse about (x, y), in units."""
+        """Fill an ellipse about (x, y), in units."""
         box = self.px([(x - radius_x, y - radius_y), (x + radius_x, y + radius_y)])
         self._draw.ellipse(box, colour)
         self._mark.ellipse(box, self.part)
@@ -113,7 +113,7 @@ class Sprite:
         end_width: float,
         colour: Any,
     ) -> None:
-        """Fills a tapered bar with round ends between two points, in units."""
+        """Fill a tapered bar with round ends between two points, in units."""
         (x0, y0), (x1, y1) = start, end
         length = max(math.hypot(x1 - x0, y1 - y0), 1e-6)
         nx, ny = (y0 - y1) / length / 2, (x1 - x0) / length / 2
@@ -125,7 +125,7 @@ class Sprite:
         self.ellipse(x1, y1, b / 2, b / 2, colour)
 
     def pattern(self, points: Any, kind: str, colour: Any) -> None:
-        """Lays "rows", "columns", "checks", a "band" or an "open" front over a polygon."""
+        """Lay "rows", "columns", "checks", a "band" or an "open" front over a polygon."""
         points = np.array(self.px(points))
         corner = np.floor(points.min(0))
         points -= corner
@@ -150,7 +150,7 @@ class Sprite:
         )
 
     def finish(self, light: float) -> Sprite:
-        """Cuts the sprite to what is drawn and darkens one side, so that figures look round.
+        """Cut the sprite to what is drawn and darkens one side, so that figures look round.
 
         Args:
             light: from -1 (dark on the left) to 1 (dark on the right).

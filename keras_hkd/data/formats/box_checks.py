@@ -64,7 +64,7 @@ def checked_annotations(
 
 
 def _numbers(values: list, what: str, problems: dict[int, str]) -> np.ndarray:
-    """float64 `(n, 4)`; rows that hold no four numbers are nan and get a problem."""
+    """Collect corners as float64 `(n, 4)`; rows without four numbers are nan and get a problem."""
     try:
         if {*map(len, values)} <= {4} and {*map(type, chain.from_iterable(values))} <= {int, float}:
             array = np.array(values, np.float64).reshape(-1, 4)
@@ -168,7 +168,7 @@ class _Columns:
         self.ids = np.array(ids, np.int64) if whole else None
 
     def split(self, images: Sequence[ImageRecord], starts: list[int]) -> list[ImageAnnotation]:
-        """One annotation for each image."""
+        """Make one annotation for each image."""
         for column in vars(self).values():
             if column is not None:
                 column.setflags(write=False)  # so that the images share it and copy nothing
@@ -201,7 +201,7 @@ class _Columns:
 
 
 def _column(values: list, default: np.ndarray, dtype: Any) -> np.ndarray | None:
-    """An array of values, `default` where one is None; None where all are."""
+    """Make an array of values, `default` where one is None; None if all are."""
     known = [row for row, value in enumerate(values) if value is not None]
     if not known:
         return None

@@ -126,7 +126,7 @@ def _from_json(file: Path, bad: BadRecords) -> Records:
 
 
 def _name_of_picture(name: str, folders: tuple[Path, ...]) -> str:
-    """The picture's name: CityPersons' lies in its city's folder, KAIST's is the visible one."""
+    """Name the picture: in its city's folder for CityPersons, the visible one for KAIST."""
     if not _KAIST.match(name):
         return _with_city(name)
     folder, _, frame = name.rpartition("/")

@@ -196,7 +196,7 @@ def _part(content: object, name: str, file: Path, required: bool = True) -> list
 
 
 def _record(record: object, kind: type, what: str) -> Any:
-    """A record as structure: of plain JSON, where the file as a whole did not fit."""
+    """Convert a record of plain JSON to its structure."""
     if type(record) is kind:
         return record
     record = mapping(record, what)
@@ -224,7 +224,7 @@ def _categories(records: list, file: Path, bad: BadRecords) -> dict[int | str, s
 
 
 def _unlisted(annotations: list, notes: list[str]) -> dict[int | str, str]:
-    """Categories of a file that lists none: one alone is the person, several go by their ids."""
+    """Name the categories of a file that lists none: one is the person, several go by their ids."""
     found = {_category_of(record) for record in annotations}
     if len(found) > 1:
         return {category: str(category) for category in sorted(found, key=str)}
@@ -313,7 +313,7 @@ def _known(value: object, key: str, known: dict, part: str) -> Any:
 
 
 def _key(value: object, key: str, known: Iterable, part: str) -> Any:
-    """The id that a reference means: itself, or the number of a text, or the text of a number."""
+    """Resolve a reference to an id, which may be text for a number or the reverse."""
     value = identifier(_required(value, key), key)
     if value in known:
         return value

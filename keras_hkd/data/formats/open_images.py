@@ -82,7 +82,7 @@ def _add_rows(file: Path, images: dict[str, ImageRecord], bad: BadRecords) -> No
 
 
 def _says(row: dict, column: str) -> bool:
-    """Whether a row has a mark; -1 stands for `not known`."""
+    """Tell whether a row has a mark; -1 stands for `not known`."""
     value = row.get(column)
     return value not in (None, "", "-1") and flag(value, column)
 

@@ -34,7 +34,7 @@ def _readers() -> dict[str, ModuleType]:
 
 
 def names() -> list[str]:
-    """Names of all formats.
+    """List the names of all formats.
 
     Example:
         >>> {"coco", "voc", "yolo"} <= set(names())

@@ -111,7 +111,7 @@ def _parse(file: Path) -> ElementTree.Element:
 
 
 def _decoded(content: bytes) -> str | bytes:
-    """The text of a file in the encoding that it declares, where the parser itself has not that."""
+    """Decode a file by the encoding that it declares, if the parser does not know it."""
     declared = _ENCODING.match(content)
     if declared is None:
         return content

@@ -63,7 +63,7 @@ def recognises(path: Path) -> bool:
 
 
 def _swapped_folder(folder: Path) -> Path | None:
-    """The folder of labels of a folder of images; None where there is none."""
+    """Return the folder of labels of a folder of images; None if there is none."""
     labels = _swapped(folder.absolute() / "x", _IMAGES, _LABELS)
     return None if labels is None else labels.parent
 
@@ -112,7 +112,7 @@ def read(path: Path, bad: BadRecords) -> Records:
 
 
 def _images_of_splits(found: Description, bad: BadRecords, notes: list[str]) -> dict[Path, list]:
-    """Image -> the splits that the YAML file puts it in."""
+    """Map each image to the splits that the YAML file puts it in."""
     images: dict[Path, list[str]] = {}
     for split, entries in found.splits.items():
         for entry in entries:
@@ -155,7 +155,7 @@ def _pairs(root: Path) -> list[tuple[Path, Path | None]]:
 
 
 def _swapped(file: Path, old: str, new: str) -> Path | None:
-    """The path with the last folder called `old` changed for `new`, in any case, if that exists."""
+    """Replace the last folder called `old` in a path by `new`, in any case, if that exists."""
     parts = list(file.parts)
     for index in reversed(range(len(parts) - 1)):
         if parts[index].casefold() == old:
@@ -208,7 +208,7 @@ def _record(label: Path, image: Path | None, root: Path, splits: dict) -> ImageR
 
 
 def _from_images(file: Path) -> Path:
-    """The end of a path that begins with its folder of images; the bare name without one."""
+    """Return the end of a path from its folder of images on; the bare name without one."""
     names = [part.casefold() for part in file.parts[:-1]]
     if _IMAGES not in names:
         return Path(file.name)
@@ -258,7 +258,7 @@ class _Lines:
         return BoxRecord(record, category, values)
 
     def notes(self, pairs: list[tuple[Path, Path | None]]) -> Iterator[str]:
-        """What the user should know of the labels."""
+        """List what the user should know about the labels."""
         if self.num_outlines:
             yield f"{self.num_outlines} outlines taken by their bounds"
         without = sum(image is not None and not label.is_file() for label, image in pairs)
@@ -267,7 +267,7 @@ class _Lines:
 
 
 def _bounds(numbers: list[str]) -> list[float]:
-    """Centre and size of the box around the points of an outline."""
+    """Compute centre and size of the box around an outline."""
     values = [number(one, "a coordinate") for one in numbers]
     xs, ys = values[0::2], values[1::2]
     left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)

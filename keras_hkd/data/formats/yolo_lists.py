@@ -67,7 +67,7 @@ def description(root: Path) -> Description | None:
 
 
 def _above(root: Path) -> list[Path]:
-    """The folders above one that is inside a dataset: up to the one that holds `images`."""
+    """List the folders above a path up to the one that holds `images`."""
     parents = list(root.absolute().parents)
     names = [part.casefold() for part in root.absolute().parts]
     for kind in ("images", "labels"):
@@ -190,7 +190,7 @@ def _splits(content: Mapping, file: Path) -> tuple[dict[str, tuple[Path, ...]], 
 
 
 def _bases(path: object, folder: Path) -> Iterator[Path]:
-    """The folders from which the splits may count, the likeliest first."""
+    """List the folders that the splits may be relative to, the likeliest first."""
     if isinstance(path, str) and path.strip():
         parts = Path(path.strip().replace("\\", "/"))
         for base in (folder, folder.parent, folder / "datasets", folder.parent / "datasets"):
@@ -203,7 +203,7 @@ def _bases(path: object, folder: Path) -> Iterator[Path]:
 
 
 def _place(entry: str, bases: list[Path]) -> Path | None:
-    """Where a split is: as written, or, where that is not there, as it can only be meant.
+    """Find the path of a split: as written, or else the only path that it can mean.
 
     Exports write `../train/images` for what lies inside, and files that moved name the folders of
     another machine.
