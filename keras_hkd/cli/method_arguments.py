@@ -57,7 +57,7 @@ def _value(name: str, text: str) -> Any:
 
 
 def check_teachers(
-    method: str | None, teacher: Any, more_teachers: Any = (), teacher_cache: Any = None
+    method: str, teacher: Any, more_teachers: Any = (), teacher_cache: Any = None
 ) -> None:
     """Refuse, before anything is loaded, a teacher that the method cannot use, or its absence.
 
@@ -88,7 +88,7 @@ def check_teachers(
         )
 
 
-def check_unlabelled(method: str | None, unlabelled: Any, pseudo_label_score: Any) -> None:
+def check_unlabelled(method: str, unlabelled: Any, pseudo_label_score: Any) -> None:
     """Refuse, before anything is loaded, unlabelled images for a method without use for them.
 
     Args:
@@ -115,7 +115,7 @@ def check_unlabelled(method: str | None, unlabelled: Any, pseudo_label_score: An
 
 
 def make_distiller(
-    method: str | None, teacher: Any, student: Any, method_options: Mapping[str, Any]
+    method: str, teacher: Any, student: Any, method_options: Mapping[str, Any]
 ) -> tuple[Any, Any]:
     """Build the Distiller of a method, and the function that trains its teacher first, or None.
 

@@ -67,16 +67,18 @@ def locate(
     return kept
 
 
-def _finder(records: Records, images_folder: str | os.PathLike | None):
+def _finder(records: Records, images_folder: str | os.PathLike | None) -> Any:
     folder = None if images_folder is None else [Path(images_folder)]
     if records.frames:
         return FrameFinder(folder or records.image_roots, records.frames.key)
     return PictureFinder(folder or records.image_folders, folder or records.image_roots)
 
 
-def _tell_of_frames(image, num_kept: int, records: Records, finder, notes: list[str]) -> None:
+def _tell_of_frames(
+    image: ImageRecord, num_kept: int, records: Records, finder: Any, notes: list[str]
+) -> None:
     """Note how many frames have a picture; raise if none has, for one is missing."""
-    if not num_kept:
+    if not num_kept and records.frames is not None:
         folders = ", ".join(finder.folders[:6])
         raise BadDataError(
             image.file,

@@ -36,7 +36,7 @@ def run_batches(
         first_epoch: epoch to begin with.
         teacher_cache: a `TeacherCache` whose outputs the labels are to carry, or None.
     """
-    shared = {
+    shared: dict[str, Any] = {
         "image_size": settings.image_size,
         "batch_size": settings.batch_size,
         "seed": settings.seed,
