@@ -199,7 +199,7 @@ def _what(
     person_class: int | None,
     mode: Any,
     store: Any,
-    method: str | None,
+    method: str,
     method_options: Mapping[str, Any],
 ) -> dict:
     """Load the teacher and choose which of its outputs are stored."""

@@ -130,7 +130,7 @@ def _distill(
     sources: Any,
     unlabelled: Any,
     score: Any,
-    method: str | None,
+    method: str,
     method_options: Mapping[str, Any],
 ) -> Any:
     dataset, val = given.load_data(kind)
