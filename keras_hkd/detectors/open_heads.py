@@ -6,6 +6,7 @@ heads of which each level has its own.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import keras
@@ -122,6 +123,32 @@ class LevelHeads:
             level: such as `"P3"`.
         """
         return self.rests[level](features)
+
+
+def level_heads(
+    detector, cuts: Mapping[str, str], predictors: Mapping[str, str]
+) -> LevelHeads | None:
+    """Cuts heads by the names of layers of the detector's network.
+
+    Args:
+        detector: whose heads they are.
+        cuts: level -> name of the layer whose output is the hidden map before its activation.
+        predictors: level -> name of the layer that predicts.
+
+    Returns:
+        A `LevelHeads`; None where the network has no such layers, as one that rounds.
+    """
+    layers = {layer.name: layer for layer in detector.network.layers}
+    if not {*cuts.values(), *predictors.values()} <= set(layers):
+        return None
+    rests = {
+        level: functools.partial(
+            keras.Model(layers[cut].output, layers[predictors[level]].output), training=False
+        )
+        for level, cut in cuts.items()
+    }
+    width = layers[next(iter(cuts.values()))].output.shape[-1]
+    return LevelHeads(detector, cuts, rests, width)
 
 
 def can_be_cut(conv_layers: Sequence[keras.layers.Layer]) -> bool:

@@ -6,6 +6,7 @@ import keras
 import keras_cv
 import numpy
 import pytest
+from fixtures.every_hierarchy import eagerly, every_detection_counts  # noqa: F401
 
 from keras_hkd.detectors import build
 from keras_hkd.detectors.keras_cv import backbones

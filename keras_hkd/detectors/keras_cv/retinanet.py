@@ -170,6 +170,8 @@ class RetinaNet(Detector):
         )
 
     def open_head(self, key):
+        if self.rewrites:
+            return None  # the network has layers of its own, where these heads were taken apart
         head = getattr(self.model, {"class": "classification_head", "box": "box_head"}[key])
         layers = getattr(head, "conv_layers", ())
         if not can_be_cut(layers):

@@ -1,7 +1,5 @@
 """KerasCV's YOLOV8Detector behind the Detector contract."""
 
-import functools
-
 import keras
 import keras_cv
 from keras import ops
@@ -9,7 +7,7 @@ from keras import ops
 from keras_hkd.boxes.coding import DistanceBins
 from keras_hkd.detectors.detector import Assignment, Detector
 from keras_hkd.detectors.families import adapter
-from keras_hkd.detectors.open_heads import LevelHeads
+from keras_hkd.detectors.open_heads import level_heads
 from keras_hkd.replicas import global_ratio
 
 __all__ = ["YOLOV8"]
@@ -112,15 +110,10 @@ class YOLOV8(Detector):
         prefixes = {
             level: f"yolo_v8_head_{number}_{key}" for number, level in enumerate(self.levels, 1)
         }
-        first = prefixes[self.levels[0]]
-        return LevelHeads(
+        return level_heads(
             self,
             {level: f"{prefix}_1_bn" for level, prefix in prefixes.items()},
-            {
-                level: functools.partial(_rest_of_head, self.model, prefix)
-                for level, prefix in prefixes.items()
-            },
-            self.model.get_layer(f"{first}_1_conv").filters,
+            {level: f"{prefix}_3_conv" for level, prefix in prefixes.items()},
         )
 
     def get_config(self):
@@ -153,14 +146,6 @@ def _source(model, layer_name, padding_name):
     """The pyramid map that a head reads, before the head's own zero padding."""
     names = {layer.name for layer in model.layers}
     return model.get_layer(padding_name if padding_name in names else layer_name).input
-
-
-def _rest_of_head(model, prefix, features):
-    """The prediction from the map behind a head's first norm, before its activation."""
-    get = model.get_layer
-    hidden = get(f"{prefix}_2_conv")(get(f"{prefix}_2_pad")(get(f"{prefix}_1")(features)))
-    hidden = get(f"{prefix}_2")(get(f"{prefix}_2_bn")(hidden, training=False))
-    return get(f"{prefix}_3_conv")(hidden)
 
 
 def _start_from_prior(model, probability=0.01):

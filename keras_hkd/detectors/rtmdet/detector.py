@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 
 import keras
@@ -11,7 +10,7 @@ from keras import ops
 from keras_hkd.boxes.coding import Distances
 from keras_hkd.boxes.iou import generalized_iou
 from keras_hkd.detectors.detector import Detector
-from keras_hkd.detectors.open_heads import LevelHeads
+from keras_hkd.detectors.open_heads import level_heads
 from keras_hkd.detectors.rtmdet.assignment import dynamic_soft_labels
 from keras_hkd.detectors.rtmdet.network import LEVELS, RTMDetConfig, rtmdet_network
 from keras_hkd.detectors.rtmdet.new_classes import network_for_classes
@@ -108,12 +107,8 @@ class RTMDet(Detector):
         cuts = {level: _last_norm_but_one(self.network, level, key) for level in self.levels}
         if None in cuts.values():
             return None
-        rests = {
-            level: functools.partial(_rest_of_head(self.network, cut, level, key), training=False)
-            for level, cut in cuts.items()
-        }
-        width = self.network.get_layer(cuts[self.levels[0]]).output.shape[-1]
-        return LevelHeads(self, cuts, rests, width)
+        predictors = {level: f"head_{level}_{key}_predictor" for level in self.levels}
+        return level_heads(self, cuts, predictors)
 
     def with_classes(self, class_names):
         class_names = tuple(class_names)
@@ -150,9 +145,3 @@ def _last_norm_but_one(network, level, key):
     found = [pattern.fullmatch(layer.name) for layer in network.layers]
     norms = sorted((int(match[1]), match[0]) for match in found if match)
     return norms[-2][1] if len(norms) > 1 else None
-
-
-def _rest_of_head(network, cut, level, key):
-    """The functional model from the cut of a head to its prediction."""
-    predictor = network.get_layer(f"head_{level}_{key}_predictor")
-    return keras.Model(network.get_layer(cut).output, predictor.output)

@@ -69,14 +69,3 @@ def labels():
         "boxes": np.array(boxes, "float32"),
         "classes": np.array([[0, 0], [0, -1]], "float32"),
     }
-
-
-@pytest.fixture
-def eagerly():
-    """Run steps as they are written: tracing takes longer than the few steps of a test."""
-    import tensorflow as tf
-
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(before)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from fixtures.every_hierarchy import assert_everything_teaches, working
 
 import keras_hkd
 from keras_hkd.detectors import build
@@ -13,12 +14,6 @@ SIZE = (64, 96)
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eagerly", "every_detection_counts")]
 
 
-@pytest.fixture
-def every_detection_counts(monkeypatch):
-    """Random weights are sure of nothing: what they detect scores next to 0."""
-    monkeypatch.setattr("keras_hkd.hierarchies.step.MATCHED_SCORE", 0.0)
-
-
 @pytest.fixture(scope="module")
 def teacher(new_detector):
     return new_detector(seed=1, pyramid_channels=48)
@@ -27,42 +22,6 @@ def teacher(new_detector):
 @pytest.fixture(scope="module")
 def student(new_detector):
     return new_detector(seed=2)
-
-
-def may_be_zero(row, how):
-    """Nothing is asked of a student that is nearer to the people, or where nobody was detected."""
-    return row == "Boxes(TeacherBoundedRegression)" or (
-        row.startswith("Boxes") and how.startswith("matched")
-    )
-
-
-def working(teacher, student, **options):
-    """What is possible, a Distiller of all of it, and the names of the terms that must be above 0.
-
-    Terms are named after their row in the table.
-    """
-    table = possibilities.possible(teacher, student, **options)
-    terms = {}
-    for row in (row for row, found in table.items() if found.works):
-        sample = possibilities._samples()[row]
-        name = "".join(c if c.isalpha() else "_" for c in row)
-        terms[row] = type(sample).from_config({**sample.get_config(), "name": name})
-    distiller = keras_hkd.Distiller(teacher, student, list(terms.values()), **options)
-    names = [t.name for row, t in terms.items() if not may_be_zero(row, table[row].how)]
-    return table, distiller, names
-
-
-def assert_everything_teaches(distiller, names, images, labels):
-    frozen = keras_hkd.distillation.weights_hash(distiller.teacher)
-    before = distiller.student.get_weights()
-    distiller.student.trainable = True  # another pair may have had it as its teacher
-    distiller.compile(keras.optimizers.SGD(1e-4))
-    taught = distiller.train_on_batch(images, labels, return_dict=True)
-    assert np.isfinite(list(taught.values())).all(), taught
-    assert not [name for name in names if not taught[f"{name}_loss"] > 0], taught
-    after = distiller.student.get_weights()
-    assert any((a != b).any() for a, b in zip(before, after, strict=True))
-    assert keras_hkd.distillation.weights_hash(distiller.teacher) == frozen
 
 
 def test_every_hierarchy_within_the_family(teacher, student, images, labels):
