@@ -13,7 +13,7 @@ there in a folder named as the end of the file's name (`instances_val2017.json`:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,14 @@ from keras_hkd.data.formats.bad_records import (
 from keras_hkd.data.formats.records import BoxRecord, ImageRecord, Records
 from keras_hkd.data.formats.text_files import WHOLE_FILE, is_json, mentions, read_json
 from keras_hkd.data.picture_finder import places
+from keras_hkd.progress import image_progress
 from keras_hkd.tensors import Tensor
 
 NAME = "coco"
 RANK = 50
 _INSIDE = ("_annotations.coco.json", "annotations.json", "instances*.json", "labels.json")
 _NUM_PEEKED = 50
+_MANY = 20_000
 _FLAGS = {None: False, 0: False, 1: True}
 
 
@@ -273,7 +275,7 @@ def _add_boxes(
     seen: dict[int | str, int] = {}
     num_repeated = 0
     only = next(iter(categories)) if len(categories) == 1 else None
-    for index, record in enumerate(records):
+    for index, record in enumerate(_told_of(records)):
         try:
             if type(record) is not _Annotation:
                 record = _record(record, _Annotation, "an annotation")
@@ -295,6 +297,15 @@ def _add_boxes(
             bad.report(file, where, str(problem))
     if num_repeated:
         notes.append(f"{num_repeated} repeated annotations taken once")
+
+
+def _told_of(records: list) -> Iterator:
+    """The records; of many, a bar shows how far they are read."""
+    with image_progress("Reading boxes", len(records), len(records) > _MANY, "boxes") as advance:
+        for start in range(0, len(records), _MANY):
+            part = records[start : start + _MANY]
+            yield from part
+            advance(len(part))
 
 
 def _refuse_other(first: _Annotation, record: _Annotation, number: Tensor, index: int) -> None:

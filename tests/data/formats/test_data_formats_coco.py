@@ -236,3 +236,31 @@ def test_a_file_that_is_not_json_in_the_strict_sense(tmp_path):
     file.write_text(json.dumps(change(("annotations", 0, "bbox"), [1, float("nan"), 3, 4])))
     with pytest.raises(BadDataError, match=r"\(id 1\): the box must be a finite number"):
         load(file)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_of_many_boxes_a_bar_shows_how_far_they_are_read(tmp_path, monkeypatch, terminal):
+    import io
+
+    import rich.console
+
+    import keras_hkd.progress
+    from keras_hkd.data.formats import coco, text_files
+
+    said = io.StringIO()
+    console = rich.console.Console(file=said, force_terminal=terminal, width=100)
+    monkeypatch.setattr(keras_hkd.progress, "error_console", lambda: console)
+    monkeypatch.setattr(rich.console, "Console", lambda **_: console)
+    monkeypatch.setattr(coco, "_MANY", 2)
+    monkeypatch.setattr(text_files, "_LARGE_BYTES", 1)
+    boxes = [{"id": n, "image_id": 1, "category_id": 1, "bbox": [n, 2, 5, 6]} for n in range(1, 6)]
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}],
+        "categories": [{"id": 1, "name": "person"}],
+        "annotations": boxes,
+    }
+    (tmp_path / "many.json").write_text(json.dumps(content))
+    dataset = load_dataset(tmp_path / "many.json", check_images=False)
+    assert dataset[0].boxes[:, 0].tolist() == [1, 2, 3, 4, 5]  # in order, none lost
+    assert ("Reading many.json" in said.getvalue()) == terminal
+    assert ("Reading boxes" in said.getvalue()) == terminal
