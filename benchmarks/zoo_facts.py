@@ -41,7 +41,7 @@ SUMMARY = {
     "person_nano": "the most accurate one, and the default",
     "person_pico": "half the weights of person_nano",
     "person_femto": "a quarter of the weights, for small images",
-    "person_atto": "an eighth of the weights, for microcontrollers and very small images",
+    "person_atto": "an eighth of the weights, for very small images",
 }
 LIMITS = [
     "People lower than about 20 pixels in the image that the detector sees are mostly missed: look "
@@ -98,8 +98,10 @@ def steps(recipe):
     )
     int8 = recipe["int8"]
     yield (
-        f"int8 twin: ranges of {int8['coverage']:.2%} of the values, then {int8['epochs']} epochs "
-        "with rounding under the float preset"
+        f"int8 twin: ReLU instead of SiLU in the layers {', '.join(int8['relu'])} with "
+        f"{int8['float_epochs']} epochs to get used to it, ranges of the activations with the "
+        f"least squared error, then {int8['epochs']} epochs with rounding; all under the float "
+        f"preset, AdamW {int8['learning_rate']:g}"
     )
 
 

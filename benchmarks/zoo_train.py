@@ -13,6 +13,7 @@ shown while it runs, and no test list is read.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import json
 import pathlib
@@ -21,7 +22,7 @@ import time
 import keras
 
 from keras_hkd import Distiller
-from keras_hkd.compression import prune_gradually, quantize
+from keras_hkd.compression import prune_gradually, quantize, replace_activations
 from keras_hkd.data import load_dataset, prediction_batches, steps_per_epoch, training_batches
 from keras_hkd.data.dataset import Dataset
 from keras_hkd.detectors import load_detector
@@ -160,20 +161,26 @@ def trained(student, teacher, images, recipe, folder):
 
 
 def int8_twin(student, images, recipe, folder):
-    """A clone that rounds as the int8 file does, trained under the float student."""
+    """A clone that rounds as the int8 file does, trained under the float student.
+
+    First ReLU takes the place of SiLU in the layers that the recipe names, with a training in
+    float to get used to it.
+    """
     options = dict(recipe["int8"])
+    relu, float_epochs = tuple(options.pop("relu")), options.pop("float_epochs")
     student.image_size = (recipe["image_size"],) * 2
-    twin = quantize(
-        student,
-        images.subset(options.pop("calibration_images")),
-        coverage=options.pop("coverage"),
-        range_decay=None,
-    )
+    twin = replace_activations(student, "relu", where=lambda name: name.startswith(relu))
+    calibration, coverage = options.pop("calibration_images"), options.pop("coverage")
     settings = TrainingSettings(
         **{**recipe["training"], **options},
         seed=recipe["seed"] + 1,
         image_size=student.image_size,
     )
+    first = dataclasses.replace(settings, epochs=float_epochs, seed=recipe["seed"] + 2)
+    model = distiller(student, twin, recipe)
+    train_model(model, images, first, folder / "relu", resume=True, title="ReLU")
+    report(twin, recipe, "relu")
+    twin = quantize(twin, images.subset(calibration), coverage=coverage, range_decay=None)
     model = distiller(student, twin, recipe)
     train_model(model, images, settings, folder / "int8", resume=True, title="int8 twin")
     return twin

@@ -15,5 +15,6 @@ __getattr__, __dir__, __all__ = attach(
         "prune_channels": "channel_pruning",
         "prune_gradually": "gradual_pruning",
         "quantize": "quantization",
+        "replace_activations": "activations",
     },
 )

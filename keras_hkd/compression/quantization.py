@@ -18,6 +18,8 @@ from keras_hkd.learner import Learner
 from keras_hkd.tensors import Tensor
 
 CALIBRATION_BATCH = 8
+MAX_VALUES = 300_000  # of an activation in one batch, evenly spaced, that quantiles are taken of
+SHARES = (0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999, 1.0)
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -48,7 +50,7 @@ def quantize(
     representative_images: Any = None,
     *,
     range_decay: float | None = 0.99,
-    coverage: float = 1.0,
+    coverage: float | str = 1.0,
 ) -> Any:
     """Copy a detector or classifier with int8 rounding in its network, for training.
 
@@ -69,7 +71,9 @@ def quantize(
         coverage: share of an activation's values that its first range holds, in (0.5, 1]. A network
             whose activations have a few very large values, as those with SiLU have, loses less at
             0.9995 than at 1, where they make the steps coarse for all others; give
-            `range_decay=None` with it, or training widens the ranges again.
+            `range_decay=None` with it, or training widens the ranges again. `"best"` chooses for
+            each activation the share, of those from 0.99 to 1, whose rounding has the least squared
+            error.
 
     Returns:
         The clone, of the same family.
@@ -97,14 +101,35 @@ def quantize(
     else:
         antialias = getattr(student, "antialias", True)
         images = representative_array(representative_images, size, antialias=antialias)
-    if not 0.5 < coverage <= 1.0:
-        raise InvalidValueError(f"`coverage` must lie in (0.5, 1]. Received: coverage={coverage}")
+    shares = checked_coverage(coverage)
     quantized = rewritten(student, Quantization(range_decay))
-    if coverage < 1.0:
-        calibrate_to_coverage(quantized, images, coverage)
-    else:
+    if shares == (1.0,):
         calibrate(quantized, images)
+    else:
+        calibrate_to_coverage(quantized, images, shares)
     return quantized
+
+
+def checked_coverage(coverage: float | str) -> tuple[float, ...]:
+    """List the shares of an activation's values that its range may hold.
+
+    Args:
+        coverage: as `quantize` takes it.
+
+    Raises:
+        ValueError: neither a share nor `"best"`.
+
+    Example:
+    >>> checked_coverage(0.999)
+    (0.999,)
+    """
+    if coverage == "best":
+        return SHARES
+    if isinstance(coverage, str) or not 0.5 < coverage <= 1.0:
+        raise InvalidValueError(
+            f'`coverage` must lie in (0.5, 1], or be "best". Received: coverage={coverage!r}'
+        )
+    return (float(coverage),)
 
 
 def activation_ranges(quantized: Any) -> list[ActivationRange]:
@@ -112,24 +137,31 @@ def activation_ranges(quantized: Any) -> list[ActivationRange]:
     return [layer for layer in quantized._flatten_layers() if isinstance(layer, ActivationRange)]
 
 
-def calibrate_to_coverage(quantized: Any, images: Any, coverage: float) -> None:
+def calibrate_to_coverage(quantized: Any, images: Any, shares: tuple[float, ...]) -> None:
     """Set the ranges of all activations so that they hold a share of the values.
 
-    Each is the mean over batches of the quantiles `1 - coverage` and `coverage`, with 0 in it, of
-    the float network.
+    Each is the mean over batches of the quantiles `1 - share` and `share`, with 0 in it, of the
+    float network. Of several shares that with the least mean squared error of rounding is taken.
 
     Args:
         quantized: what `quantize` gave.
         images: `(n, height, width, 3)` in [0, 255].
-        coverage: share of the values, below 1.
+        shares: of the values that a range may hold.
     """
     ranges = activation_ranges(quantized)
-    found: dict[int, list[Any]] = {id(layer): [] for layer in ranges}
+    # Of each batch an array (shares, 2), and errors (shares,).
+    limits: dict[int, list[Any]] = {id(layer): [] for layer in ranges}
+    errors: dict[int, list[Any]] = {id(layer): [] for layer in ranges}
 
     def observer(layer: keras.layers.Layer) -> Callable[[Tensor], None]:
         def observe(values: Any) -> None:
-            limits = np.quantile(ops.convert_to_numpy(values), [1.0 - coverage, coverage])
-            found[id(layer)].append(limits)
+            values = ops.convert_to_numpy(values).ravel()
+            values = values[:: 1 + len(values) // MAX_VALUES]
+            found = np.quantile(values, [[1.0 - share, share] for share in shares])
+            found = np.stack([np.minimum(found[:, 0], 0.0), np.maximum(found[:, 1], 0.0)], axis=1)
+            limits[id(layer)].append(found)
+            if len(shares) > 1:
+                errors[id(layer)].append([rounding_error(values, *pair) for pair in found])
 
         return observe
 
@@ -142,10 +174,28 @@ def calibrate_to_coverage(quantized: Any, images: Any, coverage: float) -> None:
         for layer in ranges:
             layer.observer = None
     for layer in ranges:
-        least, largest = np.mean(found[id(layer)], axis=0)
-        layer.minimum.assign(min(float(least), 0.0))
-        layer.maximum.assign(max(float(largest), 0.0))
+        best = np.argmin(np.mean(errors[id(layer)], axis=0)) if len(shares) > 1 else 0
+        least, largest = np.mean(limits[id(layer)], axis=0)[best]
+        layer.minimum.assign(float(least))
+        layer.maximum.assign(float(largest))
         layer.num_batches.assign(1.0)
+
+
+def rounding_error(values: np.ndarray, least: float, largest: float) -> float:
+    """Compute the mean squared error of values rounded to 256 steps of a range.
+
+    Args:
+        values: of an activation.
+        least: end of the range, 0 or below.
+        largest: end of the range, 0 or above.
+
+    Example:
+    >>> rounding_error(np.array([0.0, 3.0]), 0.0, 1.0)
+    2.0
+    """
+    step = max(largest - least, 1e-6) / 255.0
+    rounded = np.round((np.clip(values, least, largest) - least) / step) * step + least
+    return float(np.mean(np.square(values - rounded)))
 
 
 def calibrate(quantized: Any, images: Any) -> None:

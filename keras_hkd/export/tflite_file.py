@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import pathlib
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flatbuffers
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.inference.tflite_metadata import FILE_IDENTIFIER, NotTFLiteError
 
 FLEX_PREFIX = "Flex"
+_SCOPE = re.compile(rb"^[^/]+/network[^/]*/")
 _BUILTINS = {
     code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
 }
@@ -41,10 +44,36 @@ def read_model(source: Any) -> Any:
 
 
 def pack_model(model: Any) -> bytes:
-    """Serialise a model from the objects of its schema."""
-    builder = flatbuffers.Builder(1024)
+    """Serialise a model from the objects of its schema; equal vectors and names once."""
+    builder = _SharingBuilder(1024)
     builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
     return bytes(builder.Output())
+
+
+class _SharingBuilder(flatbuffers.Builder):
+    """Writes equal vectors of numbers and equal strings once.
+
+    An int8 file has a zero point of eight bytes, always 0, for each channel of each kernel and
+    bias: a fifth of a small detector. Buffers that are read as they lie, such as weights, are
+    vectors of bytes with an alignment of their own and are left alone.
+    """
+
+    def __init__(self, size: int):
+        super().__init__(size)
+        self._written: dict[Any, int] = {}
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:
+        if x.dtype.itemsize == 1:
+            return super().CreateNumpyVector(x)
+        return self._once((x.dtype.str, x.tobytes()), super().CreateNumpyVector, x)
+
+    def CreateString(self, s: Any, *args: Any) -> int:
+        return self._once(s, super().CreateString, s, *args)
+
+    def _once(self, key: Any, write: Callable[..., int], *args: Any) -> int:
+        if key not in self._written:
+            self._written[key] = write(*args)
+        return self._written[key]
 
 
 def list_operators(source: Any) -> dict[str, int]:
@@ -148,12 +177,17 @@ def join_models(head: Any, tail: Any) -> Any:
 def name_tensors(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     """Give input and output tensors their public names, and the file one signature of them.
 
+    Of the names inside the first is kept of those that the converter joins for operations that it
+    has fused, without the scope of the network.
+
     Args:
         model: a model as objects; it is changed.
         inputs: names of the inputs, in order.
         outputs: names of the outputs, in order.
     """
     subgraph = model.subgraphs[0]
+    for tensor in subgraph.tensors:
+        tensor.name = _SCOPE.sub(b"", tensor.name.split(b";")[0])
     signature = schema.SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
     signature.inputs = _named(subgraph, subgraph.inputs, inputs)

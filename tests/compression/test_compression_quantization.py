@@ -126,7 +126,28 @@ def test_ranges_hold_the_wanted_share_of_values_and_stand_in_training():
     assert all(one.decay is None for one in activation_ranges(again))
 
 
-def test_a_coverage_out_of_range_is_refused():
+def test_the_best_range_has_the_least_error_of_rounding():
+    from keras_hkd.compression.quantization import SHARES, activation_ranges, rounding_error
+
+    student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64), seed=0)
+    images = np.random.default_rng(0).uniform(0, 255, (4, 64, 64, 3)).astype("float32")
+    clone = keras_hkd.quantize(student, images, coverage="best", range_decay=None)
+    ranges = activation_ranges(clone)
+    values = {}
+    for layer in ranges:
+        layer.observer = lambda x, name=layer.name: values.setdefault(name, np.asarray(x).ravel())
+    clone.network(images)
+    for layer in ranges:
+        layer.observer = None
+        found = values[layer.name]
+        chosen = rounding_error(found, float(layer.minimum), float(layer.maximum))
+        for share in SHARES:
+            least, largest = np.quantile(found, [1 - share, share])
+            assert chosen <= 1.001 * rounding_error(found, min(least, 0), max(largest, 0)) + 1e-12
+
+
+@pytest.mark.parametrize("coverage", [0.2, 1.5, "most"])
+def test_a_coverage_out_of_range_is_refused(coverage):
     student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
     with pytest.raises(ValueError, match="`coverage`"):
-        keras_hkd.quantize(student, coverage=0.2)
+        keras_hkd.quantize(student, coverage=coverage)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from keras_hkd.export import list_operators
 from keras_hkd.export.tflite_file import (
@@ -48,6 +49,31 @@ def test_two_models_become_one():
     assert runner.interpreter.get_signature_list() == {
         "serving_default": {"inputs": ["x"], "outputs": ["y"]}
     }
+
+
+def test_equal_vectors_and_names_are_written_once_and_read_back_equal():
+    model = read_model(converted(lambda x: (x + 1.0) * 3.0 - x, (2, 3)))
+    for tensor in model.subgraphs[0].tensors:
+        tensor.quantization = schema.QuantizationParametersT()
+        tensor.quantization.scale = np.linspace(0.5, 1.0, 64).astype("float32")
+        tensor.quantization.zeroPoint = np.zeros(64, "int64")
+        tensor.name = b"a name of some length that all of them have"
+    content = pack_model(model)
+    num_tensors = len(model.subgraphs[0].tensors)
+    again = read_model(content)
+    assert len(content) < 64 * 12 * num_tensors / 2
+    for tensor in again.subgraphs[0].tensors:
+        np.testing.assert_array_equal(tensor.quantization.zeroPoint, np.zeros(64))
+        np.testing.assert_array_equal(tensor.quantization.scale, np.linspace(0.5, 1, 64, dtype="f"))
+        assert tensor.name == b"a name of some length that all of them have"
+
+
+def test_inner_tensors_keep_the_name_of_their_layer():
+    model = read_model(converted(lambda x: (x + 1.0) * 3.0 - x, (2, 3)))
+    inner = model.subgraphs[0].tensors[-2]
+    inner.name = b"detector_1/network_1/stem_conv/add;detector_1/network_1/stem_conv/convolution"
+    name_tensors(model, ["x"], ["y"])
+    assert inner.name == b"stem_conv/add"
 
 
 def test_models_that_do_not_fit():
