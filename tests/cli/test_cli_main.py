@@ -77,7 +77,9 @@ def test_a_command_that_fails_ends_with_1(command_source):
 
 
 def test_a_command_that_refuses_its_input_ends_with_2(command_source):
-    command_source("def command():\n    raise ValueError('box 3 has no area')\n")
+    source = "from keras_hkd.errors import InvalidValueError\n\n"
+    source += "def command():\n    raise InvalidValueError('box 3 has no area')\n"
+    command_source(source)
     result = run("score")
     assert result.exit_code == 2
     assert "Bad input: box 3 has no area" in result.stderr
