@@ -2,10 +2,14 @@
 
 import importlib
 import inspect
+import os
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from keras_hkd.batch_norm import synchronize_batch_norm
+from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.families import BUILDERS
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
@@ -13,8 +17,8 @@ from keras_hkd.messages import did_you_mean
 __all__ = ["build", "names"]
 
 
-def names():
-    """Names that `build` knows, with a line about each.
+def names() -> dict[str, str]:
+    """List the names that `build` knows, with a line about each.
 
     Example:
     >>> "yolo_v8_micro" in names()
@@ -24,16 +28,16 @@ def names():
 
 
 def build(
-    name,
+    name: str,
     *,
-    image_size=(320, 320),
-    class_names=("person",),
-    backbone_weights=None,
-    synchronized=False,
-    seed=None,
-    **options,
-):
-    """Builds a named detector with random weights.
+    image_size: tuple[int, int] = (320, 320),
+    class_names: Sequence[str] = ("person",),
+    backbone_weights: str | os.PathLike | None = None,
+    synchronized: bool = False,
+    seed: int | None = None,
+    **options: Any,
+) -> Detector:
+    """Build a named detector with random weights.
 
     Args:
         name: one of `names()`.

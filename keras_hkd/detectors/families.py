@@ -30,7 +30,7 @@ class Builder(NamedTuple):
 
 
 def builder(*, about: str, name: str | None = None) -> Callable:
-    """Declares a function as what `keras_hkd.detectors.build(name)` calls: a decorator.
+    """Declare a function as the builder of a named detector, as a decorator.
 
     The function takes the options of a `Detector` as keywords, `class_names`, `image_size` and
     `name` always among them, and gives the detector with random weights. One that has an argument
@@ -44,7 +44,7 @@ def builder(*, about: str, name: str | None = None) -> Callable:
 
 
 def adapter(*, library_models: Sequence[str]) -> Callable:
-    """Declares a `Detector` as what adapts models of a library: a decorator.
+    """Declare a `Detector` as the adapter of a library's models, as a decorator.
 
     Args:
         library_models: classes of libraries, such as `("keras_cv.RetinaNet",)`: the name of the
@@ -72,7 +72,7 @@ ADAPTERS = {
 
 
 def adapter_of(model: object) -> type | None:
-    """The class that adapts a library's detector, or None.
+    """Return the class that adapts a library's detector, or None.
 
     Args:
         model: anything; nothing is imported unless it is of a library that is adapted.
@@ -87,7 +87,7 @@ def adapter_of(model: object) -> type | None:
 
 
 def is_of_adapted_library(model: object) -> bool:
-    """Tells whether a model comes from a library whose detectors are adapted.
+    """Tell whether a model comes from a library whose detectors are adapted.
 
     Args:
         model: anything.

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor
 
 
 class SharedTower:
@@ -34,7 +36,7 @@ class SharedTower:
         conv_layers: Sequence[keras.layers.Layer],
         prediction_layer: keras.layers.Layer,
         compute_dtype: str = "float32",
-    ):
+    ) -> None:
         if not can_be_cut(conv_layers):
             raise InvalidValueError(
                 "Expected at least two convolutions with their activations inside. Received: "
@@ -46,10 +48,10 @@ class SharedTower:
         self.width = conv_layers[-2].filters
 
     def watch(self) -> None:
-        """Nothing: the first layers are run once more."""
+        """Do nothing: the first layers are run again."""
 
-    def before(self, outputs: dict, level: str):
-        """Features after the last convolution but one, before its activation.
+    def before(self, outputs: dict, level: str) -> Tensor:
+        """Return the features after the last convolution but one, before its activation.
 
         Args:
             outputs: what the detector gave.
@@ -65,8 +67,8 @@ class SharedTower:
         finally:
             layer.activation = activation
 
-    def after(self, features, level: str):
-        """The rest of the head: its prediction `(batch, h, w, values)`.
+    def after(self, features: Tensor, level: str) -> Tensor:
+        """Run the rest of the head; returns its prediction `(batch, h, w, values)`.
 
         Args:
             features: what `before` gives, or features like it.
@@ -91,23 +93,23 @@ class LevelHeads:
 
     def __init__(
         self,
-        detector,
+        detector: Any,
         cuts: Mapping[str, str],
         rests: Mapping[str, Callable],
         width: int,
-    ):
+    ) -> None:
         self.detector = detector
         self.cuts = dict(cuts)
         self.rests = dict(rests)
         self.width = width
 
     def watch(self) -> None:
-        """Has the maps read in the one forward pass, so that norms count a batch once."""
+        """Read the maps in the same forward pass, so that norms see a batch once."""
         for name in self.cuts.values():
             self.detector.tap(name)
 
-    def before(self, outputs: dict, level: str):
-        """Features before the activation at the cut.
+    def before(self, outputs: dict, level: str) -> Tensor:
+        """Return the features before the activation at the cut.
 
         Args:
             outputs: what the detector gave.
@@ -115,8 +117,8 @@ class LevelHeads:
         """
         return outputs["taps"][self.cuts[level]]
 
-    def after(self, features, level: str):
-        """The rest of the head: its prediction `(batch, h, w, values)`.
+    def after(self, features: Tensor, level: str) -> Tensor:
+        """Run the rest of the head; returns its prediction `(batch, h, w, values)`.
 
         Args:
             features: what `before` gives, or features like it.
@@ -152,7 +154,7 @@ def level_heads(
 
 
 def can_be_cut(conv_layers: Sequence[keras.layers.Layer]) -> bool:
-    """Whether convolutions can be a `SharedTower`.
+    """Tell whether convolutions can be a `SharedTower`.
 
     Args:
         conv_layers: in order.

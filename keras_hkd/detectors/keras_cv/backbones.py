@@ -1,10 +1,17 @@
 """Backbones with named pyramid levels, KerasCV's or any functional model, never downloaded."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import keras
 import keras_cv
 
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.mobilenet_v2 import mobilenet_v2_base
+from keras_hkd.tensors import Tensor
 
 __all__ = ["Backbone"]
 
@@ -35,7 +42,9 @@ class Backbone(keras_cv.models.Backbone):
     ['P3', 'P4', 'P5']
     """
 
-    def __init__(self, network, pyramid_level_inputs, **kwargs):
+    def __init__(
+        self, network: keras.Model, pyramid_level_inputs: Mapping[str, str], **kwargs: Any
+    ) -> None:
         missing = [level for level in LEVELS if level not in pyramid_level_inputs]
         if missing:
             raise InvalidValueError(
@@ -53,7 +62,7 @@ class Backbone(keras_cv.models.Backbone):
         self.pyramid_level_inputs = dict(pyramid_level_inputs)
         self._network_config = keras.saving.serialize_keras_object(network)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "network": self._network_config,
@@ -61,15 +70,20 @@ class Backbone(keras_cv.models.Backbone):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Backbone:
         config = dict(config)
         if isinstance(config["network"], dict):
             config["network"] = keras.saving.deserialize_keras_object(config["network"])
         return cls(**config)
 
 
-def mobilenet_v2(alpha, widths, weights=None, activation="swish"):
-    """MobileNetV2 with a 1x1 convolution to a chosen width at each pyramid level.
+def mobilenet_v2(
+    alpha: float,
+    widths: Sequence[int],
+    weights: str | os.PathLike | None = None,
+    activation: str = "swish",
+) -> Backbone:
+    """Build MobileNetV2 with a 1x1 convolution to a chosen width at each pyramid level.
 
     The ImageNet files of Keras fit (`include_top=False`); the last 1280-channel convolution is left
     out, being half of a small network.
@@ -104,8 +118,8 @@ def mobilenet_v2(alpha, widths, weights=None, activation="swish"):
     )
 
 
-def micro(widths=(16, 24, 32, 48, 64), depth=1):
-    """A plain small backbone: strided separable residual stages.
+def micro(widths: Sequence[int] = (16, 24, 32, 48, 64), depth: int = 1) -> Backbone:
+    """Build a small backbone of strided separable residual stages.
 
     Args:
         widths: channels at strides 2, 4, 8, 16 and 32.
@@ -126,8 +140,8 @@ def micro(widths=(16, 24, 32, 48, 64), depth=1):
     return Backbone(keras.Model(images, x, name="micro"), layers, name="backbone_micro")
 
 
-def resnet50():
-    """ResNet-50 from KerasCV's generic class, so that nothing is fetched.
+def resnet50() -> Any:
+    """Build ResNet-50 from KerasCV's generic class, which downloads nothing.
 
     Returns:
         A KerasCV backbone that takes RGB in [0, 255].
@@ -141,8 +155,8 @@ def resnet50():
     )
 
 
-def resnet18(width=1.0):
-    """ResNet-18 of any width, 11.2 M parameters at 1.0 and 2.8 M at 0.5.
+def resnet18(width: Any = 1.0) -> Backbone:
+    """Build ResNet-18 of any width, with 11.2 M parameters at 1.0 and 2.8 M at 0.5.
 
     KerasCV's own basic blocks are fixed to a first stage of 64 channels, so a half-width network
     cannot be had from it.
@@ -167,7 +181,7 @@ def resnet18(width=1.0):
     return Backbone(network, layers, name=f"backbone_resnet18_{width}")
 
 
-def _basic_block(x, channels, strides, name):
+def _basic_block(x: Tensor, channels: int, strides: int, name: str) -> Tensor:
     shortcut = x
     if strides > 1:
         shortcut = _convolution(x, channels, 1, strides, "linear", name=f"{name}_shortcut")
@@ -177,7 +191,9 @@ def _basic_block(x, channels, strides, name):
     return keras.layers.Activation("relu", name=name)(x)
 
 
-def _convolution(x, width, kernel, strides, activation, name):
+def _convolution(
+    x: Tensor, width: int, kernel: int, strides: int, activation: str | None, name: str
+) -> Tensor:
     x = keras.layers.Conv2D(
         width, kernel, strides=strides, padding="same", use_bias=False, name=f"{name}_conv"
     )(x)
@@ -185,7 +201,7 @@ def _convolution(x, width, kernel, strides, activation, name):
     return keras.layers.Activation(activation, name=name)(x)
 
 
-def _separable(x, width, strides, name):
+def _separable(x: Tensor, width: int, strides: int, name: str) -> Tensor:
     x = keras.layers.DepthwiseConv2D(
         3, strides=strides, padding="same", use_bias=False, name=f"{name}_depthwise"
     )(x)

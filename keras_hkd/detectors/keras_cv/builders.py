@@ -1,7 +1,10 @@
 """Named detectors of KerasCV's two families."""
 
 import math
+import os
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import keras_cv
 
@@ -21,8 +24,10 @@ ANCHOR_SCALES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
     name="yolo_v8_mobilenet_v2_1.0",
     about="teacher on a CPU: MobileNetV2 1.0, path aggregation pyramid of 96/192/320 channels",
 )
-def yolo_v8_mobilenet_v2(backbone_weights=None, **options):
-    """YOLOV8 on MobileNetV2 1.0."""
+def yolo_v8_mobilenet_v2(
+    backbone_weights: str | os.PathLike | None = None, **options: Any
+) -> YOLOV8:
+    """Build YOLOV8 on MobileNetV2 1.0."""
     backbone = backbones.mobilenet_v2(1.0, (96, 192, 320), backbone_weights)
     return _yolo_v8(backbone, fpn_depth=2, **options)
 
@@ -31,33 +36,35 @@ def yolo_v8_mobilenet_v2(backbone_weights=None, **options):
     name="yolo_v8_mobilenet_v2_0.35",
     about="compact student: MobileNetV2 0.35, pyramid of 32/48/96 channels",
 )
-def yolo_v8_mobilenet_v2_compact(backbone_weights=None, **options):
-    """YOLOV8 on MobileNetV2 0.35."""
+def yolo_v8_mobilenet_v2_compact(
+    backbone_weights: str | os.PathLike | None = None, **options: Any
+) -> YOLOV8:
+    """Build YOLOV8 on MobileNetV2 0.35."""
     backbone = backbones.mobilenet_v2(0.35, (32, 48, 96), backbone_weights)
     return _yolo_v8(backbone, fpn_depth=1, **options)
 
 
 @builder(about="teacher for small images, no pretrained backbone")
-def yolo_v8_small(**options):
-    """YOLOV8 on a backbone of 192 channels."""
+def yolo_v8_small(**options: Any) -> YOLOV8:
+    """Build YOLOV8 on a backbone of 192 channels."""
     return _yolo_v8(backbones.micro((32, 48, 96, 144, 192), depth=2), fpn_depth=2, **options)
 
 
 @builder(about="smallest anchor-free student, no pretrained backbone")
-def yolo_v8_micro(**options):
-    """YOLOV8 on a backbone of 40 channels."""
+def yolo_v8_micro(**options: Any) -> YOLOV8:
+    """Build YOLOV8 on a backbone of 40 channels."""
     return _yolo_v8(backbones.micro((12, 16, 24, 32, 40)), fpn_depth=1, **options)
 
 
 @builder(about="the paper's teacher, one-stage: ResNet-50 and a 256-channel pyramid")
-def retinanet_resnet50(**options):
-    """RetinaNet on ResNet-50."""
+def retinanet_resnet50(**options: Any) -> RetinaNet:
+    """Build RetinaNet on ResNet-50."""
     return _retinanet(backbones.resnet50(), channels=256, num_conv_layers=3, **options)
 
 
 @builder(about="the paper's student, one-stage: half-width ResNet-18 and a 128-channel pyramid")
-def retinanet_resnet18_half(**options):
-    """RetinaNet on ResNet-18 of half the width."""
+def retinanet_resnet18_half(**options: Any) -> RetinaNet:
+    """Build RetinaNet on ResNet-18 of half the width."""
     return _retinanet(backbones.resnet18(0.5), channels=128, num_conv_layers=3, **options)
 
 
@@ -65,8 +72,10 @@ def retinanet_resnet18_half(**options):
     name="retinanet_mobilenet_v2_1.0",
     about="MobileNetV2 1.0 and a 128-channel pyramid",
 )
-def retinanet_mobilenet_v2(backbone_weights=None, **options):
-    """RetinaNet on MobileNetV2 1.0."""
+def retinanet_mobilenet_v2(
+    backbone_weights: str | os.PathLike | None = None, **options: Any
+) -> RetinaNet:
+    """Build RetinaNet on MobileNetV2 1.0."""
     backbone = backbones.mobilenet_v2(1.0, (96, 128, 192), backbone_weights)
     return _retinanet(backbone, channels=128, num_conv_layers=3, **options)
 
@@ -75,20 +84,22 @@ def retinanet_mobilenet_v2(backbone_weights=None, **options):
     name="retinanet_mobilenet_v2_0.35",
     about="compact student: MobileNetV2 0.35 and a 64-channel pyramid with separable heads",
 )
-def retinanet_mobilenet_v2_compact(backbone_weights=None, **options):
-    """RetinaNet on MobileNetV2 0.35."""
+def retinanet_mobilenet_v2_compact(
+    backbone_weights: str | os.PathLike | None = None, **options: Any
+) -> RetinaNet:
+    """Build RetinaNet on MobileNetV2 0.35."""
     backbone = backbones.mobilenet_v2(0.35, (32, 48, 64), backbone_weights)
     return _retinanet(backbone, channels=64, num_conv_layers=2, separable=True, **options)
 
 
 @builder(about="smallest anchor-based student, no pretrained backbone")
-def retinanet_micro(**options):
-    """RetinaNet on a backbone of 64 channels."""
+def retinanet_micro(**options: Any) -> RetinaNet:
+    """Build RetinaNet on a backbone of 64 channels."""
     backbone = backbones.micro((16, 24, 32, 48, 64))
     return _retinanet(backbone, channels=40, num_conv_layers=2, separable=True, **options)
 
 
-def _yolo_v8(backbone, fpn_depth, class_names, **options):
+def _yolo_v8(backbone: Any, fpn_depth: int, class_names: Sequence[str], **options: Any) -> YOLOV8:
     model = keras_cv.models.YOLOV8Detector(
         backbone=backbone,
         num_classes=len(class_names),
@@ -98,7 +109,14 @@ def _yolo_v8(backbone, fpn_depth, class_names, **options):
     return YOLOV8(model, class_names=class_names, **options)
 
 
-def _retinanet(backbone, channels, num_conv_layers, class_names, separable=False, **options):
+def _retinanet(
+    backbone: Any,
+    channels: int,
+    num_conv_layers: int,
+    class_names: Sequence[str],
+    separable: bool = False,
+    **options: Any,
+) -> RetinaNet:
     generator = keras_cv.layers.AnchorGenerator(
         bounding_box_format="xyxy",
         sizes=[24.0, 48.0, 96.0, 192.0, 384.0],

@@ -1,9 +1,12 @@
 """A feature pyramid of any width, for RetinaNets smaller than the library's 256 channels."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor
 
 __all__ = ["FeaturePyramid"]
 
@@ -27,7 +30,7 @@ class FeaturePyramid(keras.layers.Layer):
     [(1, 8, 8, 16), (1, 4, 4, 16)]
     """
 
-    def __init__(self, channels=128, num_levels=5, **kwargs):
+    def __init__(self, channels: int = 128, num_levels: int = 5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if num_levels not in (3, 4, 5):
             raise InvalidValueError(
@@ -45,7 +48,7 @@ class FeaturePyramid(keras.layers.Layer):
         ]
         self.upsample = keras.layers.UpSampling2D(2)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         own = (None, None, None, self.channels)
         for level, lateral, output in zip(
             ("P3", "P4", "P5"), self.lateral, self.output_convolutions, strict=True
@@ -56,7 +59,7 @@ class FeaturePyramid(keras.layers.Layer):
             layer.build(own if index else input_shape["P5"])
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool | None = False) -> tuple[Tensor, ...]:
         c3, c4, c5 = (
             lateral(inputs[level])
             for level, lateral in zip(("P3", "P4", "P5"), self.lateral, strict=True)
@@ -72,7 +75,7 @@ class FeaturePyramid(keras.layers.Layer):
             levels.append(x)
         return tuple(levels)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         shapes = [(*input_shape[level][:-1], self.channels) for level in ("P3", "P4", "P5")]
         height, width = input_shape["P5"][1:3]
         for _ in self.coarser:
@@ -81,7 +84,7 @@ class FeaturePyramid(keras.layers.Layer):
             shapes.append((input_shape["P5"][0], height, width, self.channels))
         return tuple(shapes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "channels": self.channels,

@@ -1,5 +1,7 @@
 """A prediction head of any width, for RetinaNets smaller than the library's 256 channels."""
 
+from typing import Any
+
 import keras
 
 __all__ = ["PredictionHead"]
@@ -27,13 +29,13 @@ class PredictionHead(keras.layers.Layer):
 
     def __init__(
         self,
-        output_filters,
-        channels=128,
-        num_conv_layers=3,
-        separable=False,
-        bias_value=0.0,
-        **kwargs,
-    ):
+        output_filters: int,
+        channels: int = 128,
+        num_conv_layers: int = 3,
+        separable: bool = False,
+        bias_value: float | None = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.output_filters = output_filters
         self.channels = channels
@@ -53,7 +55,7 @@ class PredictionHead(keras.layers.Layer):
             bias_initializer=keras.initializers.Constant(bias_value),
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         shape = tuple(input_shape)
         for layer in self.conv_layers:
             layer.build(shape)
@@ -61,16 +63,16 @@ class PredictionHead(keras.layers.Layer):
         self.prediction_layer.build(shape)
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool | None = False) -> Any:
         x = inputs
         for layer in self.conv_layers:
             x = layer(x)
         return self.prediction_layer(x)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], self.output_filters)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "output_filters": self.output_filters,

@@ -1,5 +1,9 @@
 """KerasHub's DFineObjectDetector behind the Detector contract, as a teacher."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,6 +12,7 @@ from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.families import adapter
 from keras_hkd.detectors.keras_hub.image_scaling import prepared
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor
 
 __all__ = ["HubDFine"]
 
@@ -32,7 +37,9 @@ class HubDFine(Detector):
 
     learns = False
 
-    def __init__(self, model, *, image_size=None, **kwargs):
+    def __init__(
+        self, model: Any, *, image_size: tuple[int, int] | None = None, **kwargs: Any
+    ) -> None:
         own = tuple(model.backbone.image_shape[:2])
         if image_size is None and None not in own:
             image_size = own
@@ -40,7 +47,7 @@ class HubDFine(Detector):
             model, **({} if image_size is None else {"image_size": image_size}), **kwargs
         )
 
-    def build_network(self, model):
+    def build_network(self, model: Any) -> keras.Model:
         images = keras.Input(model.backbone.image_shape, name="images")
         found = model(prepared(model, images))
         return keras.Model(
@@ -54,15 +61,15 @@ class HubDFine(Detector):
             name="network",
         )
 
-    def check_image_size(self, image_size):
+    def check_image_size(self, image_size: Any) -> tuple[int, int]:
         self._check_fixed(image_size)
         return super().check_image_size(image_size)
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool | None = False) -> Any:
         self._check_fixed(images.shape[1:3])
         return super().call(images, training=False)
 
-    def _check_fixed(self, image_size):
+    def _check_fixed(self, image_size: tuple[int, int]) -> None:
         wanted = tuple(self.model.backbone.image_shape[:2])
         if None not in wanted and tuple(image_size) != wanted:
             raise InvalidValueError(
@@ -70,21 +77,23 @@ class HubDFine(Detector):
                 f"Under a Distiller give teacher_image_size={wanted}."
             )
 
-    def decode_boxes(self, box_outputs, image_size):
+    def decode_boxes(self, box_outputs: Tensor, image_size: tuple[int, int]) -> Tensor:
         height, width = image_size
         pixels = box_outputs * ops.array([width, height, width, height], "float32")
         return convert(pixels, "center_xywh", "xyxy", xp=ops)
 
-    def match(self, outputs, labels, image_size):
+    def match(
+        self, outputs: dict[str, Any], labels: dict[str, Tensor], image_size: tuple[int, int]
+    ) -> None:
         raise InvalidValueError(
             "A D-FINE detector can teach and detect; it cannot be trained here."
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         model = keras.saving.serialize_keras_object(self.model)
         return {**super().get_config(), "model": model}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> HubDFine:
         config = dict(config)
         return cls(keras.saving.deserialize_keras_object(config.pop("model")), **config)

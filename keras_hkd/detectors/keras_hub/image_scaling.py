@@ -1,10 +1,14 @@
 """Images as KerasHub's backbones take them."""
 
+from typing import Any
+
 import keras
 
+from keras_hkd.tensors import Tensor
 
-def prepared(model, images):
-    """Images as the backbone was trained on, from RGB in [0, 255].
+
+def prepared(model: Any, images: Tensor) -> Tensor:
+    """Convert RGB in [0, 255] to the range that the backbone was trained on.
 
     KerasHub scales outside of the model, by the image converter of its preprocessor. Its scale and
     offset are applied here; of a model without a preprocessor the backbone sees [0, 255].

@@ -1,5 +1,9 @@
 """KerasHub's RetinaNetObjectDetector behind the Detector contract."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -9,6 +13,7 @@ from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.families import adapter
 from keras_hkd.detectors.keras_cv.retinanet import RetinaNet
 from keras_hkd.detectors.keras_hub.image_scaling import prepared
+from keras_hkd.tensors import Tensor
 
 __all__ = ["HubRetinaNet"]
 
@@ -30,26 +35,29 @@ class HubRetinaNet(RetinaNet):
     cell_offset = 0.0
     clip_anchors = False
 
-    def build_network(self, model):
+    def build_network(self, model: Any) -> keras.Model:
         images = keras.Input(model.backbone.image_shape, name="images")
+        maps = model.backbone(prepared(model, images))
+        class_head, box_head = _OpenHead(model.classification_head), _OpenHead(model.box_head)
         return self._outputs_per_level(
             images,
-            model.backbone(prepared(model, images)),
-            *(_OpenHead(head) for head in (model.classification_head, model.box_head)),
+            maps,
+            class_head,
+            box_head,
             int(model.anchor_generator.num_base_anchors),
         )
 
     @property
-    def coding(self):
+    def coding(self) -> Any:  # type: ignore[override]
         encoder = getattr(self.model, "label_encoder", None)
         return Deltas(tuple(getattr(encoder, "box_variance", (1.0, 1.0, 1.0, 1.0))), "xywh")
 
     @property
-    def anchor_sizes(self):
+    def anchor_sizes(self) -> tuple[tuple[tuple[float, float], ...], ...]:
         generator = self.model.anchor_generator
         return tuple(_anchor_sizes(generator, int(level[1:])) for level in self.levels)
 
-    def anchors(self, image_size):
+    def anchors(self, image_size: tuple[int, int]) -> np.ndarray:
         generator = self.model.anchor_generator
         height, width = image_size
         boxes = generator(ops.zeros((1, height, width, 1)))
@@ -58,7 +66,7 @@ class HubRetinaNet(RetinaNet):
             boxes, generator.bounding_box_format, "xyxy", height=height, width=width
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **Detector.get_config(self),
             "positive_iou": self.positive_iou,
@@ -67,20 +75,21 @@ class HubRetinaNet(RetinaNet):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> HubRetinaNet:
         config = dict(config)
         return cls(keras.saving.deserialize_keras_object(config.pop("model")), **config)
 
 
-def _anchor_sizes(generator, level):
-    """`(width, height)` of the anchors of a level, which the library rounds to even pixels."""
+def _anchor_sizes(generator: Any, level: Any) -> tuple[tuple[float, float], ...]:
+    """Compute `(width, height)` of the anchors of a level, rounded as in the library."""
     sizes = [
         int(2**level * generator.anchor_size * 2 ** (scale / generator.num_scales))
         for scale in range(generator.num_scales)
     ]
     roots = np.sqrt(np.array(generator.aspect_ratios, "float32"))
     sides = [(size / root, size * root) for root in roots for size in np.array(sizes, "float32")]
-    return tuple(tuple(2.0 * float(np.round(side / 2)) for side in pair) for pair in sides)
+    even = [[2.0 * float(np.round(side / 2)) for side in pair] for pair in sides]
+    return tuple((width, height) for width, height in even)
 
 
 class _OpenHead(keras.layers.Layer):
@@ -93,12 +102,12 @@ class _OpenHead(keras.layers.Layer):
         head: the library's `PredictionHead`.
     """
 
-    def __init__(self, head, **kwargs):
+    def __init__(self, head: Any, **kwargs: Any) -> None:
         super().__init__(name=f"open_{head.name}", dtype=head.dtype_policy, **kwargs)
         self.head = head
         self.built = True
 
-    def call(self, features):
+    def call(self, features: Tensor) -> Any:
         head, hidden = self.head, features
         for index, layer in enumerate(head.conv_layers):
             hidden = layer(hidden)

@@ -6,23 +6,24 @@ from keras import ops
 
 from keras_hkd.boxes.iou import pairwise_iou
 from keras_hkd.detectors.detector import Assignment
+from keras_hkd.tensors import Tensor
 
 NEVER = 1e8  # cost of a pair that may not be
 EPSILON = 1e-7
 
 
 def dynamic_soft_labels(
-    logits,
-    boxes,
-    points,
-    strides,
-    labels,
+    logits: Tensor,
+    boxes: Tensor,
+    points: Tensor,
+    strides: Tensor,
+    labels: dict[str, Tensor],
     *,
     candidates: int = 13,
     iou_weight: float = 3.0,
     centre_radius: float = 3.0,
 ) -> Assignment:
-    """Assigns points to labelled boxes by the cost of predicting them.
+    """Assign points to labelled boxes by the cost of predicting them.
 
     The cost of box g at point p, which must lie in some labelled box, is
 
@@ -79,21 +80,21 @@ def dynamic_soft_labels(
     )
 
 
-def _inside(points, people):
-    """`(batch, points, people)`: whether a point lies within a box."""
+def _inside(points: Tensor, people: Tensor) -> Tensor:
+    """Tell whether each point lies within each box, `(batch, points, people)`."""
     near = points[None, :, None, :] - people[:, None, :, :2]
     far = people[:, None, :, 2:] - points[None, :, None, :]
     return ops.min(ops.minimum(near, far), axis=-1) > 0
 
 
-def _centre_distance(points, strides, people):
+def _centre_distance(points: Tensor, strides: Tensor, people: Tensor) -> Tensor:
     centres = (people[..., :2] + people[..., 2:]) / 2
     away = points[None, :, None, :] - centres[:, None, :, :]
     return ops.sqrt(ops.sum(ops.square(away), axis=-1)) / strides[None]
 
 
-def _class_cost(logits, one_hot, overlaps):
-    """Binary cross-entropy against the overlap as soft label, summed over classes."""
+def _class_cost(logits: Tensor, one_hot: Tensor, overlaps: Tensor) -> Tensor:
+    """Compute binary cross-entropy against the overlap as soft label, summed over classes."""
     total = 0.0
     for index in range(logits.shape[-1]):
         logit = logits[..., index : index + 1]
@@ -104,8 +105,8 @@ def _class_cost(logits, one_hot, overlaps):
     return total
 
 
-def _cheapest(cost, overlaps, candidates):
-    """`(batch, points, people)` bool: the k cheapest points of each box."""
+def _cheapest(cost: Tensor, overlaps: Tensor, candidates: int) -> Tensor:
+    """Mark the k cheapest points of each box, bool `(batch, points, people)`."""
     best = ops.top_k(ops.swapaxes(overlaps, 1, 2), candidates)[0]
     count = ops.maximum(ops.cast(ops.sum(best, axis=-1), "int32"), 1)  # (batch, people)
     cheapest = -ops.top_k(-ops.swapaxes(cost, 1, 2), candidates)[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers
@@ -9,8 +11,10 @@ from keras import layers
 from keras_hkd.errors import InvalidValueError
 
 
-def set_folded(network: keras.Model, layer: layers.Layer, kernel: np.ndarray, bias: np.ndarray):
-    """Gives a convolution its folded kernel, and its bias to it or to the BatchNorm behind it.
+def set_folded(
+    network: keras.Model, layer: layers.Layer, kernel: np.ndarray, bias: np.ndarray
+) -> None:
+    """Assign a folded kernel to a convolution, and the bias to it or to the BatchNorm behind it.
 
     Args:
         network: a functional model in which `NAME_norm` follows a convolution `NAME_conv` without
@@ -31,7 +35,7 @@ def set_folded(network: keras.Model, layer: layers.Layer, kernel: np.ndarray, bi
 
 
 def restore_batch_norm(network: keras.Model, images: np.ndarray, batch_size: int = 8) -> None:
-    """Gives BatchNorm the statistics of images without changing what the network computes.
+    """Set BatchNorm to the statistics of images without changing what the network computes.
 
     With mean m and variance v of a convolution's output, BatchNorm's scale and shift become those
     that undo them: `gamma' = gamma * sqrt((v + e) / (v0 + e))`,
@@ -63,7 +67,7 @@ def restore_batch_norm(network: keras.Model, images: np.ndarray, batch_size: int
         _rewrite(norm, mean, np.maximum(square / count - np.square(mean), 1e-8))
 
 
-def _rewrite(norm, mean, variance):
+def _rewrite(norm: Any, mean: Any, variance: Any) -> None:
     old_mean, old_variance, gamma, beta = (
         np.asarray(keras.ops.convert_to_numpy(value), "float64")
         for value in (norm.moving_mean, norm.moving_variance, norm.gamma, norm.beta)

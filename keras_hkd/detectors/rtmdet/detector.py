@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_hkd.boxes.coding import Distances
 from keras_hkd.boxes.iou import generalized_iou
-from keras_hkd.detectors.detector import Detector
-from keras_hkd.detectors.open_heads import level_heads
+from keras_hkd.detectors.detector import Assignment, Detector
+from keras_hkd.detectors.open_heads import LevelHeads, SharedTower, level_heads
 from keras_hkd.detectors.rtmdet.assignment import dynamic_soft_labels
 from keras_hkd.detectors.rtmdet.network import LEVELS, RTMDetConfig, rtmdet_network
 from keras_hkd.detectors.rtmdet.new_classes import network_for_classes
 from keras_hkd.replicas import global_ratio
+from keras_hkd.tensors import Tensor
 
 __all__ = ["RTMDet"]
 
@@ -55,8 +58,8 @@ class RTMDet(Detector):
         exponential: bool | None = None,
         class_loss_weight: float = 1.0,
         box_loss_weight: float = 2.0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         if isinstance(model, RTMDetConfig):
             exponential = model.exponential if exponential is None else exponential
             model = rtmdet_network(model)
@@ -67,14 +70,16 @@ class RTMDet(Detector):
         self.class_loss_weight = float(class_loss_weight)
         self.box_loss_weight = float(box_loss_weight)
 
-    def build_network(self, model):
+    def build_network(self, model: Any) -> keras.Model:
         return model
 
     @property
-    def coding(self):
+    def coding(self) -> Any:  # type: ignore[override]
         return Distances(exponential=self.exponential)
 
-    def match(self, outputs, labels, image_size):
+    def match(
+        self, outputs: dict[str, Any], labels: dict[str, Tensor], image_size: tuple[int, int]
+    ) -> Assignment:
         return dynamic_soft_labels(
             ops.stop_gradient(outputs["class_logits"]),
             ops.stop_gradient(self.decode_boxes(outputs["box_outputs"], image_size)),
@@ -83,7 +88,9 @@ class RTMDet(Detector):
             labels,
         )
 
-    def losses_of(self, outputs, assignment, image_size):
+    def losses_of(
+        self, outputs: dict[str, Any], assignment: Assignment, image_size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
         logits, targets = outputs["class_logits"], assignment.target_scores
         count = ops.sum(targets)
         cross_entropy = ops.relu(logits) - logits * targets + ops.softplus(-ops.abs(logits))
@@ -100,17 +107,17 @@ class RTMDet(Detector):
     takes_networks = True
 
     def over(self, network: keras.Model) -> RTMDet:
-        """The same detector over another network with the same outputs, whose layers it takes."""
+        """Make the same detector over another network with the same outputs."""
         return type(self).from_config({**self.get_config(), "network": network})
 
-    def open_head(self, key):
+    def open_head(self, key: str) -> SharedTower | LevelHeads | None:
         cuts = {level: _last_norm_but_one(self.network, level, key) for level in self.levels}
         if None in cuts.values():
             return None
         predictors = {level: f"head_{level}_{key}_predictor" for level in self.levels}
         return level_heads(self, cuts, predictors)
 
-    def with_classes(self, class_names):
+    def with_classes(self, class_names: Sequence[str]) -> RTMDet:
         class_names = tuple(class_names)
         if class_names == self.class_names:
             return self
@@ -121,7 +128,7 @@ class RTMDet(Detector):
             config.pop(name, None)
         return RTMDet(network, **{**config, "class_names": class_names})
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "network": keras.saving.serialize_keras_object(self.model),
@@ -131,7 +138,7 @@ class RTMDet(Detector):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> RTMDet:
         config = dict(config)
         network = config.pop("network")
         if isinstance(network, dict):
@@ -139,7 +146,7 @@ class RTMDet(Detector):
         return cls(network, **config)
 
 
-def _last_norm_but_one(network, level, key):
+def _last_norm_but_one(network: keras.Model, level: Any, key: str) -> Any:
     """Name of the BatchNorm whose activation the last convolution of a head reads, or None."""
     pattern = re.compile(rf"head_{level}_{key}(\d+)(?:_pointwise)?_norm")
     found = [pattern.fullmatch(layer.name) for layer in network.layers]

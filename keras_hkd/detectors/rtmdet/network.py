@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers
 
 from keras_hkd.checks import positive, whole
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.tensors import Tensor
 
 __all__ = ["RTMDetConfig"]
 
@@ -133,7 +136,7 @@ SIZES = {
 
 
 def rtmdet_network(config: RTMDetConfig) -> keras.Model:
-    """Builds the network with random weights.
+    """Build the network with random weights.
 
     Args:
         config: the sizes of its parts.
@@ -155,7 +158,7 @@ def rtmdet_network(config: RTMDetConfig) -> keras.Model:
 
 
 def network_in_order(config: RTMDetConfig) -> tuple[keras.Model, list[str]]:
-    """The network, and the names of its convolutions as the published code runs them in order."""
+    """Build the network; also returns the names of its convolutions in the published order."""
     images = keras.Input((None, None, 3), name="images")
     x = layers.Rescaling(
         [1 / deviation for deviation in PIXEL_DEVIATION],
@@ -181,49 +184,53 @@ def network_in_order(config: RTMDetConfig) -> tuple[keras.Model, list[str]]:
 class _Blocks:
     """The parts of the network; layers are named after their place."""
 
-    def __init__(self, config: RTMDetConfig):
+    def __init__(self, config: RTMDetConfig) -> None:
         self.config = config
         self.convolutions = []
 
-    def _run(self, layer, x):
+    def _run(self, layer: Any, x: Tensor) -> Tensor:
         self.convolutions.append(layer.name)
         return layer(x)
 
-    def conv(self, x, filters, size, stride, name, layer=None):
-        """Convolution, BatchNorm, activation; `layer` is a convolution made before."""
+    def conv(
+        self, x: Tensor, filters: int, size: Any, stride: int, name: str, layer: Any = None
+    ) -> Tensor:
+        """Apply convolution, BatchNorm and activation; `layer` is a convolution made before."""
         if layer is None:
             layer = layers.Conv2D(
                 filters, size, stride, _padding(stride), use_bias=False, name=f"{name}_conv"
             )
         return self._normalized(self._run(layer, _padded(x, size, stride, name)), name)
 
-    def depthwise(self, x, size, stride, name):
-        """Depthwise convolution, BatchNorm, activation."""
+    def depthwise(self, x: Tensor, size: Any, stride: int, name: str) -> Tensor:
+        """Apply depthwise convolution, BatchNorm and activation."""
         layer = layers.DepthwiseConv2D(
             size, stride, _padding(stride), use_bias=False, name=f"{name}_conv"
         )
         return self._normalized(self._run(layer, _padded(x, size, stride, name)), name)
 
-    def separable(self, x, filters, size, stride, name):
-        """Depthwise convolution and pointwise convolution, each normalised and activated."""
+    def separable(self, x: Tensor, filters: int, size: Any, stride: int, name: str) -> Tensor:
+        """Apply depthwise and pointwise convolution, each normalised and activated."""
         x = self.depthwise(x, size, stride, f"{name}_depthwise")
         return self.conv(x, filters, 1, 1, f"{name}_pointwise")
 
-    def conv3(self, x, filters, stride, name):
-        """A 3x3 convolution, depthwise where the config says so."""
+    def conv3(self, x: Tensor, filters: int, stride: int, name: str) -> Tensor:
+        """Apply a 3x3 convolution, depthwise if the config says so."""
         if self.config.depthwise:
             return self.separable(x, filters, 3, stride, name)
         return self.conv(x, filters, 3, stride, name)
 
-    def _normalized(self, x, name):
+    def _normalized(self, x: Tensor, name: str) -> Tensor:
         norm = layers.BatchNormalization(
             momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=f"{name}_norm"
         )
         x = norm(x)
         return layers.Activation(self.config.activation, name=f"{name}_activation")(x)
 
-    def csp(self, x, filters, num_blocks, name, add, attention):
-        """Cross stage partial layer of CSPNeXt blocks."""
+    def csp(
+        self, x: Tensor, filters: int, num_blocks: int, name: str, add: bool, attention: bool
+    ) -> Tensor:
+        """Apply a cross stage partial layer of CSPNeXt blocks."""
         half = filters // 2
         short = self.conv(x, half, 1, 1, f"{name}_short")
         main = self.conv(x, half, 1, 1, f"{name}_main")
@@ -241,8 +248,8 @@ class _Blocks:
             x = layers.Multiply(name=f"{name}_weighted")([x, weights])
         return self.conv(x, filters, 1, 1, f"{name}_final")
 
-    def backbone(self, x):
-        """Maps of strides 8, 16 and 32."""
+    def backbone(self, x: Tensor) -> list[Tensor]:
+        """Run the backbone; returns maps of strides 8, 16 and 32."""
         config = self.config
         first, *channels = config.stage_channels
         x = self.conv(x, first // 2, 3, 2, "stem1")
@@ -260,8 +267,8 @@ class _Blocks:
             maps.append(x)
         return maps[1:]
 
-    def _pooled(self, x, filters, name):
-        """Spatial pyramid pooling."""
+    def _pooled(self, x: Tensor, filters: int, name: str) -> Tensor:
+        """Apply spatial pyramid pooling."""
         x = self.conv(x, filters // 2, 1, 1, f"{name}_spp1")
         pooled = [
             layers.MaxPooling2D(size, 1, "same", name=f"{name}_spp_pool{size}")(x)
@@ -270,8 +277,8 @@ class _Blocks:
         x = layers.Concatenate(name=f"{name}_spp_concat")([x, *pooled])
         return self.conv(x, filters, 1, 1, f"{name}_spp2")
 
-    def neck(self, maps):
-        """P3, P4 and P5."""
+    def neck(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Run the neck; returns P3, P4 and P5."""
         fine, middle, coarse = maps
         widths = [x.shape[-1] for x in maps]
         coarse = self.conv(coarse, widths[1], 1, 1, "neck_reduce5")
@@ -285,7 +292,7 @@ class _Blocks:
             for level, x in zip((3, 4, 5), (p3, p4, p5), strict=True)
         ]
 
-    def _join(self, x, other, filters, name, up=False):
+    def _join(self, x: Tensor, other: Tensor, filters: int, name: str, up: bool = False) -> Tensor:
         if up:
             x = layers.UpSampling2D(2, interpolation="nearest", name=f"{name}_upsampling")(x)
         else:
@@ -294,8 +301,8 @@ class _Blocks:
         blocks = self.config.num_neck_blocks
         return self.csp(x, filters, blocks, name, add=False, attention=False)
 
-    def heads(self, pyramid):
-        """Class towers, class logits and box outputs, level by level."""
+    def heads(self, pyramid: Sequence[Tensor]) -> tuple[Any, Any, Any]:
+        """Run the heads; returns class towers, class logits and box outputs, level by level."""
         config = self.config
         shared, towers, logits, boxes = {}, [], [], []
         # An edge starts one stride away: without overlap there is no target and nothing is learnt.
@@ -309,8 +316,8 @@ class _Blocks:
             boxes.append(self._predicted(tower, 4, distance, f"head_{level}_box"))
         return towers, logits, boxes
 
-    def _predicted(self, x, filters, bias, name):
-        """`(batch, cells, filters)`: what the predictor of a head gives, at first about `bias`."""
+    def _predicted(self, x: Tensor, filters: int, bias: Any, name: str) -> Tensor:
+        """Predict `(batch, cells, filters)`, about `bias` before training."""
         predictor = layers.Conv2D(
             filters,
             1,
@@ -320,7 +327,7 @@ class _Blocks:
         )
         return layers.Reshape((-1, filters))(self._run(predictor, x))
 
-    def _tower(self, x, name, shared):
+    def _tower(self, x: Tensor, name: str, shared: Any) -> Tensor:
         channels = self.config.pyramid_channels
         for index in range(1, self.config.num_head_convs + 1):
             place = f"{name}{index}"
@@ -336,12 +343,12 @@ class _Blocks:
         return x
 
 
-def _padding(stride):
+def _padding(stride: int) -> str:
     return "same" if stride == 1 else "valid"
 
 
-def _padded(x, size, stride, name):
-    """The published networks pad evenly; Keras's "same" would pad strided ones below alone."""
+def _padded(x: Tensor, size: Any, stride: int, name: str) -> Tensor:
+    """Pad evenly, as the published networks do; Keras's "same" pads strided ones below alone."""
     if stride == 1:
         return x
     return layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ from keras_hkd.errors import InvalidTypeError
 
 
 def network_for_classes(network: keras.Model, sources: Sequence[int | None]) -> keras.Model:
-    """Builds a network with other class predictors and otherwise the same weights.
+    """Build a network with other class predictors and otherwise the same weights.
 
     Args:
         network: of an `RTMDet`, also with fewer channels.
@@ -43,17 +44,18 @@ def network_for_classes(network: keras.Model, sources: Sequence[int | None]) -> 
     for layer in network.layers:
         weights = layer.get_weights()
         if layer.name in predictors:
-            weights = _predictor(*weights, sources)
+            kernel, bias = weights
+            weights = _predictor(kernel, bias, sources)
         new.get_layer(layer.name).set_weights(weights)
     return new
 
 
-def _class_head(network) -> tuple[set[str], set[str]]:
-    """Names of the layers that flatten class logits, and of those that predict them."""
+def _class_head(network: keras.Model) -> tuple[set[str], set[str]]:
+    """Name the layers that flatten class logits, and those that predict them."""
     joined, maps = _made_by(network.output["class_logits"])
-    flattenings = [_made_by(tensor) for tensor in maps]
-    predictors = [_made_by(tensor)[0] for _, inputs in flattenings for tensor in inputs]
-    flattenings = [layer for layer, _ in flattenings]
+    made = [_made_by(tensor) for tensor in maps]
+    predictors = [_made_by(tensor)[0] for _, inputs in made for tensor in inputs]
+    flattenings = [layer for layer, _ in made]
     found = [joined, *flattenings, *predictors]
     expected = [layers.Concatenate] + [layers.Reshape] * len(maps) + [layers.Conv2D] * len(maps)
     if [type(layer) for layer in found] != expected:
@@ -66,13 +68,13 @@ def _class_head(network) -> tuple[set[str], set[str]]:
     return {layer.name for layer in flattenings}, {layer.name for layer in predictors}
 
 
-def _made_by(tensor):
-    """The operation that made a symbolic tensor, and the tensors that it was made of."""
+def _made_by(tensor: Any) -> tuple[Any, Any]:
+    """Return the operation that made a symbolic tensor, and its inputs."""
     history = tensor._keras_history
     return history.operation, history.operation._inbound_nodes[history.node_index].input_tensors
 
 
-def _predictor(kernel, bias, sources):
+def _predictor(kernel: Any, bias: Any, sources: Any) -> list[np.ndarray]:
     new_kernel = np.zeros((*kernel.shape[:-1], len(sources)), kernel.dtype)
     new_bias = np.full(len(sources), PRIOR_BIAS, bias.dtype)
     for index, source in enumerate(sources):

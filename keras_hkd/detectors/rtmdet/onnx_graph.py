@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class ONNXGraph:
         ImportError: onnx or onnxruntime is not installed.
     """
 
-    def __init__(self, path: str | pathlib.Path):
+    def __init__(self, path: str | pathlib.Path) -> None:
         self.path = pathlib.Path(path)
         self._onnx, self._runtime = _libraries()
         if not self.path.is_file():
@@ -49,23 +50,23 @@ class ONNXGraph:
         self.convolutions = self._convolutions()
 
     @property
-    def _graph(self):
+    def _graph(self) -> Any:
         return self._model.graph
 
-    def _damaged(self, error):
-        return ValueError(
+    def _damaged(self, error: Exception) -> InvalidValueError:
+        return InvalidValueError(
             f"'{self.path}' is damaged or no ONNX file of images. "
             f"{type(error).__name__}: {str(error)[:200]}"
         )
 
-    def _input_size(self):
+    def _input_size(self) -> tuple[int, int]:
         given = {tensor.name for tensor in self._graph.initializer}
         (images,) = (one for one in self._graph.input if one.name not in given)
         self._input_name = images.name
         height, width = images.type.tensor_type.shape.dim[2:]
         return height.dim_value or OPEN_SIDE, width.dim_value or OPEN_SIDE
 
-    def _convolutions(self):
+    def _convolutions(self) -> Any:
         weights = {tensor.name: tensor for tensor in self._graph.initializer}
         found, self._made = [], []
         for node in self._graph.node:
@@ -92,7 +93,7 @@ class ONNXGraph:
         return found
 
     def run(self, places: list[int], pixels: np.ndarray) -> np.ndarray:
-        """Gives the outputs of some convolutions, one behind the other.
+        """Return the outputs of some convolutions, one after the other.
 
         Args:
             places: their numbers in `convolutions`; all make equally many channels.
@@ -118,8 +119,8 @@ class ONNXGraph:
         flat = [[x.transpose(0, 2, 3, 1).reshape(1, -1, x.shape[1]) for x in row] for row in rows]
         return np.concatenate([np.concatenate(row, axis=1) for row in flat])
 
-    def _up_to(self, wanted):
-        """The file cut behind some tensors; what lies there may be of no known kind."""
+    def _up_to(self, wanted: Any) -> Any:
+        """Cut the file behind some tensors."""
         model = self._onnx.ModelProto()
         model.CopyFrom(self._model)
         needed, kept = set(wanted), []
@@ -135,7 +136,7 @@ class ONNXGraph:
         return model
 
 
-def _libraries():
+def _libraries() -> tuple[Any, Any]:
     try:
         import onnx
         import onnxruntime

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -53,9 +54,9 @@ class RTMDetExport:
         class_names: tuple[str, ...] | None = None,
         image_size: tuple[int, int] = (320, 320),
         images: np.ndarray | None = None,
-        **options,
+        **options: Any,
     ) -> RTMDet:
-        """Makes the detector; the arguments are those of `import_rtmdet`."""
+        """Make the detector; the arguments are those of `import_rtmdet`."""
         number = self.config.num_classes
         if class_names is None:
             class_names = ("person",) if number == 1 else tuple(f"class_{i}" for i in range(number))
@@ -77,9 +78,9 @@ def import_rtmdet(
     class_names: tuple[str, ...] | None = None,
     image_size: tuple[int, int] = (320, 320),
     images: np.ndarray | None = None,
-    **options,
+    **options: Any,
 ) -> RTMDet:
-    """Builds an `RTMDet` with the weights of an ONNX file.
+    """Build an `RTMDet` with the weights of an ONNX file.
 
     The file may end in raw heads or in suppression, which is cut off; its images may have a fixed
     or an open size. Its convolutions, into which BatchNorm has been folded, go into the network in
@@ -116,7 +117,7 @@ def import_rtmdet(
 
 
 def read_rtmdet(path: str | pathlib.Path) -> RTMDetExport:
-    """Reads the network of an ONNX file and compares it with onnxruntime.
+    """Read the network of an ONNX file and compares it with onnxruntime.
 
     Args:
         path: the `.onnx` file; see `import_rtmdet`, which also raises the same.
@@ -129,8 +130,8 @@ def read_rtmdet(path: str | pathlib.Path) -> RTMDetExport:
     return RTMDetExport(size, config, network, _difference(network, names, graph))
 
 
-def _network_for(graph):
-    """The size, config and network whose convolutions have the file's shapes, and their names."""
+def _network_for(graph: ONNXGraph) -> tuple[str, RTMDetConfig, keras.Model, Any]:
+    """Find the size, config and network whose convolutions have the file's shapes."""
     shapes = [kernel.shape for kernel, _ in graph.convolutions]
     for size, config in SIZES.items():
         # BatchNorm, folded, has made a set of each level's of the heads that levels share.
@@ -155,14 +156,14 @@ def _network_for(graph):
     )
 
 
-def _turn_to_rgb(network):
-    """The published networks read BGR; ours read RGB."""
+def _turn_to_rgb(network: keras.Model) -> None:
+    """Swap the channels of the first kernel: the published networks read BGR, ours RGB."""
     kernel = network.get_layer("stem1_conv").kernel
     kernel.assign(keras.ops.convert_to_numpy(kernel)[:, :, ::-1, :])
 
 
-def _difference(network, names, graph) -> float:
-    """The largest difference from onnxruntime on two images; a ValueError above `TOLERANCE`."""
+def _difference(network: keras.Model, names: Any, graph: ONNXGraph) -> float:
+    """Compare with onnxruntime on two images; refuse a difference above `TOLERANCE`."""
     height, width = graph.image_size
     images = np.random.default_rng(0).uniform(0, 255, (2, height, width, 3)).astype("float32")
     images[1] = np.linspace(0, 255, width, dtype="float32")[None, :, None]
