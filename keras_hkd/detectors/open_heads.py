@@ -128,9 +128,9 @@ class LevelHeads:
 
 
 def level_heads(
-    detector, cuts: Mapping[str, str], predictors: Mapping[str, str]
+    detector: Any, cuts: Mapping[str, str], predictors: Mapping[str, str]
 ) -> LevelHeads | None:
-    """Cuts heads by the names of layers of the detector's network.
+    """Cut heads by the names of layers of the detector's network.
 
     Args:
         detector: whose heads they are.
