@@ -99,7 +99,7 @@ class Distiller(BaseModel):
         self.more_teachers = teachers[1:]
         self.learner = as_learner(student)
         frozen.check_apart(teachers, self.learner)
-        frozen.the_store(teachers)  # refuses several
+        frozen.cached_teacher(teachers)  # refuses several
         self.teacher_image_size, self.teacher_weights = teacher_image_size, teacher_weights
         self._teacher_sizes = frozen.sizes_of(teacher_image_size, teachers)
         hierarchies = as_hierarchies(distillation_losses)
@@ -174,7 +174,7 @@ class Distiller(BaseModel):
     @property
     def teacher_cache(self) -> Any:
         """The `TeacherCache` that is read in a teacher's place, or None."""
-        return frozen.the_store(self.teachers)
+        return frozen.cached_teacher(self.teachers)
 
     @property
     def projections(self) -> list[keras.layers.Layer]:
@@ -270,7 +270,7 @@ class Distiller(BaseModel):
         return tuple(
             name
             for name, hierarchy in zip(self.term_names, self.distillation_losses, strict=True)
-            if any(frozen.stored_by(teacher) for teacher in self._read_by(hierarchy))
+            if any(frozen.cache_of(teacher) for teacher in self._read_by(hierarchy))
         )
 
     def _teach(self, images: Tensor, labels: Any, number: int = 0) -> TensorDict:
@@ -354,7 +354,7 @@ def _without(logs: dict[str, Tensor], names: Collection[str]) -> dict[str, Tenso
 
 
 def _serialized(teachers: Sequence[Any]) -> Any:
-    stored = [frozen.stored_by(teacher) or teacher for teacher in teachers]
+    stored = [frozen.cache_of(teacher) or teacher for teacher in teachers]
     serialized = [keras.saving.serialize_keras_object(teacher) for teacher in stored]
     return serialized if len(serialized) > 1 else (serialized or [None])[0]
 

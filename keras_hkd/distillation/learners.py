@@ -1,24 +1,27 @@
-"""From what a user hands to a Distiller to a Learner: a detector or a classifier."""
+"""Converts the models that users give to a Distiller to learners."""
 
 from typing import Any
 
 from keras_hkd.detectors.families import is_of_adapted_library
-from keras_hkd.distillation.stored_teacher import StoredTeacher
 from keras_hkd.learner import Learner
 
 
 def as_learner(model: Any) -> Any:
-    """A `Detector` or `Classifier` over any model that has an adapter; a Learner as it is.
+    """Converts a model to a `Detector` or a `Classifier`.
 
     Args:
-        model: a `Learner`, a KerasCV detector, or a functional `keras.Model` that ends in the
-            logits of its classes; or a `TeacherCache`, which gives what stands for its teacher.
+        model: a `Learner`, which is returned unchanged; a KerasCV or KerasHub detector; a
+            functional `keras.Model` that ends in the logits of its classes; or a `TeacherCache`,
+            for which its stand-in for the teacher is returned.
+
+    Returns:
+        A `Learner`, or the `teacher` of a `TeacherCache`.
 
     Raises:
-        TypeError: anything else.
-        ValueError: a model of which no classifier can be made; says why.
+        TypeError: if the model is none of these.
+        ValueError: if no classifier can be made of it; the message says why.
     """
-    if isinstance(model, StoredTeacher):
+    if is_cache(model):
         return model.teacher
     if isinstance(model, Learner):
         return model
@@ -29,3 +32,8 @@ def as_learner(model: Any) -> Any:
     from keras_hkd.classifiers.adaptation import as_classifier
 
     return as_classifier(model)
+
+
+def is_cache(model: Any) -> bool:
+    """Returns whether a model is a `TeacherCache`, which is known by its stand-in's `cache`."""
+    return getattr(getattr(model, "teacher", None), "cache", None) is model

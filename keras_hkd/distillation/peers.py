@@ -6,8 +6,7 @@ from typing import Any, Self
 import keras
 from keras import ops
 
-from keras_hkd.distillation.learners import as_learner
-from keras_hkd.distillation.stored_teacher import StoredTeacher
+from keras_hkd.distillation.learners import as_learner, is_cache
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy, check_unused
 from keras_hkd.hierarchies.step import Step
@@ -33,10 +32,10 @@ class Peers(Learner):
 
     def __init__(self, first: Any, second: Any, name: str = "peers", **kwargs: Any) -> None:
         for peer in (first, second):
-            if isinstance(peer, StoredTeacher):
+            if is_cache(peer):
                 raise InvalidTypeError(
-                    "A peer learns while it teaches, which a stored teacher cannot: give the model "
-                    f"itself. Received: a {type(peer).__name__}."
+                    "A peer is trained while it teaches, which a cached teacher cannot be: give "
+                    f"the model itself. Received: a {type(peer).__name__}."
                 )
         first, second = as_learner(first), as_learner(second)
         _check_pair(first, second)

@@ -1,4 +1,9 @@
-"""The frozen teachers of a Distiller: one, several or none, each with its size and its weight."""
+"""The frozen teachers of a Distiller: one, several or none, each with a size and a weight.
+
+A teacher is a `Learner`, or the stand-in for the teacher of a `TeacherCache`, whose attribute
+`cache` is that cache. Of a cache a Distiller reads `teacher_hash`, `size_seen`, `check` and
+`outputs`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def as_teachers(teacher: Any) -> list[Any]:
-    """A list of learners from what a user calls `teacher`: a model, several, or None."""
+    """Converts a user's `teacher` (a model, a list of models, or None) to a list of learners."""
     if teacher is None:
         return []
     several = teacher if isinstance(teacher, (list, tuple)) else [teacher]
@@ -31,7 +36,15 @@ def as_teachers(teacher: Any) -> list[Any]:
 
 
 def check_apart(teachers: Sequence[Any], student: Any) -> None:
-    """Raises a ValueError where a teacher would change with the student."""
+    """Checks that the student can be trained and that no teacher would change with it.
+
+    Args:
+        teachers: the teachers.
+        student: a `Learner`.
+
+    Raises:
+        ValueError: if it cannot, or a teacher shares variables with the student.
+    """
     if not getattr(student, "learns", True):
         raise InvalidValueError(
             f"The student, a {type(student).__name__}, cannot be trained here: it can teach and "
@@ -49,7 +62,19 @@ def check_apart(teachers: Sequence[Any], student: Any) -> None:
 
 
 def sizes_of(teacher_image_size: Any, teachers: Sequence[Any]) -> list[tuple[int, int] | None]:
-    """`(height, width)` or None for each teacher, from one for all or a list."""
+    """Returns the image size of each teacher.
+
+    Args:
+        teacher_image_size: `(height, width)` in pixels for all teachers, a list of one for each, or
+            None for the size of the batch.
+        teachers: the teachers.
+
+    Returns:
+        A list of `(height, width)` or None.
+
+    Raises:
+        ValueError: if a size is no pair, or a teacher cannot take it.
+    """
     sizes = teacher_image_size
     if not isinstance(sizes, (list, tuple)) or not all(_is_size(one) for one in sizes):
         sizes = [sizes] * len(teachers)
@@ -64,8 +89,8 @@ def sizes_of(teacher_image_size: Any, teachers: Sequence[Any]) -> list[tuple[int
 def _size_of(size: Any, teacher: Any) -> tuple[int, int] | None:
     if size is not None:
         size = tuple(int(side) for side in size)
-    if stored_by(teacher) is not None:
-        return stored_by(teacher).size_seen(size)
+    if cache_of(teacher) is not None:
+        return cache_of(teacher).size_seen(size)
     if size is not None and hasattr(teacher, "check_image_size"):
         teacher.check_image_size(size)
     return size
@@ -76,7 +101,15 @@ def _is_size(size: Any) -> bool:
 
 
 def weights_of(teacher_weights: Sequence[float] | None, teachers: Sequence[Any]) -> list[float]:
-    """A number for each teacher; equal shares of 1 by default."""
+    """Returns the weight of each teacher.
+
+    Args:
+        teacher_weights: a number of at least 0 for each teacher; None for equal shares of 1.
+        teachers: the teachers.
+
+    Raises:
+        ValueError: if the weights do not fit the teachers.
+    """
     if teacher_weights is None:
         return [1.0 / len(teachers) for _ in teachers]
     if len(teachers) < 2:
@@ -103,18 +136,18 @@ def attach(
     """Attaches a hierarchy to the teacher that it reads, or to all of several.
 
     Args:
-        hierarchy: a `Hierarchy`, not yet attached.
+        hierarchy: a `Hierarchy` that has not been attached.
         teachers: list of learners.
-        sizes: of each teacher, or None.
-        weights: of each teacher.
+        sizes: image size of each teacher, or None.
+        weights: weight of each teacher.
         student: a `Learner`.
 
     Returns:
-        The hierarchy, inside an `EveryTeacher` where it reads several.
+        The hierarchy, or an `EveryTeacher` with it if it reads several.
 
     Raises:
-        ValueError: a pair that it cannot compare, with what the pair allows; a teacher that is not
-            there.
+        ValueError: if it cannot compare the pair (the message lists what the pair allows), or names
+            a teacher that does not exist.
     """
     check_unused(hierarchy)
     number = hierarchy.teacher
@@ -137,9 +170,9 @@ def attach(
     else:
         hierarchy.attach(teachers[numbers[0]] if teachers else None, student)
     for one in numbers if reads.needs_teacher else ():
-        if stored_by(teachers[one]) is not None:
+        if cache_of(teachers[one]) is not None:
             several = isinstance(hierarchy, EveryTeacher)
-            stored_by(teachers[one]).check([hierarchy.of_teacher[one] if several else hierarchy])
+            cache_of(teachers[one]).check([hierarchy.of_teacher[one] if several else hierarchy])
     return hierarchy
 
 
@@ -165,71 +198,74 @@ def _check_served(
     raise InvalidValueError(reason)
 
 
-def stored_by(teacher: Any) -> Any:
-    """The `StoredTeacher` that a teacher stands for, or None for one that runs."""
-    return getattr(teacher, "stored", None)
+def cache_of(teacher: Any) -> Any:
+    """Returns the `TeacherCache` that a teacher stands for, or None if the teacher itself runs."""
+    return getattr(teacher, "cache", None)
 
 
-def the_store(teachers: Sequence[Any]) -> Any:
-    """The one `StoredTeacher` of several teachers, or None.
+def cached_teacher(teachers: Sequence[Any]) -> Any:
+    """Returns the `TeacherCache` among several teachers, or None.
 
     Raises:
-        ValueError: several are stored, and batches carry the outputs of one.
+        ValueError: if there are several, as batches carry the outputs of one.
     """
-    stores = [stored_by(teacher) for teacher in teachers if stored_by(teacher) is not None]
-    if len(stores) > 1:
+    caches = [cache_of(teacher) for teacher in teachers if cache_of(teacher) is not None]
+    if len(caches) > 1:
         raise InvalidValueError(
             "Batches carry the outputs of one stored teacher: give one cache, and the other "
-            f"teachers as models. Received: {len(stores)} caches."
+            f"teachers as models. Received: {len(caches)} caches."
         )
-    return stores[0] if stores else None
+    return caches[0] if caches else None
 
 
 def hash_of(teacher: Any) -> str:
-    """SHA-256 of a teacher's weights, of a stored one as it was when it was stored."""
-    stored = stored_by(teacher)
-    return weights_hash(teacher) if stored is None else stored.teacher_hash
+    """Returns the SHA-256 of a teacher's weights, for a cache that of the original teacher."""
+    cache = cache_of(teacher)
+    return weights_hash(teacher) if cache is None else cache.teacher_hash
 
 
 def _outputs(teacher: Any, images: Tensor, labels: Any, size: Any) -> TensorDict:
-    stored = stored_by(teacher)
-    if stored is None:
+    cache = cache_of(teacher)
+    if cache is None:
         return teacher(images if size is None else resize_view(images, size), training=False)
     if "teacher" not in labels:
         raise InvalidValueError(
-            "The teacher is a cache, so batches must carry what it says: take them from "
+            "The teacher is a cache, so batches must carry its outputs: take them from "
             "`cache.training_batches(dataset, ...)`, or train with keras_hkd.training.train_model. "
             f"Received: labels with {sorted(labels)}."
         )
-    return stored.outputs(labels["teacher"])
+    return cache.outputs(labels["teacher"])
 
 
 def teach(teacher: Any, student: Any, images: Tensor, labels: Any, size: Any = None) -> TensorDict:
-    """A teacher's outputs for a batch, without gradient, of its classes those of the student.
+    """Computes a teacher's outputs for a batch, without gradient, for the student's classes.
 
     Args:
-        teacher: a `Learner`.
+        teacher: a `Learner`, or the stand-in of a cache.
         student: a `Learner`.
         images: `(batch, height, width, 3)`.
-        labels: of the batch, which hold what a stored teacher says.
-        size: `(height, width)` that the teacher is to see them at; None for theirs.
+        labels: labels of the batch, which hold the outputs of a cached teacher.
+        size: `(height, width)` in pixels at which the teacher sees the images; None for their own.
 
     Returns:
-        What `teacher(images)` gives.
+        The result of `teacher(images)`.
     """
     outputs = _outputs(teacher, images, labels, size)
     try:
         outputs = narrowed(outputs, shared_classes(teacher, student))
     except ValueError:
-        pass  # hierarchies that compare classes have refused the pair; others need none
+        pass  # hierarchies that compare classes have refused the pair; others do not need them
     return tree.map_structure(ops.stop_gradient, outputs)
 
 
 def weights_hash(model: Any) -> str:
-    """SHA-256 over shapes and values of all weights, in order, as hexadecimal digits.
+    """Computes the SHA-256 of shapes and values of all weights, in order.
 
     Args:
         model: any Keras model.
+
+    Returns:
+        Hexadecimal digits.
 
     Example:
 

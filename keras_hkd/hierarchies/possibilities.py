@@ -88,7 +88,7 @@ def possible(
     for name, hierarchy in _samples().items():
         if student.kind not in hierarchy.learner_kinds:
             continue
-        reason = refusal(hierarchy, teacher, student, same_size) or _not_stored(hierarchy, teacher)
+        reason = refusal(hierarchy, teacher, student, same_size) or _not_cached(hierarchy, teacher)
         how = hierarchy.describe_match(teacher, student, same_size) if reason is None else reason
         rows[name] = Possibility(reason is None, how)
     return rows
@@ -128,13 +128,13 @@ def refusal(
     return None
 
 
-def _not_stored(hierarchy: Hierarchy, teacher: Any) -> str | None:
-    """Explains what a stored teacher lacks for a hierarchy; None if nothing."""
-    stored = getattr(teacher, "stored", None)
-    if stored is None or not hierarchy.needs_teacher:
+def _not_cached(hierarchy: Hierarchy, teacher: Any) -> str | None:
+    """Explains what the cache of a teacher lacks for a hierarchy; None if nothing."""
+    cache = getattr(teacher, "cache", None)
+    if cache is None or not hierarchy.needs_teacher:
         return None
     try:
-        stored.check([hierarchy])
+        cache.check([hierarchy])
     except ValueError as error:
         return str(error)
     return None

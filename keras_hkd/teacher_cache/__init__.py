@@ -1,4 +1,4 @@
-"""A teacher's outputs, computed once and stored: training without running the teacher."""
+"""Teacher cache: stores a teacher's outputs once, for training without running the teacher."""
 
 from keras_hkd._lazy import attach
 

@@ -1,4 +1,4 @@
-"""Computing a teacher cache: shard by shard, each written once it is whole."""
+"""Builds teacher caches shard by shard."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from keras_hkd.teacher_cache.row_format import RowFormat
 
 SAMPLE_IMAGES = 64
-"""Images that components are fitted on and differences are measured on."""
+"""Number of images on which components are fitted and differences are measured."""
 
 
 @dataclasses.dataclass(kw_only=True)
 class Recipe:
-    """The options of `TeacherCache.build`, checked.
+    """The checked options of `TeacherCache.build`.
 
     Raises:
-        ValueError: options that do not go together.
+        ValueError: if an option is out of range, or options exclude each other.
     """
 
     image_size: tuple[int, int] | None = None
@@ -78,13 +78,16 @@ class Recipe:
                 f"Received: views={self.views}"
             )
         if self.hierarchies is not None and self.outputs is not None:
-            raise InvalidValueError("Give `hierarchies` or `outputs`, not both.")
+            raise InvalidValueError(
+                "Give `hierarchies` or `outputs`, not both. "
+                f"Received: hierarchies and outputs={self.outputs}"
+            )
         self.stored_views = StoredViews(self.views, self.seed) if self.views else None
         if self.views and self.augmentation is None:
             self.augmentation = Augmentation()
 
     def contents(self) -> Contents:
-        """What is to be stored."""
+        """Returns what is stored."""
         if self.mode == EXACT:
             if self.hierarchies is not None:
                 return Contents.of(self.hierarchies)
@@ -92,13 +95,13 @@ class Recipe:
         asked = Contents(tuple(self.outputs or ()))
         if asked.outputs:
             raise InvalidValueError(
-                "Replay holds detections alone: maps and dense predictions of the image as it is "
-                f"say nothing about an augmented one. Received: outputs={asked.outputs}"
+                "Replay holds detections only: maps and dense predictions of an image cannot be "
+                f"moved to its augmented views. Received: outputs={asked.outputs}"
             )
         return asked
 
     def images(self, dataset: Dataset, rows: Sequence[int] | np.ndarray) -> Any:
-        """Batches of the images of some rows."""
+        """Makes batches of the images of some rows."""
         return stored_view_batches(
             dataset,
             rows,
@@ -111,18 +114,21 @@ class Recipe:
 
 
 def build(cls: Any, teacher: Any, dataset: Dataset, folder: Path, recipe: Recipe) -> Any:
-    """Complete the cache in a folder; see `TeacherCache.build`.
+    """Builds or completes the cache in a folder; see `TeacherCache.build`.
 
     Args:
         cls: `TeacherCache`.
         teacher: a detector.
         dataset: the training images.
-        folder: where to.
+        folder: folder of the cache.
         recipe: a `Recipe`.
+
+    Returns:
+        The cache.
     """
     teacher = _as_detector(teacher, dataset)
     size = recipe.image_size or teacher.image_size
-    recipe.image_size = tuple(int(side) for side in size)
+    recipe.image_size = (int(size[0]), int(size[1]))
     contents = recipe.contents()
     key = _key(teacher, dataset, recipe)
     with completing(folder, key) as saved:
@@ -155,7 +161,8 @@ def _complete(
         recipe.teacher_image_size,
         _class_indices(teacher, dataset),
     )
-    blank = np.zeros((recipe.batch_size, *recipe.image_size, 3), np.float32)
+    image_size = cast(tuple[int, int], recipe.image_size)  # `build` has set it
+    blank = np.zeros((recipe.batch_size, *image_size, 3), np.float32)
     row_format = collector.row_format(collector.rows(blank))
     key["rows"] = row_format.to_json()
     require_same_cache(folder, key)
@@ -166,7 +173,7 @@ def _complete(
         "map_shapes": _map_shapes(teacher, contents, recipe),
         "report": None if saved is None else saved.get("report"),
     }
-    standing = teacher if contents.outputs else _detections_alone(teacher, recipe.image_size)
+    standing = teacher if contents.outputs else _detections_alone(teacher, image_size)
     begin(folder, facts, bases, standing)
     cache = cls(*manifest.read(folder))
     missing = cache.shards.missing()
@@ -178,21 +185,25 @@ def _complete(
 
 
 def require_same_cache(folder: Path, key: dict) -> dict | None:
-    """The facts of the cache in a folder, refused if it is another one; None where there is none.
+    """Checks that a folder holds a certain cache, or none.
 
     Args:
-        folder: of the cache.
-        key: what is asked for; entries that are missing are not compared.
+        folder: folder of the cache.
+        key: key of the cache; entries that are missing are not compared.
+
+    Returns:
+        The facts of the cache, or None if there is none.
 
     Raises:
-        CacheError: another cache, or files that are none of a cache's.
+        CacheError: if the folder holds another cache or other files.
     """
     if not (folder / manifest.FACTS).exists():
-        # What a build leaves that is killed before it has said what it makes.
+        # Files of a build that was killed before it wrote its facts.
         begun = {manifest.TEACHER, manifest.BASES}
         if folder.is_dir() and {path.name for path in folder.glob("[!.]*")} - begun:
             raise CacheError(
-                f"{folder} is not empty and holds no teacher cache: give a folder of its own."
+                f"A teacher cache needs a folder of its own. Received: {folder}, which is not "
+                "empty and holds no teacher cache."
             )
         return None
     facts = manifest.read_facts(folder)
@@ -202,30 +213,30 @@ def require_same_cache(folder: Path, key: dict) -> dict | None:
 
 @contextlib.contextmanager
 def completing(folder: Path, key: dict) -> Iterator[dict[str, Any] | None]:
-    """Keep other processes from writing to the cache in a folder; gives `require_same_cache`.
+    """Locks the folder of a cache against other processes; gives `require_same_cache`.
 
-    A second build of the same cache waits for the first and finds it whole.
+    A second build of the same cache waits for the first and finds it complete.
 
     Args:
-        folder: of the cache.
+        folder: folder of the cache.
         key: see `require_same_cache`.
 
     Raises:
         CacheError: see `require_same_cache`.
     """
-    require_same_cache(folder, key)  # before the lock, so that a stranger's folder gets no file
+    require_same_cache(folder, key)  # before the lock, which writes a file
     with folder_lock(folder, wait=True):
         yield require_same_cache(folder, key)
 
 
 def begin(folder: Path, facts: dict, bases: dict, teacher: Any) -> None:
-    """Write what a cache is to be, before its shards; what a killed process left half-written goes.
+    """Writes the manifest of a cache before its shards, and removes half-written files.
 
     Args:
-        folder: of the cache.
+        folder: folder of the cache.
         facts: see `manifest.write`.
         bases: see `manifest.write`.
-        teacher: what stands for the teacher.
+        teacher: stand-in for the teacher.
     """
     remove_partial_files(folder)
     manifest.write(folder, facts, bases, teacher)
@@ -244,11 +255,11 @@ def _as_detector(teacher: Any, dataset: Dataset) -> Any:
 
 
 def _class_indices(teacher: Any, dataset: Dataset) -> tuple[int, ...] | None:
-    """The teacher's classes that the images have, or None for all."""
+    """Returns the indices of the teacher's classes that the images have, or None for all."""
     try:
         return shared_classes(teacher, dataset)
     except ValueError:
-        return None  # hierarchies that compare classes refuse the pair; others need none
+        return None  # hierarchies that compare classes refuse the pair; others do not need them
 
 
 def _key(teacher: Any, dataset: Dataset, recipe: Recipe) -> dict:
@@ -259,7 +270,7 @@ def _key(teacher: Any, dataset: Dataset, recipe: Recipe) -> dict:
         "teacher_hash": weights_hash(teacher),
         "class_names": list(teacher.class_names),
         "data_hash": dataset.content_hash,
-        "image_size": list(recipe.image_size),
+        "image_size": list(cast(tuple[int, int], recipe.image_size)),
         "teacher_image_size": None if seen is None else [int(side) for side in seen],
         "mode": recipe.mode,
         "views": None if views is None else dataclasses.asdict(views),
@@ -276,8 +287,8 @@ def _shard_rows(saved: dict[str, Any] | None, recipe: Recipe, num_rows: int, row
 
 
 def _map_shapes(teacher: Any, contents: Contents, recipe: Recipe) -> dict:
-    """Shapes of the teacher's own maps, which stored ones are brought back to."""
-    size = recipe.teacher_image_size or recipe.image_size
+    """Returns the shapes of the teacher's maps, to which stored maps are restored."""
+    size = cast(tuple[int, int], recipe.teacher_image_size or recipe.image_size)
     spec = teacher.compute_output_spec(keras.KerasTensor((1, *size, 3)))
     shapes = {name: tuple(m.shape[1:]) for name, m in maps_of(spec, contents).items()}
     levels = teacher.level_shapes(size)
@@ -296,7 +307,7 @@ def _fill(
     dataset: Dataset,
     recipe: Recipe,
 ) -> None:
-    """Compute the missing shards in order and write each as soon as its last row is there."""
+    """Computes the missing shards in order and writes each as soon as it is complete."""
     if not missing:
         return
     wanted = np.concatenate([np.array(shards.rows_of(number)) for number in missing])
@@ -325,7 +336,7 @@ def _report(
     recipe: Recipe,
     sample: np.ndarray,
 ) -> dict:
-    """What the cache takes, and how far it is from the live teacher on a few images."""
+    """Measures the size of the cache and its difference to the live teacher on a few images."""
     report = {"num_bytes": cache.num_bytes, "num_rows": cache.shards.num_rows}
     if recipe.mode == EXACT:
         rows = sample[: recipe.batch_size]

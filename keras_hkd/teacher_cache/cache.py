@@ -1,21 +1,23 @@
-"""The teacher cache: what a teacher says about every image, computed once and read from disk."""
+"""TeacherCache: a teacher's outputs for all images of a dataset, on disk."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import types
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_hkd import checks
 from keras_hkd.data import StoredViews, training_batches
 from keras_hkd.data.batches.augmentation import NO_AUGMENTATION
 from keras_hkd.data.batches.label_table import letterbox_scales
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
-from keras_hkd.distillation.stored_teacher import StoredTeacher
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.teacher_cache import building, detections_file, manifest, stored_detections
 from keras_hkd.teacher_cache.cache_key import EXACT, REPLAY, CacheError, digest_of, require_key
 from keras_hkd.teacher_cache.contents import MAPS, PREDICTIONS, reads
@@ -33,24 +35,29 @@ AS_STORED = object()
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
-class TeacherCache(StoredTeacher):
-    """A teacher's outputs on disk, to be given to a Distiller in the teacher's place.
+class TeacherCache:
+    """The outputs of a teacher on disk, which a Distiller takes in the teacher's place.
 
-    In mode `"exact"` rows hold what the teacher said about the very images that training shows:
-    the images as they are, or K stored views of each, of which epoch e shows view e mod K. In mode
-    `"replay"` they hold boxes and scores in the images as they are, and the geometric part of any
-    augmentation is applied to the boxes; how far that is from a live teacher is measured when the
+    In mode `"exact"` the cache holds the teacher's outputs for exactly the images of training: the
+    unaugmented images, or K augmented views of each, of which epoch e shows view e mod K. In mode
+    `"replay"` it holds boxes and scores in the unaugmented images, and the geometric part of any
+    augmentation is applied to the boxes; the difference to a live teacher is measured when the
     cache is built, see `report`.
 
-    Made by `build`, `from_detections` or `load`, not by the constructor.
+    Use `build`, `from_detections` or `load` instead of the constructor.
 
     Attributes:
-        folder: where it is.
-        key: what it was made from: teacher, images, sizes, augmentation, what is stored.
+        folder: folder of the cache.
+        key: what the cache was made from: teacher, images, sizes, augmentation, stored outputs.
         mode: `"exact"` or `"replay"`.
-        views: `StoredViews`, or None where images are stored as they are.
-        teacher: what stands for the teacher in a Distiller.
-        report: what was measured when it was built: `num_bytes`, differences to the live teacher.
+        views: `keras_hkd.data.StoredViews`, or None for unaugmented images.
+        teacher: stand-in for the teacher, from which hierarchies read levels, widths and how
+            predictions are decoded. Its attribute `cache` is this cache.
+        teacher_hash: SHA-256 of the teacher's weights, or of its detections.
+        image_size: `(height, width)` in pixels of the images in training.
+        teacher_image_size: `(height, width)` in pixels that the teacher saw, or None for
+            `image_size`.
+        report: measurements of the build: `num_bytes`, differences to the live teacher.
 
     Example:
 
@@ -75,9 +82,9 @@ class TeacherCache(StoredTeacher):
         self.folder = Path(folder)
         self.key, self.report = facts["key"], facts.get("report")
         self.mode, self.teacher_hash = self.key["mode"], self.key["teacher_hash"]
-        self.image_size = tuple(self.key["image_size"])
+        self.image_size = _as_size(self.key["image_size"])
         seen = self.key["teacher_image_size"]
-        self.teacher_image_size = None if seen is None else tuple(seen)
+        self.teacher_image_size = None if seen is None else _as_size(seen)
         self.views = None if self.key["views"] is None else StoredViews(**self.key["views"])
         self.row_format = RowFormat.from_json(self.key["rows"])
         self.features = FeatureStore(**self.key["features"])
@@ -91,7 +98,7 @@ class TeacherCache(StoredTeacher):
             facts["shard_rows"],
         )
         self.teacher = teacher
-        self.teacher.stored = self
+        self.teacher.cache = self
 
     @classmethod
     def build(
@@ -116,47 +123,54 @@ class TeacherCache(StoredTeacher):
         progress: bool = True,
         shard_rows: int | None = None,
     ) -> TeacherCache:
-        """Run the teacher over all images and store what it says.
+        """Runs the teacher on all images and stores its outputs.
 
-        A folder that holds this cache in part is completed: whole shards stay, missing and damaged
-        ones are computed.
+        If the folder holds a part of this cache, only missing and damaged shards are computed.
 
         Args:
-            teacher: a detector; what `Distiller` takes.
+            teacher: a detector, as `Distiller` takes it.
             dataset: the training images.
-            folder: where to; made if need be.
+            folder: folder of the cache; created if necessary.
             image_size: `(height, width)` in pixels of the training; the teacher's own if None.
-            hierarchies: the losses of the Distiller that is to read the cache: what they read is
+            hierarchies: the losses of the Distiller that will read the cache; what they read is
                 stored.
-            outputs: instead, names: some of `"class_logits"`, `"box_outputs"`, `"pyramid"`,
-                `"class_tower"`, `"detections"`. Without both, the two predictions.
-            mode: `"exact"`, or `"replay"`, which holds detections alone.
-            views: stored views of each image; 0 for training without augmentation, or in replay.
-            seed: that the views are drawn from.
-            augmentation: how views vary; the default `Augmentation` if None.
-            teacher_image_size: that the teacher sees; None for `image_size`.
-            num_detections: detections stored for each image.
-            feature_pooling: maps are stored as means over blocks of so many cells along each side.
-            feature_channels: maps are stored as so many principal components; None for all.
-            batch_size: images that the teacher sees at a time.
-            cache_images: decode all images once into memory.
-            progress: show a progress bar on the error stream if it is a terminal.
-            shard_rows: images in one file; by default about 64 MiB of them.
+            outputs: in place of `hierarchies`, names of outputs to store: some of
+                `"class_logits"`, `"box_outputs"`, `"pyramid"`, `"class_tower"`, `"detections"`. If
+                both are None, the two predictions are stored.
+            mode: `"exact"`, or `"replay"`, which holds detections only.
+            views: number of stored views of each image; 0 for training without augmentation, and in
+                replay.
+            seed: seed of the views.
+            augmentation: augmentation of the views; the default `Augmentation` if None.
+            teacher_image_size: `(height, width)` in pixels that the teacher sees; None for
+                `image_size`.
+            num_detections: number of detections stored for each image.
+            feature_pooling: maps are stored as means over blocks of this many cells along each
+                side.
+            feature_channels: maps are stored as this many principal components; None for all
+                channels.
+            batch_size: number of images in a batch of the teacher.
+            cache_images: whether to keep all decoded images in memory.
+            progress: whether to show a progress bar on the error stream if it is a terminal.
+            shard_rows: number of images in one file; by default about 64 MiB.
+
+        Returns:
+            The cache.
 
         Raises:
-            CacheError: the folder holds the cache of another teacher or pipeline.
-            TypeError: the teacher is no detector.
-            ValueError: an option is out of range.
+            CacheError: if the folder holds the cache of another teacher or pipeline.
+            TypeError: if the teacher is no detector.
+            ValueError: if an option is out of range.
         """
         recipe = building.Recipe(
-            image_size=image_size,
+            image_size=_checked_size("image_size", image_size),
             hierarchies=hierarchies,
-            outputs=outputs,
+            outputs=None if outputs is None else tuple(outputs),
             mode=mode,
             views=views,
             seed=seed,
             augmentation=augmentation,
-            teacher_image_size=teacher_image_size,
+            teacher_image_size=_checked_size("teacher_image_size", teacher_image_size),
             num_detections=num_detections,
             features=FeatureStore(feature_pooling, feature_channels),
             batch_size=batch_size,
@@ -170,32 +184,39 @@ class TeacherCache(StoredTeacher):
     def from_detections(
         cls, detections: Any, dataset: Dataset, folder: str | os.PathLike, **options: Any
     ) -> TeacherCache:
-        """A teacher of which there are only detections, made by any program.
+        """Builds a cache from the detections of any program, without running a teacher.
 
         Args:
             detections: a file of COCO results, or a list of such dicts: `image_id`, `category_id`,
                 `bbox` (left, top, width, height in pixels of the original image) and `score`.
             dataset: the training images.
-            folder: where to.
+            folder: folder of the cache.
             **options: `image_size` and others; see
                 `keras_hkd.teacher_cache.detections_file.from_detections`.
 
+        Returns:
+            The cache.
+
         Raises:
-            CacheError: the folder holds the cache of other detections.
-            ValueError: the file is of another form, or none of its images is in the dataset.
+            CacheError: if the folder holds the cache of other detections.
+            ValueError: if the file has another format, or no detection is of an image and a class
+                of the dataset.
         """
         return detections_file.from_detections(cls, detections, dataset, Path(folder), **options)
 
     @classmethod
     def load(cls, folder: str | os.PathLike, verify: bool = True) -> TeacherCache:
-        """A cache that was built before; nothing is computed.
+        """Loads a cache that has been built.
 
         Args:
-            folder: that it was built in.
-            verify: read all of it and compare the checksums.
+            folder: folder of the cache.
+            verify: whether to read all files and compare the checksums.
+
+        Returns:
+            The cache.
 
         Raises:
-            CacheError: there is none, or it is not whole: a shard is missing or damaged.
+            CacheError: if there is none, or a shard is missing or damaged.
         """
         cache = cls(*manifest.read(Path(folder)))
         missing = cache.shards.missing() if verify else []
@@ -208,8 +229,6 @@ class TeacherCache(StoredTeacher):
             )
         return cache
 
-    # What a training run asks of it.
-
     def training_batches(
         self,
         dataset: Dataset,
@@ -220,23 +239,22 @@ class TeacherCache(StoredTeacher):
         augmentation: Any = AS_STORED,
         **options: Any,
     ) -> tf.data.Dataset:
-        """Batches of `keras_hkd.data.training_batches` whose labels hold the teacher's outputs.
+        """Makes batches of `keras_hkd.data.training_batches` with the teacher's outputs as labels.
 
         Args:
             dataset: the images that the cache was built for.
-            batch_size: images per batch.
-            seed: of the order of the images.
+            batch_size: number of images in a batch.
+            seed: seed of the order of the images.
             first_epoch: epoch to begin with.
             augmentation: an `Augmentation` or None; in mode exact that of the cache, which is the
                 default.
-            **options: of `keras_hkd.data.training_batches`.
+            **options: options of `keras_hkd.data.training_batches`.
 
         Returns:
-            A `tf.data.Dataset` of `(images, labels)`, `labels["teacher"]` being what `outputs`
-            takes.
+            A `tf.data.Dataset` of `(images, labels)`; `outputs` takes `labels["teacher"]`.
 
         Raises:
-            CacheError: other images, another size or another augmentation.
+            CacheError: if images, size or augmentation are not those of the cache.
         """
         if augmentation is AS_STORED:
             stored = self.key["augmentation"]
@@ -250,14 +268,16 @@ class TeacherCache(StoredTeacher):
             seed=seed,
             first_epoch=first_epoch,
             augmentation=augmentation,
-            stored=_StoredBatches(self, dataset, augmentation),
+            stored=types.SimpleNamespace(
+                views=self.views, read=self._reader(dataset, augmentation)
+            ),
             **options,
         )
 
     def require_pipeline(
         self, dataset: Dataset, image_size: Sequence[int], augmentation: Augmentation | None
     ) -> None:
-        """Refuse images, or a preparation of them, that the cache was not built for.
+        """Checks that the cache was built for these images and their preparation.
 
         Args:
             dataset: the training images.
@@ -265,7 +285,7 @@ class TeacherCache(StoredTeacher):
             augmentation: an `Augmentation`, or None.
 
         Raises:
-            CacheError: with what differs.
+            CacheError: if not; the message lists what differs.
         """
         if isinstance(dataset, SemiSupervisedDataset):
             raise CacheError("A teacher cache serves labelled images, not two streams of them.")
@@ -283,13 +303,13 @@ class TeacherCache(StoredTeacher):
         require_key(self.key, asked, self.folder)
 
     def check(self, hierarchies: Any) -> None:
-        """Refuse hierarchies that read what is not stored; a Distiller calls it.
+        """Checks that all that hierarchies read is stored; called by a Distiller.
 
         Args:
             hierarchies: attached `Hierarchy` objects.
 
         Raises:
-            CacheError: with what is missing.
+            CacheError: if not; the message lists what is missing.
         """
         only_detections = isinstance(self.teacher, DetectionsTeacher)
         for hierarchy in hierarchies:
@@ -301,15 +321,31 @@ class TeacherCache(StoredTeacher):
                     "`hierarchies=[...]`, the losses of the Distiller, in another folder."
                 )
 
+    def size_seen(self, asked: Sequence[int] | None = None) -> tuple[int, int] | None:
+        """Returns `teacher_image_size`; called by a Distiller.
+
+        Args:
+            asked: `(height, width)` in pixels that a user asks for, or None.
+
+        Raises:
+            ValueError: if the teacher saw images of another size.
+        """
+        seen = self.teacher_image_size or self.image_size
+        if asked is not None and tuple(asked) != seen:
+            raise InvalidValueError(
+                f"The stored teacher saw images at {seen}. Received: teacher_image_size={asked}"
+            )
+        return self.teacher_image_size
+
     def outputs(self, rows: TensorDict) -> dict[str, Any]:
-        """The teacher's outputs for a batch, in `keras.ops`.
+        """Restores the teacher's outputs for a batch, in `keras.ops`.
 
         Args:
             rows: `labels["teacher"]` of a batch.
 
         Returns:
-            What the teacher would give: `class_logits`, `box_outputs`, `pyramid`, `class_tower`,
-            as far as they are stored, and `detections`.
+            The outputs of the teacher: those of `class_logits`, `box_outputs`, `pyramid` and
+            `class_tower` that are stored, and `detections`.
         """
         found = {"detections": rows["detections"]}
         for name in PREDICTIONS:
@@ -322,24 +358,49 @@ class TeacherCache(StoredTeacher):
             found.setdefault(kind, {})[level] = restored_map
         return found
 
-    # What is known of it.
-
     @property
     def num_bytes(self) -> int:
-        """Bytes on disk."""
+        """Size on disk in bytes."""
         return self.shards.num_bytes
 
     @property
     def identity(self) -> dict:
-        """What of it decides which weights a run ends with, beside the teacher's hash."""
+        """The entries of the key that must be equal to resume a run, beside the teacher's hash."""
         return {name: self.key[name] for name in ("mode", "views", "rows", "features")}
 
     def get_config(self) -> dict[str, Any]:
         return {"folder": str(self.folder)}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
+    def from_config(cls, config: dict[str, Any]) -> TeacherCache:
         return cls.load(config["folder"])
+
+    def _reader(self, dataset: Dataset, augmentation: Augmentation | None) -> Callable[..., dict]:
+        """Returns the function that reads the stored outputs of a batch of `training_batches`."""
+        replays, moves = self.mode == REPLAY, augmentation or NO_AUGMENTATION
+        if replays:
+            sizes = np.array([(image.height, image.width) for image in dataset])
+            scales = letterbox_scales(dataset, self.image_size)
+            with tf.device("CPU:0"):
+                content_sizes = tf.constant(sizes * scales[:, None], tf.float32)
+
+        def read(indices: Tensor, draws: Tensor, epochs: Tensor) -> dict[str, Any]:
+            """Reads the outputs for image numbers, with drawn numbers and numbers of epochs."""
+            rows = tf.cast(indices, tf.int64)
+            if self.views is not None:
+                rows += self.views.view_of(tf.cast(epochs, tf.int64)) * self.num_images
+            values = self.row_format.unpack(self.shards.gather(rows))
+            values = tf.nest.map_structure(
+                lambda value: tf.ensure_shape(value, (indices.shape[0], *value.shape[1:])), values
+            )
+            found = stored_detections.decode(values, self.image_size)
+            if replays:
+                shown = tf.gather(content_sizes, indices)
+                found = stored_detections.replay(found, moves, draws, shown, self.image_size)
+            others = {k: v for k, v in values.items() if not k.startswith("detections/")}
+            return {"detections": found, **others}
+
+        return read
 
     def _missing_for(self, hierarchy: Hierarchy) -> list[str]:
         stored = [field.name for field in self.row_format.fields]
@@ -355,37 +416,10 @@ class TeacherCache(StoredTeacher):
         return self.teacher.levels if attached is None else attached
 
 
-class _StoredBatches:
-    """What `training_batches` reads beside images and labels."""
+def _checked_size(name: str, value: Sequence[int] | None) -> tuple[int, int] | None:
+    return None if value is None else checks.image_size(name, value)
 
-    def __init__(
-        self, cache: TeacherCache, dataset: Dataset, augmentation: Augmentation | None
-    ) -> None:
-        self.cache, self.views = cache, cache.views
-        self.augmentation = augmentation or NO_AUGMENTATION
-        self.moves = cache.mode == REPLAY
-        if self.moves:
-            sizes = np.array([(image.height, image.width) for image in dataset])
-            scales = letterbox_scales(dataset, cache.image_size)
-            with tf.device("CPU:0"):
-                self.content_sizes = tf.constant(sizes * scales[:, None], tf.float32)
 
-    def read(self, indices: Tensor, draws: Tensor, epochs: Tensor) -> dict[str, Any]:
-        """Stored outputs of a batch: image numbers, drawn numbers and the number of its epoch."""
-        cache = self.cache
-        rows = tf.cast(indices, tf.int64)
-        if self.views is not None:
-            view = self.views.view_of(tf.cast(epochs, tf.int64))
-            rows += view * cache.num_images
-        values = cache.row_format.unpack(cache.shards.gather(rows))
-        values = tf.nest.map_structure(
-            lambda value: tf.ensure_shape(value, (indices.shape[0], *value.shape[1:])), values
-        )
-        found = stored_detections.decode(values, cache.image_size)
-        if self.moves:
-            sizes = tf.gather(self.content_sizes, indices)
-            found = stored_detections.replay(
-                found, self.augmentation, draws, sizes, cache.image_size
-            )
-        others = {k: v for k, v in values.items() if not k.startswith("detections/")}
-        return {"detections": found, **others}
+def _as_size(sides: Sequence[int]) -> tuple[int, int]:
+    height, width = (int(side) for side in sides)
+    return height, width

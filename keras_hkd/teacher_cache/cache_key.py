@@ -1,4 +1,4 @@
-"""What a cache was made from, and the refusal of one that was made from something else."""
+"""Keys of caches: what a cache was made from, and the check that it fits."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from keras_hkd.errors import InvalidValueError
+
 EXACT, REPLAY = "exact", "replay"
-"""The modes: outputs for the very images of training, or detections that are moved with them."""
+"""The modes: outputs for exactly the images of training, or detections moved with these images."""
 
 MEANINGS = {
     "teacher_hash": "the teacher's hash",
@@ -25,15 +27,18 @@ MEANINGS = {
 }
 
 
-class CacheError(ValueError):
-    """A cache that belongs to another teacher or pipeline, or is not whole."""
+class CacheError(InvalidValueError):
+    """Raised for a cache of another teacher or pipeline, or one that is incomplete."""
 
 
 def digest_of(key: Mapping) -> str:
-    """SHA-256 of a key, whatever the order of its entries.
+    """Computes the SHA-256 of a key, independent of the order of its entries.
 
     Args:
         key: plain values.
+
+    Returns:
+        Hexadecimal digits.
 
     Example:
 
@@ -44,15 +49,15 @@ def digest_of(key: Mapping) -> str:
 
 
 def require_key(saved: Mapping, asked: Mapping, folder: str | os.PathLike) -> None:
-    """Refuse a cache that does not answer to a key.
+    """Checks that a cache has a certain key.
 
     Args:
         saved: key of the cache.
-        asked: what is wanted; entries that it lacks are not compared.
-        folder: of the cache, for the message.
+        asked: the expected key; missing entries are not compared.
+        folder: folder of the cache, for the message.
 
     Raises:
-        CacheError: names all that differs, with both values.
+        CacheError: if not; the message lists all that differs, with both values.
 
     Example:
 

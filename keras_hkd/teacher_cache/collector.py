@@ -1,4 +1,4 @@
-"""One forward pass of a teacher, and of it what is to be stored."""
+"""Runs a teacher and collects the outputs that are stored."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
 
 class Collector:
-    """From images to the named tensors of a cache's rows.
+    """Computes the named tensors of a cache's rows from images.
 
     Args:
         teacher: a `Detector`.
-        contents: `Contents`.
-        features: `FeatureStore`.
-        bases: map name -> `(mean, components)`, for maps that are projected.
-        num_detections: per image.
-        teacher_image_size: `(height, width)` that the teacher sees images at; None for theirs.
+        contents: what is stored.
+        features: how maps are stored.
+        bases: means and components of the maps that are projected.
+        num_detections: number of detections per image.
+        teacher_image_size: `(height, width)` in pixels at which the teacher sees the images; None
+            for their own size.
         class_indices: classes that are detected; see `stored_detections.detect`.
     """
 
@@ -53,7 +54,7 @@ class Collector:
         self._compiled = _Compiled(self.collect, teacher)
 
     def collect(self, images: Tensor) -> dict[str, Tensor]:
-        """Named tensors of a batch, detections in pixels of the images given."""
+        """Computes the named tensors of a batch, with detections in pixels of its images."""
         size = tuple(images.shape[1:3])
         seen = self.teacher_image_size or size
         outputs = self.teacher(resize_view(images, seen), training=False)
@@ -69,17 +70,17 @@ class Collector:
         return values
 
     def arrays(self, images: Tensor) -> dict:
-        """What `collect` gives, computed in one compiled pass."""
+        """Computes the result of `collect` in a compiled function."""
         return {k: np.asarray(v) for k, v in self._compiled.predict_on_batch(images).items()}
 
     def rows(self, images: Tensor) -> dict:
-        """Arrays of a batch as a `RowFormat` packs them."""
+        """Computes the arrays of a batch that a `RowFormat` packs."""
         values = self.arrays(images)
         found = {name: values.pop(f"detections/{name}") for name in stored_detections.NAMES}
         return {**stored_detections.encode(found, images.shape[1:3]), **values}
 
     def row_format(self, rows: dict) -> RowFormat:
-        """The format of rows that `rows` gave."""
+        """Returns the format of the rows that `rows` returned."""
         fields = stored_detections.fields(self.num_detections)
         names = [name for name in rows if not name.startswith("detections/")]
         order = {name: place for place, name in enumerate((*PREDICTIONS, *MAPS))}
@@ -88,7 +89,7 @@ class Collector:
 
 
 class _Compiled(keras.Model):
-    """Keras's way to compile a function on any backend."""
+    """A Keras model that compiles a function on any backend."""
 
     def __init__(self, function: Callable[[Tensor], dict[str, Tensor]], teacher: Any) -> None:
         super().__init__(name="collector")
@@ -101,7 +102,7 @@ class _Compiled(keras.Model):
 
 
 def maps_of(outputs: Any, contents: Contents) -> dict:
-    """The maps that are stored, by names such as `pyramid/P3`."""
+    """Returns the maps that are stored, by names such as `pyramid/P3`."""
     found = {}
     for name in MAPS:
         if name in contents.outputs:
@@ -118,17 +119,18 @@ def fit_bases(
     batches: Iterable[Tensor],
     teacher_image_size: Sequence[int] | None,
 ) -> dict:
-    """Principal components of every map that is to be projected.
+    """Fits the principal components of all maps that are projected.
 
     Args:
         teacher: a `Detector`.
-        contents: `Contents`.
-        features: `FeatureStore`.
+        contents: what is stored.
+        features: how maps are stored.
         batches: batches of images.
-        teacher_image_size: that the teacher sees; None for that of the batches.
+        teacher_image_size: `(height, width)` in pixels that the teacher sees; None for that of the
+            batches.
 
     Returns:
-        map name -> `(mean, components)`.
+        Mean and components of each map, by its name.
     """
     if features.channels is None:
         return {}

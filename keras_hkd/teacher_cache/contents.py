@@ -1,4 +1,4 @@
-"""Which of a teacher's outputs a cache must hold for the hierarchies that are to read it."""
+"""Contents: the outputs of a teacher that a cache must hold for the hierarchies that read it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ NAMES = (DETECTIONS, *PREDICTIONS, *MAPS)
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """What is stored for each view; detections always are, since they take next to nothing.
+    """The outputs that are stored for each view; detections, which are small, always are.
 
     Args:
         outputs: some of `"class_logits"`, `"box_outputs"`, `"pyramid"`, `"class_tower"`.
         levels: pyramid levels of `pyramid`; None for all.
 
     Raises:
-        ValueError: a name that is none of these.
+        ValueError: if a name is none of these.
 
     Example:
 
@@ -49,33 +49,34 @@ class Contents:
 
     @classmethod
     def of(cls, hierarchies: Any) -> Contents:
-        """What hierarchies read.
+        """Returns what hierarchies read.
 
         Args:
             hierarchies: the `distillation_losses` of a Distiller.
 
         Raises:
-            ValueError: one runs the teacher itself.
+            ValueError: if one runs the teacher itself.
         """
-        outputs, levels = set(), set()
-        for hierarchy in as_hierarchies(hierarchies):
-            hierarchy = getattr(hierarchy, "hierarchy", hierarchy)
+        outputs: set[str] = set()
+        levels: set[tuple[str, ...] | None] = set()
+        for outer in as_hierarchies(hierarchies):
+            hierarchy: Any = getattr(outer, "hierarchy", outer)  # within an EveryTeacher
             read = reads(hierarchy)
             outputs.update(read)
             if "pyramid" in read:
                 levels.add(getattr(hierarchy, "levels", None))
-        levels = None if None in levels else {level for some in levels for level in some}
-        return cls(tuple(outputs), tuple(sorted(levels)) if levels else None)
+        named = set() if None in levels else {level for some in levels for level in some or ()}
+        return cls(tuple(outputs), tuple(sorted(named)) if named else None)
 
 
 def reads(hierarchy: Hierarchy) -> tuple[str, ...]:
-    """Names of the teacher's outputs that a hierarchy reads beside detections.
+    """Returns the names of the teacher's outputs that a hierarchy reads beside detections.
 
     Args:
         hierarchy: a `Hierarchy`.
 
     Raises:
-        ValueError: it runs layers of the teacher, which no cache holds.
+        ValueError: if it runs layers of the teacher, which no cache holds.
     """
     if not hierarchy.needs_teacher:
         return ()

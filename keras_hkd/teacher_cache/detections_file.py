@@ -1,4 +1,4 @@
-"""Detections by any program, as COCO results, in a teacher's place."""
+"""Builds a teacher cache from a file of detections (COCO results)."""
 
 from __future__ import annotations
 
@@ -37,22 +37,26 @@ def from_detections(
     category_ids: Mapping[int, str] | None = None,
     num_detections: int = 100,
 ) -> Any:
-    """Write the cache of a teacher that is a file of detections; see `TeacherCache`.
+    """Builds the cache of a teacher that is a file of detections; see `TeacherCache`.
 
     Args:
         cls: `TeacherCache`.
         detections: `.json` or `.json.gz` file of COCO results, or a list of such dicts. Scores are
-            probabilities in [0, 1]. Results for images that the dataset has not are left out.
-        dataset: the training images; results find them as `keras_hkd.data.result_pictures` says.
-        folder: where to.
+            probabilities in [0, 1]. Results for images that are not in the dataset are left out.
+        dataset: the training images; results are matched to them as described in
+            `keras_hkd.data.result_pictures`.
+        folder: folder of the cache.
         image_size: `(height, width)` in pixels of the training.
-        category_ids: category id -> name of the class; by default the ids of the dataset's file,
-            `Dataset.category_ids`. Other categories are left out.
-        num_detections: the best of each image that are kept.
+        category_ids: dict from category id to name of the class; by default the ids of the
+            dataset's file, `Dataset.category_ids`. Other categories are left out.
+        num_detections: number of detections of each image that are kept, best first.
+
+    Returns:
+        The cache.
 
     Raises:
-        CacheError: the folder holds the cache of other detections.
-        ValueError: a record of another form, or none for these images.
+        CacheError: if the folder holds the cache of other detections.
+        ValueError: if a record has another form, or none is of these images.
     """
     image_size = checks.image_size("image_size", image_size)
     checks.whole("num_detections", num_detections, low=1)
@@ -109,8 +113,8 @@ def _class_indices(
     unknown = set(category_ids.values()) - set(class_names)
     if unknown:
         raise InvalidValueError(
-            f"`category_ids` names classes that the dataset has not: {sorted(unknown)}. It has "
-            f"{', '.join(class_names)}."
+            f"`category_ids` must name classes of the dataset: {', '.join(class_names)}. "
+            f"Received: {sorted(unknown)}"
         )
     return {int(number): class_names.index(name) for number, name in category_ids.items()}
 
@@ -138,14 +142,15 @@ def _records(detections: Any) -> list:
 def _by_image(
     records: list, dataset: Dataset, classes: Mapping[int | str, int], source: Any
 ) -> tuple[list[list[list[float]]], int]:
-    """For each image its `[x1, y1, x2, y2, class, score]`, best first, and how many are left."""
+    """Returns `[x1, y1, x2, y2, class, score]` of each image, best first, and how many are left."""
     pictures = ResultPictures(
         [image.image_id for image in dataset], [image.name or image.image_path for image in dataset]
     )
     checked = [_checked(record, number, source) for number, record in enumerate(records)]
     names = [record.get("file_name") for record in records]
     places = pictures.positions([image_id for image_id, *_ in checked], names, unknown="skip")
-    per_image, num_others = [[] for _ in dataset], 0
+    per_image: list[list[list[float]]] = [[] for _ in dataset]
+    num_others = 0
     for place, (_, category, row) in zip(places.tolist(), checked, strict=True):
         if place == UNKNOWN or category not in classes:
             num_others += 1
@@ -187,7 +192,7 @@ def _named(source: Any) -> str:
 def _row(
     rows: list[list[float]], image: Any, image_size: Sequence[int], num_detections: int
 ) -> dict:
-    """The detections of one image in pixels of the letterboxed one, padded with -1."""
+    """Returns the detections of an image in pixels of the letterboxed image, padded with -1."""
     letterbox = Letterbox.fit((image.height, image.width), image_size)
     found = np.array(rows, float).reshape(-1, 6)
     boxes = clip(found[:, :4], (image.height, image.width))

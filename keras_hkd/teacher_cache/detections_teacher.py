@@ -1,4 +1,4 @@
-"""A teacher that is only known by what it detected."""
+"""DetectionsTeacher: the stand-in for a teacher of which only detections are known."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import keras
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class DetectionsTeacher:
-    """Stands in a Distiller for a teacher of which there are boxes and scores, and nothing else.
+    """Takes the place of a teacher in a Distiller if only its boxes and scores are known.
 
     Hierarchies that compare predictions match its detections with the student's anchors; those
     that read features refuse it.
 
     Args:
-        class_names: names of its classes.
-        image_size: `(height, width)` in pixels of the images that its boxes lie in.
-        name: for messages.
+        class_names: names of the classes.
+        image_size: `(height, width)` in pixels of the images that contain the boxes.
+        name: name of the teacher in messages.
 
     Example:
 
@@ -28,7 +28,7 @@ class DetectionsTeacher:
 
     kind = "detector"
     levels = ()
-    tower_channels = {}
+    tower_channels: dict[str, int] = {}
     variables = weights = ()
     trainable = False
 
@@ -41,7 +41,7 @@ class DetectionsTeacher:
 
     @property
     def family(self) -> type:
-        """The class that says how predictions are made: no detector has it."""
+        """The class that determines how predictions are decoded; no detector has the same."""
         return type(self)
 
     @property
@@ -50,7 +50,7 @@ class DetectionsTeacher:
         return len(self.class_names)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make it again."""
+        """Returns the constructor's arguments, a dict that `from_config` takes."""
         return {
             "class_names": self.class_names,
             "image_size": self.image_size,
@@ -59,5 +59,5 @@ class DetectionsTeacher:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """The inverse of `get_config`."""
+        """Builds a stand-in from what `get_config` returned."""
         return cls(**config)

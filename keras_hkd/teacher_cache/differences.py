@@ -1,4 +1,4 @@
-"""How far a cache is from the live teacher: measured, not promised."""
+"""Measures the difference between a cache and the live teacher."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ LEAST_SCORE, LEAST_OVERLAP = 0.3, 0.5
 def exact_differences(
     cache: TeacherCache, teacher: Any, rows: np.ndarray, images: np.ndarray
 ) -> dict:
-    """What is read back from the files against what the teacher says now.
+    """Compares the stored outputs with those of the live teacher.
 
     Args:
         cache: a `TeacherCache` in mode exact.
-        teacher: the live one.
+        teacher: the live teacher.
         rows: numbers of the rows.
         images: `(b, height, width, 3)` of these rows.
 
     Returns:
-        name of an output -> the largest difference, as a fraction of the largest value of the
-        live output; for maps that are pooled or projected also `unexplained_variance`, the mean
-        over levels of the share of their variance around the channels' means that is lost, of
-        `pyramid` and `class_tower` the larger.
+        dict from the name of an output to the largest difference, as a fraction of the largest
+        value of the live output. For maps that are pooled or projected it also has
+        `unexplained_variance`, the share of their variance around the channels' means that is lost,
+        averaged over levels; of `pyramid` and `class_tower` the larger.
     """
     values = cache.row_format.unpack(cache.shards.gather(tf.constant(rows, tf.int64)))
     found = stored_detections.decode(values, cache.image_size)
@@ -67,14 +67,14 @@ def exact_differences(
 def replay_differences(
     cache: TeacherCache, collector: Collector, dataset: Dataset, rows: np.ndarray, recipe: Recipe
 ) -> dict:
-    """Detections moved into augmented views against those of the live teacher in these views.
+    """Compares detections moved to augmented views with those of the live teacher in these views.
 
     Args:
         cache: a `TeacherCache` in mode replay.
         collector: the live teacher's `Collector`.
         dataset: a few of the images.
         rows: their numbers in the cache.
-        recipe: for the sizes.
+        recipe: the options of the build.
 
     Returns:
         `found_again`, the share of the live detections with a score of at least 0.3 that have a
@@ -91,9 +91,12 @@ def replay_differences(
         augmentation=augmentation,
         cache=recipe.cache_images,
     )
-    live = [collector.rows(np.asarray(batch)) for batch in images]
-    live = {name: np.concatenate([one[name] for one in live])[: len(dataset)] for name in live[0]}
-    live = stored_detections.decode({k: tf.constant(v) for k, v in live.items()}, size)
+    batches = [collector.rows(np.asarray(batch)) for batch in images]
+    live = {
+        name: tf.constant(np.concatenate([one[name] for one in batches])[: len(dataset)])
+        for name in batches[0]
+    }
+    live = stored_detections.decode(live, size)
     values = cache.row_format.unpack(cache.shards.gather(tf.constant(rows, tf.int64)))
     sizes = np.array([(image.height, image.width) for image in dataset])
     contents = tf.constant(sizes * letterbox_scales(dataset, size)[:, None], tf.float32)
@@ -104,11 +107,14 @@ def replay_differences(
 
 
 def compared(live: Any, moved: Any) -> dict:
-    """Figures of two sets of detections for the same images; see `replay_differences`.
+    """Compares two sets of detections for the same images.
 
     Args:
         live: dict of `boxes (b, n, 4)`, `classes (b, n)` and `confidence (b, n)`.
-        moved: the same.
+        moved: the same for the replayed detections.
+
+    Returns:
+        See `replay_differences`.
     """
     counts, overlaps, gaps = np.zeros(4), [], []
     for one, other in zip(_rows(live), _rows(moved), strict=True):

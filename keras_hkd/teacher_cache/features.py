@@ -1,4 +1,4 @@
-"""Feature maps made smaller before they are stored, and as large again when they are read."""
+"""Compresses feature maps before they are stored and restores them when they are read."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Bases: TypeAlias = dict[str, tuple[np.ndarray, np.ndarray]]
 
 @dataclasses.dataclass(frozen=True)
 class FeatureStore:
-    """How maps are stored: pooled over cells, projected onto few channels, or whole.
+    """Determines how maps are stored: pooled over cells, projected onto few channels, or whole.
 
-    Pooled maps hold means over `pooling` x `pooling` cells; read again, each cell has the mean of
-    its block. Projected maps hold `channels` numbers per cell, the principal components of the
-    teacher's own features at that level; read again, the other components have their mean.
-    Hierarchies see maps of the teacher's shape either way.
+    Pooled maps hold means over `pooling` x `pooling` cells; restored, each cell has the mean of its
+    block. Projected maps hold `channels` numbers per cell, the principal components of the
+    teacher's features at that level; restored, the other components have their mean. Hierarchies
+    read maps of the teacher's shape in all cases.
 
     Args:
-        pooling: side of the blocks in cells; 1 for none.
-        channels: components kept; None for all channels.
+        pooling: side of the blocks in cells; 1 for no pooling.
+        channels: number of components that are kept; None for all channels.
 
     Raises:
-        ValueError: a number below 1.
+        ValueError: if a number is below 1.
     """
 
     pooling: int = 1
@@ -44,21 +44,24 @@ class FeatureStore:
                 whole(f"feature_{name}", getattr(self, name), low=1)
 
     def projects(self, width: int) -> bool:
-        """Whether maps of so many channels are projected."""
+        """Returns whether maps of `width` channels are projected."""
         return self.channels is not None and self.channels < width
 
     def stored_shape(self, shape: Sequence[int]) -> tuple[int, int, int]:
-        """Shape in which a map `(height, width, channels)` is stored."""
+        """Returns the shape in which a map `(height, width, channels)` is stored."""
         height, width, channels = shape
         cells = -(-height // self.pooling), -(-width // self.pooling)
-        return (*cells, self.channels if self.projects(channels) else channels)
+        return (*cells, min(channels, self.channels or channels))
 
     def compress(self, features: Tensor, basis: tuple[np.ndarray, np.ndarray] | None) -> Tensor:
-        """A map as it is stored, in `keras.ops`.
+        """Compresses a map, in `keras.ops`.
 
         Args:
             features: `(b, height, width, channels)`.
             basis: `(mean (channels,), components (channels, kept))`, or None.
+
+        Returns:
+            `(b, *stored_shape)` float32.
         """
         features = ops.cast(features, "float32")
         if basis is not None:
@@ -73,12 +76,15 @@ class FeatureStore:
     def restore(
         self, stored: Tensor, basis: tuple[np.ndarray, np.ndarray] | None, shape: Sequence[int]
     ) -> Tensor:
-        """A stored map at the shape of the teacher's.
+        """Restores a stored map to the shape of the teacher's map, in `keras.ops`.
 
         Args:
             stored: `(b, *stored_shape)`.
             basis: see `compress`.
             shape: `(height, width, channels)` of the teacher's map.
+
+        Returns:
+            `(b, *shape)` float32.
         """
         features = ops.cast(stored, "float32")
         if basis is not None:
@@ -90,14 +96,14 @@ class FeatureStore:
 
 
 def principal_components(maps: np.ndarray, kept: int) -> tuple[np.ndarray, np.ndarray]:
-    """The directions in which features vary most.
+    """Computes the principal components of features.
 
     Args:
         maps: `(images, height, width, channels)`.
-        kept: number of directions.
+        kept: number of components.
 
     Returns:
-        float32 mean `(channels,)` and components `(channels, kept)`, orthonormal columns.
+        float32 mean `(channels,)` and components `(channels, kept)` with orthonormal columns.
 
     Example:
 

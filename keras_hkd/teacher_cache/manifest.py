@@ -1,4 +1,4 @@
-"""The files of a cache beside its shards: what it was made from, the teacher's form, the bases."""
+"""The files of a cache beside its shards: its facts, the stand-in for the teacher, the bases."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ MEND = (
 
 
 def write(folder: Path, facts: dict, bases: dict, teacher: Any) -> None:
-    """Write all three, each all or nothing, `cache.json` last.
+    """Writes all three files atomically, `cache.json` last.
 
     Args:
-        folder: of the cache.
+        folder: folder of the cache.
         facts: `key`, `num_images`, `shard_rows`, `map_shapes` and, once it is known, `report`.
-        bases: map name -> `(mean, components)`.
-        teacher: what stands for the teacher; its configuration is written, no weight.
+        bases: means and components of projected maps.
+        teacher: stand-in for the teacher; its configuration is written, without weights.
     """
     if bases:
         columns = {f"{name}|mean": mean for name, (mean, _) in bases.items()}
@@ -42,10 +42,16 @@ def write(folder: Path, facts: dict, bases: dict, teacher: Any) -> None:
 
 
 def read(folder: Path) -> tuple:
-    """What a `TeacherCache` is made from: folder, facts, bases and what stands for the teacher.
+    """Reads the constructor's arguments of a `TeacherCache`.
+
+    Args:
+        folder: folder of the cache.
+
+    Returns:
+        The folder, the facts, the bases and the stand-in for the teacher.
 
     Raises:
-        CacheError: there is no cache, or one of its files is damaged.
+        CacheError: if there is no cache, or one of its files is damaged.
     """
     facts = read_facts(folder)
     bases = read_bases(folder / BASES)
@@ -60,10 +66,13 @@ def read(folder: Path) -> tuple:
 
 
 def read_facts(folder: Path) -> dict:
-    """What `cache.json` says.
+    """Reads `cache.json`.
+
+    Args:
+        folder: folder of the cache.
 
     Raises:
-        CacheError: there is none, or it is damaged.
+        CacheError: if there is none, or it is damaged.
     """
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
@@ -78,7 +87,7 @@ def read_facts(folder: Path) -> dict:
 
 
 def augmentation_facts(augmentation: Augmentation | None) -> dict | None:
-    """An augmentation as plain values; None stands for letterboxing alone."""
+    """Converts an augmentation to plain values; None stands for letterboxing only."""
     if augmentation is None or augmentation == NO_AUGMENTATION:
         return None
     facts = dataclasses.asdict(augmentation)
@@ -86,12 +95,13 @@ def augmentation_facts(augmentation: Augmentation | None) -> dict | None:
 
 
 def augmentation_of(facts: dict) -> Augmentation:
-    """The inverse of `augmentation_facts`."""
-    return Augmentation(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()})
+    """Builds an augmentation from what `augmentation_facts` returned."""
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
+    return Augmentation(**values)
 
 
 def read_bases(path: Path) -> dict:
-    """Map name -> `(mean, components)` of a file; empty where there is none or it is damaged."""
+    """Reads the bases from a file; empty if there is none or it is damaged."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             names = sorted({name.rpartition("|")[0] for name in arrays})
@@ -101,5 +111,5 @@ def read_bases(path: Path) -> dict:
 
 
 def bases_digest(bases: dict) -> str:
-    """Checksum of what `read_bases` gives."""
+    """Computes the checksum of the bases."""
     return digest_of({name: [a.tolist() for a in arrays] for name, arrays in bases.items()})

@@ -1,8 +1,8 @@
-"""How the outputs for one view of one image lie in a row of two-byte numbers.
+"""The layout of the outputs for one view of an image in a row of two-byte numbers.
 
-A half has eleven bits: near -7, where a trained detector's background logits lie, its step is
-0.004. What is stored is therefore the distance from the mean of the image's own values, brought to
-the range where halves are neither too large nor too small; mean and scale stand before them.
+float16 has eleven significant bits: near -7, where a trained detector's background logits lie, its
+resolution is 0.004. Therefore the distance from the mean of the image's values is stored, scaled to
+the range of float16; mean and scale precede the values.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Field:
     """One tensor of a row.
 
     Args:
-        name: such as `class_logits` or `pyramid/P3`.
-        shape: for one image.
+        name: name of the tensor, such as `class_logits` or `pyramid/P3`.
+        shape: shape for one image.
         dtype: `"float16"` or `"uint16"`.
     """
 
@@ -47,16 +47,16 @@ class Field:
 
     @property
     def length(self) -> int:
-        """Two-byte numbers that it takes."""
+        """Number of two-byte numbers."""
         return math.prod(self.shape) + (_HEADER if self.dtype == HALF else 0)
 
 
 @dataclasses.dataclass(frozen=True)
 class RowFormat:
-    """The fields of a row, one behind the other.
+    """The sequence of fields in a row.
 
     Args:
-        fields: in their order.
+        fields: the fields, in order.
 
     Example:
 
@@ -73,20 +73,20 @@ class RowFormat:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row."""
+        """Size of a row in bytes."""
         return 2 * sum(field.length for field in self.fields)
 
     def pack(self, values: dict) -> np.ndarray:
-        """Rows of a batch.
+        """Packs the rows of a batch.
 
         Args:
-            values: name -> array `(b, *shape)`.
+            values: dict from the name of a field to an array `(b, *shape)`.
 
         Returns:
             little-endian uint16 `(b, row length)`.
 
         Raises:
-            ValueError: a shape that is not the field's, or a value that is no number.
+            ValueError: if a shape is not the field's, or a value is not finite.
         """
         columns = []
         for field in self.fields:
@@ -99,19 +99,23 @@ class RowFormat:
             value = value.reshape(len(value), -1)
             if field.dtype == HALF:
                 if not np.isfinite(value).all():
-                    raise InvalidValueError(f"The teacher's {field.name} is not finite somewhere.")
+                    raise InvalidValueError(
+                        f"The teacher's {field.name} must be finite: look for damaged weights. "
+                        "Received: infinity or NaN"
+                    )
                 value = _as_halves(value)
             columns.append(value.astype("<u2"))
         return np.concatenate(columns, axis=1)
 
     def unpack(self, rows: Tensor) -> dict:
-        """The tensors of rows, in the graph.
+        """Unpacks the tensors of rows, in TensorFlow.
 
         Args:
             rows: uint16 `(b, row length)`.
 
         Returns:
-            name -> uint16 `(b, *shape)`, or a dict that `restored` takes.
+            dict from the name of a field to uint16 `(b, *shape)`, or to a dict that `restored`
+            takes.
         """
         values, start = {}, 0
         for field in self.fields:
@@ -129,20 +133,23 @@ class RowFormat:
         return values
 
     def to_json(self) -> list:
-        """Plain values."""
+        """Returns the format as plain values."""
         return [[field.name, list(field.shape), field.dtype] for field in self.fields]
 
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> RowFormat:
-        """The format that `to_json` described."""
+        """Builds a format from what `to_json` returned."""
         return cls(tuple(Field(name, shape, dtype) for name, shape, dtype in values))
 
 
 def restored(value: TensorDict) -> Tensor:
-    """float32 values of a field of halves, in `keras.ops`.
+    """Restores the float32 values of a float16 field, in `keras.ops`.
 
     Args:
         value: dict of `halves (b, ...)` and `mean_and_scale (b, 2)`.
+
+    Returns:
+        `(b, ...)` float32.
     """
     halves = ops.cast(value["halves"], "float32")
     shape = (-1, *[1] * (len(halves.shape) - 1))
@@ -151,7 +158,7 @@ def restored(value: TensorDict) -> Tensor:
 
 
 def _as_halves(values: np.ndarray) -> np.ndarray:
-    """uint16 `(b, 4 + n)`: mean and scale, then `(values - mean) / scale` as halves."""
+    """Packs values as uint16 `(b, 4 + n)`: mean, scale, then `(values - mean) / scale`."""
     values = values.astype(np.float64)
     mean = values.mean(axis=1, keepdims=True).astype("<f4")
     centred = values - mean

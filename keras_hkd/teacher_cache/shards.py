@@ -1,4 +1,4 @@
-"""Rows of bytes in files with checksums: written whole or not at all, read in the graph."""
+"""Shards: the files with checksums that hold the rows of a cache."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _DIGEST_BYTES = 32
 
 
 def rows_per_shard(num_rows: int, row_bytes: int) -> int:
-    """Rows of a shard of about 64 MiB; more where there would be more than 64 shards.
+    """Computes the number of rows of a shard of about 64 MiB, more if there were over 64 shards.
 
     Args:
-        num_rows: of all.
-        row_bytes: of one.
+        num_rows: number of rows of all shards.
+        row_bytes: size of a row in bytes.
 
     Example:
 
@@ -37,17 +37,17 @@ def rows_per_shard(num_rows: int, row_bytes: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Shards:
-    """The files of one cache. A shard is its rows and, behind them, their SHA-256.
+    """The shards of a cache. Each file holds its rows, followed by their SHA-256.
 
     The checksum covers the cache's key and the shard's number too, so that a file of another cache
-    or another place is as bad as a damaged one.
+    or with another number counts as damaged.
 
     Args:
-        folder: where they are.
-        key_digest: of the cache's key.
-        num_rows: of all shards together.
-        row_bytes: of one row, even.
-        shard_rows: rows of each shard but the last.
+        folder: folder of the cache.
+        key_digest: digest of the cache's key.
+        num_rows: number of rows of all shards.
+        row_bytes: size of a row in bytes, even.
+        shard_rows: number of rows of each shard but the last.
     """
 
     folder: Path
@@ -63,24 +63,27 @@ class Shards:
 
     @property
     def num_bytes(self) -> int:
-        """Bytes of all files."""
+        """Size of all files in bytes."""
         return self.num_rows * self.row_bytes + self.count * _DIGEST_BYTES
 
     def path(self, number: int) -> Path:
-        """File of a shard."""
+        """Returns the path of a shard."""
         return self.folder / f"shard-{number:05d}.bin"
 
     def rows_of(self, number: int) -> range:
-        """The rows that a shard holds."""
+        """Returns the rows that a shard holds."""
         start = number * self.shard_rows
         return range(start, min(start + self.shard_rows, self.num_rows))
 
     def write(self, number: int, rows: np.ndarray) -> None:
-        """Write a shard under a temporary name and rename it.
+        """Writes a shard under a temporary name and renames it.
 
         Args:
-            number: which.
+            number: number of the shard.
             rows: little-endian uint16 `(rows of the shard, row length)`.
+
+        Raises:
+            ValueError: if the rows are not those of a shard.
         """
         content = np.ascontiguousarray(rows, "<u2").tobytes()
         if len(content) != len(self.rows_of(number)) * self.row_bytes:
@@ -93,7 +96,7 @@ class Shards:
             file.write(self._digest(number, content))
 
     def is_whole(self, number: int) -> bool:
-        """Whether a shard is there and says what was written."""
+        """Returns whether a shard exists and its checksum is right."""
         path = self.path(number)
         num_bytes = len(self.rows_of(number)) * self.row_bytes
         try:
@@ -106,14 +109,14 @@ class Shards:
             return False
 
     def missing(self) -> list[int]:
-        """Numbers of the shards that are not there, or are damaged."""
+        """Returns the numbers of the shards that are missing or damaged."""
         return [number for number in range(self.count) if not self.is_whole(number)]
 
     def gather(self, rows: Tensor) -> Tensor:
-        """Rows by number, in the graph: copied out of files that are mapped into memory.
+        """Gathers rows from the memory-mapped files, in TensorFlow.
 
         Args:
-            rows: int64 `(b,)`.
+            rows: int64 `(b,)`, numbers of the rows.
 
         Returns:
             uint16 `(b, row length)`.
@@ -153,11 +156,11 @@ class Shards:
 
 
 def _never_folded(mapped: Tensor) -> Tensor:
-    """Keeps a graph's optimizer from reading whole files.
+    """Keeps TensorFlow's graph optimizer from reading whole files.
 
-    It would evaluate an operation without inputs beforehand, and so copy all shards into memory at
-    once, before it finds them too large for constants. It leaves alone what has this attribute,
-    which, empty, says nothing else.
+    Constant folding would evaluate the operation, which has no inputs, and so copy all shards into
+    memory before it finds them too large for constants. It skips operations with this attribute,
+    which has no other effect if it is empty.
     """
     mapped.op._set_attr("_scoped_allocator", AttrValue(list=AttrValue.ListValue()))
     return mapped

@@ -1,4 +1,4 @@
-"""Detections as whole numbers, and what becomes of them when their image is augmented."""
+"""Storage of detections as whole numbers, and their transformation with augmented images."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ NAMES = ("boxes", "classes", "confidence", "ranks")
 
 
 def fields(num_detections: int) -> tuple[Field, ...]:
-    """Fields of a row for so many detections per image.
+    """Returns the fields of a row for `num_detections` detections per image.
 
-    Boxes are stored in 65535ths of the image's sides, which halves would round to half a pixel, and
-    scores in 65535ths.
+    Boxes are stored in 65535ths of the image's sides, as float16 would round them to half a pixel,
+    and scores in 65535ths.
     """
     n = num_detections
     return (
@@ -43,18 +43,21 @@ def detect(
     num_detections: int,
     class_indices: Sequence[int] | None = None,
 ) -> dict[str, Tensor]:
-    """A teacher's best detections in `keras.ops`, with their ranks.
+    """Computes a teacher's best detections with their ranks, in `keras.ops`.
 
-    A rank counts the scores of all anchors that are higher, before suppression: among the first n
-    of a list that was made from c candidates are those of rank below c.
+    The rank of a detection is the number of higher scores of all anchors before suppression. With c
+    candidates, non-maximum suppression would see the detections of rank below c.
 
     Args:
         teacher: a `Detector`.
-        outputs: what it gave.
-        image_size: `(height, width)` that it saw.
-        num_detections: per image.
-        class_indices: the classes that count, those of the images: a teacher of more would fill
-            the list with others. None for all.
+        outputs: its outputs.
+        image_size: `(height, width)` in pixels that it saw.
+        num_detections: number of detections per image.
+        class_indices: the teacher's classes that the images have, since others would fill the list;
+            None for all.
+
+    Returns:
+        dict of `boxes`, `classes`, `confidence` and `ranks`, padded with -1.
     """
     outputs = narrowed(outputs, class_indices)
     found = teacher.detections(
@@ -69,7 +72,7 @@ def detect(
     higher = scores > ops.expand_dims(found["confidence"], -1)
     ranks = ops.sum(ops.cast(higher, "int32"), axis=-1)
     classes = found["classes"]
-    if class_indices is not None:  # back to the teacher's own numbers
+    if class_indices is not None:  # back to the teacher's class indices
         own = ops.take(ops.array(class_indices, "int32"), ops.maximum(classes, 0), axis=0)
         classes = ops.where(classes >= 0, own, -1)
     kept = {"boxes": found["boxes"], "classes": classes, "confidence": found["confidence"]}
@@ -77,12 +80,15 @@ def detect(
 
 
 def encode(detections: dict, image_size: Sequence[int]) -> dict:
-    """Detections as they are stored.
+    """Converts detections to the whole numbers that are stored.
 
     Args:
         detections: `boxes (b, n, 4)` xyxy pixels, `classes (b, n)`, `confidence (b, n)`, `ranks
             (b, n)`, padded with -1.
-        image_size: `(height, width)` in pixels that the boxes lie in.
+        image_size: `(height, width)` in pixels of the images.
+
+    Returns:
+        dict of uint16 arrays by the names of `fields`.
     """
     height, width = image_size
     limits = np.array([width, height, width, height], np.float64)
@@ -97,11 +103,14 @@ def encode(detections: dict, image_size: Sequence[int]) -> dict:
 
 
 def decode(values: dict, image_size: Sequence[int]) -> dict:
-    """Detections of a batch, in the graph; see `encode`.
+    """Converts stored detections back, in TensorFlow; the inverse of `encode`.
 
     Args:
-        values: name -> tensor, as a `RowFormat` unpacks them.
-        image_size: `(height, width)` in pixels.
+        values: tensors as a `RowFormat` unpacks them.
+        image_size: `(height, width)` in pixels of the images.
+
+    Returns:
+        See `encode`.
     """
     boxes, classes, confidence, ranks = (values[f"detections/{name}"] for name in NAMES)
     height, width = image_size
@@ -122,17 +131,20 @@ def replay(
     content_sizes: Tensor,
     image_size: Sequence[int],
 ) -> dict:
-    """Detections in the unaugmented images, moved into the views of a batch.
+    """Moves detections of unaugmented images to the augmented views of a batch.
 
-    A box goes along with the picture and is cut at the frame; the score stays what it was. What is
-    left of a box too little to be a label is no detection either.
+    Boxes move with the picture and are clipped to the frame; scores do not change. A box of which
+    too little is left for a label is dropped.
 
     Args:
-        detections: what `decode` gave.
+        detections: result of `decode`.
         augmentation: an `Augmentation`.
-        draws: float32 `(b, 11)`, the numbers drawn for the views.
+        draws: float32 `(b, 11)`, the random numbers of the views.
         content_sizes: float32 `(b, 2)`, height and width of the letterboxed pictures.
         image_size: `(height, width)` in pixels.
+
+    Returns:
+        dict of `boxes`, `classes` and `confidence`, padded with -1.
     """
     view = plan_views(augmentation, draws, content_sizes, image_size)
     boxes, visible = view_boxes(detections["boxes"], view, image_size)

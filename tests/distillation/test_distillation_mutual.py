@@ -1,5 +1,7 @@
 """Two peers: what each learns, from whom, and which of them ships."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,6 @@ import tensorflow as tf
 
 from keras_hkd.detectors import build
 from keras_hkd.distillation import MutualDistiller
-from keras_hkd.distillation.stored_teacher import StoredTeacher
 from keras_hkd.hierarchies import Boxes, ClassLogits, CrossHead, Pyramid, Region
 from keras_hkd.losses import (
     AdaptiveDistillation,
@@ -90,12 +91,11 @@ def test_losses_that_need_labels_are_served_both_ways(peers, batch):
     assert computed(distiller, batch)["pyramid_loss"] > 0
 
 
-def test_a_stored_teacher_is_no_peer(peers):
-    class Stored(StoredTeacher):
-        pass
-
-    with pytest.raises(TypeError, match="which a stored teacher cannot"):
-        MutualDistiller([peers[0], Stored()], Pyramid(FeatureImitation()))
+def test_a_cached_teacher_is_no_peer(peers):
+    cache = types.SimpleNamespace(teacher=types.SimpleNamespace())
+    cache.teacher.cache = cache
+    with pytest.raises(TypeError, match="which a cached teacher cannot"):
+        MutualDistiller([peers[0], cache], Pyramid(FeatureImitation()))
 
 
 def test_peers_do_not_train_each_others_heads(peers):
