@@ -1,4 +1,4 @@
-"""Classifiers behind one contract: any functional model that ends in logits, and builders."""
+"""Classifiers: any functional model that ends in logits, and builders of named ones."""
 
 from keras_hkd._lazy import attach
 

@@ -1,4 +1,4 @@
-"""From a Keras model, or a file, to a Classifier."""
+"""Converts Keras models and files to classifiers."""
 
 import os
 from typing import Any
@@ -9,17 +9,20 @@ from keras_hkd.learner import Learner, read_model
 
 
 def as_classifier(model: Any, **options: Any) -> Any:
-    """A `Classifier` over a functional Keras model; one of ours comes back as it is.
+    """Converts a functional Keras model to a `Classifier`.
 
-    The layers are shared: training the result trains the model that was given.
+    The layers are shared: training the result trains the model.
 
     Args:
         model: a functional or built Sequential `keras.Model` that ends in the logits or the scores
-            of its classes, or a `Classifier` or `SelfSupervisedClassifier`.
-        **options: of the `Classifier`: `class_names`, `image_size`.
+            of its classes. A `Classifier` or `SelfSupervisedClassifier` is returned unchanged.
+        **options: options of the `Classifier`: `class_names`, `image_size`.
+
+    Returns:
+        A `Classifier`.
 
     Raises:
-        TypeError: the model is not functional.
+        TypeError: if the model is not functional.
         ValueError: see `Classifier`.
 
     Example:
@@ -38,11 +41,14 @@ def load_classifier(path: str | os.PathLike) -> Any:
     """Loads a classifier saved as `.keras`, by this package or as a functional Keras model.
 
     Args:
-        path: the file.
+        path: path of the file.
+
+    Returns:
+        A `Classifier`.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file holds no classifier, or is damaged.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file holds no classifier, or is damaged.
     """
     model = read_model(path, "classifier")
     try:

@@ -1,4 +1,4 @@
-"""The backbone of a trained classifier as a weights file that a detector starts from."""
+"""Saves the backbone of a trained classifier as initial weights of a detector."""
 
 import os
 import pathlib
@@ -15,18 +15,18 @@ _LEFT_OUT_BY_DETECTORS = ("Conv_1", "Conv_1_bn")
 
 
 def save_backbone(classifier: keras.Model, path: str | os.PathLike) -> None:
-    """Writes the MobileNetV2 of a classifier as a file in the form of Keras's ImageNet weights.
+    """Saves the MobileNetV2 of a classifier in the format of Keras's ImageNet weights.
 
     `keras_hkd.detectors.build(name, backbone_weights=path)` and
-    `keras_hkd.classifiers.build(name, backbone_weights=path)` start from it.
+    `keras_hkd.classifiers.build(name, backbone_weights=path)` load it.
 
     Args:
-        classifier: a `Classifier`, or any Keras model, that holds a `keras.applications.
-            MobileNetV2`, itself or inside another model, under the layer names of Keras.
-        path: of the `.weights.h5` file; written under a temporary name first, then renamed.
+        classifier: a `Classifier`, or any Keras model, that contains a `keras.applications.
+            MobileNetV2` with the layer names of Keras.
+        path: path of the `.weights.h5` file, which is written atomically.
 
     Raises:
-        ValueError: there is no MobileNetV2 in it, or the path has another ending.
+        ValueError: if it contains no MobileNetV2, or the path has another suffix.
     """
     path = pathlib.Path(path)
     if not path.name.endswith(".weights.h5"):

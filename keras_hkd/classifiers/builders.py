@@ -1,4 +1,4 @@
-"""Named classifiers, each a row of one table, built with random weights and no network access."""
+"""Builders of named classifiers with random weights."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from keras_hkd.tensors import Tensor
 
 
 def _cnn(num_classes: int, widths: Sequence[int]) -> keras.Model:
-    """Residual 3x3 convolutions; `widths` are the channels at strides 2, 4, 8, 16 and 32."""
+    """Builds residual 3x3 convolutions; `widths` are channels at strides 2, 4, 8, 16 and 32."""
     images = keras.Input((None, None, 3), name="images")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(images)
     x = _convolution(x, widths[0], 2, "stem")
@@ -49,7 +49,7 @@ def _with_head(images: Tensor, features: Tensor, num_classes: int) -> keras.Mode
     return keras.Model(images, keras.layers.Dense(num_classes, name="logits")(x), name="model")
 
 
-# name: model from number of classes and perhaps weights
+# Functions from the number of classes, and weights where they are taken, to a model.
 TABLE = {
     "cnn_micro": partial(_cnn, widths=(8, 12, 16, 24, 32)),
     "cnn_small": partial(_cnn, widths=(16, 32, 48, 64, 96)),
@@ -60,7 +60,7 @@ TABLE = {
 
 
 def names() -> dict[str, str]:
-    """Names that `build` knows, with a line about each.
+    """Returns the names that `build` takes, each with a short description.
 
     Example:
 
@@ -83,19 +83,20 @@ def build(
 
     Args:
         name: one of `names()`.
-        class_names: classes to tell apart, two or more.
-        image_size: `(height, width)` in pixels it works at by default.
-        backbone_weights: path of ImageNet weights, or of what `save_backbone` wrote, for a
+        class_names: names of the classes, two or more.
+        image_size: default `(height, width)` of images in pixels.
+        backbone_weights: path of ImageNet weights, or of a file of `save_backbone`, for a
             MobileNetV2.
-        synchronized: BatchNorm statistics over all replicas of a `tf.distribute` strategy.
-        seed: of the initial weights, through `keras.utils.set_random_seed`; None leaves the global
-            generators alone.
+        synchronized: whether BatchNorm statistics are shared by the replicas of a `tf.distribute`
+            strategy.
+        seed: seed of the initial weights, set by `keras.utils.set_random_seed`; None does not
+            change the global generators.
 
     Returns:
         A `Classifier`.
 
     Raises:
-        ValueError: unknown name, or `backbone_weights` for a backbone that takes none.
+        ValueError: if the name is unknown, or the backbone takes no `backbone_weights`.
 
     Example:
 

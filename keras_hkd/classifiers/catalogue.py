@@ -1,4 +1,4 @@
-"""The named classifiers with a line about each, readable without loading Keras."""
+"""The named classifiers with a short description of each; loads without Keras."""
 
 CATALOGUE = {
     "cnn_micro": "smallest student, 0.03 M parameters, no pretrained backbone",

@@ -1,4 +1,4 @@
-"""The contract of every classifier: logits, the last map of each stride, one loss, scores."""
+"""Classifier: a classifier of whole images as teacher or student."""
 
 from collections import namedtuple
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from keras_hkd.replicas import weighted_mean
 from keras_hkd.tensors import Tensor, TensorDict
 
 ClassAssignment = namedtuple("ClassAssignment", "classes counted targets")
-ClassAssignment.__doc__ = """What each image of a batch is to be classified as.
+ClassAssignment.__doc__ = """The target class of each image of a batch.
 
 Attributes:
     classes: `(batch,)` int32, index into `class_names`; -1 where the label does not count.
@@ -28,27 +28,28 @@ DEFAULT_IMAGE_SIZE = (64, 64)
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class Classifier(Learner):
-    """A classifier of whole images in the role of a teacher or a student.
+    """A classifier of whole images, which can be a teacher or a student.
 
-    `class_loss = mean over labelled images of -log softmax(logits)[class]`; where the model ends in
-    a sigmoid, the sum over classes of the binary cross-entropies takes its place.
+    `class_loss = mean over labelled images of -log softmax(logits)[class]`; if the model ends in a
+    sigmoid, it is the sum over classes of the binary cross entropies instead.
 
     Args:
-        model: a functional or built Sequential model from RGB images in [0, 255] (it rescales
-            inside) that ends in a Dense layer with one logit per class; a softmax or sigmoid behind
-            it is left out. Its layers are used, not copied.
+        model: a functional or built Sequential model that takes RGB images in [0, 255] (it rescales
+            them itself) and ends in a Dense layer with one logit per class; a softmax or sigmoid
+            after it is left out. Its layers are used, not copied.
         class_names: names of the classes; `class_0`, `class_1`, ... by default.
-        image_size: `(height, width)` in pixels of the images; the model's own where it has one,
-            else 64 x 64.
+        image_size: `(height, width)` in pixels of the images; by default that of the model, or
+            64 x 64 if it has none.
+        **kwargs: arguments of `keras.Model`.
 
     Attributes:
         levels: the stages, finest first, such as `("C2", "C3", "C4", "C5")`: strides 4 to 32.
-        activation: `"softmax"` or `"sigmoid"`, what makes scores of logits.
+        activation: `"softmax"` or `"sigmoid"`, the function from logits to scores.
 
     Raises:
-        TypeError: the model is not functional.
-        ValueError: the model does not end in logits, has fewer than two classes, or names or size
-            do not fit it.
+        TypeError: if the model is not functional.
+        ValueError: if the model does not end in logits, has fewer than two classes, or names or
+            size do not fit it.
 
     Example:
 
@@ -83,11 +84,11 @@ class Classifier(Learner):
         self.built = True
 
     def stride(self, level: str) -> int:
-        """Pixels between neighbouring cells of a stage: `C2` 4, `C3` 8, ..."""
+        """Returns the pixels between neighbouring cells of a stage: 4 for `C2`, 8 for `C3`, ..."""
         return 2 ** int(level[1:])
 
     def channels(self, level: str) -> int:
-        """Width of the map of a stage."""
+        """Returns the width of the map of a stage."""
         return self.network.output["stages"][level].shape[-1]
 
     @property
@@ -96,7 +97,7 @@ class Classifier(Learner):
         return self.network.output["embedding"].shape[-1]
 
     def call(self, images: Tensor, training: bool = False) -> dict[str, Any]:
-        """Logits of a batch, and what they were made of.
+        """Computes logits, stages and embedding of a batch.
 
         Args:
             images: `(batch, height, width, 3)` RGB in [0, 255].
@@ -112,7 +113,14 @@ class Classifier(Learner):
         return self.network.compute_output_spec(images)
 
     def check_labels(self, labels: Any) -> dict[str, Any]:
-        """Labels as `{"classes": (batch,)}`; bare class numbers are taken for that."""
+        """Checks labels and converts them to a dict with `classes (batch,)`.
+
+        Args:
+            labels: such a dict, or the class indices themselves; -1 for unknown ones.
+
+        Raises:
+            ValueError: if they are neither.
+        """
         if isinstance(labels, dict):
             classes = labels.get("classes")
         else:
@@ -131,11 +139,11 @@ class Classifier(Learner):
     def assign(
         self, outputs: TensorDict, labels: Any, image_size: Sequence[int] | None
     ) -> ClassAssignment:
-        """Says what each image is, and which labels count.
+        """Assigns a target to each image.
 
         Args:
-            outputs: what `call` returned.
-            labels: dict of `classes (batch,)`, -1 where the label is not to count.
+            outputs: result of `call`.
+            labels: dict of `classes (batch,)`, -1 for labels that do not count.
             image_size: `(height, width)` of the images.
 
         Returns:
@@ -148,7 +156,7 @@ class Classifier(Learner):
     def task_losses(
         self, outputs: TensorDict, assignment: ClassAssignment, image_size: Sequence[int] | None
     ) -> dict[str, Tensor]:
-        """`{"class_loss": scalar}`: this replica's share of the mean over labelled images."""
+        """Computes `{"class_loss": scalar}`, this replica's share of the mean over the batch."""
         logits, targets = outputs["logits"], assignment.targets
         if self.activation == "sigmoid":
             losses = ops.relu(logits) - logits * targets + ops.softplus(-ops.abs(logits))
@@ -160,12 +168,12 @@ class Classifier(Learner):
     def predictions(
         self, outputs: TensorDict, image_size: Sequence[int] | None
     ) -> dict[str, Tensor]:
-        """`{"scores": (batch, classes)}` in [0, 1]: what `predict` returns."""
+        """Computes `{"scores": (batch, classes)}` in [0, 1], the result of `predict`."""
         scores = ops.sigmoid if self.activation == "sigmoid" else ops.softmax
         return {"scores": scores(outputs["logits"])}
 
     def decoded(self, prediction: Any, data: Any) -> Any:
-        """As in every `Learner`; scores need no size, so images of any sizes may follow others."""
+        """Decodes raw outputs as every `Learner` does; here images may be of any size."""
         if isinstance(prediction, tuple):
             outputs, state = prediction
             return self.predictions(outputs, None), state

@@ -1,4 +1,4 @@
-"""Reads logits, embedding and the last map of every stride out of a functional classifier."""
+"""Extracts logits, embedding and the last map of each stride from a functional classifier."""
 
 import math
 from collections import namedtuple
@@ -20,10 +20,11 @@ Call = namedtuple("Call", "operation arguments output")
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class BeforeActivation(keras.layers.Layer):
-    """What a dense layer gives before its activation; the weights stay the dense layer's own.
+    """Computes the output of a dense layer before its activation, with the layer's weights.
 
     Args:
         dense: a built `keras.layers.Dense`.
+        **kwargs: arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, dense: keras.layers.Dense, **kwargs: Any) -> None:
@@ -37,13 +38,13 @@ class BeforeActivation(keras.layers.Layer):
 
 
 def read_network(model: Any) -> tuple[keras.Model, str]:
-    """The network over a classifier's own layers, and how its scores follow from its logits.
+    """Builds a network with several outputs from the layers of a classifier.
 
-    Models inside the model are taken apart, so that their maps can be read; all layers are shared.
+    Nested models are expanded, so that their maps can be read; all layers are shared.
 
     Args:
-        model: a functional or built Sequential model from images to one row of logits, or of
-            scores, that a last Dense layer gives.
+        model: a functional or built Sequential model from images to logits or scores, whose last
+            layer with weights is a Dense layer.
 
     Returns:
         A functional model from images to `logits (batch, classes)` float32,
@@ -52,8 +53,8 @@ def read_network(model: Any) -> tuple[keras.Model, str]:
         activation, `"softmax"` or `"sigmoid"`.
 
     Raises:
-        TypeError: the model is not functional.
-        ValueError: it has another input, or does not end in a Dense layer over vectors.
+        TypeError: if the model is not functional.
+        ValueError: if it has another input, or does not end in a Dense layer over vectors.
     """
     size = _input_size(model)
     images = keras.Input((*size, 3), name="images")
@@ -77,7 +78,7 @@ def read_network(model: Any) -> tuple[keras.Model, str]:
 
 
 class _Tracing:
-    """Runs a model on a symbolic tensor, the models inside it too, and writes down every call."""
+    """Runs a model and its nested models on a symbolic tensor and records every call."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -123,7 +124,7 @@ def _input_size(model: Any) -> tuple[int | None, int | None]:
 def _head(
     model: Any, output: Tensor, calls: list[Call]
 ) -> tuple[keras.layers.Dense, Tensor, Tensor | None, str]:
-    """The last Dense layer, its input, its output if that is the logits, and the activation."""
+    """Finds the last Dense layer, its input, its output if these are logits, and the activation."""
     made_by = {id(call.output): call for call in calls}
     call, found = made_by.get(id(output)), "linear"
     while call is not None and isinstance(
@@ -146,15 +147,15 @@ def _head(
 
 
 def _activation(model: Any, layer: keras.layers.Layer, inner: str) -> str:
-    """Name of a last layer's activation; refused if it is neither softmax nor sigmoid."""
+    """Returns the name of the last activation; raises if it is neither softmax nor sigmoid."""
     if isinstance(layer, keras.layers.Softmax):
         name = "softmax"
     else:
         name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
     if name not in _ACTIVATIONS:
         raise InvalidValueError(
-            f"Model '{model.name}' ends in the activation {name!r}; expected logits, or softmax or "
-            "sigmoid over them."
+            f"Model '{model.name}' must end in logits, or in a softmax or sigmoid of them. "
+            f"Received: the activation {name!r}"
         )
     return inner if name == "linear" else name
 
@@ -162,7 +163,7 @@ def _activation(model: Any, layer: keras.layers.Layer, inner: str) -> str:
 def _stages(
     model: Any, calls: list[Call], size: tuple[int | None, int | None]
 ) -> dict[str, Tensor]:
-    """`{level: map}` of the coarsest strides, finest first."""
+    """Returns the last maps of the coarsest strides by level, finest first."""
     probed = calls
     height, width = size
     if height is None or width is None:  # strides show on an image of known size

@@ -1,4 +1,4 @@
-"""The Distiller, weight schedules, and what watches them."""
+"""The Distiller and its variants, weight schedules, and the shares of gradients."""
 
 from keras_hkd._lazy import attach
 

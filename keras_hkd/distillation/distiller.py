@@ -25,44 +25,46 @@ if TYPE_CHECKING:
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class Distiller(BaseModel):
-    """Trains a student on its own loss and on what a frozen teacher knows.
+    """Trains a student on its own loss and on terms that compare it with a frozen teacher.
 
     `L = student_loss_weight * L_task + sum_i w_i(step) * L_i`
 
-    Teacher and student are detectors or classifiers. One forward pass of the student and one of
-    the teacher make a step; the teacher runs in inference mode outside the gradient, and no weight
-    of it changes. Every term is logged under the name of its hierarchy. What is trained is
-    `distiller.learner` and the layers of the hierarchies; what ships is `distiller.student`, the
-    learner's bare model: projections, auxiliary branches and teacher stay behind.
+    Teacher and student are detectors or classifiers. A step takes one forward pass of the student
+    and one of the teacher; the teacher runs in inference mode without gradient, and its weights do
+    not change. Every term is logged under the name of its hierarchy. The Distiller trains
+    `distiller.learner` and the layers of the hierarchies. Save `distiller.student`, the bare model:
+    it has no projections, auxiliary branches or teacher.
 
     Args:
         teacher: a `Detector`, a `Classifier`, a KerasCV detector, or a functional model that ends
-            in logits. It is frozen: `trainable` becomes False. None where no hierarchy needs one.
-            A `TeacherCache` in its place is read from the batches and not run.
+            in logits. It is frozen: `trainable` becomes False. None if no hierarchy needs one. The
+            outputs of a `TeacherCache` are read from the batches, and no teacher runs.
         student: one of these, trained in place.
         distillation_losses: hierarchies, or `keras.distillation.DistillationLoss` objects; one or a
-            list, empty for the student's loss alone.
+            list, empty for the student's loss only.
         distillation_loss_weights: a number or schedule for each of them; 1 by default.
         student_loss_weight: weight of the student's own loss.
-        teacher_image_size: `(height, width)` in pixels that the batch is resized to for the
-            teacher; None for the size of the batch. A list where several teachers differ.
-        teacher_weights: of several teachers, a number for each; equal shares of 1 by default.
+        teacher_image_size: `(height, width)` in pixels to which the batch is resized for the
+            teacher; None for the size of the batch. A list with one for each of several teachers.
+        teacher_weights: a number for each of several teachers; equal shares of 1 by default.
+        name: name of the model.
+        **kwargs: arguments of `keras.Model`.
 
-    A list of teachers is read by every hierarchy, weighted, each by projections of its own, or one
-    of them by number: `Pyramid(loss, teacher=1)`. Each runs forward once per step. A pair need not
-    have the same family, anchors or classes: `keras_hkd.hierarchies.possible(teacher, student)`
-    says what works and how.
+    If `teacher` is a list, every hierarchy reads all teachers, weighted and each with its own
+    projections, or one of them by its index: `Pyramid(loss, teacher=1)`. Each runs forward once per
+    step. Teacher and student may be of different families and have different anchors or classes:
+    `keras_hkd.hierarchies.possible(teacher, student)` lists what works and how.
 
     Attributes:
-        learner: what is trained, with whatever auxiliary parts it has.
+        learner: the model that is trained, with its auxiliary parts.
         student: the bare model that is distilled, `learner.deployed`.
         teacher: the frozen teacher, the first of several, or None.
-        teachers: all of them.
+        teachers: tuple of all teachers.
 
     Raises:
-        TypeError: something that is no detector, classifier or hierarchy.
-        ValueError: a pair that a hierarchy cannot compare, no teacher for one that needs it,
-            weights that do not fit the losses, or teacher and student that share weights.
+        TypeError: if a model is no detector or classifier, or a loss no hierarchy.
+        ValueError: if a hierarchy cannot compare the pair or needs a teacher and there is none,
+            weights do not fit the losses, or teacher and student share weights.
 
     Example:
 
@@ -77,6 +79,13 @@ class Distiller(BaseModel):
     ... )
     >>> distiller.term_names
     ('pyramid',)
+
+    Train and save the student as with any Keras model, `train_data` being batches of
+    `keras_hkd.data.training_batches`:
+
+        distiller.compile(optimizer="adamw")
+        distiller.fit(train_data, epochs=10, steps_per_epoch=100)
+        distiller.student.save("student.keras")
     """
 
     where_loss_is = "the student has its own, and the other terms are `distillation_losses`"
@@ -128,7 +137,7 @@ class Distiller(BaseModel):
         self.built = True
 
     def __dir__(self) -> list[str]:
-        # Keras saves whatever `dir` shows, and the teacher must never be saved with the student.
+        # Keras saves all attributes that `dir` lists; the teacher must not be saved.
         hidden = ("teacher", "more_teachers", "teachers", "teacher_cache", "layers")
         return [name for name in super().__dir__() if name not in hidden]
 
@@ -162,9 +171,9 @@ class Distiller(BaseModel):
 
     @property
     def teacher_hash(self) -> str | list[str] | None:
-        """SHA-256 of the teacher's weights, a list of several, None without one.
+        """SHA-256 of the teacher's weights; a list for several teachers, None without one.
 
-        A resumed run needs the same.
+        To resume a run it must be equal.
         """
         if self._teacher_hash is None and self.teacher is not None:
             hashes = [frozen.hash_of(teacher) for teacher in self.teachers]
@@ -173,12 +182,12 @@ class Distiller(BaseModel):
 
     @property
     def teacher_cache(self) -> Any:
-        """The `TeacherCache` that is read in a teacher's place, or None."""
+        """The `TeacherCache` that takes a teacher's place, or None."""
         return frozen.cached_teacher(self.teachers)
 
     @property
     def projections(self) -> list[keras.layers.Layer]:
-        """The adapters between widths that the Distiller trains and leaves behind at export."""
+        """The trained adapters between widths, which are not part of the student."""
         return [
             layer
             for hierarchy in self.distillation_losses
@@ -186,22 +195,25 @@ class Distiller(BaseModel):
         ]
 
     def call(self, images: Tensor, training: bool = False) -> Any:
-        """Raw predictions of the learner; see `Detector.call` and `Classifier.call`."""
+        """Computes the raw predictions of the learner.
+
+        See `Detector.call` and `Classifier.call`.
+        """
         return self.learner(images, training=training)
 
     def compute_output_spec(self, images: Tensor, training: bool = False) -> Any:
         return self.learner.compute_output_spec(images, training=training)
 
     def train_step(self, *args: Any) -> Any:
-        """One step of Keras on a batch of images and labels."""
+        """Trains on a batch of images and labels."""
         check_batch(args[-1])
         return super().train_step(*args)
 
     def test_step(self, *args: Any) -> Any:
-        """One step of `evaluate` on a batch of images and labels.
+        """Evaluates a batch of images and labels.
 
-        A stored teacher says nothing about images that are not those of its store, such as the
-        `validation_data` of `fit`: of these the terms that read it are left out.
+        A cache has no outputs for other images than its own, such as the `validation_data` of
+        `fit`; for these the terms that read it are left out.
         """
         check_batch(args[-1])
         result = super().test_step(*args)
@@ -213,14 +225,17 @@ class Distiller(BaseModel):
     def compute_terms(
         self, x: Tensor, y: Any, y_pred: Any, training: bool = False, left_out: Collection[str] = ()
     ) -> dict[str, Tensor]:
-        """Every term of the loss before weighting, by name: the student's own, then the others.
+        """Computes all terms of the loss before weighting.
 
         Args:
             x: images `(batch, height, width, 3)`.
-            y: labels dict.
-            y_pred: what `call` returned for `x`.
-            training: whether hierarchies are to update what they keep, such as a queue.
-            left_out: names of distillation terms that are not wanted.
+            y: dict of labels.
+            y_pred: result of `call` for `x`.
+            training: whether hierarchies update their state, such as a queue.
+            left_out: names of distillation terms that are left out.
+
+        Returns:
+            dict of scalars by the name of the term, the student's own first.
         """
         image_size = static_image_size(x)
         labels = self.learner.check_labels(y)
@@ -244,7 +259,7 @@ class Distiller(BaseModel):
         training: bool,
         hierarchies: Iterable[Hierarchy],
     ) -> list[Step]:
-        """What the step knows, for each teacher."""
+        """Returns a `Step` for each teacher."""
         steps = []
         for number, teacher in enumerate(self.teachers or (None,)):
             size = self._teacher_sizes[number] if teacher is not None else None
@@ -257,14 +272,14 @@ class Distiller(BaseModel):
         return steps
 
     def _read_by(self, hierarchy: Hierarchy) -> tuple[Any, ...]:
-        """The teachers that a hierarchy reads."""
+        """Returns the teachers that a hierarchy reads."""
         if not hierarchy.needs_teacher:
             return ()
         one = hierarchy.teacher
         return self.teachers if one is None else (self.teachers[one],)
 
     def _unanswered(self, labels: Any) -> tuple[str, ...]:
-        """Terms that read a stored teacher of which the labels of a batch hold nothing."""
+        """Returns the names of terms that read a cache of which the batch holds no outputs."""
         if self.teacher_cache is None or "teacher" in labels:
             return ()
         return tuple(
@@ -274,12 +289,12 @@ class Distiller(BaseModel):
         )
 
     def _teach(self, images: Tensor, labels: Any, number: int = 0) -> TensorDict:
-        """A teacher's outputs without gradient."""
+        """Computes a teacher's outputs without gradient."""
         size = self._teacher_sizes[number]
         return frozen.teach(self.teachers[number], self.learner, images, labels, size)
 
     def term_weights(self) -> list[Tensor]:
-        """Weights of the terms at the present step, in the order of `compute_terms`."""
+        """Returns the weights of the terms at the current step, in the order of `compute_terms`."""
         own = [self.student_loss_weight] * len(self.learner.loss_names)
         return [*own, *(schedule(self.steps_taken) for schedule in self.distillation_loss_weights)]
 
@@ -292,7 +307,10 @@ class Distiller(BaseModel):
         training: bool = True,
         **kwargs: Any,
     ) -> Tensor:
-        """Weighted sum of all terms, scaled so that replicas add up to the whole batch's loss."""
+        """Computes the weighted sum of all terms.
+
+        It is scaled so that the sum over replicas is the loss of the whole batch.
+        """
         left_out = () if training else self._unanswered(y)
         terms = self.compute_terms(x, y, y_pred, training, left_out)
         total = 0.0
@@ -307,14 +325,14 @@ class Distiller(BaseModel):
         return (total + sum(penalties)) / num_replicas()
 
     def predict_step(self, *args: Any) -> Any:
-        """What the student's `predict` gives: detections, or scores of classes."""
+        """Predicts as the student does: detections, or scores of classes."""
         return self.learner.decoded(super().predict_step(*args), args[-1])
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refused: what a Distiller makes is `distiller.student`.
+        """Refuses to save the Distiller; save `distiller.student` instead.
 
         Raises:
-            ValueError: always, with what to save instead.
+            ValueError: always; the message says what to save instead.
         """
         raise InvalidValueError(
             "A Distiller is not saved as a model, since that would ship the teacher. Save the "

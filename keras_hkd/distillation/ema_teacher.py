@@ -1,4 +1,4 @@
-"""A teacher that is the student's own moving average: no second network is trained."""
+"""MeanTeacher: a Distiller whose teacher is the moving average of its student."""
 
 from __future__ import annotations
 
@@ -18,36 +18,37 @@ if TYPE_CHECKING:
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class MeanTeacher(Distiller):
-    """Trains a student under the moving average of its own weights (the EMA or mean teacher).
+    """Trains a student with the moving average of its own weights as teacher (mean teacher, EMA).
 
     Before every step t = 0, 1, 2, ... the teacher moves towards the student:
 
         theta_T <- a theta_T + (1 - a) theta_S,    a = min(1 - 1 / (t + 1), momentum)
 
-    so that it begins as a copy, is the plain mean of all students so far at first, and forgets
-    with `momentum` later. BatchNorm's statistics, which are moving averages already, are taken
-    over as they are, unless a is 1: averaged once more they would lag behind the weights, and the
-    teacher would see next to nothing for its first hundreds of steps. No gradient reaches the
-    teacher; it runs in inference mode. It is part of the run's state: checkpoints and
-    `save_weights` hold it, and a resumed run goes on with it. What ships is `.student`;
-    `.teacher` can be saved as well.
+    It starts as a copy, is the plain mean of all past students at first and an exponential average
+    with `momentum` later. The statistics of BatchNorm layers, which are moving averages already,
+    are copied, unless a is 1: averaged again they would lag behind the weights, and the teacher
+    would be useless for its first hundreds of steps. The teacher gets no gradient and runs in
+    inference mode. It is part of the run's state: checkpoints and `save_weights` hold it, and a
+    resumed run continues with it. Save `.student`; `.teacher` can be saved as well.
 
-    The update is the paper's, the ramp a reconstruction: of the released codes each has its own.
+    The update is the paper's; the ramp is a reconstruction, as the released codes differ.
 
     Args:
         student: a `Detector`, a `Classifier` or a KerasCV detector, trained in place; the teacher
-            is made as a copy of it.
-        distillation_losses: as of `Distiller`.
-        distillation_loss_weights: as of `Distiller`. Under a teacher that is hardly older than the
-            student there is little to learn: warm the weights up.
+            is a copy of it.
+        distillation_losses: see `Distiller`.
+        distillation_loss_weights: see `Distiller`. Warm the weights up: at first teacher and
+            student hardly differ.
         student_loss_weight: weight of the student's own loss.
-        momentum: the largest a, in [0, 1]. 0.999 looks back over about 1,000 steps.
-        ramp: False for a = `momentum` from the first step on; with 1.0 the teacher then stays what
-            the student was at the start.
+        momentum: the largest a, in [0, 1]. 0.999 averages over about 1,000 steps.
+        ramp: False for a = `momentum` from the first step; with momentum 1 the teacher then stays
+            the initial student.
+        name: name of the model.
+        **kwargs: arguments of `keras.Model`.
 
     Raises:
-        TypeError: as `Distiller`.
-        ValueError: as `Distiller`, or a momentum outside [0, 1].
+        TypeError: see `Distiller`.
+        ValueError: see `Distiller`; also if the momentum is outside [0, 1].
 
     Example:
 
@@ -91,23 +92,23 @@ class MeanTeacher(Distiller):
         self.ramp = bool(ramp)
 
     def __dir__(self) -> list[str]:
-        return keras.Model.__dir__(self)  # unlike a Distiller's, this teacher is saved along
+        return keras.Model.__dir__(self)  # this teacher is saved, unlike that of a Distiller
 
     @property
     def teacher_hash(self) -> None:
-        """None: this teacher changes with every step, so no run is bound to it."""
+        """None: the teacher changes with every step, so it need not be equal to resume a run."""
         return None
 
     @property
     def checkpoint_variables(self) -> list[keras.Variable]:
-        """What a checkpoint holds: everything, the teacher too."""
+        """The variables in a checkpoint: all, including the teacher's."""
         return self.variables
 
     def momentum_at(self, step: Tensor) -> Tensor:
-        """The share a that the teacher keeps of itself.
+        """Computes a, the weight of the teacher in its update.
 
         Args:
-            step: number of training steps done, a number or scalar tensor.
+            step: number of finished training steps, a number or scalar tensor.
 
         Returns:
             A float32 scalar.
@@ -117,7 +118,7 @@ class MeanTeacher(Distiller):
         return ops.minimum(ramp, self.momentum)
 
     def update_teacher(self) -> None:
-        """Moves the teacher towards the student by one step; `compute_loss` does so in training."""
+        """Updates the teacher by one step; called by `compute_loss` in training."""
         momentum = self.momentum_at(self.steps_taken)
         of_statistics = ops.floor(momentum)  # 1 where nothing moves, else 0
         learned = {id(weight) for weight in self.learner.trainable_weights}
@@ -135,7 +136,7 @@ class MeanTeacher(Distiller):
         training: bool = True,
         **kwargs: Any,
     ) -> Tensor:
-        """The loss of `Distiller`, under the teacher that has just moved."""
+        """Computes the loss of `Distiller`, after an update of the teacher in training."""
         if training:
             self.update_teacher()
         return super().compute_loss(x, y, y_pred, sample_weight, training, **kwargs)
@@ -147,7 +148,7 @@ class MeanTeacher(Distiller):
 
 
 def moving_average(old: Tensor, new: Tensor, momentum: Tensor) -> Tensor:
-    """`momentum * old + (1 - momentum) * new`, without gradient; exact at 0 and 1.
+    """Computes `momentum * old + (1 - momentum) * new` without gradient, exact at 0 and 1.
 
     Args:
         old: a variable.
@@ -155,7 +156,7 @@ def moving_average(old: Tensor, new: Tensor, momentum: Tensor) -> Tensor:
         momentum: float32 scalar tensor in [0, 1].
 
     Returns:
-        A tensor in the dtype of `old`; of whole numbers, `new`.
+        A tensor of the dtype of `old`; for integers, `new`.
 
     Example:
 
@@ -170,8 +171,8 @@ def moving_average(old: Tensor, new: Tensor, momentum: Tensor) -> Tensor:
 
 
 def _copy(learner: Learner) -> Learner:
-    """A second model of the same architecture and weights, in memory of its own."""
+    """Copies a model with its weights, without shared memory."""
     copy = type(learner).from_config(learner.get_config())
     for variable, value in zip(copy.weights, learner.weights, strict=True):
-        variable.assign(ops.copy(value))  # JAX would share the buffer, and a step frees it twice
+        variable.assign(ops.copy(value))  # JAX would share the buffer, which a step then frees
     return copy

@@ -1,4 +1,4 @@
-"""How much each term of the loss pulls at the student."""
+"""The share of each term of the loss in the gradient of the student."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 def gradient_shares(distiller: Distiller, images: Tensor, labels: Any) -> dict[str, float]:
-    """Norm of each weighted term's gradient at the student's weights, as a share of their sum.
+    """Computes the norm of each weighted term's gradient, as a share of their sum.
 
     `share_i = |w_i dL_i/dtheta| / sum_j |w_j dL_j/dtheta|`, theta the student's trainable weights.
-    A term with a share near 0 does nothing; one near 1 drowns the others: the way to set weights.
+    Use it to choose weights: a term with a share near 0 has no effect, and one near 1 leaves none
+    to the others. No weight, statistic or step count changes.
 
     Args:
         distiller: a `Distiller`.
@@ -25,10 +26,10 @@ def gradient_shares(distiller: Distiller, images: Tensor, labels: Any) -> dict[s
         labels: dict of `boxes` and `classes`.
 
     Returns:
-        dict of floats by term name, summing to 1. No weight, statistic or step count changes.
+        dict of floats by the name of the term, which sum to 1.
 
     Raises:
-        ValueError: on another backend than TensorFlow.
+        ValueError: if the backend is not TensorFlow.
     """
     require_tensorflow("gradient_shares")
     import tensorflow as tf
@@ -56,12 +57,12 @@ def gradient_shares(distiller: Distiller, images: Tensor, labels: Any) -> dict[s
 
 
 class GradientShares(keras.callbacks.Callback):
-    """Adds `<term>_gradient_share` of every term to the logs of every n-th epoch.
+    """Callback that logs `<term>_gradient_share` of every term.
 
     Args:
-        images: one batch `(batch, height, width, 3)` to measure on.
+        images: the batch `(batch, height, width, 3)` on which shares are measured.
         labels: its labels.
-        every: epochs between measurements.
+        every: number of epochs between measurements.
     """
 
     def __init__(self, images: Tensor, labels: Any, every: int = 1) -> None:

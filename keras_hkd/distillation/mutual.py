@@ -1,4 +1,4 @@
-"""Mutual learning: two students teach each other from the start, without a trained teacher."""
+"""MutualDistiller: two students that teach each other, without a trained teacher."""
 
 from __future__ import annotations
 
@@ -19,26 +19,29 @@ if TYPE_CHECKING:
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class MutualDistiller(Distiller):
-    """Trains two peers on their own losses and on each other's knowledge.
+    """Trains two peers on their own losses and on terms that compare them with each other.
 
     `L = sum over both peers of student_loss_weight * L_task
          + sum_i w_i(step) * [ L_i(sg(second) -> first) + L_i(sg(first) -> second) ]`
 
-    It is a `Distiller` without a teacher whose student is a pair: one optimizer, one forward pass
-    of each peer per step, the other peer's outputs under stop_gradient. Losses of the second peer
-    are logged with `peer_` before their names, a term as the sum of both ways. `.student` is the
-    first peer and ships alone; for the better of the two look at `.peers`.
+    It is a `Distiller` without a teacher whose student is a pair. There is one optimizer, one
+    forward pass of each peer per step, and no gradient through the outputs of the teaching peer.
+    Losses of the second peer are logged with the prefix `peer_`, terms as the sum of both
+    directions. `.student` is the first peer; `.peers` holds both, if you want to save the better
+    one.
 
     Args:
-        peers: two detectors or two classifiers, with seeds of their own; both are trained in place.
+        peers: two detectors or two classifiers with different seeds; both are trained in place.
         distillation_losses: hierarchies, or `keras.distillation.DistillationLoss` objects; one or
             a list.
         distillation_loss_weights: a number or schedule for each of them; 1 by default.
         student_loss_weight: weight of the peers' own losses.
+        name: name of the model.
+        **kwargs: arguments of `keras.Model`.
 
     Raises:
-        TypeError: as `Distiller`; or other than two peers.
-        ValueError: as `Distiller`; or peers of two kinds, or that share weights.
+        TypeError: see `Distiller`; also if there are not two peers.
+        ValueError: see `Distiller`; also if the peers are of two kinds or share weights.
 
     Example:
 
@@ -80,7 +83,7 @@ class MutualDistiller(Distiller):
 
     @property
     def peers(self) -> tuple[Learner, ...]:
-        """The two peers, the one that ships first."""
+        """The two peers; the first is the student."""
         return tuple(self.learner.peers.values())
 
     def get_config(self) -> dict[str, Any]:
@@ -105,4 +108,4 @@ class MutualDistiller(Distiller):
 def _both_ways(loss: Any) -> Any:
     if isinstance(loss, keras.distillation.DistillationLoss):
         loss = KerasLoss(loss)
-    return BothWays(loss) if isinstance(loss, Hierarchy) else loss  # the Distiller refuses others
+    return BothWays(loss) if isinstance(loss, Hierarchy) else loss  # which the Distiller refuses

@@ -1,4 +1,4 @@
-"""Two students as one learner, and a hierarchy read both ways between them."""
+"""Peers, a pair of students as one learner, and BothWays, a hierarchy in both directions."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -16,18 +16,21 @@ from keras_hkd.tensors import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class Peers(Learner):
-    """Two learners that see the same batches; each has its own loss, the first one ships.
+    """A pair of learners that see the same batches; each has its own loss.
 
-    Its outputs and assignments are dicts of `first` and `second`. Its losses are those of both:
-    the first peer's under their own names, the second's with `peer_` before them.
+    Outputs and assignments are dicts of `first` and `second`. The losses are those of both, the
+    second peer's with the prefix `peer_`. The first peer is the one that is deployed.
 
     Args:
         first: a `Detector`, a `Classifier` or a KerasCV detector.
-        second: one of the same kind and classes; of any size.
+        second: one of the same kind and classes, of any size.
+        name: name of the model.
+        **kwargs: arguments of `keras.Model`.
 
     Raises:
-        TypeError: something that is none of these, such as a stored teacher.
-        ValueError: peers of two kinds, of other classes, that share weights, or that are frozen.
+        TypeError: if a peer is none of these, such as a `TeacherCache`.
+        ValueError: if the peers are of two kinds, have different classes, share weights or are
+            frozen.
     """
 
     def __init__(self, first: Any, second: Any, name: str = "peers", **kwargs: Any) -> None:
@@ -71,7 +74,7 @@ class Peers(Learner):
         return {"first": self.first, "second": self.second}
 
     def call(self, images: Tensor, training: bool = False) -> Any:
-        """The outputs of both, by name."""
+        """Computes the outputs of both, by name."""
         return {name: peer(images, training=training) for name, peer in self.peers.items()}
 
     def compute_output_spec(self, images: Tensor, training: bool = False) -> Any:
@@ -100,7 +103,7 @@ class Peers(Learner):
         return dict(zip(self.loss_names, losses, strict=True))
 
     def predictions(self, outputs: Any, image_size: Sequence[int]) -> Any:
-        """What the first peer's `predict` gives."""
+        """Computes the predictions of the first peer."""
         return self.first.predictions(outputs["first"], image_size)
 
     def get_config(self) -> dict[str, Any]:
@@ -121,18 +124,19 @@ class Peers(Learner):
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class BothWays(Hierarchy):
-    """A hierarchy in which each of two `Peers` teaches the other.
+    """Applies a hierarchy in both directions between two `Peers`.
 
-    `L = L(sg(second) -> first) + L(sg(first) -> second)`: the teaching peer's outputs are under
-    stop_gradient, so that each half trains one peer alone.
+    `L = L(sg(second) -> first) + L(sg(first) -> second)`. No gradient passes through the outputs of
+    the teaching peer, so that each half trains one peer only.
 
     Args:
-        hierarchy: any hierarchy; it serves the first peer, and a copy of it, with projections of
-            its own, the second.
-        name: of the term; the hierarchy's by default.
+        hierarchy: the hierarchy for the first peer; a copy with its own projections serves the
+            second.
+        name: name of the term; the hierarchy's by default.
+        **kwargs: arguments of `Hierarchy`.
 
     Raises:
-        ValueError: a hierarchy that runs layers of the teacher, which here would learn by it.
+        ValueError: if the hierarchy runs layers of the teacher, which would be trained here.
     """
 
     needs_teacher = False
@@ -151,7 +155,7 @@ class BothWays(Hierarchy):
         self.learner_kinds = hierarchy.learner_kinds
 
     def check_loss(self, loss: Any, tensors: Sequence[str] | None = None) -> None:
-        """Nothing: the hierarchy inside has looked at its own."""
+        """Does nothing: the inner hierarchy has checked its loss."""
 
     @property
     def frozen_layers(self) -> tuple[keras.layers.Layer, ...]:
@@ -169,7 +173,7 @@ class BothWays(Hierarchy):
         return sum(self.ways(step))
 
     def ways(self, step: Step) -> tuple[Tensor, Tensor]:
-        """The two halves: what trains the first peer, and what trains the second."""
+        """Computes the two halves: the term that trains the first peer, and that for the second."""
         to_first = self.to_first.compute(_one_way(step, "second", "first"))
         return to_first, self.to_second.compute(_one_way(step, "first", "second"))
 
@@ -187,7 +191,7 @@ class BothWays(Hierarchy):
 
 
 def _one_way(step: Step, teaches: str, learns: str) -> Step:
-    """The step as the one of two peers sees it that learns."""
+    """Returns the step with one peer as teacher and the other as student."""
     peers = step.student.peers
     teaching = keras.tree.map_structure(ops.stop_gradient, step.student_outputs[teaches])
     return Step(

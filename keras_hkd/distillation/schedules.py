@@ -1,4 +1,4 @@
-"""How much a distillation term weighs, and when: weights as functions of the training step."""
+"""Weight schedules: weights of distillation terms as functions of the training step."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from keras_hkd.tensors import Tensor
 
 
 class WeightSchedule(abc.ABC):
-    """Base class: a weight for every training step.
+    """Base class: computes a weight for every training step.
 
-    A subclass writes `weight_at(step)` and `get_config`. Constructor arguments are kept as
+    Subclasses implement `weight_at(step)` and `get_config`. Constructor arguments are kept as
     attributes of the same name. Schedules nest: `LinearWarmUp(CosineDecay(30.0, steps=9_000),
     steps=1_000)` rises for 1,000 steps, then decays over the next 9,000.
     """
 
     def __call__(self, step: Tensor) -> Tensor:
-        """Give the weight at a step; works on tensors, inside `tf.function` and `jax.jit`.
+        """Computes the weight at a step; works inside `tf.function` and `jax.jit`.
 
         Args:
-            step: int, or integer or float scalar tensor: training steps done so far. Negative
-                steps count as 0.
+            step: number of finished training steps, an int or a scalar tensor. Negative steps
+                count as 0.
 
         Returns:
             A float32 scalar tensor.
@@ -38,7 +38,7 @@ class WeightSchedule(abc.ABC):
 
     @abc.abstractmethod
     def weight_at(self, step: Tensor) -> Tensor:
-        """Give the weight; to be written by the subclass.
+        """Computes the weight; implemented by subclasses.
 
         Args:
             step: float32 scalar tensor, at least 0.
@@ -49,22 +49,11 @@ class WeightSchedule(abc.ABC):
 
     @abc.abstractmethod
     def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments.
-
-        Returns:
-            A dict that `from_config` takes.
-        """
+        """Returns the constructor's arguments, a dict that `from_config` takes."""
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Build the schedule from what `get_config` gave.
-
-        Args:
-            config: dict.
-
-        Returns:
-            A schedule of this class.
-        """
+        """Builds a schedule from what `get_config` returned."""
         return cls(**config)
 
     def __repr__(self) -> str:
@@ -74,14 +63,14 @@ class WeightSchedule(abc.ABC):
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class Constant(WeightSchedule):
-    """The same weight at every step; what a plain number becomes.
+    """A constant weight; plain numbers become one.
 
     Args:
         value: the weight, at least 0.
 
     Raises:
-        TypeError: `value` is not a number.
-        ValueError: `value` is negative or not finite.
+        TypeError: if `value` is not a number.
+        ValueError: if `value` is negative or not finite.
 
     Example:
 
@@ -101,21 +90,20 @@ class Constant(WeightSchedule):
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class LinearWarmUp(WeightSchedule):
-    """Start low and rise: early, noisy feature gradients do not disturb the student's own task.
+    """A weight that rises linearly, so that early, noisy gradients do not disturb the student.
 
-    `weight = start + (target - start) * step / steps` during the first `steps` steps, `target`
-    being the weight to be reached; then that weight, or the schedule that follows, which counts its
-    steps from the end of the warm-up.
+    `weight = start + (target - start) * step / steps` during the first `steps` steps; then
+    `target`, or, if that is a schedule, its weight with steps counted from the end of the warm-up.
 
     Args:
-        target: the weight to be reached, at least 0, or the schedule that follows.
+        target: the final weight, at least 0, or the schedule that follows.
         steps: length of the warm-up in training steps, at least 1. Feature terms are usually
             warmed up over 500 to 1,000.
         start: the weight at step 0, at least 0.
 
     Raises:
-        TypeError: an argument of the wrong type.
-        ValueError: a negative weight, or fewer than one step.
+        TypeError: if an argument has the wrong type.
+        ValueError: if a weight is negative, or there is less than one step.
 
     Example:
 
@@ -142,18 +130,18 @@ class LinearWarmUp(WeightSchedule):
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class CosineDecay(WeightSchedule):
-    """Follow the teacher early and the ground truth late: the weight falls along half a cosine.
+    """A weight that falls along half a cosine: from the teacher early to the labels late.
 
     `weight = end + (start - end) * (1 + cos(pi * step / steps)) / 2` for `steps` steps, then `end`.
 
     Args:
         start: the weight at step 0, at least 0.
         steps: length of the decay in training steps, at least 1.
-        end: the weight from then on, at least 0.
+        end: the final weight, at least 0.
 
     Raises:
-        TypeError: an argument of the wrong type.
-        ValueError: a negative weight, or fewer than one step.
+        TypeError: if an argument has the wrong type.
+        ValueError: if a weight is negative, or there is less than one step.
 
     Example:
 
@@ -181,7 +169,7 @@ class CosineDecay(WeightSchedule):
 
 
 def get(identifier: Any) -> WeightSchedule:
-    """Make a schedule of what a user may give as a weight.
+    """Converts a weight to a schedule.
 
     Args:
         identifier: a number, a schedule, or a schedule's serialised dict.
@@ -190,8 +178,8 @@ def get(identifier: Any) -> WeightSchedule:
         A `WeightSchedule`.
 
     Raises:
-        TypeError: it is none of these.
-        ValueError: a number that is negative or not finite.
+        TypeError: if it is none of these.
+        ValueError: if the number is negative or not finite.
 
     Example:
 

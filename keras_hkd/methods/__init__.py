@@ -1,6 +1,6 @@
-"""The named systems, each a composition of hierarchies, losses and weights.
+"""Methods: named distillation systems, each composed of hierarchies, losses and weights.
 
-A system is a module, or a folder with the parts that only it has and its function in `method.py`.
+A method is a module, or a folder with its own parts and its function in `method.py`.
 """
 
 from keras_hkd._lazy import attach

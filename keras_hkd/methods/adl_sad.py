@@ -1,7 +1,8 @@
-"""ADL and SAD: class scores distilled where they are hard, on labelled and unlabelled images.
+"""ADL and SAD: adaptive distillation of class scores, on labelled and on unlabelled images.
 
-New here is the loss, `keras_hkd.losses.AdaptiveDistillation`, and for SAD the second stream of
-images, `keras_hkd.training.semi_supervised`. Both methods are the Distiller with that one term.
+Both methods are a Distiller with one term, whose loss is
+`keras_hkd.losses.AdaptiveDistillation`. SAD adds unlabelled images, see
+`keras_hkd.training.semi_supervised`.
 """
 
 from typing import Any
@@ -24,27 +25,27 @@ def adl(
     student_loss_weight: float = 1.0,
     **loss_options: Any,
 ) -> Distiller:
-    """A Distiller with adaptive distillation of the class logits.
+    """Makes a Distiller with adaptive distillation of the class logits (ADL).
 
     `L = L_class + L_box + lambda L_ADL`, summed over all anchors that are not ignored; boxes are
-    not distilled. Anchors in the ignore band of the student's assignment, and those in ignore
-    regions, have exactly zero gradient.
+    not distilled. Anchors that the student's assignment ignores, and those in ignore regions, get
+    no gradient.
 
     Args:
         teacher: a trained detector.
-        student: the detector to train; where its anchors are not the teacher's, the teacher's
+        student: the detector to train; if its anchors differ from the teacher's, the teacher's
             detections are matched to them.
         weight: lambda, a number or a schedule.
         student_loss_weight: weight of the student's own loss.
-        **loss_options: of `keras_hkd.losses.AdaptiveDistillation`, whose defaults are those of the
+        **loss_options: options of `keras_hkd.losses.AdaptiveDistillation`, with the defaults of the
             released code.
 
     Returns:
         A `Distiller`, to be compiled and fitted.
 
     Raises:
-        TypeError: an unknown option.
-        ValueError: a teacher without the student's classes, or an option out of its range.
+        TypeError: if an option is unknown.
+        ValueError: if the teacher lacks the student's classes, or an option is out of its range.
 
     Example:
 
@@ -70,30 +71,29 @@ def adl(
 
 @method(unlabelled=True)
 def sad(teacher: Any, student: Any, **options: Any) -> Distiller:
-    """ADL on two streams: labelled images, and labelled together with pseudo-labelled ones.
+    """Makes a Distiller for semi-supervised adaptive distillation (SAD).
 
-    The step is that of `adl`. What makes it SAD is the data: the teacher labels the images that
-    have no labels once, and training takes a batch from either stream in turn, with all losses on
-    both, the student's own on pseudo boxes too.
+    The loss is that of `adl`; the data differ. The teacher labels the unlabelled images once, and
+    batches alternate between two streams: labelled images, and labelled together with
+    pseudo-labelled ones. All losses, including the student's own on pseudo boxes, apply to both.
 
-    What is known and what is reconstructed: the alternation, the two streams, the losses, and that
-    images without a pseudo box are left out are the authors' code; how they chose the score from
-    which on a detection is a pseudo box is not published. Here as many boxes per image are kept as
-    the labelled images have, as in Data Distillation.
+    Published or reconstructed: the alternation, the two streams, the losses, and that images
+    without a pseudo box are left out follow the authors' code. The score threshold of pseudo boxes
+    is not published: here as many boxes per image are kept as the labelled images have on average,
+    as in Data Distillation.
 
     Args:
         teacher: a trained detector.
         student: the detector to train.
-        **options: of `adl`.
+        **options: options of `adl`.
 
     Returns:
-        A `Distiller`, to be trained on what `keras_hkd.training.semi_supervised` gives.
+        A `Distiller`, to be trained on a dataset of `keras_hkd.training.semi_supervised`.
 
     Raises:
-        ValueError: as `adl`.
+        ValueError: see `adl`.
 
-    In three lines, with `labelled` and `unlabelled` of `keras_hkd.data.load_dataset` and
-    `load_unlabelled`:
+    With `labelled` of `keras_hkd.data.load_dataset` and `unlabelled` of `load_unlabelled`:
 
         distiller = sad(teacher, student)
         dataset = semi_supervised(teacher, labelled, unlabelled, "runs/sad/pseudo_labels.json")
@@ -106,7 +106,7 @@ def sad(teacher: Any, student: Any, **options: Any) -> Distiller:
     ('class_logits',)
 
     Reference:
-        as `adl`. Threshold: Radosavovic et al., Data Distillation, CVPR 2018,
+        See `adl`. Threshold: Radosavovic et al., Data Distillation, CVPR 2018,
         https://arxiv.org/abs/1712.04440.
     """
     return adl(teacher, student, **options)

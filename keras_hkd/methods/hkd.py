@@ -1,4 +1,4 @@
-"""HKD: hierarchical knowledge distillation, pyramid, region and logit at once."""
+"""HKD: hierarchical knowledge distillation of pyramid, region and logit features."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,14 +38,14 @@ def hkd(
     student_loss_weight: float = 1.0,
     **region_options: Any,
 ) -> Distiller:
-    """A Distiller with the three terms of hierarchical knowledge distillation.
+    """Makes a Distiller with the three terms of hierarchical knowledge distillation (HKD).
 
     `L = L_det + lambda_P L_pyramid + lambda_R L_region + lambda_L L_logit`, each a mean squared
-    error between the teacher's tensor and the student's, projected where widths differ.
+    error between the teacher's tensor and the student's, projected if widths differ.
 
-    What the paper says and what is reconstructed: three taps, all with mean squared error, are the
-    paper's; its detector has two stages, and this is the mapping to one-stage detectors. The
-    weights 0.5 / 30 / 30 come from an independent re-implementation; they are a starting point.
+    Published or reconstructed: the three taps with mean squared error are the paper's. Its detector
+    has two stages; the mapping to one-stage detectors is a reconstruction. The weights
+    0.5 / 30 / 30 come from an independent re-implementation and are a starting point.
 
     Args:
         teacher: a trained detector.
@@ -55,18 +55,18 @@ def hkd(
         logit_weight: lambda_L.
         logit_source: `"tower"`, the last hidden map of the class head at positive cells, as in the
             authors' code; `"logits"`, the class logits there; None for no logit term.
-        box_weight: of a fourth term that the paper does not have, `GIoU` between both detectors'
-            boxes at positive cells, weighted by the teacher's scores; 0 for none.
+        box_weight: weight of a fourth term, not in the paper: `GIoU` between both detectors' boxes
+            at positive cells, weighted by the teacher's scores; 0 for none.
         levels: pyramid levels; all common ones by default.
         student_loss_weight: weight of the student's own loss.
-        **region_options: of `keras_hkd.hierarchies.Region`.
+        **region_options: options of `keras_hkd.hierarchies.Region`.
 
     Returns:
         A `Distiller`, to be compiled and fitted.
 
     Raises:
-        TypeError: an option that neither this method nor `Region` has.
-        ValueError: unknown `logit_source`, or a pair that a term cannot compare.
+        TypeError: if an option is unknown.
+        ValueError: if `logit_source` is unknown, or a term cannot compare the pair.
 
     Example:
 

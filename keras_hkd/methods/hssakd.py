@@ -1,8 +1,7 @@
-"""HSSAKD: two peers with branches, which learn from labels and from each other.
+"""HSSAKD: mutual learning of two classifiers with self-supervised branches.
 
-Nothing is new here but the composition: HSAKD's branches and terms
-(`keras_hkd.classifiers.SelfSupervisedClassifier`, `keras_hkd.methods.hsakd`) in a
-`keras_hkd.distillation.MutualDistiller`.
+It is the branches and terms of HSAKD (`keras_hkd.classifiers.SelfSupervisedClassifier`,
+`keras_hkd.methods.hsakd`) in a `keras_hkd.distillation.MutualDistiller`.
 """
 
 from typing import Any
@@ -28,7 +27,7 @@ def hssakd(
     student_loss_weight: float = 1.0,
     branch_style: str = "copied",
 ) -> MutualDistiller:
-    """A Distiller in which a classifier and its peer teach each other class and rotation.
+    """Makes a Distiller in which a classifier and its peer teach each other class and rotation.
 
     The online form of HSAKD, over images at four quarter turns and t = 3:
 
@@ -36,16 +35,16 @@ def hssakd(
             + t^2 sum over l of [ KL(sg(q_l^peer) || q_l) + KL(sg(q_l) || q_l^peer) ]
             + t^2 [ KL(sg(p^peer) || p) + KL(sg(p) || p^peer) ]
 
-    Unlike the offline form the branches learn from labels: nobody has trained them before. The
-    offline form of the paper is `keras_hkd.methods.hsakd`. The loss is that of the authors' code;
-    whether the paper adds to it is not known.
+    Unlike in the offline form, `keras_hkd.methods.hsakd`, the branches also learn from labels, as
+    they have not been trained before. The loss is that of the authors' code; whether the paper adds
+    to it is not known.
 
     Args:
-        peer: a classifier, or a functional model with logits, trained along and left behind; in the
-            paper of the student's architecture, with weights of its own.
-        student: the one that ships.
-        branch_weight: of the mutual term of the branches, a number or a schedule.
-        logit_weight: of that of the classifiers themselves.
+        peer: a classifier, or a functional model with logits, trained along; in the paper of the
+            student's architecture, with its own initial weights.
+        student: the classifier to train and save.
+        branch_weight: weight of the mutual term of the branches, a number or a schedule.
+        logit_weight: weight of the mutual term of the classifiers themselves.
         temperature: t.
         student_loss_weight: weight of the losses on labels of both.
         branch_style: `"copied"` or `"light"`; see `SelfSupervisedClassifier`.
@@ -54,8 +53,8 @@ def hssakd(
         A `MutualDistiller`; its `.student` is the plain classifier, without branches.
 
     Raises:
-        ValueError: detectors, for which see `keras_hkd.methods.mutual`; peers of different classes,
-            without a common stage, or that share weights.
+        ValueError: if the models are detectors (see `keras_hkd.methods.mutual`), have different
+            classes or no common stage, or share weights.
 
     Example:
 

@@ -1,7 +1,7 @@
-"""LD: where the edges of a box are, as the teacher's distribution over places.
+"""LD: localization distillation, of the teacher's distributions of box edges.
 
-New here is the loss, `keras_hkd.losses.LocalizationDistillation`; the method is the Distiller with
-that one term, beside one of feature maps where wanted.
+The method is a Distiller with one term, whose loss is
+`keras_hkd.losses.LocalizationDistillation`, and optionally one of feature maps.
 """
 
 from typing import Any
@@ -27,32 +27,32 @@ def ld(
     student_loss_weight: float = 1.0,
     **loss_options: Any,
 ) -> Distiller:
-    """A Distiller with localization distillation of box edges.
+    """Makes a Distiller with localization distillation of box edges (LD).
 
     `L = student_loss_weight * L_det + weight * L_LD`, L_LD at positive anchors and at those near
-    them; class scores are not distilled.
+    people; class scores are not distilled.
 
-    What is published and what is not: the loss is the authors'; their weight is 0.25, for other
-    heads, at 800 x 1333. For a YOLOV8 pair at 192 pixels that is half a hundredth of the student's
-    first gradient, and 20 about three tenths: see `keras_hkd.distillation.gradient_shares`.
+    Published or reconstructed: the loss is the authors'. Their weight is 0.25, for other heads at
+    800 x 1333 pixels. For a YOLOV8 pair at 192 pixels that is a share of 0.005 of the student's
+    first gradient; 20 is a share of about 0.3. See `keras_hkd.distillation.gradient_shares`.
 
     Args:
-        teacher: a trained detector. A YOLOV8 gives distributions; of others the decoded boxes are
-            matched to the student's anchors, and the teacher's doubt is lost.
+        teacher: a trained detector. A YOLOV8 gives distributions; the decoded boxes of other
+            detectors are matched to the student's anchors, without the teacher's uncertainty.
         student: the detector to train, a YOLOV8.
-        weight: of the term, a number or a schedule.
-        pyramid_weight: of a second term that the paper does not have, `PearsonCorrelation` of the
-            pyramid's maps (PKD, whose authors give it 6); 0 for none.
+        weight: weight of the term, a number or a schedule.
+        pyramid_weight: weight of a second term, not in the paper: `PearsonCorrelation` of pyramid
+            maps (PKD, whose authors use 6); 0 for none.
         student_loss_weight: weight of the student's own loss.
-        **loss_options: of `keras_hkd.losses.LocalizationDistillation`.
+        **loss_options: options of `keras_hkd.losses.LocalizationDistillation`.
 
     Returns:
         A `Distiller`, to be compiled and fitted.
 
     Raises:
-        TypeError: an unknown option.
-        ValueError: a student that predicts numbers instead of distributions, a teacher without its
-            classes, or an option out of its range.
+        TypeError: if an option is unknown.
+        ValueError: if the student predicts numbers instead of distributions, the teacher lacks its
+            classes, or an option is out of its range.
 
     Example:
 

@@ -1,7 +1,4 @@
-"""KD: the student gives each class the probability that the teacher gives it.
-
-Nothing is new here: it is the baseline that other methods are measured against.
-"""
+"""KD: knowledge distillation of class probabilities, the baseline of other methods."""
 
 from __future__ import annotations
 
@@ -32,24 +29,25 @@ def kd(
     student_loss_weight: float = 1.0,
     **loss_options: Any,
 ) -> Distiller:
-    """A Distiller with one term, the class logits.
+    """Makes a Distiller with one term, for the class logits (KD).
 
     `L = student_loss_weight * L_task + weight * L_logits`, for classifiers
     `L_logits = t^2 KL(softmax(teacher / t) || softmax(student / t))`.
 
     Args:
-        teacher: a trained classifier or detector, a functional model with logits among them.
-        student: one of the same kind, with the same classes (and anchors).
-        weight: a number or a schedule.
+        teacher: a trained detector, classifier, or functional model with logits.
+        student: a model of the same kind and classes.
+        weight: weight of the term, a number or a schedule.
         student_loss_weight: weight of the student's own loss.
-        **loss_options: of `LogitDistillation` for classifiers, such as `temperature`; of
+        **loss_options: options of `LogitDistillation` for classifiers, such as `temperature`; of
             `AdaptiveDistillation` for detectors.
 
     Returns:
         A `Distiller`, to be compiled and fitted.
 
     Raises:
-        ValueError: models of different classes or kinds.
+        TypeError: if an option is unknown.
+        ValueError: if the kinds or classes of the models differ.
 
     Example:
 
@@ -73,12 +71,15 @@ def kd(
 def logit_term(model: Learner, **loss_options: Any) -> Hierarchy:
     """Makes the hierarchy that compares class logits: of all anchors, or of whole images.
 
-    Its value is exactly zero where both models agree.
+    Its value is 0 for equal logits, unless `form="released"` is given.
 
     Args:
         model: a `Detector` or a `Classifier`.
-        **loss_options: of `AdaptiveDistillation` for a detector, in its paper form unless told
-            otherwise, whose value is 0 at a copy; of `LogitDistillation` for a classifier.
+        **loss_options: options of `AdaptiveDistillation` for a detector, with `form="paper"` by
+            default; of `LogitDistillation` for a classifier.
+
+    Returns:
+        `ClassLogits` or `Logits`.
     """
     part = LogitDistillation if model.kind == "classifier" else AdaptiveDistillation
     check_options("The class logits' term", loss_options, part)

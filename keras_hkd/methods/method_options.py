@@ -1,4 +1,4 @@
-"""Options of a method that go to one of its parts, checked by name before the part sees them."""
+"""Checks the options that a method passes on to one of its parts."""
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -15,17 +15,17 @@ def check_options(
     own: Sequence[str] = (),
     leave_out: Collection[str] = (),
 ) -> None:
-    """Refuses options that a part does not take, naming those that it does.
+    """Refuses options that a part does not take.
 
     Args:
         method: name of the method, for the message.
         given: the options, by name.
-        part: class whose constructor they are for.
-        own: names of the options that the method itself has.
-        leave_out: names that the method gives the part.
+        part: class or function that takes the options.
+        own: names of the method's own options, for the message.
+        leave_out: names of options that the method itself passes to the part.
 
     Raises:
-        TypeError: an unknown option; the nearest one is shown.
+        TypeError: if an option is unknown; the message names the nearest one and lists all.
 
     Example:
 
@@ -33,8 +33,8 @@ def check_options(
     >>> check_options("kd", {"temperature": 2.0}, LogitDistillation)
     >>> check_options("kd", {"temprature": 2.0}, LogitDistillation, own=("weight",))
     Traceback (most recent call last):
-    TypeError: kd got an unexpected keyword argument 'temprature'. Did you mean 'temperature'?
-    Allowed: weight; of LogitDistillation: activation, temperature.
+    keras_hkd.errors.InvalidTypeError: kd got an unexpected keyword argument 'temprature'. Did you
+    mean 'temperature'? Allowed: weight; of LogitDistillation: activation, temperature.
     """
     parameters = inspect.signature(part).parameters.values()
     allowed = [

@@ -1,7 +1,4 @@
-"""Mutual learning: two students teach each other.
-
-New here is the pair, `keras_hkd.distillation.MutualDistiller`; the term is a common one.
-"""
+"""Mutual learning: two students teach each other, in a `keras_hkd.distillation.MutualDistiller`."""
 
 from typing import Any
 
@@ -24,26 +21,27 @@ def mutual(
     student_loss_weight: float = 1.0,
     **loss_options: Any,
 ) -> MutualDistiller:
-    """A Distiller in which a student and its peer learn from the labels and from each other.
+    """Makes a Distiller in which a student and its peer learn from labels and from each other.
 
     `L = sum over both of L_task + lambda [ L_logits(sg(peer) -> student) + L_logits(sg(student) ->
-    peer) ]`. The paper's form is the Kullback-Leibler divergence of two classifiers; for detectors
-    its weighted form over anchors is a reconstruction.
+    peer) ]`. The paper uses the Kullback-Leibler divergence of two classifiers; the weighted form
+    over the anchors of detectors is a reconstruction.
 
     Args:
-        peer: a detector or classifier, trained along and left behind.
-        student: the one that ships; of any size, with the peer's classes and anchors.
-        distillation_losses: hierarchies; by default the class logits, by adaptive distillation in
-            its paper form for detectors, by Kullback-Leibler divergence for classifiers.
-        weight: lambda, a number or a schedule; of several hierarchies a list.
+        peer: a detector or classifier, trained along.
+        student: the model to train and save, of any size, with the peer's classes.
+        distillation_losses: hierarchies; by default the class logits, with adaptive distillation in
+            its paper form for detectors, and the Kullback-Leibler divergence for classifiers.
+        weight: lambda, a number or a schedule; a list for several hierarchies.
         student_loss_weight: weight of the own losses of both.
-        **loss_options: of the default loss.
+        **loss_options: options of the default loss.
 
     Returns:
         A `MutualDistiller`, to be compiled and fitted.
 
     Raises:
-        ValueError: peers that cannot be compared, or an option out of its range.
+        TypeError: if an option is unknown.
+        ValueError: if the peers cannot be compared, or an option is out of its range.
 
     Example:
 
@@ -59,8 +57,8 @@ def mutual(
         distillation_losses = logit_term(student, **loss_options)
     elif loss_options:
         raise InvalidTypeError(
-            "Options of the default loss go with no `distillation_losses` of your own; unexpected "
-            f"keyword arguments: {sorted(loss_options)}"
+            "Options of the default loss cannot be combined with `distillation_losses`: set them "
+            f"in your losses. Received: unexpected keyword arguments {sorted(loss_options)}"
         )
     return MutualDistiller(
         [student, peer], distillation_losses, weight, student_loss_weight=student_loss_weight

@@ -1,4 +1,4 @@
-"""Methods by name, for the command line."""
+"""The table of methods, which the command line finds by name."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ __all__ = ["METHODS", "Method", "described", "get", "prepared"]
 
 
 class Method(NamedTuple):
-    """Where a method lives, and what it is made from.
+    """The function of a method and what it needs.
 
     Attributes:
-        module: the module.
-        function: its function `(teacher, student, **options)`, or `(student, **options)` for a
-            method without a teacher; it gives a model that is ready to compile.
-        teacher: `"frozen"`, a trained model that stays as it is; `"peer"`, a second student that
-            learns along; None for a method without.
-        unlabelled: whether images without labels take part.
-        prepare: where the teacher needs a training of its own first, a function
-            `(teacher, **options)` of the module, options beginning with `teacher_`; see `prepared`.
-        facts: options of the function that a run gives unless its user does: `num_steps`, training
-            steps in all; `folder`, where the run keeps its files; `seed`.
-        several_teachers: whether a list of teachers is taken too.
+        module: name of the module.
+        function: name of its function `(teacher, student, **options)`, or `(student, **options)`
+            for a method without a teacher, which returns a model that is ready to compile.
+        teacher: `"frozen"` for a trained model that does not change, `"peer"` for a second student
+            that is trained along, None for a method without a teacher.
+        unlabelled: whether unlabelled images are used.
+        prepare: if the teacher must be trained first, the name of a function
+            `(teacher, **options)` of the module, with options that begin with `teacher_`; see
+            `prepared`.
+        facts: names of options that a run sets if its user does not: `num_steps`, the number of
+            training steps; `folder`, the folder of the run; `seed`.
+        several_teachers: whether a list of teachers is accepted.
     """
 
     module: str
@@ -41,13 +42,16 @@ class Method(NamedTuple):
 
 
 def method(**facts: Any) -> Callable:
-    """Declares a function as a method: a decorator, whose arguments are those of `Method`.
+    """Decorator that declares a function as a method.
 
-    The table `METHODS` is read from the sources, so that a method is known by its name without
-    being imported.
+    The table `METHODS` is read from the sources, so that methods are known by name without being
+    imported.
 
     Args:
-        **facts: `teacher`, `unlabelled`, ... as literals.
+        **facts: attributes of `Method`, such as `teacher` and `unlabelled`, as literals.
+
+    Raises:
+        TypeError: if there is no such attribute.
     """
     unknown = set(facts) - set(Method._fields)
     if unknown:
@@ -64,10 +68,10 @@ METHODS = {
 
 
 def described(name: str) -> Method:
-    """The `Method` of a name.
+    """Returns the `Method` of a name.
 
     Raises:
-        ValueError: unknown name; the nearest one is shown.
+        ValueError: if the name is unknown; the message names the nearest one.
 
     Example:
 
@@ -77,16 +81,17 @@ def described(name: str) -> Method:
     if name not in METHODS:
         hint = did_you_mean(name, METHODS, cutoff=0.3)
         raise InvalidValueError(
-            f"No method is called {name!r}.{hint} Methods: {', '.join(sorted(METHODS))}."
+            f"No method is called {name!r}.{hint} Methods: {', '.join(sorted(METHODS))}. "
+            f"Received: {name!r}"
         )
     return METHODS[name]
 
 
 def get(name: str) -> Callable[..., Any]:
-    """The function that makes a named method; see `Method.function`.
+    """Returns the function of a named method; see `Method.function`.
 
     Raises:
-        ValueError: unknown name; the nearest one is shown.
+        ValueError: if the name is unknown; the message names the nearest one.
 
     Example:
 
@@ -100,16 +105,16 @@ def get(name: str) -> Callable[..., Any]:
 def prepared(
     name: str, teacher: Any, options: dict[str, Any]
 ) -> tuple[Any, Callable[..., None] | None, dict[str, Any]]:
-    """The teacher that a method takes, made from one that it is given.
+    """Prepares the teacher for a method.
 
     Args:
-        name: of the method.
+        name: name of the method.
         teacher: a trained model, or None.
-        options: of the method, by name.
+        options: options of the method, by name.
 
     Returns:
-        The teacher; `train(dataset, settings, run_folder, resume=False)`, which has to be called
-        before the student learns, or None; and the options that are left for the method.
+        The teacher; a function `train(dataset, settings, run_folder, resume=False)` that must be
+        called before the student is trained, or None; and the remaining options of the method.
 
     Example:
 

@@ -1,7 +1,4 @@
-"""Mean teacher: a student under the moving average of itself.
-
-New here is the teacher, `keras_hkd.distillation.MeanTeacher`; the term is a common one.
-"""
+"""Mean teacher: a student under its own moving average, `keras_hkd.distillation.MeanTeacher`."""
 
 from typing import Any
 
@@ -26,30 +23,31 @@ def mean_teacher(
     student_loss_weight: float = 1.0,
     **loss_options: Any,
 ) -> MeanTeacher:
-    """A Distiller whose teacher is the moving average of the student, which needs no training.
+    """Makes a Distiller whose teacher is the moving average of the student.
 
     `L = L_task + lambda(step) L_logits(teacher, student)`, and before every step
     `theta_T <- a theta_T + (1 - a) theta_S`.
 
-    Reconstruction for labelled images: the papers add weak and strong views of unlabelled ones, and
-    pseudo-boxes of the teacher for them, which this does not.
+    It is a reconstruction for labelled images, without the weak and strong views of unlabelled
+    images and the teacher's pseudo boxes for them, which the papers add.
 
     Args:
         student: a detector or a classifier, trained in place.
-        distillation_losses: hierarchies; by default the class logits, by adaptive distillation in
-            its paper form for a detector, by Kullback-Leibler divergence for a classifier.
-        weight: lambda, a number or a schedule; of several hierarchies a list. By default it rises
-            to 1 over 500 steps: at first teacher and student are one.
+        distillation_losses: hierarchies; by default the class logits, with adaptive distillation in
+            its paper form for a detector, and the Kullback-Leibler divergence for a classifier.
+        weight: lambda, a number or a schedule; a list for several hierarchies. By default it rises
+            to 1 over 500 steps, as at first teacher and student are equal.
         momentum: the largest a; see `MeanTeacher`.
         ramp: whether a rises to it as 1 - 1 / (step + 1).
         student_loss_weight: weight of the student's own loss.
-        **loss_options: of the default loss.
+        **loss_options: options of the default loss.
 
     Returns:
         A `MeanTeacher`, to be compiled and fitted.
 
     Raises:
-        ValueError: an option out of its range.
+        TypeError: if an option is unknown.
+        ValueError: if an option is out of its range.
 
     Example:
 
@@ -66,8 +64,8 @@ def mean_teacher(
         distillation_losses = logit_term(student, **loss_options)
     elif loss_options:
         raise InvalidTypeError(
-            "Options of the default loss go with no `distillation_losses` of your own; unexpected "
-            f"keyword arguments: {sorted(loss_options)}"
+            "Options of the default loss cannot be combined with `distillation_losses`: set them "
+            f"in your losses. Received: unexpected keyword arguments {sorted(loss_options)}"
         )
     if weight is None:
         many = isinstance(distillation_losses, (list, tuple))

@@ -102,7 +102,7 @@ def refused(kind):
         ("maps", "must end in a Dense layer"),
         ("dense over maps", "must end in a Dense layer"),
         ("no dense", "must end in a Dense layer.*GlobalAveragePooling2D"),
-        ("relu", "ends in the activation 'relu'"),
+        ("relu", "Received: the activation 'relu'"),
         ("two outputs", "one output.*2 outputs"),
     ],
 )

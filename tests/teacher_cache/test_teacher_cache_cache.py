@@ -272,7 +272,7 @@ def test_detections_of_each_view_serve_predictions_alone(pair, images, tmp_path)
     [
         ({"mode": "live"}, "`mode` must be"),
         ({"mode": "replay", "views": 2}, "leave out `views`"),
-        ({"mode": "replay", "outputs": ("pyramid",)}, "Replay holds detections alone"),
+        ({"mode": "replay", "outputs": ("pyramid",)}, "Replay holds detections only"),
         ({"augmentation": Augmentation()}, "views=1 or more"),
         ({"hierarchies": [], "outputs": ()}, "not both"),
         ({"batch_size": 0}, "`batch_size`"),

@@ -47,7 +47,7 @@ def test_other_shapes_and_what_is_no_number_are_refused():
     form = RowFormat((Field("a", (2,)),))
     with pytest.raises(ValueError, match=r"a must be of shape \(2,\)"):
         form.pack({"a": np.ones((1, 3))})
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(ValueError, match="must be finite"):
         form.pack({"a": np.array([[1.0, np.nan]])})
     with pytest.raises(ValueError, match="dtype"):
         Field("a", (2,), "float64")

@@ -1,4 +1,4 @@
-"""HSAKD: hierarchical self-supervision augmented distillation, and the parts that only it has."""
+"""HSAKD: hierarchical self-supervision augmented knowledge distillation, and its own parts."""
 
 from keras_hkd._lazy import attach
 from keras_hkd.sources import public_names

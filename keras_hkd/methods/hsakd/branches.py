@@ -1,4 +1,4 @@
-"""Auxiliary branches: from the map of a stage to logits of class and rotation."""
+"""Auxiliary branches from the map of a stage to logits of class and rotation."""
 
 import keras
 
@@ -8,20 +8,20 @@ STYLES = ("copied", "light")
 
 
 def branch(network: keras.Model, level: str, num_logits: int, style: str = "copied") -> keras.Model:
-    """The branch of one stage of a classifier, with fresh weights.
+    """Builds the branch of one stage of a classifier, with new weights.
 
-    `copied` is the paper's: fresh copies of all layers between this stage and the last one, so that
-    every branch ends at the width and depth of the network itself. A network whose map of the stage
-    can be bypassed (a shortcut that begins before it) cannot be cut there; it gets the light one.
-    `light` is ours, for any network: one separable convolution per remaining stage, with its stride
-    and width. The deepest stage has nothing behind it and gets one residual separable block of its
-    width in both (reconstruction: the paper repeats the last stage with stride 1). Then BatchNorm,
-    ReLU, mean over the map, and a dense layer.
+    Style `copied` is the paper's: copies of all layers between this stage and the last one, so that
+    every branch ends at the width and depth of the network. If a shortcut bypasses the map of the
+    stage, the network cannot be split there, and the branch is `light`. Style `light` is ours and
+    suits any network: one separable convolution per remaining stage, with its stride and width. At
+    the deepest stage both styles are one residual separable block of its width (a reconstruction:
+    the paper repeats the last stage with stride 1). BatchNorm, ReLU, the mean over the map and a
+    dense layer follow.
 
     Args:
-        network: of a `Classifier`, with `stages` among its outputs.
+        network: network of a `Classifier`, with `stages` among its outputs.
         level: the stage that the branch reads, such as `"C3"`.
-        num_logits: classes times rotations.
+        num_logits: number of classes times rotations.
         style: `"copied"` or `"light"`.
 
     Returns:
@@ -39,12 +39,13 @@ def branch(network: keras.Model, level: str, num_logits: int, style: str = "copi
 
 
 def light_branch(widths: dict[str, int], level: str, num_logits: int) -> keras.Model:
-    """A branch of separable convolutions; see `branch`.
+    """Builds a branch of separable convolutions; see `branch`.
 
     Args:
-        widths: `{level: channels}` of the stages, finest first. Names end in log2 of the stride.
+        widths: dict from the level of a stage, finest first, to its channels. Levels end in log2 of
+            the stride.
         level: the stage that the branch reads.
-        num_logits: classes times rotations.
+        num_logits: number of classes times rotations.
 
     Returns:
         A functional model from a map to `(batch, num_logits)`.
@@ -68,7 +69,7 @@ def light_branch(widths: dict[str, int], level: str, num_logits: int) -> keras.M
 
 
 def _copy(start: Tensor, stop: Tensor) -> keras.Model | None:
-    """Fresh copies of the layers between two maps; None where there is a way around the first."""
+    """Copies the layers between two maps; returns None if a shortcut bypasses the first."""
     try:
         return keras.models.clone_model(keras.Model(start, stop))
     except ValueError:

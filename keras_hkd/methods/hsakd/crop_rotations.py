@@ -1,4 +1,4 @@
-"""Crops hierarchy: what two backbones make of people and background, upright and turned."""
+"""CropRotations: compares backbones of detectors on rotated crops."""
 
 from __future__ import annotations
 
@@ -37,33 +37,33 @@ _SIDES = (0.25, 0.4)
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class CropRotations(Hierarchy):
-    """Compares what branches on both backbones say of crops: which class, and how turned.
+    """Compares logits of class and rotation of branches on both backbones, for rotated crops.
 
-    Squares are cut out of the image around its largest people and at places without any, resized,
-    and turned four times. Both backbones see them. On each of P3 to P5 stands a branch that names
-    one of `4 * (classes + 1)` pairs of class (or background) and turn: 8 for pedestrians.
+    Squares are cropped around the largest people of an image and from background, resized, and
+    rotated by four quarter turns. Both backbones run on them. A branch on each of P3 to P5 predicts
+    one of `4 * (classes + 1)` pairs of class (or background) and rotation: 8 for pedestrians.
 
         L = sum over levels of [ loss(q_l^T, q_l^S) + CE(q_l^T, 4 * class + turn) ]
 
-    The first part trains the student's backbone and branches, the second the teacher's branches
-    alone, which learn along on the frozen backbone. Both backbones run on crops with the BatchNorm
-    statistics that they have of whole images, which crops do not move.
+    The first part trains the student's backbone and branches, the second only the teacher's
+    branches, which are trained along on the frozen backbone. Both backbones use the BatchNorm
+    statistics of whole images for crops and do not update them.
 
-    Reconstruction: HSAKD transfers a backbone that was distilled as a classifier; that its branches
-    can stand in the detector is our reading. People stand upright, so that turns are easy to tell:
-    keep the weight low.
+    Reconstruction: HSAKD transfers a backbone that was distilled as a classifier; branches in the
+    detector are ours. Keep the weight low: people are upright, so rotations are easy to tell.
 
     Args:
-        loss: how logits `(crops, 4 * (classes + 1))` are compared; called with `mask (crops,)`.
-        num_people: crops of people per image, the largest first.
-        num_background: crops of background per image, from fixed places that no label touches.
-        crop_size: side in pixels that crops are brought to; a multiple of 32.
-        context: side of the square over the longer side of the box.
+        loss: loss between logits `(crops, 4 * (classes + 1))`; called with `mask (crops,)`.
+        num_people: number of crops of people per image, the largest first.
+        num_background: number of crops of background per image, at fixed places without labels.
+        crop_size: side in pixels of the resized crops, a multiple of 32.
+        context: ratio of the square's side to the longer side of the box.
         min_side_px: people whose longer side is shorter are not cropped.
-        name: of the term.
+        name: name of the term.
 
     Raises:
-        ValueError: an option out of its range; or, when attached, detectors of different classes.
+        ValueError: if an option is out of its range; when attached, if the detectors' classes
+            differ.
 
     Example:
 
@@ -127,7 +127,7 @@ class CropRotations(Hierarchy):
         return sum(self.parts(step))
 
     def parts(self, step: Step) -> tuple[Tensor, Tensor]:
-        """What teaches the student, and what the teacher's branches learn by."""
+        """Computes the term that trains the student, and the one for the teacher's branches."""
         crops, classes = self.crops(step)
         rotated, joint = rotate_four(crops), joint_labels(classes)
         teacher = self._logits(
@@ -157,12 +157,15 @@ class CropRotations(Hierarchy):
         }
 
     def crops(self, step: Step) -> tuple[Tensor, Tensor]:
-        """The upright crops of a batch and what they show, without gradient.
+        """Crops the images of a batch, without gradient.
+
+        Args:
+            step: a `Step`.
 
         Returns:
-            `(crops, side, side, 3)` RGB in [0, 255] and `(crops,)` int32: the class, the number of
-            classes for background, -1 for a place that stayed empty. Crops of an image stand
-            together, people first.
+            The upright crops `(crops, side, side, 3)`, RGB in [0, 255], and their classes
+            `(crops,)` int32; the number of classes stands for background, -1 for padding. Crops of
+            an image are consecutive, people first.
         """
         people, classes = self._people(step.labels)
         background, free = self._background(step)
@@ -216,14 +219,14 @@ class CropRotations(Hierarchy):
 
 
 class _Backbones:
-    """The detectors' backbones. No Keras object: their weights are the detectors' own."""
+    """The backbones of both detectors; no Keras object, so that their weights are not tracked."""
 
     def __init__(self, teacher: Any, student: Any) -> None:
         self.teacher, self.student = _backbone(teacher), _backbone(student)
 
 
 def _backbone(detector: Any) -> keras.Model:
-    """The functional model from images to the maps P3 to P5 of a detector's backbone."""
+    """Builds the functional model from images to the maps P3 to P5 of a detector's backbone."""
     backbone = detector.model.backbone
     maps = {
         level: backbone.get_layer(backbone.pyramid_level_inputs[level]).output
@@ -233,7 +236,7 @@ def _backbone(detector: Any) -> keras.Model:
 
 
 def _squares(boxes: Tensor, context: float) -> tuple[Tensor, Tensor]:
-    """The square around each box `(batch, n, 4)`, and the longer side of the box `(batch, n)`."""
+    """Computes the square around each box `(batch, n, 4)` and its longer side `(batch, n)`."""
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2
     sides = ops.max(boxes[..., 2:] - boxes[..., :2], axis=-1)
     half = 0.5 * context * sides[..., None]

@@ -1,8 +1,8 @@
-"""HSAKD: branches at every stage that name class and rotation, and teach each other one to one.
+"""HSAKD: distillation between auxiliary branches that predict class and rotation.
 
-New here are the branches, `keras_hkd.classifiers.SelfSupervisedClassifier`, the two terms that read
-them, `keras_hkd.hierarchies.Branches` and `RotatedLogits`, and for detectors
-`keras_hkd.hierarchies.CropRotations`. The loss is the common `LogitDistillation`.
+Its parts are the branches of `keras_hkd.classifiers.SelfSupervisedClassifier`, the terms
+`keras_hkd.hierarchies.Branches` and `RotatedLogits`, and for detectors
+`keras_hkd.hierarchies.CropRotations`. The loss is `LogitDistillation`.
 """
 
 from __future__ import annotations
@@ -32,40 +32,40 @@ __all__ = ["hsakd", "hsakd_teacher"]
 
 @method(prepare="prepared_teacher")
 def hsakd(teacher: Any, student: Any, **options: Any) -> Distiller:
-    """A Distiller with hierarchical self-supervised augmented knowledge distillation.
+    """Makes a Distiller with hierarchical self-supervised augmented distillation (HSAKD).
 
     For classifiers, over images at four quarter turns and t = 3:
 
         L = L_task(upright images) + sum over stages l of t^2 KL(q_l^T || q_l^S)
             + t^2 KL(p^T || p^S)
 
-    q_l are the softened outputs of the branch of stage l, over pairs of class and turn, p those of
-    the classifiers themselves. The student's branches get no labels. Divergences are summed over
-    classes and averaged over images and turns; branches are compared one to one at the stages that
-    both networks have.
+    q_l are the softened outputs of the branch of stage l, over pairs of class and rotation, p those
+    of the classifiers themselves. The student's branches do not see labels. Divergences are summed
+    over classes and averaged over images and rotations; branches are compared one to one at the
+    stages that both networks have.
 
-    The teacher is to have trained branches. In three lines, with a trained classifier:
+    The branches of the teacher must have been trained. With a trained classifier:
 
         teacher = hsakd_teacher(classifier, dataset, settings, "runs/hsakd/teacher")
         distiller = hsakd(teacher, student)
         train_model(distiller, dataset, settings, "runs/hsakd")
 
-    `keras-hkd distill --method hsakd` takes a trained classifier and does all three. For detectors
-    see `hsakd_in_detector`. The authors' way to a detector is to distil its backbone as a
-    classifier: `keras_hkd.classifiers.save_backbone(distiller.student, path)`.
+    `keras-hkd distill --method hsakd` takes a trained classifier and does all this. For detectors
+    see `hsakd_in_detector`. The authors distil the backbone of a detector as a classifier instead:
+    `keras_hkd.classifiers.save_backbone(distiller.student, path)`.
 
     Args:
         teacher: a `SelfSupervisedClassifier` with trained branches; or a detector.
         student: a classifier, or a functional model with logits, trained in place; or a detector.
         **options: for classifiers `branch_weight=1.0` and `logit_weight=1.0`, numbers or schedules;
-            `temperature=3.0`; `student_loss_weight=1.0`; `branch_style="copied"` or `"light"`, of
+            `temperature=3.0`; `student_loss_weight=1.0`; `branch_style="copied"` or `"light"`, for
             the student's branches. For detectors those of `hsakd_in_detector`.
 
     Returns:
         A `Distiller`; its `.student` is the plain classifier, without branches.
 
     Raises:
-        ValueError: a teacher without branches; models of two kinds, or of different classes.
+        ValueError: if the teacher has no branches, or the kinds or classes of the models differ.
 
     Example:
 
@@ -123,10 +123,13 @@ def _of_classifiers(
 
 
 def rotation_terms(temperature: float) -> list[Hierarchy]:
-    """Both terms of HSAKD, of the branches and of the classifiers themselves.
+    """Makes both terms of HSAKD, for the branches and for the classifiers themselves.
 
     Args:
         temperature: t, positive.
+
+    Returns:
+        A list of two hierarchies.
     """
     return [
         Branches(LogitDistillation(temperature=temperature)),
@@ -143,23 +146,24 @@ def hsakd_teacher(
     resume: bool = False,
     **options: Any,
 ) -> Any:
-    """A teacher with trained branches, from a classifier.
+    """Adds branches to a classifier and trains them.
 
     Args:
-        teacher: a trained classifier; a teacher with branches, or a detector, comes back as it is.
-        dataset: the `ClassificationDataset` that the branches learn from.
-        settings: `keras_hkd.training.TrainingSettings`; the student's will do.
-        run_folder: where checkpoints, history and in the end `teacher.keras` go, which
-            `keras_hkd.load_classifier` reads with its branches.
-        resume: go on with the run in `run_folder`, if there is one.
-        **options: of `prepared_teacher`.
+        teacher: a trained classifier; a teacher with branches, or a detector, is returned
+            unchanged.
+        dataset: the `ClassificationDataset` on which the branches are trained.
+        settings: `keras_hkd.training.TrainingSettings`, for instance the student's.
+        run_folder: folder for checkpoints, history and finally `teacher.keras`, which
+            `keras_hkd.load_classifier` loads with its branches.
+        resume: whether to resume the run in `run_folder`, if there is one.
+        **options: options of `prepared_teacher`.
 
     Returns:
-        A `SelfSupervisedClassifier` over the classifier that was given.
+        A `SelfSupervisedClassifier` with the classifier.
 
     Raises:
-        ValueError: an unknown mode or style, or images that do not fit.
-        DifferentRunError: `run_folder` holds a run of another teacher or with other settings.
+        ValueError: if a mode or style is unknown, or images do not fit.
+        DifferentRunError: if `run_folder` holds a run of another teacher or with other settings.
     """
     teacher, train = prepared_teacher(teacher, **options)
     if train is not None:
@@ -170,22 +174,23 @@ def hsakd_teacher(
 def prepared_teacher(
     teacher: Any, *, teacher_mode: str | None = None, teacher_branch_style: str | None = None
 ) -> tuple[Any, Callable[..., None] | None]:
-    """A teacher with branches, and what trains them.
+    """Adds branches to a classifier.
 
     Args:
-        teacher: a trained classifier; a teacher with branches, or a detector, comes back as it is.
-        teacher_mode: `"frozen"` trains the branches alone and leaves the classifier as it is, its
-            BatchNorm statistics too; `"joint"` trains it on with its branches, the paper's stronger
-            Teacher*. None for `"frozen"`.
+        teacher: a trained classifier; a teacher with branches, or a detector, is returned
+            unchanged.
+        teacher_mode: `"frozen"` to train only the branches, so that the classifier and its
+            BatchNorm statistics do not change; `"joint"` to train the classifier too, the paper's
+            stronger Teacher*. None for `"frozen"`.
         teacher_branch_style: `"copied"` or `"light"`; see `SelfSupervisedClassifier`. None for
             `"copied"`.
 
     Returns:
-        The teacher; and `train(dataset, settings, run_folder, resume=False)`, or None where nothing
-        is left to train.
+        The teacher; and a function `train(dataset, settings, run_folder, resume=False)` that trains
+        the branches, or None if there is nothing to train.
 
     Raises:
-        ValueError: an unknown mode or style; either of them where no branches are to be trained.
+        ValueError: if a mode or style is unknown, or given for a teacher that gets no branches.
     """
     teacher = as_learner(teacher)
     if teacher.kind == "detector" or isinstance(teacher, SelfSupervisedClassifier):
@@ -212,7 +217,7 @@ def _train_branches(
     }
     run = RunFolder(run_folder, inputs=inputs)
     before = learner.trainable
-    for value in (False, True):  # Keras takes no value that it has for new, whatever parts have
+    for value in (False, True):  # Keras ignores a value that it has, even if parts differ
         learner.trainable = value
     train_model(learner, dataset, settings, run, resume=resume, title="teacher's branches")
     learner.trainable = before
@@ -228,16 +233,17 @@ def hsakd_in_detector(
     student_loss_weight: float = 1.0,
     **crop_options: Any,
 ) -> Distiller:
-    """A Distiller of detectors whose backbones are compared on crops at four quarter turns.
+    """Makes a Distiller of detectors whose backbones are compared on rotated crops.
 
     `L = L_task + weight * L_crops`; see `keras_hkd.hierarchies.CropRotations`. The teacher's
-    branches learn along, so any trained detector will do. Reconstruction.
+    branches are trained along, so any trained detector can be the teacher. Reconstruction.
 
     Args:
         teacher: a trained detector.
         student: the detector to train, of any family, with the same classes.
-        weight: a number or a schedule. Low: turned people are easy to tell from upright ones.
-        temperature: of the divergence between branches.
+        weight: weight of the term, a number or a schedule. Keep it low, as rotations of people are
+            easy to tell.
+        temperature: temperature of the divergence between branches.
         student_loss_weight: weight of the detector's own loss.
         **crop_options: of `CropRotations`.
 
@@ -245,7 +251,7 @@ def hsakd_in_detector(
         A `Distiller`, to be compiled and fitted; its `.student` has no branches.
 
     Raises:
-        ValueError: detectors of different classes, or an option out of its range.
+        ValueError: if the detectors' classes differ, or an option is out of its range.
 
     Reference:
         as `hsakd`.

@@ -1,4 +1,4 @@
-"""What classifiers with branches say of images at four quarter turns: HSAKD's two terms."""
+"""Branches and RotatedLogits: compare classifiers with branches on rotated images (HSAKD)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Branches", "RotatedLogits"]
 
 
 class _Rotated(Hierarchy):
-    """Shared by both terms: teacher and student see all turns, and know the same classes."""
+    """Base class of both terms: checks that both models have branches and the same classes."""
 
     learner_kinds = ("classifier",)
 
@@ -42,18 +42,18 @@ class _Rotated(Hierarchy):
 class Branches(_Rotated):
     """Compares the logits of class and rotation branch by branch, one to one.
 
-    `L_q = sum over stages l of loss(q_l^T, q_l^S)`, over all four turns of every image; with the
-    Kullback-Leibler divergence this is the strongest term of HSAKD.
+    `L_q = sum over stages l of loss(q_l^T, q_l^S)`, over all four rotations of every image; with
+    the Kullback-Leibler divergence this is the strongest term of HSAKD.
 
     Args:
-        loss: how logits `(4 * batch, 4 * classes)` are compared, such as
+        loss: loss between logits `(4 * batch, 4 * classes)`, such as
             `keras_hkd.losses.LogitDistillation(temperature=3.0)`.
         levels: stages to compare; by default those at which both have a branch.
-        name: of the term.
+        name: name of the term.
 
     Raises:
-        ValueError: when attached to classifiers without branches, of different classes, or without
-            a common stage.
+        ValueError: when attached, if a classifier has no branches, classes differ, or there is no
+            common stage.
 
     Example:
 
@@ -91,17 +91,17 @@ class Branches(_Rotated):
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class RotatedLogits(_Rotated):
-    """Compares the class logits of the classifiers themselves, over all four turns of every image.
+    """Compares the class logits of the classifiers over all four rotations of every image.
 
-    `L_p = loss(p^T, p^S)`. Labels are of upright images only; the teacher has an opinion about the
-    turned ones too.
+    `L_p = loss(p^T, p^S)`. Unlike labels, which are for upright images, the teacher's logits exist
+    for the rotated images as well.
 
     Args:
-        loss: how logits `(4 * batch, classes)` are compared.
-        name: of the term.
+        loss: loss between logits `(4 * batch, classes)`.
+        name: name of the term.
 
     Raises:
-        ValueError: as `Branches`.
+        ValueError: see `Branches`.
 
     Example:
 

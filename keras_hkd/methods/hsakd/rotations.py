@@ -1,4 +1,4 @@
-"""Four quarter turns of every image, and the labels that name class and turn at once."""
+"""Rotation of images by four quarter turns, and joint labels of class and rotation."""
 
 from keras import ops
 
@@ -11,17 +11,17 @@ NUM_ROTATIONS = 4
 
 
 def rotate_four(images: Tensor) -> Tensor:
-    """Every image turned by 0, 90, 180 and 270 degrees against the clock.
+    """Rotates images by 0, 90, 180 and 270 degrees anticlockwise.
 
     Args:
         images: `(batch, side, side, channels)`.
 
     Returns:
-        `(4 * batch, side, side, channels)`: the turns of an image stand together, upright first, so
-        that `[::4]` is the batch that was given.
+        `(4 * batch, side, side, channels)`: rotations of an image are consecutive, upright first,
+        so that `[::4]` is the original batch.
 
     Raises:
-        ValueError: images that are not square, which a quarter turn would give another shape.
+        ValueError: if the images are not square, as a quarter turn would change their shape.
 
     Example:
 
@@ -40,18 +40,18 @@ def rotate_four(images: Tensor) -> Tensor:
 
 
 def upright(rows: Tensor) -> Tensor:
-    """Of rows for all turns `(4 * batch, ...)` those of the upright images `(batch, ...)`."""
+    """Selects the rows of upright images `(batch, ...)` from those of all `(4 * batch, ...)`."""
     return rows[::NUM_ROTATIONS]
 
 
 def joint_labels(classes: Tensor) -> Tensor:
-    """The class and the turn of every rotated image as one number, `4 * class + turn`.
+    """Computes labels of class and rotation of all rotated images, `4 * class + turn`.
 
     Args:
-        classes: `(batch,)` whole numbers, -1 where the class is not known.
+        classes: `(batch,)` whole numbers, -1 for unknown classes.
 
     Returns:
-        `(4 * batch,)` int32 in the order of `rotate_four`; -1 where the class is not known.
+        `(4 * batch,)` int32 in the order of `rotate_four`; -1 for unknown classes.
 
     Example:
 

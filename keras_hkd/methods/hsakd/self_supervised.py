@@ -1,4 +1,4 @@
-"""A classifier with auxiliary branches that tell class and rotation together."""
+"""SelfSupervisedClassifier: a classifier with branches that predict class and rotation."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -22,34 +22,36 @@ MODES = ("student", "joint", "frozen")
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class SelfSupervisedClassifier(Learner):
-    """A classifier and, at each of its stages, a branch that names class and rotation at once.
+    """A classifier with a branch at each stage that predicts class and rotation together.
 
-    One forward pass sees every image at four quarter turns. A branch says which of
-    `4 * classes` pairs of class and turn it sees: what it has to learn for that is more than the
-    class alone, and a good thing to teach (the self-supervised augmented task of HSAKD).
+    A forward pass runs on every image at four quarter turns. Each branch predicts one of
+    `4 * classes` pairs of class and rotation, the self-supervised augmented task of HSAKD, whose
+    predictions hold more knowledge than those of the class.
 
-    `class_loss` is the classifier's own, on upright images only. `branch_class_loss` is, summed
-    over branches, the mean over images and turns of `-log softmax(logits)[4 * class + turn]`.
+    `class_loss` is the classifier's own loss, on upright images only. `branch_class_loss` is,
+    summed over branches, the mean over images and rotations of
+    `-log softmax(logits)[4 * class + turn]`.
 
-    What ships is `.deployed`, the classifier alone: branches stay behind.
+    `.deployed` is the plain classifier, without branches.
 
     Args:
-        classifier: a `Classifier`, or a functional model of which one can be made. Of another
-            `SelfSupervisedClassifier` its classifier is taken, and branches are made anew.
-        mode: what learns from labels. `"student"`: the classifier; its branches learn from a
-            teacher's. `"joint"`: classifier and branches, as peers and jointly trained teachers do.
-            `"frozen"`: the branches alone; the classifier stays as it is, in inference mode, its
-            BatchNorm statistics too.
+        classifier: a `Classifier`, or a functional model that can be converted to one. Another
+            `SelfSupervisedClassifier` is replaced by its classifier, and the branches are new.
+        mode: what is trained on labels. `"student"`: the classifier; its branches learn from those
+            of a teacher. `"joint"`: classifier and branches, as for peers and jointly trained
+            teachers. `"frozen"`: only the branches; the classifier runs in inference mode, and its
+            BatchNorm statistics do not change.
         branch_style: `"copied"`, branches as deep as the rest of the network, or `"light"`; see
             `keras_hkd.methods.hsakd.branches.branch`.
         levels: stages that have a branch; all by default.
+        **kwargs: arguments of `keras.Model`.
 
     Attributes:
-        branches: `{level: branch}`.
+        branches: dict from the level of a stage to its branch.
 
     Raises:
-        TypeError: no classifier can be made of what was given.
-        ValueError: an unknown mode, style or level.
+        TypeError: if the model cannot be converted to a classifier.
+        ValueError: if a mode, style or level is unknown.
 
     Example:
 
@@ -97,7 +99,7 @@ class SelfSupervisedClassifier(Learner):
 
     @property
     def deployed(self) -> Learner:
-        """The plain classifier: exactly what was given."""
+        """The plain classifier that was given."""
         return self.classifier
 
     @property
@@ -116,7 +118,7 @@ class SelfSupervisedClassifier(Learner):
 
     @property
     def trainable(self) -> bool:
-        """Whether it trains; a frozen classifier never does."""
+        """Whether the model is trained; a frozen classifier never is."""
         return keras.Model.trainable.fget(self)
 
     @trainable.setter
@@ -129,21 +131,21 @@ class SelfSupervisedClassifier(Learner):
             self.classifier.trainable = False
 
     def call(self, images: Tensor, training: bool = False) -> dict[str, Any]:
-        """What classifier and branches say of a batch at all four turns.
+        """Computes the outputs of classifier and branches for all four rotations of a batch.
 
         Args:
             images: `(batch, side, side, 3)` RGB in [0, 255].
-            training: whether batch statistics are used, by a frozen classifier never.
+            training: whether batch statistics are used; a frozen classifier never uses them.
 
         Returns:
-            what the classifier gives for the upright images (`logits`, `stages`, `embedding`), and
-            `rotated_logits (4 * batch, classes)` and `branch_logits`, a dict level ->
-            `(4 * batch, 4 * classes)` float32, with the turns of an image one behind the other.
+            dict of the classifier's outputs for the upright images (`logits`, `stages`,
+            `embedding`), `rotated_logits (4 * batch, classes)`, and `branch_logits`, a dict from
+            level to `(4 * batch, 4 * classes)` float32; rotations of an image are consecutive.
         """
         return self.call_rotated(rotate_four(images), training=training)
 
     def call_rotated(self, rotated: Tensor, training: bool = False) -> dict[str, Any]:
-        """As `call`, of images `(4 * batch, side, side, 3)` that are turned already."""
+        """Computes the outputs of `call` for rotated images `(4 * batch, side, side, 3)`."""
         frozen = self.mode == "frozen"
         outputs = self.classifier(rotated, training=training and not frozen)
         if frozen:
@@ -162,13 +164,13 @@ class SelfSupervisedClassifier(Learner):
         return self.classifier.check_labels(labels)
 
     def assign(self, outputs: TensorDict, labels: Any, image_size: Sequence[int]) -> Any:
-        """The classifier's `ClassAssignment` of the upright images."""
+        """Assigns targets to the upright images, as the classifier does."""
         return self.classifier.assign(outputs, labels, image_size)
 
     def task_losses(
         self, outputs: TensorDict, assignment: Any, image_size: Sequence[int]
     ) -> dict[str, Tensor]:
-        """The losses of the mode; see the class."""
+        """Computes the losses of the mode; see the class."""
         losses = {}
         if self.mode != "frozen":
             losses = self.classifier.task_losses(outputs, assignment, image_size)
@@ -180,7 +182,7 @@ class SelfSupervisedClassifier(Learner):
         return losses
 
     def predictions(self, outputs: TensorDict, image_size: Sequence[int]) -> dict[str, Tensor]:
-        """`{"scores": (batch, classes)}` of the classifier."""
+        """Computes `{"scores": (batch, classes)}` of the classifier."""
         return self.classifier.predictions(outputs, image_size)
 
     def get_config(self) -> dict[str, Any]:
@@ -199,11 +201,14 @@ class SelfSupervisedClassifier(Learner):
 
 
 def joint_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
-    """This replica's share of the mean of `-log softmax(logits)[class]` over labelled rows.
+    """Computes the mean of `-log softmax(logits)[class]` over labelled rows.
 
     Args:
         logits: `(rows, classes)` float32.
         classes: `(rows,)` int32, -1 for rows that do not count.
+
+    Returns:
+        This replica's share of the mean, a scalar.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""LW-KD: a lightweight teacher trained on drawn glyphs, and the parts that only it has."""
+"""LW-KD: distillation from a lightweight teacher trained on drawn glyphs, and its own parts."""
 
 from keras_hkd._lazy import attach
 from keras_hkd.sources import public_names

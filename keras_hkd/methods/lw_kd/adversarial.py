@@ -1,4 +1,4 @@
-"""What a discriminator can still tell apart: the student's outputs from the teacher's."""
+"""Adversarial: rewards student outputs that a discriminator takes for the teacher's."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ __all__ = ["Adversarial"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class Adversarial(Hierarchy):
-    """Rewards a student whose outputs a discriminator D takes for the teacher's.
+    """Computes the adversarial loss of a student against a discriminator D.
 
-    `L_adv = -E[log D(p)]`, the generator's side in its non-saturating form. The other side,
-    `L_D = -E[log D(q)] - E[log(1 - D(sg(p)))]`, is what `discriminator_loss` gives, and whoever
-    trains the student (`keras_hkd.distillation.AdversarialDistiller`) steps D by it. D is an MLP
-    over class probabilities, C - 64 - 1; it is no part of the student and does not train with it.
+    `L_adv = -E[log D(p)]`, the generator's loss in its non-saturating form. The discriminator's
+    loss, `L_D = -E[log D(q)] - E[log(1 - D(sg(p)))]`, is `discriminator_loss`; a
+    `keras_hkd.distillation.AdversarialDistiller` trains D with it. D is an MLP over class
+    probabilities, C - 64 - 1; it is not part of the student and not trained by its optimizer.
 
     Args:
         bank: a `ClassBank`, from which the teacher's logits are drawn.
-        temperature: that divides both logits before the softmax.
-        real_label: what D is to say of the teacher's outputs; below 1 it is one-sided label
-            smoothing, `-[a log D(q) + (1 - a) log(1 - D(q))]`.
-        width: of D's hidden layer.
-        seed: of D's initial weights.
-        name: of the term.
+        temperature: number that divides both logits before the softmax.
+        real_label: target of D for the teacher's outputs; below 1 it is one-sided label smoothing,
+            `-[a log D(q) + (1 - a) log(1 - D(q))]`.
+        width: width of D's hidden layer.
+        seed: seed of D's initial weights.
+        name: name of the term.
 
     Raises:
-        ValueError: an argument out of its range, or a student of other classes.
+        ValueError: if an argument is out of its range; when attached, if the number of classes of
+            bank and student differs.
 
     Reference:
         Liu et al., https://arxiv.org/abs/2005.09163 (reconstruction); Goodfellow et al.,
@@ -67,12 +68,12 @@ class Adversarial(Hierarchy):
         self.real_label = in_range("real_label", real_label, low=0.5, high=1.0)
         self.width, self.seed = int(width), int(seed)
         self.discriminator: Any = None
-        # Replicas take turns within a step, each in a thread of its own.
+        # Replicas run in separate threads.
         self.seen = threading.local()
 
     @property
     def frozen_layers(self) -> tuple[keras.layers.Layer, ...]:
-        """The discriminator: the Distiller's optimizer is not its."""
+        """The discriminator, which the optimizer of the Distiller does not train."""
         return () if self.discriminator is None else (self.discriminator,)
 
     def check(self, teacher: Any, student: Any) -> None:
@@ -98,24 +99,24 @@ class Adversarial(Hierarchy):
         logits = step.student_outputs["logits"]
         counted = ops.cast(step.assignment.counted, "float32")
         if step.training:
-            # For D's own step, which follows that of the student on the same outputs.
+            # For the step of D, which follows on the same outputs.
             self.seen.batch = (drawn_in(step, self.bank), ops.stop_gradient(logits), counted)
         return weighted_mean(ops.softplus(-self.judge(logits)), counted)  # -log sigmoid(x)
 
     def judge(self, logits: Tensor) -> Tensor:
-        """D's logit for class logits `(batch, classes)`: `(batch,)`, above 0 for the teacher's."""
+        """Computes D's logits `(batch,)` of class logits `(batch, classes)`."""
         probabilities = ops.softmax(ops.cast(logits, "float32") / self.temperature)
         return self.discriminator(probabilities)[:, 0]
 
     def discriminator_loss(
         self, real: Tensor, fake: Tensor, counted: Tensor | None = None
     ) -> Tensor:
-        """`L_D`: what D loses by taking one for the other.
+        """Computes the discriminator's loss `L_D`.
 
         Args:
             real: the teacher's logits `(batch, classes)`.
-            fake: the student's.
-            counted: weights `(batch,)` of the rows; None for 1.
+            fake: the student's logits `(batch, classes)`.
+            counted: weights `(batch,)` of the rows; None for ones.
 
         Returns:
             A float32 scalar, this replica's share.

@@ -1,4 +1,4 @@
-"""A Distiller with a discriminator that learns against its student."""
+"""AdversarialDistiller: a Distiller that trains a discriminator against its student."""
 
 from __future__ import annotations
 
@@ -26,23 +26,25 @@ class AdversarialDistiller(Distiller):
     """Trains a student and, after each of its steps, the discriminator of an `Adversarial` term.
 
     Two optimizers take turns on one forward pass of the student: first the student's, against the
-    discriminator as it stands, then the discriminator's own Adam, on the outputs that the student
-    had. Neither touches the other's weights. The discriminator's loss is logged as
-    `discriminator_loss`; it and its optimizer are checkpointed, and nothing of them ships.
+    current discriminator, then the discriminator's own Adam, on the same outputs. Neither changes
+    the other's weights. The discriminator's loss is logged as `discriminator_loss`. Discriminator
+    and optimizer are checkpointed and not part of the student.
 
-    The two steps are written for TensorFlow. On JAX leave the adversarial term out: a `Distiller`
-    with the remaining hierarchies runs there.
+    The two steps are written for TensorFlow. On JAX use a `Distiller` with the other hierarchies.
 
     Args:
         student: a classifier, trained in place.
-        distillation_losses: hierarchies, one `Adversarial` among them.
-        distillation_loss_weights: as of `Distiller`.
+        distillation_losses: hierarchies, one of them an `Adversarial`.
+        distillation_loss_weights: see `Distiller`.
         student_loss_weight: weight of the student's own loss.
-        discriminator_learning_rate: Adam's.
+        discriminator_learning_rate: learning rate of the discriminator's Adam.
+        name: name of the model.
+        **kwargs: arguments of `keras.Model`.
 
     Raises:
-        ValueError: on another backend than TensorFlow.
-        ValueError: as `Distiller`, or other than one `Adversarial`.
+        TypeError: see `Distiller`.
+        ValueError: see `Distiller`; also if the backend is not TensorFlow, or there is not exactly
+            one `Adversarial`.
 
     Example:
 
@@ -95,11 +97,11 @@ class AdversarialDistiller(Distiller):
 
     @property
     def checkpoint_variables(self) -> list[keras.Variable]:
-        """What a checkpoint holds: everything, and the state of the second optimizer."""
+        """The variables in a checkpoint: all, and the state of the second optimizer."""
         return [*self.variables, *self.discriminator_optimizer.variables]
 
     def train_step(self, *args: Any) -> Any:
-        """A step of the student, then one of the discriminator on the same outputs."""
+        """Trains the student on a batch, then the discriminator on the same outputs."""
         super().train_step(*args)
         real, fake, counted = self.adversarial.seen.batch
         del self.adversarial.seen.batch
@@ -107,11 +109,11 @@ class AdversarialDistiller(Distiller):
         return self.get_metrics_result()
 
     def discriminator_step(self, real: Tensor, fake: Tensor, counted: Tensor | None = None) -> None:
-        """One step of the discriminator; the student is not touched.
+        """Trains the discriminator for one step; the student does not change.
 
         Args:
             real: the teacher's logits `(batch, classes)`.
-            fake: the student's.
+            fake: the student's logits `(batch, classes)`.
             counted: weights `(batch,)`, 0 for images without a label.
         """
         weights = self.adversarial.discriminator.weights

@@ -1,4 +1,4 @@
-"""Logits that a teacher once gave instances of each class, and a draw from them."""
+"""ClassBank: a teacher's logits for instances of each class, to draw from."""
 
 from typing import Any
 
@@ -14,18 +14,20 @@ __all__ = ["ClassBank"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class ClassBank(keras.layers.Layer):
-    """For an image of class y, the teacher's logits for a random instance of class y.
+    """Draws a teacher's logits for a random instance of the class of each image.
 
-    The teacher never sees the image, so its instances may come from any dataset with as many
-    classes. Logits and the state of the draw are weights: they are checkpointed, and a resumed run
-    draws on as if nothing had happened.
+    The teacher does not see the images, so its instances may come from any dataset with the same
+    number of classes. Logits and the state of the random generator are weights: they are
+    checkpointed, and a resumed run continues the random sequence.
 
     Args:
-        logits: float `(classes, instances, classes)`: of each class the logits of its instances.
-        seed: of the draws.
+        logits: float `(classes, instances, classes)`, the logits of the instances of each class.
+        seed: seed of the draws.
+        name: name of the layer.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: logits of another shape, or with a class that has no instance.
+        ValueError: if the logits have another shape, or a class has no instance.
 
     Example:
 
@@ -56,11 +58,11 @@ class ClassBank(keras.layers.Layer):
         return self.logits.shape[0]
 
     def draw(self, classes: Tensor, training: bool = False) -> Tensor:
-        """Logits of one instance of each class that is asked for.
+        """Draws the logits of one instance for each class.
 
         Args:
-            classes: int `(batch,)`; what stands for a class below 0 means nothing.
-            training: True for random instances, False for always the same ones.
+            classes: int `(batch,)`; the result for a class below 0 is arbitrary.
+            training: True for random instances, False for fixed ones.
 
         Returns:
             float32 `(batch, classes)`, without gradient.

@@ -1,4 +1,4 @@
-"""Targets for a classifier from a teacher that never sees its images."""
+"""DrawnLogits: distils from a teacher that does not see the images."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ __all__ = ["DrawnLogits"]
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class DrawnLogits(Hierarchy):
-    """Compares the logits of an image with those of a random instance of its class.
+    """Compares the student's logits with the teacher's for a random instance of the same class.
 
-    `L = mean_i loss(g(u_i), f(x_i))` over labelled images, u_i drawn among the instances of a
-    `ClassBank` whose class is that of x_i.
+    `L = mean_i loss(g(u_i), f(x_i))` over labelled images, u_i a random instance of a `ClassBank`
+    of the class of x_i.
 
     Args:
-        bank: a `ClassBank` of as many classes as the student has.
-        loss: how logits are compared, called with `mask (batch,)`; by default
+        bank: a `ClassBank` with the student's number of classes.
+        loss: loss between logits, called with `mask (batch,)`; by default
             `LogitDistillation(temperature=4.0)`.
-        name: of the term.
+        name: name of the term.
 
     Raises:
-        ValueError: when attached to a student of another number of classes.
+        ValueError: when attached, if the student's number of classes differs.
 
     Reference:
         Liu et al., https://arxiv.org/abs/2005.09163 (reconstruction).
@@ -67,14 +67,23 @@ class DrawnLogits(Hierarchy):
 
 
 def drawn_in(step: Any, bank: ClassBank) -> Tensor:
-    """The logits drawn for the images of a step: the same for every hierarchy that asks."""
+    """Returns the logits drawn for the images of a step, the same for all hierarchies."""
     if getattr(step, "drawn_logits", None) is None:
         step.drawn_logits = bank.draw(step.assignment.classes, training=step.training)
     return step.drawn_logits
 
 
 def check_classes(bank: Any, student: Any) -> None:
-    """Raises a ValueError unless a bank has the classes of a student."""
+    """Checks that a bank has the student's number of classes.
+
+    Args:
+        bank: a `ClassBank`.
+        student: a `Classifier`.
+
+    Raises:
+        TypeError: if `bank` is no `ClassBank`.
+        ValueError: if the numbers differ.
+    """
     if not isinstance(bank, ClassBank):
         raise InvalidTypeError(f"Expected a keras_hkd.hierarchies.ClassBank. Received: {bank!r}")
     if bank.num_classes != student.num_classes:

@@ -1,4 +1,4 @@
-"""LeNet-5: the smallest classifier here, for images of simple things."""
+"""LeNet-5, a small classifier for simple images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,20 +12,20 @@ from keras_hkd.errors import InvalidValueError
 def lenet(
     class_names: Sequence[str], *, image_size: Sequence[int] = (32, 32), seed: int | None = None
 ) -> Classifier:
-    """Builds a classifier of LeNet-5's layers and widths, with ReLU and maxima for its sigmoids.
+    """Builds LeNet-5 with ReLU and max pooling.
 
-    Always in float32. Its weights depend on the seed alone and no global generator is touched.
+    It computes in float32. Its weights depend on the seed only; global generators do not change.
 
     Args:
-        class_names: classes to tell apart, two or more.
+        class_names: names of the classes, two or more.
         image_size: `(height, width)` in pixels, both at least 16.
-        seed: of the initial weights; None for a random one.
+        seed: seed of the initial weights; None for a random one.
 
     Returns:
         A `Classifier` of about 60,000 parameters at 32 x 32 pixels.
 
     Raises:
-        ValueError: fewer than two classes, or images too small for two 5 x 5 convolutions.
+        ValueError: if there are fewer than two classes, or the images are too small.
 
     Example:
 

@@ -1,9 +1,9 @@
-"""LW-KD: a tiny teacher that knows another, simple world with as many classes.
+"""LW-KD: distillation from a lightweight teacher that is trained on a simple dataset.
 
-New here are the teacher, `keras_hkd.methods.lw_kd.lightweight_teacher` on the drawings of
-`keras_hkd.data.glyph_dataset`; that targets are drawn by class, `hierarchies.DrawnLogits` from a
-`ClassBank`; and the adversarial term with its discriminator, `hierarchies.Adversarial` in an
-`AdversarialDistiller`. KD itself is `keras_hkd.losses.LogitDistillation`.
+Its parts are the teacher, `keras_hkd.methods.lw_kd.lightweight_teacher` on the drawings of
+`keras_hkd.data.glyph_dataset`; targets drawn by class, `hierarchies.DrawnLogits` from a
+`ClassBank`; and the adversarial term, `hierarchies.Adversarial` in an `AdversarialDistiller`. The
+loss is `keras_hkd.losses.LogitDistillation`.
 """
 
 import os
@@ -43,38 +43,40 @@ def lw_kd(
     discriminator_learning_rate: float = 1e-4,
     **teacher_options: Any,
 ) -> Distiller:
-    """A Distiller under a lightweight teacher that never sees the student's images.
+    """Makes a Distiller with a lightweight teacher that does not see the student's images (LW-KD).
 
     `L = (1 - alpha) CE(p, y) + alpha t^2 KL(q^t || p^t) + beta L_adv`, q^t the softened output of
-    the teacher for a random drawing of class y, `L_adv = -E[log D(p)]`; after each step of the
-    student its discriminator D takes one by `L_D = -E[log D(q)] - E[log(1 - D(sg(p)))]`. The
-    teacher is trained by this call, on drawings of as many classes as the student has.
+    the teacher for a random drawing of class y, `L_adv = -E[log D(p)]`. After each step of the
+    student its discriminator D is trained with
+    `L_D = -E[log D(q)] - E[log(1 - D(sg(p)))]`. This function trains the teacher, on drawings with
+    the student's number of classes.
 
-    What is known and what is reconstructed: the abstract has a small teacher trained on a
-    synthesised simple dataset of as many classes, its per-instance soft outputs as targets, and an
-    adversarial term besides KD. The drawings, the pairing by class, the network, the form of the
-    terms and every number here are this project's.
+    Published or reconstructed: the abstract describes a small teacher trained on a synthetic simple
+    dataset with the same number of classes, its soft outputs per instance as targets, and an
+    adversarial term beside KD. The drawings, the pairing by class, the network, the form of the
+    terms and all numbers are this project's.
 
     Args:
         student: a classifier, or a functional model that ends in logits.
-        alpha: share of KD in [0, 1]; the student's own loss has the rest.
-        beta: weight of the adversarial term. With 0 there is no discriminator, and the result is a
-            plain `Distiller` that runs on every backend; with it TensorFlow is needed.
+        alpha: weight of KD in [0, 1]; the student's own loss has the weight 1 - alpha.
+        beta: weight of the adversarial term, which needs TensorFlow. With 0 there is no
+            discriminator, and the result is a plain `Distiller`, for every backend.
         temperature: t.
-        folder: where the teacher is kept, so that a resumed run has the same; None to keep nothing.
-        seed: of the teacher, the draws and the discriminator.
-        bank: logits `(classes, instances, classes)` of a teacher of your own; none is trained then.
-        adversarial_temperature: of p and q in the adversarial term.
-        real_label: what D is to say of the teacher's outputs: one-sided label smoothing.
-        discriminator_learning_rate: of D's Adam.
-        **teacher_options: of `keras_hkd.methods.lw_kd.lightweight_teacher`.
+        folder: folder in which the teacher is saved, so that a resumed run has the same; None not
+            to save it.
+        seed: seed of the teacher, the draws and the discriminator.
+        bank: logits `(classes, instances, classes)` of your own teacher, in place of a trained one.
+        adversarial_temperature: temperature of p and q in the adversarial term.
+        real_label: target of D for the teacher's outputs: one-sided label smoothing.
+        discriminator_learning_rate: learning rate of D's Adam.
+        **teacher_options: options of `keras_hkd.methods.lw_kd.lightweight_teacher`.
 
     Returns:
-        An `AdversarialDistiller`, or a `Distiller` without adversarial term.
+        An `AdversarialDistiller`, or a `Distiller` if `beta` is 0.
 
     Raises:
-        TypeError: an option that there is not; the nearest one is shown.
-        ValueError: an option out of its range, or a detector as student.
+        TypeError: if an option is unknown; the message names the nearest one.
+        ValueError: if an option is out of its range, or the student is a detector.
 
     Example:
 
@@ -99,8 +101,8 @@ def lw_kd(
         bank = lightweight_teacher(student.num_classes, **options).logits
     elif teacher_options:
         raise InvalidTypeError(
-            "A `bank` needs no teacher; unexpected keyword arguments: "
-            f"{', '.join(sorted(teacher_options))}"
+            "Options of the teacher cannot be combined with a `bank`: leave them out. "
+            f"Received: unexpected keyword arguments: {', '.join(sorted(teacher_options))}"
         )
     bank = ClassBank(bank, seed=seed)
     terms = [DrawnLogits(bank, LogitDistillation(temperature=temperature))]

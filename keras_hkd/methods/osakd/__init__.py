@@ -1,4 +1,4 @@
-"""OSAKD: soft labels from the nearest neighbours, and the parts that only it has."""
+"""OSAKD: self-distillation with soft labels from nearest neighbours, and its own parts."""
 
 from keras_hkd._lazy import attach
 from keras_hkd.sources import public_names

@@ -1,8 +1,8 @@
-"""OSAKD: a single model that teaches itself by the company its outputs keep.
+"""OSAKD: online self-distillation with soft labels from nearest neighbours.
 
-New here are the soft labels, `keras_hkd.hierarchies.NeighbourClasses` (of detectors
-`NeighbourCells`), and `keras_hkd.losses.SoftLabelDivergence`, which compares them with the student;
-the method is the Distiller without a teacher and that one term.
+The method is a Distiller without a teacher and with one term. Its parts are the soft labels,
+`keras_hkd.hierarchies.NeighbourClasses` (for detectors `NeighbourCells`), and the loss
+`keras_hkd.losses.SoftLabelDivergence`.
 """
 
 from typing import Any
@@ -33,33 +33,34 @@ def osakd(
     student_loss_weight: float = 1.0,
     **neighbour_options: Any,
 ) -> Distiller:
-    """A Distiller with self-acquired soft labels: `L = L_task + lambda(step) D(s, p)`.
+    """Makes a Distiller with self-acquired soft labels: `L = L_task + lambda(step) D(s, p)`.
 
-    `s_c = k_c / k`, the share of class c among the k nearest neighbours in the space of the
-    student's own logits, is the k-NN estimate of the posterior P(c | logits). No teacher, no second
-    network, no augmentation.
+    It reads soft labels from the nearest neighbours: `s_c = k_c / k`, the share of class c among
+    the k nearest neighbours in the space of the student's own logits, is the k-NN estimate of the
+    posterior P(c | logits). There is no teacher, second network or augmentation.
 
-    What is known and what is reconstructed: the abstract has k-NN density estimation in the output
-    space and posterior soft labels. D, lambda and its ramp, k, the queue, and that a sample is not
-    its own neighbour are this project's; detectors too (see `NeighbourCells`).
+    Published or reconstructed: the abstract describes k-NN density estimation in the output space
+    and posterior soft labels. D, lambda and its ramp, k, the queue, the exclusion of a sample from
+    its own neighbours, and the use for detectors (see `NeighbourCells`) are this project's.
 
     Args:
         student: a classifier, a functional model that ends in logits, or a detector of one class.
         weight: lambda, a number or a schedule. By default it rises from 0 to 0.5 over the first
-            tenth of the training: at first neighbours are chance.
-        num_steps: training steps in all, for that ramp; without it the ramp takes 500 steps.
+            tenth of the training, as at first neighbours are random.
+        num_steps: total number of training steps, for this ramp; if None it takes 500 steps.
         form: D, "kl" for the divergence KL(s || p), "mse" for the mean squared error.
-        temperature: of p.
+        temperature: temperature of p.
         student_loss_weight: weight of the student's own loss.
-        **neighbour_options: of a classifier `num_neighbours` and `queue_size`, see
-            `keras_hkd.hierarchies.NeighbourClasses`; of a detector `num_neighbours` and
+        **neighbour_options: for a classifier `num_neighbours` and `queue_size`, see
+            `keras_hkd.hierarchies.NeighbourClasses`; for a detector `num_neighbours` and
             `max_positives`, see `NeighbourCells`.
 
     Returns:
         A `Distiller`, to be compiled and fitted.
 
     Raises:
-        ValueError: an option out of its range, or a detector of several classes.
+        TypeError: if an option is unknown.
+        ValueError: if an option is out of its range, or a detector has several classes.
 
     Example:
 

@@ -1,10 +1,10 @@
-"""Whose company a vector keeps: class frequencies among its nearest neighbours."""
+"""Class frequencies among the nearest neighbours of vectors."""
 
 from keras import ops
 
 from keras_hkd.tensors import Tensor
 
-# Distances of more numbers than this are taken row by row, so that memory does not grow with both.
+# Above this number of differences, distances are computed row by row to save memory.
 _MOST_AT_ONCE = 2**25
 
 
@@ -17,25 +17,25 @@ def neighbour_labels(
     num_neighbours: Tensor,
     most: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Posterior of each vector's class by k nearest neighbours: `s_c = k_c / k`.
+    """Estimates the class posterior of vectors by k nearest neighbours: `s_c = k_c / k`.
 
-    k-NN density estimation puts the ball of the k nearest references around a vector; with k_c of
-    them of class c, `p(y | c) P(c) / p(y) = k_c / k`, from which volume and counts cancel. Distance
-    is Euclidean. Of references at one distance those that stand first are nearer, so that the
-    result is a function of its arguments. Where fewer than k references can be used, all are.
+    k-NN density estimation uses the ball of the k nearest references around a vector; with k_c of
+    them of class c, `p(y | c) P(c) / p(y) = k_c / k`, as volume and counts cancel. Distances are
+    Euclidean. Among references at equal distance the first ones are nearer, so that the result is
+    deterministic. If fewer than k references are usable, all are used.
 
     Args:
         vectors: float32 `(rows, width)`.
         references: float32 `(references, width)`.
-        classes: `(references,)` whole numbers in [0, num_classes), anything where not usable.
-        usable: `(rows, references)` bool: which references may be whose neighbour.
+        classes: `(references,)` whole numbers in [0, num_classes), arbitrary if not usable.
+        usable: `(rows, references)` bool, the references that may be neighbours of each row.
         num_classes: number of classes.
         num_neighbours: k, an int or a scalar int32 tensor.
-        most: int, upper bound of a k that is a tensor.
+        most: upper bound of k if that is a tensor.
 
     Returns:
         Soft labels float32 `(rows, num_classes)`, multiples of 1/k that sum to 1, and
-        `(rows,)` bool: rows that have a neighbour at all; others have zeros.
+        `(rows,)` bool: rows that have a neighbour; others have zeros.
 
     Example:
 
@@ -49,7 +49,7 @@ def neighbour_labels(
     most = num_neighbours if most is None else most
     if count is not None:
         most = min(most, count)
-    else:  # references enough for top_k, whatever the batch is
+    else:  # padded, so that there are at least `most` references for top_k
         references = ops.pad(references, [[0, most], [0, 0]])
         classes, usable = ops.pad(classes, [[0, most]]), ops.pad(usable, [[0, 0], [0, most]])
     nearness = ops.where(usable, -squared_distances(vectors, references), -float("inf"))
@@ -64,7 +64,7 @@ def neighbour_labels(
 
 
 def squared_distances(vectors: Tensor, references: Tensor) -> Tensor:
-    """Squared Euclidean distances, by differences: equal vectors are at exactly 0.
+    """Computes squared Euclidean distances from differences, exactly 0 for equal vectors.
 
     Args:
         vectors: float32 `(rows, width)`.

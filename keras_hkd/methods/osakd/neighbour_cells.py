@@ -1,4 +1,4 @@
-"""What a detector's own class tower says about a cell through the cells that look like it."""
+"""NeighbourCells: soft foreground labels from similar cells of a detector's class tower."""
 
 from __future__ import annotations
 
@@ -22,39 +22,40 @@ if TYPE_CHECKING:
 __all__ = ["NeighbourCells"]
 
 Cells = namedtuple("Cells", "vectors logits positive counted")
-Cells.__doc__ = """Cells of a batch that are compared with each other.
+Cells.__doc__ = """The cells of a batch that are compared with each other.
 
 Attributes:
-    vectors: `(batch, cells, width)` what the class predictor reads there.
-    logits: `(batch, cells)` class logit of the cell.
-    positive: `(batch, cells)` bool, cells that stand for a person.
-    counted: `(batch, cells)` bool, False where an image has fewer cells to choose.
+    vectors: `(batch, cells, width)`, the input of the class predictor.
+    logits: `(batch, cells)`, the class logit of each cell.
+    positive: `(batch, cells)` bool, cells that are assigned to a person.
+    counted: `(batch, cells)` bool, False for padding of images with fewer cells.
 """
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class NeighbourCells(Hierarchy):
-    """Soft foreground labels from nearest neighbours in a detector's class tower; no teacher.
+    """Trains a detector on soft foreground labels from nearest neighbours, without a teacher.
 
-    `L = mean_i loss(s_i, z_i)`, `s_i = k_fg / k`: the share of positive cells among the k nearest
-    of the chosen cells of the batch, for one class a local probability of a person: a label that is
-    smoothed near clutter and nowhere else. Chosen are, in each image, the positive cells and as
-    many hard negatives: those of highest class logit that are neither positive nor ignored. z is
-    the cell's highest logit over its anchors (over its positive ones at a positive cell).
+    `L = mean_i loss(s_i, z_i)`, `s_i = k_fg / k`, the share of positive cells among the k nearest
+    of the selected cells of the batch. For one class it is a local probability of a person: a label
+    that is only smoothed near clutter. Selected are, in each image, the positive cells and as many
+    hard negatives: those of highest class logit that are neither positive nor ignored. z is the
+    cell's highest logit over its anchors (over its positive ones for a positive cell).
 
-    Reconstruction: the paper has classifiers only.
+    Reconstruction: the paper is about classifiers only.
 
     Args:
-        loss: how soft labels `(batch, cells, 1)` and logits are compared, called with
+        loss: loss between soft labels `(batch, cells, 1)` and logits, called with
             `mask (batch, cells)`; Kullback-Leibler divergence of Bernoulli distributions by
             default.
-        num_neighbours: k, fewer where a batch has not as many chosen cells.
-        max_positives: positive cells of an image that are chosen, the highest logits first.
-        name: of the term.
+        num_neighbours: k; fewer if a batch has fewer selected cells.
+        max_positives: largest number of positive cells of an image that are selected, highest
+            logits first.
+        name: name of the term.
 
     Raises:
-        ValueError: an argument below 1; when attached, to a detector of more than one class, or one
-            whose class head hides its last map.
+        ValueError: if an argument is below 1; when attached, if the detector has several classes,
+            or the last map of its class head cannot be read.
 
     Example:
 
@@ -103,7 +104,7 @@ class NeighbourCells(Hierarchy):
         return self.loss(labels[..., None], cells.logits[..., None], mask=mask)
 
     def soft_labels(self, cells: Cells) -> tuple[Tensor, Tensor]:
-        """`k_fg / k` of `Cells`: `(batch, cells)`, and whether a cell has a neighbour at all."""
+        """Computes `k_fg / k` of `Cells`, `(batch, cells)`, and whether a cell has neighbours."""
         width = cells.vectors.shape[-1]
         vectors = ops.reshape(ops.stop_gradient(cells.vectors), (-1, width))
         places = ops.arange(ops.shape(vectors)[0])
@@ -122,7 +123,7 @@ class NeighbourCells(Hierarchy):
 
 
 def _all_cells(step: Step) -> Cells:
-    """Every cell of every level, and whether it may be chosen at all."""
+    """Returns the cells of all levels, and whether they may be selected."""
     assignment, per_cell = step.assignment, step.student.anchors_per_cell
 
     def by_cell(values: Tensor) -> Tensor:
@@ -140,7 +141,7 @@ def _all_cells(step: Step) -> Cells:
 
 
 def _chosen(cells: Cells, max_positives: int) -> Cells:
-    """In each image the positive cells, up to a limit, and as many hard negatives."""
+    """Selects the positive cells of each image, up to a limit, and as many hard negatives."""
     number = min(max_positives, cells.positive.shape[1])
     kinds = (cells.positive, cells.counted & ops.logical_not(cells.positive))
     ranked = [

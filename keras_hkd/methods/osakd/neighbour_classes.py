@@ -1,4 +1,4 @@
-"""What a classifier's own logits say about an image through the images around it."""
+"""NeighbourClasses: soft labels of images from their nearest neighbours in the logits."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ MOST_NEIGHBOURS = 8
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class NeighbourClasses(Hierarchy):
-    """Soft labels from the nearest neighbours in the student's own logits; no teacher.
+    """Trains a classifier on soft labels from nearest neighbours in its logits, without a teacher.
 
     `L = mean_i loss(s_i, z_i)` over labelled images, `s_i = (k_1 / k, ..., k_C / k)` with k_c of
-    the k nearest references of class c: the other images of the batch, and those of earlier
-    batches that a queue remembers with the logits they had. The image itself is left out, images
-    without a label are nobody's neighbour, and no gradient passes through s. Under `tf.distribute`
-    the batch is that of all replicas.
+    the k nearest references of class c. References are the other images of the batch, and images of
+    earlier batches in a queue, with the logits they had. Images are not their own neighbours,
+    images without a label are no references, and no gradient passes through s. Under
+    `tf.distribute` the batch is that of all replicas.
 
-    The queue is state: it is checkpointed, so that a resumed run goes on with it, moves in training
-    only, and is not part of the student.
+    The queue is checkpointed, so that a resumed run continues with it. It changes in training only
+    and is not part of the student.
 
     Args:
-        loss: how soft labels `(batch, classes)` and logits are compared, called with
+        loss: loss between soft labels `(batch, classes)` and logits, called with
             `mask (batch,)`; Kullback-Leibler divergence by default.
-        num_neighbours: k; by default one for every C references, the batch's and those of the
-            queue, at least 1 and at most 8: without a queue this is min(8, B / C).
-        queue_size: images that the queue remembers. By default max(20 C, 1024), which take part
-            only where the batch has fewer than four images per class (B < 4 C), as neighbourhoods
-            in it would be noise. 0 for no queue; another number is used whatever the batch.
-        name: of the term.
+        num_neighbours: k; by default the number of references, in the batch and the queue, divided
+            by C, at least 1 and at most 8: without a queue min(8, B / C).
+        queue_size: number of images in the queue. By default max(20 C, 1024), which is only used if
+            the batch has fewer than four images per class (B < 4 C), too few for neighbourhoods. 0
+            for no queue; any other number is used for all batches.
+        name: name of the term.
 
     Raises:
-        ValueError: `num_neighbours` below 1 or `queue_size` below 0.
+        ValueError: if `num_neighbours` is below 1 or `queue_size` below 0.
 
     Example:
 
@@ -107,12 +107,12 @@ class NeighbourClasses(Hierarchy):
     def soft_labels(
         self, logits: Tensor, classes: Tensor, training: bool = False
     ) -> tuple[Tensor, ...]:
-        """The soft label of every image of a batch.
+        """Computes the soft labels of a batch.
 
         Args:
             logits: float32 `(batch, classes)`.
-            classes: int32 `(batch,)`, -1 where the label does not count.
-            training: whether the queue is to remember the batch.
+            classes: int32 `(batch,)`, -1 for labels that do not count.
+            training: whether the batch is added to the queue.
 
         Returns:
             `(batch, classes)`, and `(batch,)` bool: images that have a neighbour.
@@ -141,7 +141,7 @@ class NeighbourClasses(Hierarchy):
         return tuple(ops.stop_gradient(value) for value in found)
 
     def _queue_takes_part(self, batch: Tensor) -> Tensor:
-        """False or True, or a scalar bool tensor where the size of the batch is not known yet."""
+        """Returns whether the queue is used, a scalar tensor if the batch size is not known yet."""
         if self.queue_size is not None:
             return self.queue_size > 0
         return ops.shape(batch)[0] < 4 * self.num_classes
@@ -154,7 +154,7 @@ class NeighbourClasses(Hierarchy):
         return ops.clip(references // self.num_classes, 1, MOST_NEIGHBOURS)
 
     def _remember(self, batch: Tensor, classes: Tensor) -> None:
-        """First in, first out: the newest stand first, which also settles ties."""
+        """Adds a batch to the queue, first in, first out, newest first, which settles ties."""
         for queue, newest in ((self.queue_logits, batch), (self.queue_classes, classes)):
             values = ops.concatenate([newest, ops.convert_to_tensor(queue)])[: queue.shape[0]]
             queue.assign(ops.reshape(values, queue.shape))
