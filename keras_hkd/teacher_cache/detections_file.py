@@ -58,7 +58,7 @@ def from_detections(
         CacheError: if the folder holds the cache of other detections.
         ValueError: if a record has another form, or none is of these images.
     """
-    image_size = checks.image_size("image_size", image_size)
+    size = checks.image_size("image_size", image_size)
     checks.whole("num_detections", num_detections, low=1)
     classes = _class_indices(category_ids, dataset)
     per_image, num_others = _by_image(_records(detections), dataset, classes, detections)
@@ -69,7 +69,7 @@ def from_detections(
         "teacher_hash": digest,
         "class_names": list(dataset.class_names),
         "data_hash": dataset.content_hash,
-        "image_size": list(image_size),
+        "image_size": list(size),
         "teacher_image_size": None,
         "mode": "replay",
         "views": None,
@@ -91,15 +91,15 @@ def from_detections(
             "map_shapes": {},
             "report": report,
         }
-        begin(folder, facts, {}, DetectionsTeacher(dataset.class_names, image_size))
+        begin(folder, facts, {}, DetectionsTeacher(dataset.class_names, size))
         cache = cls(*manifest.read(folder))
         for number in cache.shards.missing():
             rows = [
-                _row(per_image[i], dataset[i], image_size, num_detections)
+                _row(per_image[i], dataset[i], size, num_detections)
                 for i in cache.shards.rows_of(number)
             ]
             columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-            packed = row_format.pack(stored_detections.encode(columns, image_size))
+            packed = row_format.pack(stored_detections.encode(columns, size))
             cache.shards.write(number, packed)
     return cache
 
@@ -190,7 +190,7 @@ def _named(source: Any) -> str:
 
 
 def _row(
-    rows: list[list[float]], image: Any, image_size: Sequence[int], num_detections: int
+    rows: list[list[float]], image: Any, image_size: tuple[int, int], num_detections: int
 ) -> dict:
     """Returns the detections of an image in pixels of the letterboxed image, padded with -1."""
     letterbox = Letterbox.fit((image.height, image.width), image_size)

@@ -79,7 +79,7 @@ def detect(
     return {**kept, "ranks": ranks}
 
 
-def encode(detections: dict, image_size: Sequence[int]) -> dict:
+def encode(detections: dict, image_size: tuple[int, int]) -> dict:
     """Converts detections to the whole numbers that are stored.
 
     Args:
@@ -102,7 +102,7 @@ def encode(detections: dict, image_size: Sequence[int]) -> dict:
     }
 
 
-def decode(values: dict, image_size: Sequence[int]) -> dict:
+def decode(values: dict, image_size: tuple[int, int]) -> dict:
     """Converts stored detections back, in TensorFlow; the inverse of `encode`.
 
     Args:
@@ -129,7 +129,7 @@ def replay(
     augmentation: Augmentation,
     draws: Tensor,
     content_sizes: Tensor,
-    image_size: Sequence[int],
+    image_size: tuple[int, int],
 ) -> dict:
     """Moves detections of unaugmented images to the augmented views of a batch.
 
