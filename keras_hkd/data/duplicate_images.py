@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -87,7 +87,7 @@ def find_duplicates(dataset: Dataset, near_bits: int = NEAR_BITS) -> list[Duplic
         )
     digests, hashes = _fingerprints(dataset)
     identical = _groups_of_equal(digests)
-    near = _linked(len(dataset), _near_pairs(hashes, near_bits))
+    near = _near_groups(hashes, near_bits)
     different = [group for group in near if len({digests[image] for image in group}) > 1]
     return [
         DuplicateGroup(tuple(group), same, _same_labels(dataset, group))
@@ -132,35 +132,27 @@ def _groups_of_equal(values: Sequence[bytes]) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _near_pairs(hashes: np.ndarray, near_bits: int) -> Iterable[tuple[int, int]]:
-    """Find the pairs of rows that differ in few bits."""
+def _near_groups(hashes: np.ndarray, near_bits: int) -> list[list[int]]:
+    """Groups of rows that are linked, directly or through others, by few bits that differ.
+
+    A block of rows is compared with all later ones at a time; the second half of the bits only
+    where the first is near enough, which is rare.
+    """
+    group = np.arange(len(hashes))
     for start in range(0, len(hashes), _BLOCK):
         block, rest = hashes[start : start + _BLOCK], hashes[start:]
-        bits = np.bitwise_count(block[:, None] ^ rest).sum(axis=-1, dtype=np.int16)
-        rows, columns = np.nonzero(bits <= near_bits)
-        later = rows < columns
-        yield from zip(
-            (rows[later] + start).tolist(), (columns[later] + start).tolist(), strict=True
-        )
-
-
-def _linked(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Group what is linked, directly or through others."""
-    leader = list(range(count))
-
-    def leader_of(index: int) -> int:
-        while leader[index] != index:
-            leader[index] = leader[leader[index]]
-            index = leader[index]
-        return index
-
-    for first, second in pairs:
-        one, other = sorted((leader_of(first), leader_of(second)))
-        leader[other] = one
-    groups: dict[int, list[int]] = {}
-    for index in range(count):
-        groups.setdefault(leader_of(index), []).append(index)
-    return [group for group in groups.values() if len(group) > 1]
+        rows, later = np.nonzero(np.bitwise_count(block[:, None, 0] ^ rest[:, 0]) <= near_bits)
+        near = np.bitwise_count(block[rows] ^ rest[later]).sum(axis=1, dtype=int) <= near_bits
+        rows, later = rows[near], later[near] + start  # each row is near itself
+        bounds = np.searchsorted(rows, np.arange(len(block) + 1))
+        for row in range(len(block)):
+            linked = group[later[bounds[row] : bounds[row + 1]]]
+            if (linked != linked[0]).any():
+                group[np.isin(group, linked)] = linked.min()
+    members: dict[int, list[int]] = {}
+    for index, leader in enumerate(group.tolist()):
+        members.setdefault(leader, []).append(index)
+    return [rows for rows in members.values() if len(rows) > 1]
 
 
 def _same_labels(dataset: Dataset, group: Sequence[int]) -> bool:

@@ -15,7 +15,7 @@ from keras_hkd.data import (
     load_dataset,
     synthetic_dataset,
 )
-from keras_hkd.data.duplicate_images import _linked, _near_pairs, difference_hash
+from keras_hkd.data.duplicate_images import _near_groups, difference_hash
 from keras_hkd.data.image_files import small_grey
 
 
@@ -101,31 +101,30 @@ def test_the_hash_by_hand():
     assert np.bitwise_count(difference_hash(Image.fromarray(one))).tolist() == [1, 1]
 
 
-@given(
-    rows=st.lists(st.tuples(*[st.integers(0, 2**64 - 1)] * 2), max_size=90),
-    near=st.integers(0, 128),
+HASHES = st.lists(
+    st.tuples(
+        st.sampled_from([0, 2**64 - 1, 0xFF00FF00FF00FF00]), st.integers(0, 2**64 - 1)
+    ).flatmap(
+        lambda pair: st.tuples(*(st.just(n) | st.just(n ^ 7) | st.just(n ^ 56) for n in pair))
+    ),
+    max_size=80,
 )
-def test_pairs_of_near_hashes_are_all_found(rows, near):
-    hashes = np.array(rows, np.uint64).reshape(-1, 2)
-    expected = {
-        (i, j)
-        for i in range(len(rows))
-        for j in range(i + 1, len(rows))
-        if sum((a ^ b).bit_count() for a, b in zip(rows[i], rows[j], strict=True)) <= near
-    }
-    pairs = list(_near_pairs(hashes, near))
-    assert len(pairs) == len(expected) and set(pairs) == expected
 
 
-@given(pairs=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=12))
-def test_links_reach_through_others(pairs):
-    reached = np.eye(10, dtype=bool)
-    for i, j in pairs:
-        reached[i, j] = reached[j, i] = True
-    for middle in range(10):  # Warshall
+@given(rows=HASHES | st.lists(st.tuples(*[st.integers(0, 2**64 - 1)] * 2)), near=st.integers(0, 60))
+def test_groups_reach_through_links(rows, near):
+    """Against Warshall's closure of the relation, with the bits counted by Python."""
+    count = len(rows)
+    reached = np.eye(count, dtype=bool)
+    for i in range(count):
+        for j in range(i):
+            bits = sum((a ^ b).bit_count() for a, b in zip(rows[i], rows[j], strict=True))
+            reached[i, j] = reached[j, i] = bits <= near
+    for middle in range(count):
         reached |= np.outer(reached[:, middle], reached[middle])
     expected = {tuple(np.flatnonzero(row).tolist()) for row in reached if row.sum() > 1}
-    assert {tuple(group) for group in _linked(10, pairs)} == expected
+    found = _near_groups(np.array(rows, np.uint64).reshape(-1, 2), near)
+    assert {tuple(group) for group in found} == expected and len(found) == len(expected)
 
 
 def test_a_jpeg_is_decoded_small_and_other_pictures_whole(tmp_path):
