@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "BestStudent": "training",
         "Distiller": "distillation",
         "MagnitudePruning": "compression",
         "TFLiteDetector": "inference",

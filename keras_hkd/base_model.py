@@ -7,21 +7,26 @@ from typing import Any
 import keras
 
 from keras_hkd.batch_norm import fuse_batch_norm
+from keras_hkd.batch_watch import BatchWatch, WatchBatches
+from keras_hkd.box_labels import padded_labels
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.tensors import Shape
 
 
 class BaseModel(keras.Model):
-    """A Keras model that computes its own loss and predicts on images of several sizes.
+    """A Keras model that computes its own loss and works on images of several sizes.
 
-    Keras traces its predict function with unknown height and width once it has seen two sizes, but
-    anchors are computed from the static size. So a function is kept for each image size. A subclass
-    defines `loss_trackers`, the metrics that average the parts of its loss.
+    Keras traces its functions with unknown height and width once they have seen two sizes, but
+    anchors are computed from the static size. So functions are kept for each image size. A subclass
+    defines `loss_trackers`, the metrics that average the parts of its loss. Batches are checked,
+    see `keras_hkd.batch_watch`.
 
     Args:
         **kwargs: arguments of `keras.Model`.
     """
 
+    train_function: Any
+    test_function: Any
     predict_function: Any
     loss_trackers: list[keras.metrics.Metric]
     """Metrics that average the parts of the loss."""
@@ -31,6 +36,7 @@ class BaseModel(keras.Model):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._watch = BatchWatch()
         if not compiles_by_default():
             self.jit_compile = False  # otherwise Keras compiles the `predict` of a loaded model too
 
@@ -38,29 +44,115 @@ class BaseModel(keras.Model):
     def metrics(self) -> list[keras.metrics.Metric]:
         """Metrics of the total loss and its parts; those of inner models are left out."""
         trackers = [] if self._loss_tracker is None else [self._loss_tracker]
-        return [*trackers, *self.loss_trackers]
+        return [*trackers, *self.loss_trackers, self._watch.counts]
 
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """Predict as `keras.Model.predict` does, for images of any size."""
-        with self._function_of(x):
-            return super().predict(x, *args, **kwargs)
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of what `evaluate` returns, in order."""
+        return [metric.name for metric in self.metrics if metric is not self._watch.counts]
+
+    def tell_of_batches(self, told: set[str]) -> None:
+        """Warns of what was wrong with batches since the last time; see `BatchWatch.tell`."""
+        self._watch.tell(self, told)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        *args: Any,
+        **kw: Any,
+    ) -> keras.callbacks.History:
+        """As `keras.Model.fit`, for images of any size, one size after another.
+
+        Labels may be ragged. Classes that the model does not have are refused, and a `BatchWarning`
+        is given where boxes are not xyxy pixels or pixels do not lie in [0, 255].
+        """
+        x, y = _padded(x), _padded(y)
+        callbacks = _watching(callbacks)
+        self.check_callbacks(getattr(callbacks, "callbacks", callbacks))
+        with self._function_of(x, "train_function"):
+            return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kw)
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """As `keras.Model.evaluate`, for images of any size; batches are checked as in `fit`."""
+        x, y = _padded(x), _padded(y)
+        callbacks = _watching(callbacks)
+        with self._function_of(x, "test_function"):
+            return super().evaluate(
+                x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict, **kwargs
+            )
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """As `keras.Model.predict`, for images of any size."""
+        with self._function_of(x, "predict_function"):
+            return super().predict(x, batch_size, verbose, steps, _watching(callbacks))
+
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.train_on_batch`; the batch is checked as in `fit`."""
+        with self._function_of(x, "train_function"), self._watched_batch():
+            return super().train_on_batch(x, _padded(y), *args, **kwargs)
+
+    def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.test_on_batch`; the batch is checked as in `fit`."""
+        with self._function_of(x, "test_function"), self._watched_batch():
+            return super().test_on_batch(x, _padded(y), *args, **kwargs)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """Predict as `keras.Model.predict_on_batch` does, for images of any size."""
-        with self._function_of(x):
+        """As `keras.Model.predict_on_batch`, for images of any size."""
+        with self._function_of(x, "predict_function"), self._watched_batch():
             return super().predict_on_batch(x)
 
     @contextlib.contextmanager
-    def _function_of(self, x: Any) -> Iterator[None]:
-        functions = self.__dict__.setdefault("_functions_by_size", {})
-        if self.predict_function is None:  # not traced yet, or compiled anew
+    def _watched_batch(self) -> Iterator[None]:
+        yield
+        if keras.backend.backend() == "jax" and not getattr(self, "_jax_state_synced", True):
+            self.jax_state_sync()
+        self.tell_of_batches(set())
+
+    @contextlib.contextmanager
+    def _function_of(self, x: Any, which: str) -> Iterator[None]:
+        """Puts in place the function that was traced for the size of images, or None to trace."""
+        kept = self.__dict__.setdefault("_functions_by_size", {})
+        functions = kept.setdefault(which, {})
+        if getattr(self, which) is None:  # not traced yet, or compiled anew
             functions.clear()
         size = _size_of(x)
-        self.predict_function = functions.get(size)
+        setattr(self, which, functions.get(size))
         try:
             yield
         finally:
-            functions[size] = self.predict_function
+            functions[size] = getattr(self, which)
+
+    def check_callbacks(self, callbacks: Any) -> None:
+        """Refuses, when `fit` begins, callbacks that cannot work with this model."""
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a model that was loaded from a file as it was before it was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
 
     def compile(
         self, optimizer: Any = "adamw", jit_compile: bool | None = None, **kwargs: Any
@@ -104,7 +196,45 @@ def compiles_by_default() -> bool:
 
 
 def _size_of(x: Any) -> Shape:
-    """Return height and width of images or of a dataset of images, None where unknown."""
+    """Height and width of images or of a dataset of them, None where nothing says."""
     if hasattr(x, "element_spec"):
-        x = keras.tree.flatten(x.element_spec)[0]
-    return tuple(getattr(x, "shape", ()) or ())[1:3]
+        x = x.element_spec
+    elif isinstance(x, keras.utils.PyDataset):
+        x = x[0]
+    if isinstance(x, (tuple, list)) and x and not hasattr(x, "shape"):
+        x = x[0]
+    if isinstance(x, dict):
+        x = x.get("images")
+    return tuple(getattr(x, "shape", None) or ())[1:3]
+
+
+def _padded(data: Any) -> Any:
+    """Labels, or a `tf.data.Dataset` with labels, whose ragged entries are padded with -1."""
+    if not hasattr(data, "element_spec"):
+        return padded_labels(data)
+    ragged = [hasattr(one, "ragged_rank") for one in keras.tree.flatten(data.element_spec)]
+    if not any(ragged) or not hasattr(data, "map"):
+        return data
+
+    def pad(*parts):
+        parts = tuple(_padded_deeply(part) for part in parts)
+        return parts if len(parts) > 1 else parts[0]
+
+    return data.map(pad)
+
+
+def _padded_deeply(part: Any) -> Any:
+    if not isinstance(part, dict):
+        return part
+    return {name: _padded_deeply(value) for name, value in padded_labels(part).items()}
+
+
+def _watching(callbacks: Any) -> Any:
+    """The callbacks with `WatchBatches` before them, unless it is there."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        if not any(isinstance(one, WatchBatches) for one in callbacks.callbacks):
+            callbacks.append(WatchBatches())
+        return callbacks
+    if callbacks is None:
+        callbacks = []
+    return [WatchBatches(), *(callbacks if isinstance(callbacks, (list, tuple)) else [callbacks])]

@@ -10,6 +10,12 @@ from keras_hkd.errors import InvalidTypeError, InvalidValueError, MissingFileErr
 from keras_hkd.messages import did_you_mean
 from keras_hkd.preset_folder import is_preset_folder, packed, save_preset
 from keras_hkd.replicas import num_replicas
+from keras_hkd.saved_learner import (
+    compiled_like,
+    in_float32,
+    refuse_weights_alone,
+    weights_of_student,
+)
 
 
 class Learner(BaseModel):
@@ -45,6 +51,10 @@ class Learner(BaseModel):
 
     def __setattr__(self, name, value):
         # Keras tracks layers that are set the usual way; these are not to be trained or saved.
+        if name == "image_size" and value is not None:
+            # What Keras's own exporters and TensorFlow's converter take for the input.
+            shapes = {"input_shape": (None, *value, 3)}
+            object.__setattr__(self, "_build_shapes_dict", shapes)
         if name == "_rewritten_network" or (name == "model" and self.rewrites):
             object.__setattr__(self, name, value)
         else:
@@ -88,6 +98,10 @@ class Learner(BaseModel):
         """What `predict` gives for the outputs of a batch."""
         raise NotImplementedError(f"{type(self).__name__} must implement `predictions`.")
 
+    def check_image_size(self, image_size):
+        """`(height, width)` in whole pixels; a ValueError for a size that it cannot see."""
+        return tuple(int(side) for side in image_size)
+
     # What is common.
 
     @property
@@ -118,7 +132,24 @@ class Learner(BaseModel):
             FileExistsError: the folder holds something else.
             ValueError: a weight is not finite.
         """
-        save_preset(self, folder)
+        save_preset(in_float32(self), folder)
+
+    def save(self, filepath, overwrite=True, include_optimizer=True, **kwargs):
+        """As `keras.Model.save`; a model trained in mixed precision is saved in float32."""
+        model = in_float32(self)
+        if include_optimizer:
+            compiled_like(model, self)
+        kwargs["include_optimizer"] = include_optimizer
+        keras.Model.save(model, filepath, overwrite, **kwargs)
+
+    def load_weights(self, filepath, *args, **kwargs):
+        """As `keras.Model.load_weights`; of a Distiller's weights the student's are taken."""
+        with weights_of_student(filepath) as path:
+            super().load_weights(path, *args, **kwargs)
+
+    def rescaled(self, images):
+        """Images as the network wants them, from RGB in [0, 255]."""
+        return images
 
     def with_classes(self, class_names):
         """The same model for other classes, where its family can renew the head.
@@ -138,7 +169,7 @@ class Learner(BaseModel):
         raise InvalidTypeError(
             f"A {type(self).__name__} keeps the classes that it was built with, "
             f"{self.class_names}. Received: class_names={tuple(class_names)}; build a new one for "
-            "them, or begin with an RTMDet."
+            "them, or give the float model its classes before quantising or pruning it."
         )
 
     def tap(self, layer_name):
@@ -163,6 +194,7 @@ class Learner(BaseModel):
     ):
         """The model's own loss, scaled so that replicas add up to the loss of the whole batch."""
         image_size = static_image_size(x)
+        self._watch.counts.update_state(x, y, self.num_classes)
         assignment = self.assign(y_pred, self.check_labels(y), image_size)
         losses = self.task_losses(y_pred, assignment, image_size)
         for tracker, name in zip(self.loss_trackers, losses, strict=True):
@@ -171,16 +203,16 @@ class Learner(BaseModel):
 
     def train_step(self, *args):
         """One step of Keras on a batch of images and labels."""
-        check_batch(args[-1])
-        return super().train_step(*args)
+        return super().train_step(*checked_batch(self, args))
 
     def test_step(self, *args):
         """One step of `evaluate` on a batch of images and labels."""
-        check_batch(args[-1])
-        return super().test_step(*args)
+        return super().test_step(*checked_batch(self, args))
 
     def predict_step(self, *args):
         """What `predict` returns for a batch."""
+        args = checked_images(self, args)
+        self._watch.counts.update_state(images_of(args[-1]))
         return self.decoded(super().predict_step(*args), args[-1])
 
     def decoded(self, prediction, data):
@@ -190,8 +222,7 @@ class Learner(BaseModel):
             prediction: raw outputs, or on JAX a pair of them and the state.
             data: images, or a tuple that begins with them.
         """
-        images = data[0] if isinstance(data, (list, tuple)) else data
-        image_size = static_image_size(images)
+        image_size = static_image_size(images_of(data))
         if isinstance(prediction, tuple):
             outputs, state = prediction
             return self.predictions(outputs, image_size), state
@@ -199,15 +230,69 @@ class Learner(BaseModel):
 
 
 def static_image_size(images):
-    """`(height, width)` of a batch of images; both must be known when the step is traced."""
-    shape = tuple(images.shape)
-    if len(shape) != 4 or shape[1] is None or shape[2] is None:
+    """`(height, width)` of a batch of images; both must be known when the step is traced.
+
+    Raises:
+        ValueError: not such a batch.
+    """
+    shape = tuple(getattr(images, "shape", ()))
+    if len(shape) != 4 or shape[1] is None or shape[2] is None or shape[3] not in (3, None):
         raise InvalidValueError(
-            "Expected images of shape (batch, height, width, 3) with height and width known: batch "
-            "images of one size (`keras_hkd.data` letterboxes them). "
-            f"Received: images.shape={shape}"
+            "Expected images of shape (batch, height, width, 3), RGB pixels in [0, 255], with "
+            "height and width known: batch images of one size. `keras_hkd.data` letterboxes them, "
+            "and `keras_hkd.inference.predict_images(model, photos)` takes photographs of any "
+            f"size. Received: images.shape={shape}"
         )
     return int(shape[1]), int(shape[2])
+
+
+def images_of(data):
+    """The images of what Keras hands to a step: images, or a tuple that begins with them."""
+    return data[0] if isinstance(data, (list, tuple)) else data
+
+
+def checked_images(model, args):
+    """The arguments of a step of Keras, whose last is a batch with images that a model can see.
+
+    Args:
+        model: a `Learner`.
+        args: of the step.
+
+    Raises:
+        ValueError: images of another shape, or of a size that the model cannot see.
+    """
+    *state, data = args
+    if isinstance(data, dict) and "images" in data:
+        data = (data["images"], data["bounding_boxes"]) if "bounding_boxes" in data else data
+        data = data["images"] if isinstance(data, dict) else data
+    size = static_image_size(images_of(data))
+    try:
+        model.check_image_size(size)
+    except ValueError as error:
+        raise InvalidValueError(
+            f"{error} `keras_hkd.inference.predict_images(model, photos)` letterboxes photographs "
+            "of any size."
+        ) from None
+    return (*state, data)
+
+
+def checked_batch(model, args):
+    """The arguments of a step of Keras, whose last is a batch of images and labels.
+
+    A dict of `images` and `bounding_boxes`, as KerasCV's layers give it, is such a pair too.
+
+    Args:
+        model: a `Learner`.
+        args: of the step.
+
+    Raises:
+        ValueError: another batch.
+    """
+    *state, data = args
+    if isinstance(data, dict) and {"images", "bounding_boxes"} <= set(data):
+        data = (data["images"], data["bounding_boxes"])
+    check_batch(data)
+    return checked_images(model, (*state, data))
 
 
 def check_batch(data):
@@ -248,13 +333,15 @@ def read_model(path, kind):
             return _read_file(file, path, kind)
     if not path.is_file():
         raise MissingFileError(f"No {kind} at '{path}': expected a .keras file.")
+    refuse_weights_alone(path, kind)
     return _read_file(path, path, kind)
 
 
 def _read_file(file, path, kind):
     """The model of `file`, which messages call `path`."""
     try:
-        return keras.saving.load_model(file, compile=False)
+        model = keras.saving.load_model(file, compile=False)
+        return in_float32(model) if isinstance(model, Learner) else model
     except (ValueError, KeyError, OSError, TypeError) as error:
         raise InvalidValueError(
             f"'{path}' could not be read as a Keras model; is it a .keras file written by "

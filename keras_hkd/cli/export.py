@@ -30,16 +30,32 @@ OutFile = Annotated[
     ),
 ]
 Quantization = Annotated[
-    Literal["float32", "float16", "dynamic", "int8"],
+    Literal["float32", "float16", "dynamic", "int8", "int16x8"],
     typer.Option("--quantization", help="Precision of a .tflite file."),
+]
+InputType = Annotated[
+    Literal["uint8", "int8", "float32"] | None,
+    typer.Option(
+        "--input-type",
+        help="Type of the image of an int8 file; uint8 by default.",
+        show_default=False,
+    ),
+]
+BatchSize = Annotated[
+    int,
+    typer.Option(
+        "--batch-size",
+        min=0,
+        help="Images at a time of an .onnx file with --no-nms; 0 for any number.",
+    ),
 ]
 Representative = Annotated[
     str | None,
     typer.Option(
         "--representative",
         metavar="FOLDER or PATH[:SPLIT]",
-        help="For int8: images of the kind that the file will see; a folder of images, or "
-        "labelled images as `--data` takes them.",
+        help="For int8 and int16x8: images of the kind that the file will see; a folder of images, "
+        "or labelled images as `--data` takes them.",
         show_default=False,
     ),
 ]
@@ -85,6 +101,8 @@ def command(
     file: OutFile,
     quantization: Quantization = "float32",
     representative: Representative = None,
+    input_type: InputType = None,
+    batch_size: BatchSize = 1,
     person_class: options.PersonClass = None,
     image_size: ImageSize = None,
     nms: Nms = True,
@@ -114,6 +132,16 @@ def command(
     size = parse_image_size(image_size)
     model = check_model_file(model)
     _check(file, quantization, representative, data)
+    if input_type is not None and quantization != "int8":
+        raise InvalidValueError(
+            "`--input-type` goes with `--quantization int8`. Received: --quantization "
+            f"{quantization}"
+        )
+    if batch_size != 1 and file.suffix != ".onnx":
+        raise InvalidValueError(
+            "`--batch-size` goes with an .onnx file: a .tflite takes one image, a SavedModel any "
+            f"number. Received: --batch-size {batch_size} for {file}"
+        )
     common = {
         "image_size": size,
         "nms": nms,
@@ -132,7 +160,7 @@ def command(
     detector = _load_detector(model, person_class)
     _check_ranges(detector, quantization, representative)
     if file.suffix != ".tflite":
-        summary = _other(detector, file, common)
+        summary = _other(detector, file, common, batch_size or None)
     else:
         from keras_hkd.export import ModelCard
 
@@ -144,7 +172,7 @@ def command(
 
             report = export_tflite(
                 detector, file, quantization=precision, representative_images=shown,
-                card=card, gate=gate, **common,
+                input_type=input_type, card=card, gate=gate, **common,
             )  # fmt: skip
         summary = dataclasses.asdict(report)
         if gate is not None:
@@ -155,9 +183,9 @@ def command(
 
 def _check(file: Path, quantization: str | None, representative: Any, data: Any) -> None:
     if file.suffix == ".tflite":
-        if representative is not None and quantization != "int8":
+        if representative is not None and quantization not in ("int8", "int16x8"):
             raise InvalidValueError(
-                "`--representative` goes with `--quantization int8`. Received: "
+                "`--representative` goes with `--quantization int8` or `int16x8`. Received: "
                 f"--quantization {quantization}"
             )
         return
@@ -173,15 +201,15 @@ def _check(file: Path, quantization: str | None, representative: Any, data: Any)
 
 
 def _check_ranges(detector: Any, quantization: str | None, representative: Any) -> None:
-    if quantization != "int8" or representative is not None:
+    if quantization not in ("int8", "int16x8") or representative is not None:
         return
     from keras_hkd.compression import is_quantized
 
     if not is_quantized(detector):
         raise InvalidValueError(
-            "`--quantization int8` needs `--representative FOLDER or PATH[:SPLIT]`: about 100 "
-            "images of the kind that the file will see. Only a detector that was trained with "
-            "`--quantize` needs none."
+            f"`--quantization {quantization}` needs `--representative FOLDER or PATH[:SPLIT]`: "
+            "about 100 images of the kind that the file will see. Only a detector that was trained "
+            "with `--quantize` needs none."
         )
 
 
@@ -216,11 +244,13 @@ def _gate(detector: Any, dataset: Any, max_drop: float, force: bool, images: Any
     return AveragePrecisionGate(detector, dataset, max_drop, force, images)
 
 
-def _other(detector: Any, file: Path, common: Mapping[str, Any]) -> dict:
+def _other(detector: Any, file: Path, common: Mapping[str, Any], batch_size: int | None) -> dict:
     from keras_hkd import export
 
     if file.suffix == ".onnx":
-        return dataclasses.asdict(export.export_onnx(detector, file, **common))
+        return dataclasses.asdict(
+            export.export_onnx(detector, file, batch_size=batch_size, **common)
+        )
     differences = export.export_saved_model(detector, file, **common)
     return {"path": file, "largest_differences": differences}
 

@@ -42,7 +42,7 @@ def finished_results(run: Any, options: RunOptions, kind: Any) -> dict | None:
     Raises:
         DifferentRunError: if it was asked for with other settings. The data are not read again.
     """
-    from keras_hkd.training.identity import require_same
+    from keras_hkd.training.identity import require_same, require_same_run
 
     if not (options.resume and run.is_finished):
         return None
@@ -51,6 +51,10 @@ def finished_results(run: Any, options: RunOptions, kind: Any) -> dict | None:
     asked = options.settings(kind).must_match()
     if options.image_size is None:  # what it came to depended on the models
         asked["image_size"] = recorded["image_size"]
+    if asked["epochs"] > recorded["epochs"]:
+        require_same_run({"settings": recorded}, {"settings": asked}, run.path)
+        remark(f"{run.path} goes on from epoch {recorded['epochs']} to {asked['epochs']}.")
+        return None
     require_same({"settings": recorded}, {"settings": asked}, run.path)
     command = record["sessions"][-1]["command"]
     remark(f"{run.path} holds a finished run: nothing to do. It was made by: {command}")

@@ -174,7 +174,8 @@ def calibrate_to_coverage(quantized: Any, images: Any, shares: tuple[float, ...]
         for layer in ranges:
             layer.observer = observer(layer)
         for start in range(0, len(images), CALIBRATION_BATCH):
-            quantized.network(np.asarray(images[start : start + CALIBRATION_BATCH], "float32"))
+            batch = np.asarray(images[start : start + CALIBRATION_BATCH], "float32")
+            quantized.network(quantized.rescaled(batch))
     finally:
         for layer in ranges:
             layer.observer = None
@@ -221,7 +222,7 @@ def calibrate(quantized: Any, images: Any) -> None:
         layer.num_batches.assign(0.0)
     for start in range(0, len(images), CALIBRATION_BATCH):
         batch = np.asarray(images[start : start + CALIBRATION_BATCH], "float32")
-        quantized.network(batch, training=True)
+        quantized.network(quantized.rescaled(batch), training=True)
     for layer, decay in zip(ranges, decays, strict=True):
         layer.decay = decay
         layer.num_batches.assign(1.0)  # the training images soon weigh more

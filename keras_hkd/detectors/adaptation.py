@@ -1,11 +1,13 @@
 """From a library's model, or a file, to a Detector."""
 
 import inspect
+import warnings
 
 from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.families import ADAPTERS, adapter_of
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.learner import read_model
+from keras_hkd.messages import stack_level_of_caller
 
 __all__ = ["as_detector", "load_detector"]
 
@@ -22,7 +24,9 @@ def as_detector(model, **options):
             them every class of the model is kept, under the names `class_0`, `class_1`, ..., or
             `person` where there is one class; a RetinaNet keeps the thresholds of its own label
             encoder. Of a `Detector`, `class_names` chooses classes by name, or with
-            `class_indices` by number, and names them.
+            `class_indices` by number, and names them. Images reach the model as RGB in [0, 255];
+            one that does not rescale them itself needs `scale` and `offset`, such as `scale=1/255`,
+            and without them a warning is given; `scale=1` says that it takes [0, 255].
 
     Raises:
         TypeError: anything else.
@@ -37,12 +41,33 @@ def as_detector(model, **options):
             "need an adapter: subclass keras_hkd.detectors.Detector. "
             f"Received: {type(model).__name__}"
         )
+    if not {"scale", "offset"} & set(options) and not _rescales(model):
+        warnings.warn(
+            f"Nothing in this {type(model).__name__} rescales pixels, so it sees them in [0, 255]. "
+            "If it was trained on others, say how they are made: "
+            "as_detector(model, scale=1/255) for [0, 1], scale=1/127.5, offset=-1 for [-1, 1]; "
+            "if not, scale=1.",
+            UserWarning,
+            stacklevel=stack_level_of_caller(),
+        )
     num_classes = model.num_classes
     if "class_names" not in options and num_classes > 1:
         chosen = options.get("class_indices")
         indices = range(num_classes) if chosen is None else chosen
         options["class_names"] = tuple(f"class_{i}" for i in indices)
     return family(model, **{**family.options_of(model), **options})
+
+
+def _rescales(model) -> bool:
+    """Whether a model, or the preprocessor that comes with it, changes the range of pixels."""
+    converter = getattr(getattr(model, "preprocessor", None), "image_converter", None)
+    if any(getattr(converter, name, None) is not None for name in ("scale", "offset")):
+        return True
+    return any(
+        "Rescal" in base.__name__ or "Normalization" == base.__name__
+        for layer in model._flatten_layers()
+        for base in type(layer).__mro__
+    )
 
 
 def _narrowed(detector, class_names=None, class_indices=None, **unknown):

@@ -9,12 +9,15 @@ from collections import namedtuple
 import keras
 from keras import ops
 
+from keras_hkd import saved_learner
+from keras_hkd.box_labels import checked_shapes, without_false_boxes
 from keras_hkd.boxes.coding import HEADS, BoxCoding, joint_logits
 from keras_hkd.boxes.formats import convert
 from keras_hkd.boxes.geometry import inside_any
 from keras_hkd.boxes.grid import NO_ANCHOR, Grid
 from keras_hkd.boxes.suppression import non_max_suppression
-from keras_hkd.errors import InvalidTypeError, InvalidValueError
+from keras_hkd.detectors.arguments import checked_indices, per_channel, size_for_network
+from keras_hkd.errors import InvalidTypeError
 from keras_hkd.learner import Learner
 
 __all__ = ["Assignment", "Detector"]
@@ -55,7 +58,8 @@ class Detector(Learner):
 
     Args:
         model: the library's detector; its layers are used, not copied.
-        image_size: `(height, width)` in pixels that images are letterboxed to by default.
+        image_size: `(height, width)` in pixels that images are letterboxed to by default; the
+            model's own where it takes no other, else 320 x 320.
         class_names: names of the classes that this detector reports.
         class_indices: which of the library model's classes these are; all of them by default. A
             COCO detector becomes a person detector with `class_names=("person",),
@@ -64,6 +68,10 @@ class Detector(Learner):
         nms_iou_threshold: overlap above which `predict` drops the lower score.
         max_detections: most detections of one image.
         antialias: whether photographs are smoothed where they shrink, which OpenCV does not do.
+        scale: of a model that does not rescale images itself, what pixels in [0, 255] are
+            multiplied by before it sees them, a number or one for each colour: 1/255 for [0, 1].
+        offset: what is added to them then.
+        frozen_layers: of a saved detector, which of its layers do not train.
 
     Raises:
         ValueError: names and indices of classes do not fit each other or the model.
@@ -76,25 +84,30 @@ class Detector(Learner):
         self,
         model,
         *,
-        image_size=(320, 320),
+        image_size=None,
         class_names=("person",),
         class_indices=None,
         score_threshold=0.01,
         nms_iou_threshold=0.6,
         max_detections=100,
         antialias=True,
+        scale=None,
+        offset=None,
+        frozen_layers=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.image_size = _checked_image_size(image_size)
         self.class_names = tuple(class_names)
-        self.class_indices = _checked_indices(class_indices, self.class_names, model.num_classes)
+        self.class_indices = checked_indices(class_indices, self.class_names, model.num_classes)
         self.score_threshold = float(score_threshold)
         self.nms_iou_threshold = float(nms_iou_threshold)
         self.max_detections = int(max_detections)
         self.antialias = bool(antialias)
+        self.scale, self.offset = per_channel("scale", scale), per_channel("offset", offset)
         self.model = model
         self.network = self.rewritten(self.build_network(model))
+        self.image_size = size_for_network(self.network, image_size)
+        saved_learner.freeze_layers(self, frozen_layers)
         self.built = True
 
     levels: tuple[str, ...] = ()
@@ -176,7 +189,7 @@ class Detector(Learner):
 
     def check_image_size(self, image_size):
         """`(height, width)` in whole pixels; a ValueError for a size that it cannot see."""
-        return _checked_image_size(image_size)
+        return size_for_network(self.network, image_size)
 
     def level_shapes(self, image_size) -> dict[str, tuple[int, int]]:
         """`{level: (height, width)}` in cells, for images of `image_size`."""
@@ -256,6 +269,13 @@ class Detector(Learner):
         logits = joint_logits(conditional, heads["objectness"], ops)
         return {**heads, "class_logits": logits, "conditional_logits": conditional}
 
+    def rescaled(self, images):
+        """Images as the network wants them, from RGB in [0, 255]; see `scale` and `offset`."""
+        if self.scale is None and self.offset is None:
+            return images
+        images = ops.cast(images, "float32") * (1.0 if self.scale is None else self.scale)
+        return images + (0.0 if self.offset is None else self.offset)
+
     def call(self, images, training=False):
         """Raw predictions and feature maps of a batch.
 
@@ -271,7 +291,7 @@ class Detector(Learner):
             them, `conditional_logits (batch, anchors, num_classes)`; the score is then that of
             both. Anchors run level by level, row by row, cell by cell.
         """
-        outputs = dict(self.network(images, training=training))
+        outputs = dict(self.network(self.rescaled(images), training=training))
         heads = {name: ops.cast(outputs[name], "float32") for name in self.head_names}
         if self.class_indices != tuple(range(self.model.num_classes)):
             chosen = ops.array(self.class_indices, "int32")
@@ -288,14 +308,8 @@ class Detector(Learner):
         return {**outputs, **heads}
 
     def check_labels(self, labels):
-        """Labels as the losses need them, or a clear error."""
-        if not isinstance(labels, dict) or not {"boxes", "classes"} <= set(labels):
-            received = sorted(labels) if isinstance(labels, dict) else type(labels).__name__
-            raise InvalidValueError(
-                "Labels must be a dict with 'boxes' (batch, n, 4) in xyxy pixels and 'classes' "
-                f"(batch, n), both padded with -1. Received: {received}"
-            )
-        return labels
+        """Labels as the losses need them, false boxes left out, or a clear error."""
+        return without_false_boxes(checked_shapes(labels), self.num_classes)
 
     def assign(self, outputs, labels, image_size):
         """Says which anchors are people, which are background and which count for nothing.
@@ -356,6 +370,9 @@ class Detector(Learner):
             "nms_iou_threshold": self.nms_iou_threshold,
             "max_detections": self.max_detections,
             "antialias": self.antialias,
+            **saved_learner.frozen_layers(self),
+            **({} if self.scale is None else {"scale": self.scale}),
+            **({} if self.offset is None else {"offset": self.offset}),
             **self.rewrites_config(),
         }
 
@@ -363,34 +380,3 @@ class Detector(Learner):
 @functools.lru_cache(maxsize=64)
 def _grid(*fields):
     return Grid(*fields)
-
-
-def _checked_image_size(image_size):
-    try:
-        height, width = (int(side) for side in image_size)
-    except (TypeError, ValueError):
-        height = width = 0
-    if height < 32 or width < 32 or height % 32 or width % 32:
-        raise InvalidValueError(
-            "`image_size` must be (height, width) in pixels, both multiples of 32 (the stride of "
-            "the coarsest map of the backbone; others leave maps that do not fit each other). "
-            f"Received: image_size={image_size}"
-        )
-    return height, width
-
-
-def _checked_indices(class_indices, class_names, num_library_classes):
-    if class_indices is None:
-        class_indices = range(len(class_names))
-    class_indices = tuple(int(index) for index in class_indices)
-    if len(class_indices) != len(class_names):
-        raise InvalidValueError(
-            "`class_names` and `class_indices` must name the same classes. Received: "
-            f"class_names={class_names}, class_indices={class_indices}"
-        )
-    if any(not 0 <= index < num_library_classes for index in class_indices):
-        raise InvalidValueError(
-            f"The model has {num_library_classes} classes, so `class_indices` must lie in "
-            f"[0, {num_library_classes - 1}]. Received: class_indices={class_indices}"
-        )
-    return class_indices

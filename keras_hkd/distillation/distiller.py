@@ -11,10 +11,11 @@ from keras_hkd.base_model import BaseModel
 from keras_hkd.distillation import schedules
 from keras_hkd.distillation import teachers as frozen
 from keras_hkd.distillation.learners import as_learner
+from keras_hkd.distillation.whole_model import refuse_saving_whole
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.keras_loss import as_hierarchies
 from keras_hkd.hierarchies.step import Step
-from keras_hkd.learner import check_batch, static_image_size
+from keras_hkd.learner import checked_batch, checked_images, images_of, static_image_size
 from keras_hkd.replicas import num_replicas
 from keras_hkd.tensors import Tensor, TensorDict
 
@@ -151,6 +152,12 @@ class Distiller(BaseModel):
         """The bare model that is distilled, without auxiliary parts."""
         return self.learner.deployed
 
+    def tell_of_batches(self, told: set[str]) -> None:
+        self._watch.tell(self.learner, told)
+
+    def check_callbacks(self, callbacks: Any) -> None:
+        refuse_saving_whole(callbacks)
+
     @property
     def trainable(self) -> bool:
         """Whether the student and the hierarchies' own layers train; the teacher never does."""
@@ -206,8 +213,7 @@ class Distiller(BaseModel):
 
     def train_step(self, *args: Any) -> Any:
         """Trains on a batch of images and labels."""
-        check_batch(args[-1])
-        return super().train_step(*args)
+        return super().train_step(*checked_batch(self.learner, args))
 
     def test_step(self, *args: Any) -> Any:
         """Evaluates a batch of images and labels.
@@ -215,7 +221,7 @@ class Distiller(BaseModel):
         A cache has no outputs for other images than its own, such as the `validation_data` of
         `fit`; for these the terms that read it are left out.
         """
-        check_batch(args[-1])
+        args = checked_batch(self.learner, args)
         result = super().test_step(*args)
         left_out = {f"{name}_loss" for name in self._unanswered(args[-1][1])}
         if isinstance(result, tuple):  # on JAX: logs and state
@@ -293,10 +299,17 @@ class Distiller(BaseModel):
         size = self._teacher_sizes[number]
         return frozen.teach(self.teachers[number], self.learner, images, labels, size)
 
+    @property
+    def batches_per_step(self) -> int:
+        """Batches whose gradients the optimizer averages before each of its steps."""
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        return getattr(optimizer, "gradient_accumulation_steps", None) or 1
+
     def term_weights(self) -> list[Tensor]:
         """Returns the weights of the terms at the current step, in the order of `compute_terms`."""
         own = [self.student_loss_weight] * len(self.learner.loss_names)
-        return [*own, *(schedule(self.steps_taken) for schedule in self.distillation_loss_weights)]
+        step = self.steps_taken // self.batches_per_step
+        return [*own, *(schedule(step) for schedule in self.distillation_loss_weights)]
 
     def compute_loss(
         self,
@@ -311,6 +324,7 @@ class Distiller(BaseModel):
 
         It is scaled so that the sum over replicas is the loss of the whole batch.
         """
+        self._watch.counts.update_state(x, y, self.learner.num_classes)
         left_out = () if training else self._unanswered(y)
         terms = self.compute_terms(x, y, y_pred, training, left_out)
         total = 0.0
@@ -326,6 +340,8 @@ class Distiller(BaseModel):
 
     def predict_step(self, *args: Any) -> Any:
         """Predicts as the student does: detections, or scores of classes."""
+        args = checked_images(self.learner, args)
+        self._watch.counts.update_state(images_of(args[-1]))
         return self.learner.decoded(super().predict_step(*args), args[-1])
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> NoReturn:

@@ -119,7 +119,11 @@ class MeanTeacher(Distiller):
 
     def update_teacher(self) -> None:
         """Updates the teacher by one step; called by `compute_loss` in training."""
-        momentum = self.momentum_at(self.steps_taken)
+        batches = self.batches_per_step
+        momentum = self.momentum_at(self.steps_taken // batches)
+        if batches > 1:  # between two steps of the optimizer the student stands still
+            first = ops.equal(self.steps_taken % batches, 0)
+            momentum = ops.where(first, momentum, ops.ones_like(momentum))
         of_statistics = ops.floor(momentum)  # 1 where nothing moves, else 0
         learned = {id(weight) for weight in self.learner.trainable_weights}
         (teacher,) = self.teachers

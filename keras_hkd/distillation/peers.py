@@ -86,6 +86,10 @@ class Peers(Learner):
     def check_labels(self, labels: Any) -> dict[str, Any]:
         return self.first.check_labels(labels)
 
+    def check_image_size(self, image_size: Sequence[int]) -> tuple[int, int]:
+        """`(height, width)`, a size that both can see."""
+        return self.second.check_image_size(self.first.check_image_size(image_size))
+
     def assign(self, outputs: Any, labels: Any, image_size: Sequence[int]) -> Any:
         return {
             name: peer.assign(outputs[name], labels, image_size)

@@ -1,4 +1,4 @@
-"""A frozen TensorFlow function to the bytes of a TFLite model, at one of four precisions."""
+"""A frozen TensorFlow function to the bytes of a TFLite model, at one of five precisions."""
 
 from __future__ import annotations
 
@@ -11,18 +11,26 @@ import tensorflow as tf
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.export.raw_heads import quiet_converter
 
-QUANTIZATIONS = (None, "float16", "dynamic", "int8")
+QUANTIZATIONS = (None, "float16", "dynamic", "int8", "int16x8")
+INPUT_TYPES = ("uint8", "int8", "float32")
 
 
-def convert(function: Any, quantization: str | None = None, representative: Any = None) -> bytes:
+def convert(
+    function: Any,
+    quantization: str | None = None,
+    representative: Any = None,
+    input_type: str = "uint8",
+) -> bytes:
     """Convert with builtin operators only.
 
     Args:
         function: a frozen concrete function of one image.
         quantization: None for float32; "float16" weights; "dynamic" int8 weights, float
-            activations; "int8" for integers from a uint8 image to int8 outputs.
-        representative: for "int8", float32 images `(n, height, width, 3)` in [0, 255]; None where
-            the graph carries ranges of its own (quantisation-aware training).
+            activations; "int8" for integers from the image to int8 outputs; "int16x8" for int8
+            weights and int16 activations between a float32 image and float32 outputs.
+        representative: for "int8" and "int16x8", float32 images `(n, height, width, 3)` in
+            [0, 255]; None where the graph carries ranges of its own (quantisation-aware training).
+        input_type: of the image of an "int8" model, one of `INPUT_TYPES`.
 
     Returns:
         The model; outputs in the order of the function's.
@@ -33,7 +41,7 @@ def convert(function: Any, quantization: str | None = None, representative: Any 
     """
     try:
         with quiet_converter():
-            return _converter(function, quantization, representative).convert()
+            return _converter(function, quantization, representative, input_type).convert()
     except Exception as error:
         raise InvalidValueError(
             "The TFLite converter refuses the network; the operator or layer that it cannot "
@@ -41,7 +49,9 @@ def convert(function: Any, quantization: str | None = None, representative: Any 
         ) from error
 
 
-def _converter(function: Any, quantization: str | None, representative: Any) -> Any:
+def _converter(
+    function: Any, quantization: str | None, representative: Any, input_type: str = "uint8"
+) -> Any:
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if quantization is not None:
@@ -49,7 +59,11 @@ def _converter(function: Any, quantization: str | None, representative: Any) -> 
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if quantization == "int8":
-        _integers(converter, representative)
+        _integers(converter, representative, input_type)
+    if quantization == "int16x8":
+        wide = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        converter.target_spec.supported_ops = [wide, tf.lite.OpsSet.TFLITE_BUILTINS]
+        converter.representative_dataset = lambda: ([image[None]] for image in representative)
     return converter
 
 
@@ -72,8 +86,8 @@ def has_own_ranges(function: Any) -> bool:
     return any(node.op.startswith("FakeQuant") for node in function.graph.as_graph_def().node)
 
 
-def _integers(converter: Any, representative: Any) -> None:
-    converter.inference_input_type = tf.uint8
+def _integers(converter: Any, representative: Any, input_type: str) -> None:
+    converter.inference_input_type = tf.as_dtype(input_type)
     converter.inference_output_type = tf.int8
     if representative is None:
         return
@@ -81,7 +95,7 @@ def _integers(converter: Any, representative: Any) -> None:
 
     def samples() -> Iterator[list[np.ndarray]]:
         for index, image in enumerate(representative):
-            if index == 0:  # black and white in a corner: a pixel is then its own uint8 value
+            if index == 0:  # black and white in a corner: a pixel is then its own whole number
                 image = image.copy()
                 image[0, 0], image[0, 1] = 0.0, 255.0
             yield [image[None]]

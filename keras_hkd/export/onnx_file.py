@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_hkd import checks
 from keras_hkd.detectors.detector import Detector
-from keras_hkd.errors import MissingPackageError
+from keras_hkd.errors import InvalidValueError, MissingPackageError
 from keras_hkd.export import verification
 from keras_hkd.export.graph_post_processing import post_processing_function
 from keras_hkd.export.raw_heads import (
@@ -43,6 +44,7 @@ def export_onnx(
     iou_threshold: float | None = None,
     *,
     opset: int = OPSET,
+    batch_size: int | None = 1,
 ) -> ExportReport:
     """Write a detector as an ONNX file, through tf2onnx, and run it with onnxruntime.
 
@@ -59,6 +61,8 @@ def export_onnx(
         score_threshold: detections that score at most this are dropped; the detector's by default.
         iou_threshold: overlap above which the lower score is dropped; the detector's by default.
         opset: version of ONNX's operators.
+        batch_size: images at a time; another number than 1, or None for any, needs `nms=False`,
+            since suppression in the file is of one image.
 
     Returns:
         An `ExportReport`.
@@ -74,13 +78,23 @@ def export_onnx(
     detector = checked_detector(detector)
     size = checked_image_size(image_size, detector)
     suppression = make_suppression(detector, max_detections, score_threshold, iou_threshold)
-    grid, sample = grid_of(detector, size), sample_images(size)
-    heads = raw_heads(detector, size)
+    if batch_size is not None:
+        checks.whole("batch_size", batch_size, low=1)
+    if nms and batch_size != 1:
+        raise InvalidValueError(
+            "Suppression in an ONNX file is of one image at a time: leave it out with nms=False "
+            f"(--no-nms) for batches. Received: batch_size={batch_size}"
+        )
+    grid, sample = grid_of(detector, size), sample_images(size, max(2, batch_size or 1))
+    heads = raw_heads(detector, size, batch_size)
     with replacing_file(path, ".onnx") as partial:
         names = detector.head_names
         network = _to_onnx(heads, ["images"], names, opset)
         session = _session(network)
-        outputs = [session.run(None, {"images": image[None]}) for image in sample]
+        step = batch_size or len(sample)
+        sample = sample[: len(sample) // step * step]
+        batches = [sample[start : start + step] for start in range(0, len(sample), step)]
+        outputs = [session.run(None, {"images": batch}) for batch in batches]
         received = {
             name: np.concatenate([one[i] for one in outputs]) for i, name in enumerate(names)
         }

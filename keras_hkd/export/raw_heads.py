@@ -16,6 +16,7 @@ from keras_hkd.detectors import as_detector
 from keras_hkd.detectors.detector import Detector
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.logs import silenced
+from keras_hkd.saved_learner import in_float32
 from keras_hkd.tensors import Tensor
 
 
@@ -28,7 +29,7 @@ def checked_detector(detector: Any) -> Detector:
     """
     require_tensorflow("Export")
     detector = getattr(detector, "student", detector)
-    return as_detector(getattr(detector, "deployed", detector))
+    return in_float32(as_detector(getattr(detector, "deployed", detector)))
 
 
 def checked_image_size(image_size: tuple[int, int] | None, detector: Detector) -> tuple[int, int]:
@@ -57,12 +58,13 @@ def checked_image_size(image_size: tuple[int, int] | None, detector: Detector) -
     return int(height), int(width)
 
 
-def raw_heads(detector: Detector, image_size: tuple[int, int]) -> Any:
-    """Trace the frozen function from `images (1, height, width, 3)` to the raw heads.
+def raw_heads(detector: Detector, image_size: tuple[int, int], batch_size: int | None = 1) -> Any:
+    """Trace the frozen function from `images (batch, height, width, 3)` to the raw heads.
 
     Args:
         detector: a `Detector`.
         image_size: `(height, width)` in pixels.
+        batch_size: images at a time; None for any number.
 
     Returns:
         A TensorFlow concrete function without variables, which the converter takes.
@@ -75,7 +77,7 @@ def raw_heads(detector: Detector, image_size: tuple[int, int]) -> Any:
         outputs = detector(images, training=False)
         return tuple(detector.raw_heads(outputs).values())
 
-    spec = tf.TensorSpec((1, *image_size, 3), tf.float32, name="images")
+    spec = tf.TensorSpec((batch_size, *image_size, 3), tf.float32, name="images")
     try:
         traced = tf.function(forward, autograph=False).get_concrete_function(spec)
     except Exception as error:

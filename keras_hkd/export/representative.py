@@ -23,8 +23,10 @@ def representative_array(
     """Make an array of representative images of the file's size.
 
     Args:
-        source: an array `(n, height, width, 3)` in [0, 255], a `keras_hkd.data.Dataset` or a
-            folder of images. Images of another size are letterboxed as in evaluation.
+        source: an array `(n, height, width, 3)` in [0, 255], a `keras_hkd.data.Dataset`, a folder
+            of images, a `tf.data.Dataset`, or what TFLite's own converter takes, a function that
+            yields `[images]`; of these two the first images are taken, and labels are set aside.
+            Images of another size are letterboxed as in evaluation.
         image_size: `(height, width)` in pixels of the file.
         max_images: most images that are looked at, spread evenly over the source.
         antialias: whether images are smoothed when they shrink, as the detector wants it.
@@ -45,6 +47,8 @@ def representative_array(
         images = _from_folder(pathlib.Path(source), max_images)
     elif hasattr(source, "load_image"):
         images = [source.load_image(i) for i in _spread(len(source), max_images)]
+    elif callable(source) or not hasattr(source, "__len__") or hasattr(source, "element_spec"):
+        images = _from_stream(source() if callable(source) else source, max_images)
     else:
         images = _checked_array(source)
         images = images[_spread(len(images), max_images)]
@@ -80,6 +84,22 @@ def _from_folder(folder: pathlib.Path, max_images: int) -> list[np.ndarray]:
     return [decode_image(paths[i]) for i in _spread(len(paths), max_images)]
 
 
+def _from_stream(source: Any, max_images: int) -> list | np.ndarray:
+    """The first images of batches or single images, or of tuples and dicts that begin with them."""
+    images = []
+    for element in source:
+        if isinstance(element, dict):
+            element = element.get("images", next(iter(element.values()), None))
+        elif isinstance(element, (tuple, list)) and len(element):
+            element = element[0]
+        batch = np.asarray(element)
+        images.extend(_checked_array(batch[None] if batch.ndim == 3 else batch))
+        if len(images) >= max_images:
+            break
+    images = images[:max_images]
+    return np.stack(images) if len({image.shape for image in images}) == 1 else images
+
+
 def _spread(length: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(int))
 
@@ -92,8 +112,9 @@ def _checked_array(source: Any) -> np.ndarray:
         images, numeric = np.zeros(0), False
     if not numeric or images.ndim != 4 or images.shape[-1] != 3:
         raise InvalidValueError(
-            "`representative_images` must be an array (n, height, width, 3), a dataset or a "
-            f"folder. Received: {type(source).__name__} of shape {images.shape}"
+            "`representative_images` must be an array (n, height, width, 3), a dataset, a "
+            "folder, a tf.data.Dataset of images, or a function that yields [images]. "
+            f"Received: {type(source).__name__} of shape {images.shape}"
         )
     if images.size == 0:
         return images

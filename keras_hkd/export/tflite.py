@@ -17,7 +17,7 @@ from keras_hkd.boxes.grid import Grid
 from keras_hkd.detectors.detector import Detector
 from keras_hkd.errors import InvalidValueError, NotAFileError
 from keras_hkd.export import tflite_file, verification
-from keras_hkd.export.conversion import QUANTIZATIONS, convert, has_own_ranges
+from keras_hkd.export.conversion import INPUT_TYPES, QUANTIZATIONS, convert, has_own_ranges
 from keras_hkd.export.graph_post_processing import post_processing_function
 from keras_hkd.export.raw_heads import (
     checked_detector,
@@ -81,6 +81,7 @@ def export_tflite(
     score_threshold: float | None = None,
     iou_threshold: float | None = None,
     *,
+    input_type: str | None = None,
     card: ModelCard | None = None,
     gate: Callable[[Any], object] | None = None,
 ) -> ExportReport:
@@ -98,17 +99,21 @@ def export_tflite(
             student is taken.
         path: of the file, which should end in `.tflite`.
         image_size: `(height, width)` in pixels, multiples of 32; the detector's own by default.
-        quantization: None for float32, "float16" (half the size), "dynamic" (int8 weights) or
-            "int8".
-        representative_images: for "int8": an array (n, height, width, 3) in [0, 255], a dataset or
-            a folder; about 100 images of the kind that it will see. A detector trained
-            quantisation-aware knows its ranges and needs none.
+        quantization: None for float32, "float16" (half the size), "dynamic" (int8 weights),
+            "int8", or "int16x8" (int8 weights, int16 activations), larger and slower, where int8
+            costs too much.
+        representative_images: for "int8" and "int16x8": an array (n, height, width, 3) in [0, 255],
+            a dataset, a folder, a `tf.data.Dataset` or a function that yields [images]; about 100
+            images of the kind that it will see. A detector trained quantisation-aware knows its
+            ranges and needs none.
         nms: False leaves decoding and suppression out: class_logits (1, anchors, classes),
             box_outputs (1, anchors, 4 or 64) and, in families that have it, objectness (1, anchors,
             1), int8 in an int8 file, and the grid in the metadata.
         max_detections: N above.
         score_threshold: detections that score at most this are dropped; the detector's by default.
         iou_threshold: overlap above which the lower score is dropped; the detector's by default.
+        input_type: of the image of an int8 file: "uint8" by default, "int8" (the pixel less 128,
+            for TFLite Micro and many accelerators) or "float32".
         card: a `ModelCard`, what the metadata says about name, author, licence, ...
         gate: called with the finished file's temporary path before it gets its place, to refuse it
             by raising: `keras_hkd.evaluation.AveragePrecisionGate`.
@@ -134,20 +139,21 @@ def export_tflite(
     size = checked_image_size(image_size, detector)
     suppression = make_suppression(detector, max_detections, score_threshold, iou_threshold)
     check_quantization(quantization)
+    input_type = checked_input_type(input_type, quantization)
     with replacing_file(path, ".tflite") as partial:
         heads = raw_heads(detector, size)
         _check_ranges(detector, heads, quantization)
         images = None
         if representative_images is not None:
             images = representative_array(representative_images, size, antialias=detector.antialias)
-        elif quantization == "int8" and not has_own_ranges(heads):
+        elif quantization in ("int8", "int16x8") and not has_own_ranges(heads):
             raise InvalidValueError(
-                'quantization="int8" needs `representative_images`: an array (n, height, width, 3) '
-                "in [0, 255], a dataset or a folder, about 100 images of the kind that the "
-                "detector will see. Received: None"
+                f'quantization="{quantization}" needs `representative_images`: an array (n, '
+                "height, width, 3) in [0, 255], a dataset or a folder, about 100 images of the "
+                "kind that the detector will see. Received: None"
             )
         ranges = None if has_own_ranges(heads) else images  # what training found is kept
-        network = convert(heads, quantization, ranges if quantization == "int8" else None)
+        network = convert(heads, quantization, ranges, input_type)
         sample = sample_images(size) if images is None else images[:4]
         errors = _check_network(detector, network, sample, quantization)
         grid = grid_of(detector, size)
@@ -186,6 +192,26 @@ def check_quantization(quantization: str | None) -> None:
         raise InvalidValueError(
             f"`quantization` must be one of {QUANTIZATIONS}.{hint} Received: {quantization!r}"
         )
+
+
+def checked_input_type(input_type: str | None, quantization: str | None) -> str:
+    """The type of the image that a file takes.
+
+    Args:
+        input_type: what the user asked for; None for uint8 in an int8 file, else float32.
+        quantization: one of `QUANTIZATIONS`.
+
+    Raises:
+        ValueError: an unknown type, or whole numbers for a file that is not int8.
+    """
+    if input_type is None:
+        return "uint8" if quantization == "int8" else "float32"
+    if input_type not in INPUT_TYPES or (quantization != "int8" and input_type != "float32"):
+        raise InvalidValueError(
+            f'`input_type` must be one of {INPUT_TYPES} with quantization="int8", and "float32" '
+            f"otherwise. Received: input_type={input_type!r}, quantization={quantization!r}"
+        )
+    return input_type
 
 
 @contextlib.contextmanager

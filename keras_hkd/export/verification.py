@@ -14,7 +14,7 @@ from keras_hkd.errors import RunFailedError
 from keras_hkd.inference.post_processing import Suppression
 
 # Largest error of the raw heads that a kind of file may have, as a share of their spread.
-LIMITS = {None: 1e-3, "float16": 2e-2, "dynamic": 0.25, "int8": 0.5}
+LIMITS = {None: 1e-3, "float16": 2e-2, "dynamic": 0.25, "int8": 0.5, "int16x8": 0.25}
 # Heads that hardly vary (an untrained detector) are compared on this scale, in logits or deltas.
 _LEAST_SPREAD = 0.25
 

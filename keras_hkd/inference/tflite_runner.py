@@ -80,6 +80,9 @@ class TFLiteRunner:
             value = np.reshape(array, details["shape"])
             if details["dtype"] == np.uint8:
                 value = np.clip(np.rint(value), 0, 255)
+            elif details["dtype"] == np.int8:
+                scale, zero_point = details["quantization"]
+                value = np.clip(np.rint(value / (scale or 1.0)) + zero_point, -128, 127)
             tensors[details["index"]] = value.astype(details["dtype"])
 
         def invoke() -> None:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,11 @@ import numpy as np
 
 from keras_hkd import checks
 from keras_hkd.boxes import clip
+from keras_hkd.boxes.iou import pairwise_iou
 from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.data.result_pictures import UNKNOWN, ResultPictures
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.messages import stack_level_of_caller
 from keras_hkd.teacher_cache import manifest, stored_detections
 from keras_hkd.teacher_cache.building import begin, completing
 from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
@@ -25,6 +28,13 @@ from keras_hkd.teacher_cache.shards import rows_per_shard
 
 if TYPE_CHECKING:
     from keras_hkd.data import Dataset
+
+
+HALF, FEW = 0.5, 0.2
+
+
+class DetectionsWarning(UserWarning):
+    """A file of detections and a dataset hardly meet."""
 
 
 def from_detections(
@@ -42,7 +52,8 @@ def from_detections(
     Args:
         cls: `TeacherCache`.
         detections: `.json` or `.json.gz` file of COCO results, or a list of such dicts. Scores are
-            probabilities in [0, 1]. Results for images that are not in the dataset are left out.
+            probabilities in [0, 1]. Results for images that are not in the dataset are left out,
+            with a warning. Another warning is given where few labels are overlapped by a detection.
         dataset: the training images; results are matched to them as described in
             `keras_hkd.data.result_pictures`.
         folder: folder of the cache.
@@ -61,7 +72,9 @@ def from_detections(
     size = checks.image_size("image_size", image_size)
     checks.whole("num_detections", num_detections, low=1)
     classes = _class_indices(category_ids, dataset)
-    per_image, num_others = _by_image(_records(detections), dataset, classes, detections)
+    per_image, left_out = _by_image(_records(detections), dataset, classes, detections)
+    agreement = _agreement(per_image, dataset)
+    _warn(_named(detections), left_out, agreement, chosen=category_ids is not None)
     digest = hashlib.sha256(json.dumps([rows for rows in per_image]).encode()).hexdigest()
     row_format = RowFormat(stored_detections.fields(num_detections))
     key = {
@@ -80,7 +93,9 @@ def from_detections(
     report = {
         "num_rows": len(dataset),
         "num_images_without_detection": sum(not rows for rows in per_image),
-        "num_results_of_other_images_or_classes": num_others,
+        "num_results_of_other_images_or_classes": sum(left_out.values()),
+        "num_results_of_other_images": left_out["images"],
+        **agreement,
     }
     default = rows_per_shard(len(dataset), row_format.row_bytes)
     with completing(folder, key) as saved:
@@ -141,8 +156,11 @@ def _records(detections: Any) -> list:
 
 def _by_image(
     records: list, dataset: Dataset, classes: Mapping[int | str, int], source: Any
-) -> tuple[list[list[list[float]]], int]:
-    """Returns `[x1, y1, x2, y2, class, score]` of each image, best first, and how many are left."""
+) -> tuple[list[list[list[float]]], dict[str, int]]:
+    """Returns `[x1, y1, x2, y2, class, score]` of each image, best first, and what is left out.
+
+    Left out are detections of other `images`, and of other `classes`.
+    """
     pictures = ResultPictures(
         [image.image_id for image in dataset], [image.name or image.image_path for image in dataset]
     )
@@ -150,10 +168,10 @@ def _by_image(
     names = [record.get("file_name") for record in records]
     places = pictures.positions([image_id for image_id, *_ in checked], names, unknown="skip")
     per_image: list[list[list[float]]] = [[] for _ in dataset]
-    num_others = 0
+    left_out = {"images": 0, "classes": 0}
     for place, (_, category, row) in zip(places.tolist(), checked, strict=True):
         if place == UNKNOWN or category not in classes:
-            num_others += 1
+            left_out["images" if place == UNKNOWN else "classes"] += 1
             continue
         per_image[place].append([*row[:4], classes[category], row[4]])
     if not any(per_image):
@@ -162,7 +180,53 @@ def _by_image(
             f"{dataset.source!r}: they go by `image_id`, else by `file_name`, and by "
             "`category_id` (see `category_ids`, or --category)."
         )
-    return [sorted(rows, key=lambda row: -row[5]) for rows in per_image], num_others
+    return [sorted(rows, key=lambda row: -row[5]) for rows in per_image], left_out
+
+
+def _agreement(per_image, dataset: Dataset) -> dict[str, int]:
+    """How many detections overlap a label of their class by half, and labels a detection."""
+    counts = np.zeros(4, int)
+    for rows, image in zip(per_image, dataset, strict=True):
+        found, boxes = np.array(rows, float).reshape(-1, 6), np.reshape(image.boxes, (-1, 4))
+        overlaps = pairwise_iou(found[:, :4], np.asarray(boxes, float)) >= HALF
+        overlaps &= found[:, 4:5] == np.reshape(image.classes, (1, -1))
+        counts += len(found), overlaps.any(axis=1).sum(), len(boxes), overlaps.any(axis=0).sum()
+    names = ("num_results", "num_results_on_a_label", "num_labels", "num_labels_found")
+    return dict(zip(names, counts.tolist(), strict=True))
+
+
+def _warn(
+    name: str, left_out: Mapping[str, int], agreement: Mapping[str, int], chosen: bool
+) -> None:
+    """Warn of detections that are left out, and where hardly a label is found by any.
+
+    Args:
+        name: of the file.
+        left_out: counts of what was of other images and of other classes.
+        agreement: what `_agreement` gave.
+        chosen: whether the user said which categories count, so that others are meant to be left.
+    """
+    told = []
+    total = sum(left_out.values()) + agreement["num_results"]
+    if left_out["images"]:
+        told.append(
+            f"{left_out['images']} of {total} detections are of images that the dataset does not "
+            "have, and are left out: is it of another split, or are images numbered otherwise?"
+        )
+    if left_out["classes"] and not chosen:
+        told.append(
+            f"{left_out['classes']} of {total} detections are of categories that the dataset does "
+            "not have, and are left out: `category_ids` (--category) says which is which."
+        )
+    if agreement["num_labels"] and agreement["num_labels_found"] < FEW * agreement["num_labels"]:
+        told.append(
+            f"Only {agreement['num_labels_found']} of {agreement['num_labels']} labelled boxes are "
+            f"overlapped by a detection at IoU {HALF}: are its boxes [left, top, width, height] in "
+            "pixels of the image as it is on disk, and are its images these?"
+        )
+    for text in told:
+        message = f"{name}: {text}"
+        warnings.warn(message, DetectionsWarning, stacklevel=stack_level_of_caller())
 
 
 def _checked(record: Any, number: int, source: Any) -> tuple[Any, int, tuple[float, ...]]:

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "AveragedAdamW": "optimizer",
+        "BestStudent": "best_student",
         "Checkpoint": "checkpoint",
         "DifferentRunError": "identity",
         "DivergedError": "callbacks",

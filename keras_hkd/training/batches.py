@@ -11,6 +11,7 @@ from keras_hkd.data import (
     training_batches,
 )
 from keras_hkd.data.batches.classification_batches import CLASSIFICATION_AUGMENTATION
+from keras_hkd.data.classes import canonical
 from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.evaluation.classifier_scores import check_same_classes
@@ -100,3 +101,19 @@ def check_fits(model: keras.Model, dataset: Dataset | ClassificationDataset) -> 
         )
     if has_classes:
         check_same_classes(learner.class_names, dataset.class_names)
+    else:
+        _check_known(learner, dataset)
+
+
+def _check_known(learner, dataset):
+    """Refuse labels whose class ids stand for other classes in the detector."""
+    known = [canonical(name) for name in learner.class_names]
+    asked = [canonical(name) for name in dataset.class_names]
+    if known[: len(asked)] != asked:
+        raise InvalidValueError(
+            f"The images have the classes {', '.join(dataset.class_names)}; the detector knows "
+            f"{', '.join(learner.class_names)}, in this order. Give it theirs: "
+            "`detector.with_classes(dataset.class_names)`, or build it with "
+            "`class_names=dataset.class_names`; or read those that it knows (`classes=`, --class). "
+            f"Received: {dataset.source!r}"
+        )

@@ -15,7 +15,7 @@ import numpy as np
 from keras_hkd.atomic_write import DAMAGE, remove_partial_files, replacing
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.json_files import as_json, plain
-from keras_hkd.training.identity import DifferentRunError, require_same
+from keras_hkd.training.identity import DifferentRunError, require_same_run
 
 _FILE_NAME = re.compile(r"epoch_(\d+)\.npz")
 _FORMAT_VERSION = 1
@@ -117,7 +117,7 @@ class Checkpoint(keras.callbacks.Callback):
         state = read_newest(self.folder)
         if state is None:
             return 0
-        require_same(state.facts["identity"], plain(self.identity), self.folder)
+        require_same_run(state.facts["identity"], plain(self.identity), self.folder)
         _assign(model, state)
         self.history.clear()
         self.history.update(state.facts["history"])

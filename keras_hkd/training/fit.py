@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from keras_hkd.base_model import compiles_by_default
 from keras_hkd.data import Dataset, steps_per_epoch
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.training.batches import check_cache, check_fits, run_batches
 from keras_hkd.training.callbacks import HistoryFile, StopWhenDiverged
 from keras_hkd.training.checkpoint import Checkpoint
@@ -52,7 +53,8 @@ def train_model(
         settings: how to train.
         run_folder: where `run.json`, `history.json` and the checkpoints go.
         validation: images to measure on every `settings.validate_every` epochs.
-        resume: go on with the run in `run_folder`, if there is one.
+        resume: go on with the run in `run_folder`, if there is one; with more `epochs` in the
+            settings than it had, a finished run is made longer.
         callbacks: further Keras callbacks; what they add to an epoch's logs is recorded.
         title: what the progress bar calls it.
 
@@ -84,6 +86,11 @@ def train_model(
         history: dict[str, list] = {}
         checkpoint = Checkpoint(folder.checkpoints, identity=identity, history=history)
         first_epoch = checkpoint.restore(model)
+        if first_epoch > settings.epochs:
+            raise InvalidValueError(
+                f"The run in {folder.path} has done {first_epoch} epochs; `epochs` (--epochs) must "
+                f"be at least that to resume it. Received: epochs={settings.epochs}"
+            )
         if first_epoch == settings.epochs:
             model.optimizer.finalize_variable_values(model.trainable_variables)
             return history

@@ -53,6 +53,33 @@ def require_same(saved: Mapping, current: Mapping, where: object) -> None:
         )
 
 
+def require_same_run(saved: Mapping, current: Mapping, where: object) -> None:
+    """As `require_same`, but a run may be resumed for another number of epochs.
+
+    Its learning rate then follows the schedule of the new length from the epoch that was reached,
+    and so do weights of losses that are scheduled over the whole run.
+
+    Args:
+        saved: the identity that was written when the run began.
+        current: that of this call.
+        where: what holds the run, for the message.
+    """
+    epochs = [dict(one.get("settings") or {}).get("epochs") for one in (saved, current)]
+    if None not in epochs and epochs[0] != epochs[1]:
+        saved, current = (_of_any_length(one) for one in (saved, current))
+    require_same(saved, current, where)
+
+
+def _of_any_length(identity: Mapping) -> dict:
+    settings = {key: one for key, one in identity["settings"].items() if key != "epochs"}
+    shorter = {**identity, "settings": settings}
+    if isinstance(identity.get("distillation"), Mapping):
+        weights = "distillation_loss_weights"
+        kept = {key: one for key, one in identity["distillation"].items() if key != weights}
+        shorter["distillation"] = kept
+    return shorter
+
+
 def run_identity(
     model: keras.Model, dataset: Dataset | ClassificationDataset, settings: TrainingSettings
 ) -> dict[str, object]:

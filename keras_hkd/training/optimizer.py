@@ -52,10 +52,14 @@ class AveragedAdamW(keras.optimizers.AdamW):
     def _update_model_variables_moving_average(self, trainable_variables: Sequence[Any]) -> None:
         step = ops.cast(self.iterations, "float32")
         momentum = ops.minimum(self.ema_momentum, step / (step + 9.0))
+        taken = 1.0  # whether this batch ends a step
+        if self.gradient_accumulation_steps:
+            last = (self._iterations + 1) % self.gradient_accumulation_steps == 0
+            taken = ops.cast(last, "float32")
         averages = self._model_variables_moving_average
         for variable, average in zip(trainable_variables, averages, strict=True):
             if average is not None:
-                share = ops.cast(1.0 - momentum, variable.dtype)
+                share = ops.cast((1.0 - momentum) * taken, variable.dtype)
                 average.assign(average + share * (variable - average))
 
     def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
@@ -122,5 +126,10 @@ def build_optimizer(settings: TrainingSettings, steps_per_epoch: int) -> keras.o
         global_clipnorm=settings.global_clip_norm,
         use_ema=averaged,
         ema_momentum=settings.ema_momentum if averaged else 0.99,
+        gradient_accumulation_steps=(
+            None
+            if settings.gradient_accumulation_steps == 1
+            else settings.gradient_accumulation_steps
+        ),
     )
     return ReplicatedLossScaleOptimizer(optimizer) if settings.mixed_precision else optimizer

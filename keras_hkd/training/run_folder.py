@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from keras_hkd.atomic_write import remove_partial_files, replacing
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.json_files import plain, read_json, write_json
-from keras_hkd.training.identity import require_same
+from keras_hkd.training.identity import require_same, require_same_run
 
 if TYPE_CHECKING:
     import keras
@@ -101,7 +101,8 @@ class RunFolder:
         identity = plain(identity)
         record = self._record()
         if record:
-            require_same({key: record.get(key) for key in identity}, identity, self.path)
+            require_same_run({key: record.get(key) for key in identity}, identity, self.path)
+            record.update(identity)
         else:
             record = {"command": self.command, "inputs": self.inputs, **identity, "sessions": []}
         record["status"] = "running"

@@ -50,7 +50,9 @@ class TrainingSettings:
 
     Args:
         epochs: passes over the training images.
-        batch_size: images per step, over all devices.
+        batch_size: images per batch, over all devices.
+        gradient_accumulation_steps: batches whose gradients are averaged before each step of the
+            optimizer; schedules and moving averages count these steps.
         learning_rate: AdamW's, at the peak of warm-up and cosine.
         final_learning_rate_fraction: share of the peak left at the last step of the cosine decay.
         warmup_epochs: length of the linear rise to the learning rate; may be a fraction.
@@ -80,6 +82,7 @@ class TrainingSettings:
 
     epochs: int = _whole(low=1)
     batch_size: int = _whole(16, low=1)
+    gradient_accumulation_steps: int = _whole(1, low=1)
     learning_rate: float = _number(1e-3, inclusive=False)
     final_learning_rate_fraction: float = _number(0.01, high=1.0)
     warmup_epochs: float = _number(1.0)
@@ -129,7 +132,10 @@ class TrainingSettings:
             field.name: field.metadata.get("changes_weights", True)
             for field in dataclasses.fields(self)
         }
-        return {name: value for name, value in self.to_dict().items() if changing[name]}
+        values = {name: value for name, value in self.to_dict().items() if changing[name]}
+        if self.gradient_accumulation_steps == 1:  # as of runs before there was such a setting
+            del values["gradient_accumulation_steps"]
+        return values
 
     @classmethod
     def meanings(cls) -> dict[str, str]:

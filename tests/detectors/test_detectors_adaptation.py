@@ -3,6 +3,7 @@
 import pathlib
 
 import keras
+import keras_cv
 import numpy
 import pytest
 
@@ -225,3 +226,47 @@ def test_the_person_of_a_library_file_is_chosen_as_it_is_loaded(family, library_
     library_model(family, num_classes=3).save(path)
     detector = keras_hkd.load_detector(path, class_names=("person",), class_indices=(2,))
     assert (detector.class_names, detector.class_indices) == (("person",), (2,))
+
+
+def _unscaled(input_shape=(None, None, 3)):
+    keras.utils.set_random_seed(0)
+    backbone = keras_cv.models.ResNetBackbone(
+        stackwise_filters=[4, 4, 8, 8],
+        stackwise_blocks=[1] * 4,
+        stackwise_strides=[1, 2, 2, 2],
+        include_rescaling=False,
+        input_shape=input_shape,
+    )
+    return keras_cv.models.RetinaNet(num_classes=1, bounding_box_format="xywh", backbone=backbone)
+
+
+def test_a_model_that_does_not_rescale_is_told_of_and_takes_scale_and_offset(tmp_path):
+    library = _unscaled()
+    pixels = numpy.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype("float32")
+    with pytest.warns(UserWarning, match=r"Nothing in this RetinaNet rescales.*scale=1/255"):
+        as_detector(library, image_size=(64, 64))
+    means, deviations = numpy.array([120.0, 110.0, 100.0]), numpy.array([60.0, 58.0, 55.0])
+    for options, seen in (
+        ({"scale": 1 / 255}, pixels / 255),
+        ({"scale": 1 / 127.5, "offset": -1}, pixels / 127.5 - 1),
+        ({"scale": 1 / deviations, "offset": -means / deviations}, (pixels - means) / deviations),
+    ):
+        detector = as_detector(library, image_size=(64, 64), **options)
+        expected = numpy.asarray(library(seen.astype("float32"))["classification"])
+        numpy.testing.assert_allclose(detector(pixels)["class_logits"], expected, atol=1e-4)
+    detector.save(tmp_path / "detector.keras")
+    loaded = keras_hkd.load_detector(tmp_path / "detector.keras")
+    numpy.testing.assert_allclose(loaded(pixels)["class_logits"], expected, atol=1e-4)
+    with pytest.raises(ValueError, match="`scale` must be a number, or three"):
+        as_detector(library, scale=(1, 2))
+
+
+def test_a_model_of_one_size_says_which_and_refuses_others():
+    library = _unscaled((96, 64, 3))
+    detector = as_detector(library, scale=1 / 255)
+    assert detector.image_size == (96, 64)
+    assert as_detector(library, scale=1, image_size=(96, 64)).image_size == (96, 64)
+    with pytest.raises(ValueError, match=r"built for images of \(96, 64\)"):
+        as_detector(library, scale=1, image_size=(128, 128))
+    with pytest.raises(ValueError, match=r"built for images of \(96, 64\)"):
+        detector.predict_on_batch(numpy.zeros((1, 64, 64, 3), "float32"))

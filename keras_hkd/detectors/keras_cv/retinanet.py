@@ -12,6 +12,7 @@ from keras_hkd.boxes.formats import convert
 from keras_hkd.boxes.iou import pairwise_iou
 from keras_hkd.detectors.detector import Assignment, Detector
 from keras_hkd.detectors.families import adapter
+from keras_hkd.detectors.new_classes import sources_of, take_weights
 from keras_hkd.detectors.open_heads import SharedTower, can_be_cut
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.replicas import global_ratio
@@ -177,6 +178,20 @@ class RetinaNet(Detector):
         if not can_be_cut(layers):
             return None
         return SharedTower(layers, head.prediction_layer, head.compute_dtype)
+
+    def with_classes(self, class_names):
+        class_names, head = tuple(class_names), getattr(self.model, "classification_head", None)
+        new_head = hasattr(head, "output_filters") and hasattr(head, "prediction_layer")
+        if class_names == self.class_names or self.rewrites or not new_head:
+            return super().with_classes(class_names)
+        sources, config = sources_of(self, class_names), self.get_config()
+        config |= {"class_names": class_names, "class_indices": None}
+        config["num_library_classes"] = len(class_names)
+        head_config = config["classification_head"]["config"]
+        head_config["output_filters"] = self.anchors_per_cell * len(class_names)
+        config["classification_head"].pop("build_config", None)
+        new = type(self).from_config(config)
+        return take_weights(new, self, [head.prediction_layer], sources)
 
     def get_config(self):
         model = self.model

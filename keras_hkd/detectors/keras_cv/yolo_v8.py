@@ -7,6 +7,7 @@ from keras import ops
 from keras_hkd.boxes.coding import DistanceBins
 from keras_hkd.detectors.detector import Assignment, Detector
 from keras_hkd.detectors.families import adapter
+from keras_hkd.detectors.new_classes import sources_of, take_weights
 from keras_hkd.detectors.open_heads import level_heads
 from keras_hkd.replicas import global_ratio
 
@@ -115,6 +116,16 @@ class YOLOV8(Detector):
             {level: f"{prefix}_1_bn" for level, prefix in prefixes.items()},
             {level: f"{prefix}_3_conv" for level, prefix in prefixes.items()},
         )
+
+    def with_classes(self, class_names):
+        class_names = tuple(class_names)
+        if class_names == self.class_names or self.rewrites:
+            return super().with_classes(class_names)
+        sources, config = sources_of(self, class_names), self.get_config()
+        config |= {"class_names": class_names, "class_indices": None}
+        new = type(self).from_config({**config, "num_library_classes": len(class_names)})
+        names = [f"yolo_v8_head_{number}_class_3_conv" for number in (1, 2, 3)]
+        return take_weights(new, self, [self.model.get_layer(name) for name in names], sources)
 
     def get_config(self):
         return {

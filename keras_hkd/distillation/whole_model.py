@@ -1,0 +1,31 @@
+"""A Distiller is not saved whole: what to use in the place of callbacks that would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import keras
+
+from keras_hkd.errors import InvalidValueError
+
+
+def refuse_saving_whole(callbacks: Iterable[keras.callbacks.Callback] | None) -> None:
+    """Refuse, before the first step, callbacks that would save teacher and student as one model.
+
+    Args:
+        callbacks: of `fit`.
+
+    Raises:
+        ValueError: a `ModelCheckpoint` of whole models, with what to use.
+    """
+    for callback in callbacks or ():
+        if not isinstance(callback, keras.callbacks.ModelCheckpoint):
+            continue
+        if not (callback.save_weights_only or getattr(callback, "of_student", False)):
+            path, monitor = str(callback.filepath), callback.monitor
+            raise InvalidValueError(
+                "A Distiller is not saved as a model, since that would ship the teacher. "
+                f"keras_hkd.BestStudent({path!r}, monitor={monitor!r}) keeps the best student; "
+                "ModelCheckpoint('NAME.weights.h5', save_weights_only=True) the weights of student "
+                f"and hierarchies. Received: ModelCheckpoint({path!r})"
+            )

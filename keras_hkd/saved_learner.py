@@ -1,0 +1,146 @@
+"""What a learner's file says beyond its class: computing in float32, and which layers are frozen.
+
+Mixed precision is a way to train. What is saved or exported computes in float32, as its weights
+are, so that a phone's converter takes it and the next program need not know how it was trained.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator
+
+import h5py
+import keras
+
+from keras_hkd.errors import InvalidValueError
+
+MIXED = ("mixed_float16", "mixed_bfloat16")
+WEIGHTS_SUFFIX = ".weights.h5"
+
+
+def in_float32(learner):
+    """The learner if it computes in float32, else a copy with its weights that does.
+
+    Args:
+        learner: a `Learner`, built under whatever dtype policy.
+    """
+    layers = learner._flatten_layers()
+    if not any(str(getattr(layer.dtype_policy, "name", "")) in MIXED for layer in layers):
+        return learner
+    config = keras.saving.serialize_keras_object(learner)
+    config.pop("compile_config", None)
+    text = json.dumps(config)
+    for name in MIXED:
+        text = text.replace(f'"{name}"', '"float32"')
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        copy = keras.saving.deserialize_keras_object(json.loads(text))
+    finally:
+        keras.config.set_dtype_policy(policy)
+    copy.set_weights(learner.get_weights())
+    return copy
+
+
+def compiled_like(copy, learner):
+    """Gives the copy of a learner how it was compiled, and the state of its optimizer."""
+    if copy is not learner and learner.compiled and learner.optimizer is not None:
+        copy.compile_from_config(learner.get_compile_config())
+        for mine, its in zip(copy.optimizer.variables, learner.optimizer.variables, strict=True):
+            mine.assign(its)
+    return copy
+
+
+def frozen_layers(learner) -> dict:
+    """The entry of a learner's config that says which layers are frozen; empty without any.
+
+    A model whose every layer is frozen was a teacher, which is a role and not a part of it.
+
+    Args:
+        learner: a `Learner` with a `network`, and the `model` that it was made of.
+    """
+    frozen = {}
+    for part, layers in _parts(learner).items():
+        found = [number for number, layer in enumerate(layers) if not layer.trainable]
+        if found:
+            frozen[part] = [len(layers), *found]
+    return {"frozen_layers": frozen} if frozen and learner.trainable else {}
+
+
+def freeze_layers(learner, frozen) -> None:
+    """Freezes the layers that `frozen_layers` named, unless the network is another one.
+
+    Args:
+        learner: a `Learner`.
+        frozen: what the config holds; None for nothing.
+    """
+    parts = _parts(learner)
+    for part, (count, *numbers) in (frozen or {}).items():
+        layers = parts.get(part, ())
+        if len(layers) == count:
+            for number in numbers:
+                layers[number].trainable = False
+
+
+def _parts(learner) -> dict[str, list]:
+    return {name: list(getattr(learner, name)._flatten_layers()) for name in ("model", "network")}
+
+
+@contextlib.contextmanager
+def weights_of_student(path: str | os.PathLike) -> Iterator[str]:
+    """A file of a student's weights alone, out of a file of the weights of its Distiller.
+
+    Args:
+        path: what `load_weights` was given; any other file is handed back as it is.
+    """
+    path = str(path)
+    with contextlib.ExitStack() as stack:
+        if path.endswith(WEIGHTS_SUFFIX) and pathlib.Path(path).is_file():
+            file = stack.enter_context(h5py.File(path))
+            if is_of_distiller(file):
+                folder = stack.enter_context(tempfile.TemporaryDirectory())
+                part = file["learner"]
+                while {"first", "second"} <= set(part):  # two peers, of which the first ships
+                    part = part["first"]
+                path = os.path.join(folder, f"student{WEIGHTS_SUFFIX}")
+                with h5py.File(path, "w") as student:
+                    for name in part:
+                        file.copy(part[name], student, name)
+        yield path
+
+
+def refuse_weights_alone(path: pathlib.Path, kind: str) -> None:
+    """Refuse a file that holds weights or the state of a run, and say how the model is had.
+
+    Args:
+        path: a file that is to hold a model.
+        kind: what is expected in it.
+
+    Raises:
+        ValueError: it is a checkpoint of a run, or holds weights alone.
+    """
+    if path.suffix == ".npz":
+        raise InvalidValueError(
+            f"'{path}' is a checkpoint: the state of a run of training, without the {kind} itself. "
+            "The run writes its model when it ends: give the command that began it once more with "
+            "--resume (with --epochs lowered to the epochs that are done, to end it there), or "
+            "call keras_hkd.training.train_model(..., resume=True)."
+        )
+    if not path.name.endswith(WEIGHTS_SUFFIX):
+        return
+    with h5py.File(path) as file:
+        whose = "a Distiller with its student" if is_of_distiller(file) else f"a {kind}"
+    raise InvalidValueError(
+        f"'{path}' holds the weights of {whose}, and not how it is built: build the {kind} as it "
+        f"was and call `{kind}.load_weights('{path.name}')`, which of a Distiller's weights takes "
+        "the student's."
+    )
+
+
+def is_of_distiller(file) -> bool:
+    """Whether an open HDF5 file of weights is a Distiller's."""
+    return "learner" in file and "network" not in file
