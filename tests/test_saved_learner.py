@@ -1,4 +1,4 @@
-"""What is in a file beyond the network: float32, frozen layers, the optimizer; Distillers' files."""
+"""What is in a file beyond the network: float32, frozen layers, the optimizer."""
 
 import keras
 import numpy as np
