@@ -7,6 +7,7 @@ steps, then after twice as many each time, and at the end of every epoch: a step
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import keras
 from keras import ops
@@ -30,11 +31,11 @@ class BatchWarning(UserWarning):
 class BatchCounts(keras.metrics.Metric):
     """Counts, over batches, of what is wrong with images and labels; adds nothing to the logs."""
 
-    def __init__(self, name="batch_counts"):
+    def __init__(self, name: str = "batch_counts") -> None:
         super().__init__(name=name)
         self.counts = self.add_variable((len(COUNTS),), "zeros", name="counts")
 
-    def update_state(self, images, labels=None, num_classes=1):
+    def update_state(self, images: Any, labels: Any = None, num_classes: int = 1) -> None:
         """Adds a batch.
 
         Args:
@@ -48,7 +49,7 @@ class BatchCounts(keras.metrics.Metric):
         ]
         self.counts.assign_add(ops.stack([ops.convert_to_tensor(v, "float32") for v in values]))
 
-    def result(self):
+    def result(self) -> dict:
         return {}
 
 
@@ -59,10 +60,10 @@ class BatchWatch:
         counts: a `BatchCounts`, one of the model's metrics.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.counts = BatchCounts()
 
-    def tell(self, learner, told: set):
+    def tell(self, learner: Any, told: set[str]) -> None:
         """Reads the counts; warns once of each kind of thing, and sets the counts back to 0.
 
         Args:
@@ -88,15 +89,15 @@ class BatchWatch:
 class WatchBatches(keras.callbacks.Callback):
     """Keras callback: reads a model's `BatchWatch` after 1, 2, 4, 8, ... batches and each epoch."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.told = set()
+        self.told: set[str] = set()
         self.batches = 0
 
-    def _read(self, *args, logs=None):
+    def _read(self, *args: Any, logs: Any = None) -> None:
         self.model.tell_of_batches(self.told)
 
-    def _count(self, batch, logs=None):
+    def _count(self, batch: int, logs: Any = None) -> None:
         self.batches += 1
         if self.batches & (self.batches - 1) == 0:
             self._read()
@@ -106,7 +107,7 @@ class WatchBatches(keras.callbacks.Callback):
     on_epoch_end = on_test_begin = on_test_end = on_predict_end = _read
 
 
-def _of_images(images) -> dict:
+def _of_images(images: Any) -> dict:
     sample = ops.cast(images[:, ::EVERY_NTH_PIXEL, ::EVERY_NTH_PIXEL], "float32")
     sample = ops.reshape(sample, (ops.shape(sample)[0], -1))
     low, high = ops.min(sample, axis=1), ops.max(sample, axis=1)
@@ -119,7 +120,7 @@ def _of_images(images) -> dict:
     }
 
 
-def _of_labels(labels, images, num_classes) -> dict:
+def _of_labels(labels: Any, images: Any, num_classes: int) -> dict:
     if not isinstance(labels, dict) or "boxes" not in labels:
         return {} if labels is None else _of_classes(labels, num_classes)
     boxes = ops.cast(padded(labels["boxes"]), "float32")
@@ -139,14 +140,14 @@ def _of_labels(labels, images, num_classes) -> dict:
     return {**found, "boxes": there}
 
 
-def _of_classes(labels, num_classes) -> dict:
+def _of_classes(labels: Any, num_classes: int) -> dict:
     classes = labels["classes"] if isinstance(labels, dict) else labels
     classes = ops.cast(classes, "float32")
     known = (classes < num_classes) & (classes == ops.floor(classes))
     return {"boxes": classes >= 0, "of_no_class": (classes >= 0) & ops.logical_not(known)}
 
 
-def _other_classes(found, learner) -> str:
+def _other_classes(found: dict[str, int], learner: Any) -> str:
     last = learner.num_classes - 1
     return (
         f"Class ids must be whole numbers in [0, {last}], since the {learner.kind} has "
@@ -156,7 +157,7 @@ def _other_classes(found, learner) -> str:
     )
 
 
-def _remarks(found) -> dict[str, str]:
+def _remarks(found: dict[str, int]) -> dict[str, str]:
     """What is worth a warning, by kind."""
     boxes, images, told = found["boxes"], found["images"], {}
     if found["reversed"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy
 from keras import ops
 
@@ -12,7 +14,7 @@ FARTHEST = 1e6
 """Coordinates beyond this, in pixels, are no coordinates: the areas of such boxes overflow."""
 
 
-def padded(value):
+def padded(value: Any) -> Any:
     """A ragged tensor, or a list of arrays of several lengths, padded with -1; others as they are.
 
     Args:
@@ -40,14 +42,14 @@ def padded(value):
     return result
 
 
-def padded_labels(labels):
+def padded_labels(labels: Any) -> Any:
     """A dict of labels with each of its ragged entries padded; anything else as it is."""
     if not isinstance(labels, dict):
         return labels
     return {name: padded(value) for name, value in labels.items()}
 
 
-def checked_shapes(labels) -> dict:
+def checked_shapes(labels: Any) -> dict:
     """Labels of boxes, padded, whose shapes are right.
 
     Args:
@@ -80,7 +82,7 @@ def checked_shapes(labels) -> dict:
     return labels
 
 
-def without_false_boxes(labels, num_classes: int) -> dict:
+def without_false_boxes(labels: dict, num_classes: int) -> dict:
     """The labels with -1 in the place of every box that could teach nothing or only harm.
 
     Left out are boxes that have no area or end before they begin, that are not finite, and whose
@@ -106,7 +108,7 @@ def without_false_boxes(labels, num_classes: int) -> dict:
     }
 
 
-def states_of(boxes, classes, num_classes: int) -> dict:
+def states_of(boxes: Any, classes: Any, num_classes: int) -> dict:
     """What is to be said of each box, as `(batch, n)` bool.
 
     Args:
@@ -135,7 +137,7 @@ def states_of(boxes, classes, num_classes: int) -> dict:
     }
 
 
-def _shape(value):
+def _shape(value: Any) -> tuple | None:
     if isinstance(value, (list, tuple)):
         try:
             value = numpy.asarray(value, "float32")

@@ -12,6 +12,7 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import h5py
 import keras
@@ -22,7 +23,7 @@ MIXED = ("mixed_float16", "mixed_bfloat16")
 WEIGHTS_SUFFIX = ".weights.h5"
 
 
-def in_float32(learner):
+def in_float32(learner: Any) -> Any:
     """The learner if it computes in float32, else a copy with its weights that does.
 
     Args:
@@ -46,7 +47,7 @@ def in_float32(learner):
     return copy
 
 
-def compiled_like(copy, learner):
+def compiled_like(copy: Any, learner: Any) -> Any:
     """Gives the copy of a learner how it was compiled, and the state of its optimizer."""
     if copy is not learner and learner.compiled and learner.optimizer is not None:
         copy.compile_from_config(learner.get_compile_config())
@@ -55,7 +56,7 @@ def compiled_like(copy, learner):
     return copy
 
 
-def frozen_layers(learner) -> dict:
+def frozen_layers(learner: Any) -> dict:
     """The entry of a learner's config that says which layers are frozen; empty without any.
 
     A model whose every layer is frozen was a teacher, which is a role and not a part of it.
@@ -71,7 +72,7 @@ def frozen_layers(learner) -> dict:
     return {"frozen_layers": frozen} if frozen and learner.trainable else {}
 
 
-def freeze_layers(learner, frozen) -> None:
+def freeze_layers(learner: Any, frozen: Any) -> None:
     """Freezes the layers that `frozen_layers` named, unless the network is another one.
 
     Args:
@@ -86,7 +87,7 @@ def freeze_layers(learner, frozen) -> None:
                 layers[number].trainable = False
 
 
-def _parts(learner) -> dict[str, list]:
+def _parts(learner: Any) -> dict[str, list]:
     return {name: list(getattr(learner, name)._flatten_layers()) for name in ("model", "network")}
 
 
@@ -141,6 +142,6 @@ def refuse_weights_alone(path: pathlib.Path, kind: str) -> None:
     )
 
 
-def is_of_distiller(file) -> bool:
+def is_of_distiller(file: Any) -> bool:
     """Whether an open HDF5 file of weights is a Distiller's."""
     return "learner" in file and "network" not in file

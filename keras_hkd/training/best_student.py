@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import keras
 
@@ -35,7 +36,7 @@ class BestStudent(keras.callbacks.ModelCheckpoint):
         filepath: str | os.PathLike,
         monitor: str = "val_loss",
         mode: str = "auto",
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         rising = ("AP", "AP50", "AP75", "AR100", "accuracy")
         if mode == "auto" and monitor.removeprefix("val_").endswith(rising):
@@ -44,11 +45,11 @@ class BestStudent(keras.callbacks.ModelCheckpoint):
         super().__init__(filepath, monitor=monitor, mode=mode, **kwargs)
 
     @property
-    def model(self):
+    def model(self) -> Any:
         """The student of the Distiller that is trained, or the model itself."""
         whole = super().model
         return getattr(whole, "student", whole)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         with averaged_weights(super().model):
             super().on_epoch_end(epoch, logs)

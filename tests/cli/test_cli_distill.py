@@ -76,7 +76,7 @@ def test_prints_one_json_object_and_says_the_rest_on_the_error_stream(run, comma
     ("more", "message"),
     [
         ([], "already holds a run"),
-        (["--resume", "--epochs", 9], "settings.epochs was 2 and is now 9"),
+        (["--resume", "--batch-size", 9], "settings.batch_size was .* and is now 9"),
         (["--resume", "--method-option", "a=1"], "inputs.method_options.a was None and is now 1"),
     ],
 )

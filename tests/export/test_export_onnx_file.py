@@ -44,3 +44,14 @@ def test_a_file_that_disagrees_is_not_written(tmp_path, micro_detector, monkeypa
     with pytest.raises(ValueError, match="must end in .onnx"):
         export_onnx(micro_detector("yolo_v8"), tmp_path / "x.tflite")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_raw_heads_take_batches(tmp_path, micro_detector, images):
+    detector = micro_detector("yolo_v8")
+    export_onnx(detector, tmp_path / "any.onnx", nms=False, batch_size=None)
+    session = onnxruntime.InferenceSession(tmp_path / "any.onnx")
+    for batch in (images[:1], np.concatenate([images[:2], images[:1]])):
+        logits = session.run(None, {"images": batch})[0]
+        np.testing.assert_allclose(logits, detector(batch)["class_logits"], atol=1e-3)
+    with pytest.raises(ValueError, match="one image at a time"):
+        export_onnx(detector, tmp_path / "x.onnx", batch_size=4)

@@ -62,3 +62,27 @@ def test_bad_input(images, word):
 def test_a_folder_without_images(tmp_path):
     with pytest.raises(ValueError, match="no image"):
         representative_array(tmp_path, SIZE)
+
+
+def test_streams_are_taken_as_tensorflow_takes_them():
+    import tensorflow as tf
+
+    images = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype("float32")
+
+    def function():
+        for image in images:
+            yield [image[None]]
+
+    slices = tf.data.Dataset.from_tensor_slices
+    for source in (
+        function,
+        function(),
+        slices(images).batch(3),
+        slices(images),
+        slices((images, np.zeros(4))).batch(2),
+        slices({"images": images, "labels": np.zeros(4)}).batch(2),
+    ):
+        np.testing.assert_array_equal(representative_array(source, (32, 32)), images)
+    assert len(representative_array(function, (32, 32), max_images=3)) == 3
+    with pytest.raises(ValueError, match=r"pixels in \[0, 255\]"):
+        representative_array(slices(images / 255).batch(2), (32, 32))

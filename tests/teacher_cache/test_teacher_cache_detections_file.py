@@ -91,3 +91,38 @@ def test_files_of_another_form_are_named(images, tmp_path):
         file.write_text(content)
         with pytest.raises(ValueError, match=r"found\.json: expected a JSON list"):
             TeacherCache.from_detections(file, images, tmp_path / "cache", **SIZE)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda image, x, y, w, h: (x / image.width, y / image.height, w / image.width, 0.5), 0),
+        (lambda image, x, y, w, h: (x + 500, y, w, h), 0),
+        (lambda image, x, y, w, h: (x, y, w, h), None),
+    ],
+)
+def test_how_many_detections_overlap_a_label_is_said(found, images, tmp_path, change, words):
+    by_id = {image.image_id: image for image in images}
+    changed = [{**one, "bbox": change(by_id[one["image_id"]], *one["bbox"])} for one in found]
+    num_labels = sum(len(image.boxes) for image in images)
+    if words is None:
+        cache = TeacherCache.from_detections(changed, images, tmp_path, **SIZE)
+        assert cache.report["num_labels_found"] == cache.report["num_results_on_a_label"]
+        assert cache.report["num_labels_found"] == len(found)
+    else:
+        with pytest.warns(UserWarning, match=f"Only 0 of {num_labels} labelled boxes are overlap"):
+            cache = TeacherCache.from_detections(changed, images, tmp_path, **SIZE)
+        assert cache.report["num_results_on_a_label"] == 0
+    assert cache.report["num_labels"] == num_labels
+
+
+def test_results_that_are_left_out_are_told(found, images, tmp_path):
+    other = [{**one, "image_id": one["image_id"] + 10_000} for one in found[:2]]
+    with pytest.warns(UserWarning, match=f"2 of {len(found) + 2} detections are of images that"):
+        cache = TeacherCache.from_detections(found + other, images, tmp_path / "a", **SIZE)
+    assert cache.report["num_results_of_other_images"] == 2
+    other = [{**one, "category_id": 77} for one in found[:1]]
+    with pytest.warns(UserWarning, match="1 of .* detections are of categories that"):
+        TeacherCache.from_detections(found + other, images, tmp_path / "b", **SIZE)
+    chosen = {1: images.class_names[0]}
+    TeacherCache.from_detections(found + other, images, tmp_path / "c", category_ids=chosen, **SIZE)

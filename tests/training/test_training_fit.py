@@ -145,8 +145,8 @@ def test_refuses_what_would_mix_two_runs(tmp_path):
         train_model(build(), scenes(), SETTINGS, tmp_path / "run")
     with pytest.raises(DifferentRunError, match="data_hash"):
         train_model(build(), scenes(shift=2.0), SETTINGS, tmp_path / "run", resume=True)
-    other = TrainingSettings.from_dict({**SETTINGS.to_dict(), "epochs": 4})
-    with pytest.raises(DifferentRunError, match="settings.epochs was 3 and is now 4"):
+    other = TrainingSettings.from_dict({**SETTINGS.to_dict(), "seed": 4})
+    with pytest.raises(DifferentRunError, match="settings.seed was 3 and is now 4"):
         train_model(build(), scenes(), other, tmp_path / "run", resume=True)
     with pytest.raises(DifferentRunError, match="another student"):
         train_model(build(units=5), scenes(), SETTINGS, tmp_path / "run", resume=True)
@@ -169,3 +169,49 @@ def test_more_images_in_a_batch_than_there_are_is_refused_before_anything_is_wri
     with pytest.raises(ValueError, match="batch_size"):
         train_model(build(settings), scenes(), settings, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_run_is_made_longer_and_no_shorter(tmp_path):
+    history = train_model(build(), scenes(), SETTINGS, tmp_path)
+    longer = TrainingSettings.from_dict({**SETTINGS.to_dict(), "epochs": 5})
+    model = build()
+    extended = train_model(model, scenes(), longer, tmp_path, resume=True)
+    assert extended["loss"][:3] == history["loss"] and len(extended["loss"]) == 5
+    assert int(model.optimizer.iterations) == 5 * 3, "three batches of five images an epoch"
+    assert json.loads((tmp_path / "run.json").read_text())["settings"]["epochs"] == 5
+    with pytest.raises(ValueError, match="has done 5 epochs"):
+        train_model(build(), scenes(), SETTINGS, tmp_path, resume=True)
+
+
+def test_classes_that_the_detector_lacks_are_refused(tmp_path):
+    from keras_hkd.detectors.rtmdet import RTMDet, RTMDetConfig
+
+    detector = RTMDet(RTMDetConfig(width=0.125, num_classes=1), image_size=(32, 32))
+    for names in (("cat",), ("person", "cat"), ("cat", "person")):
+        images = Scenes(list(scenes()), names, "memory", "none")
+        with pytest.raises(ValueError, match=r"detector knows person.*with_classes"):
+            train_model(detector, images, SETTINGS, tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_schedules_and_averages_count_the_steps_of_the_optimizer():
+    from keras_hkd.training import build_optimizer
+
+    gradients = [1.0, 3.0, -1.0, 2.0, 5.0, 1.0]
+    plain = {**SETTINGS.to_dict(), "epochs": 3, "warmup_epochs": 0, "weight_decay": 0}
+    values = []
+    for accumulated in (1, 2):
+        settings = TrainingSettings.from_dict({**plain, "gradient_accumulation_steps": accumulated})
+        optimizer = build_optimizer(settings, steps_per_epoch=accumulated)
+        variable = keras.Variable(np.ones((1, 1), "float32"))
+        optimizer.build([variable])
+        if accumulated == 1:
+            batches = [sum(pair) / 2 for pair in zip(gradients[::2], gradients[1::2], strict=True)]
+        else:
+            batches = gradients
+        for gradient in batches:
+            optimizer.apply([keras.ops.full((1, 1), gradient)], [variable])
+        assert int(optimizer.iterations) == 3
+        average = optimizer._model_variables_moving_average[0]
+        values.append([float(variable.value[0, 0]), float(average.value[0, 0])])
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
