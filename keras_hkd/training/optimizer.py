@@ -14,7 +14,7 @@ from keras_hkd.training.warmup_cosine import WarmupCosine
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
 class AveragedAdamW(keras.optimizers.AdamW):
-    """Keras's AdamW with the three corrections that detectors need.
+    """Keras's AdamW with the four corrections that detectors need.
 
     - No weight decay on biases and normalisation (variables of rank below 2): decay pulls the
       scales of BatchNorm to 0, and the prior bias of a detection head with it.
@@ -24,6 +24,8 @@ class AveragedAdamW(keras.optimizers.AdamW):
           min(ema_momentum, t / (t + 9)),
 
       an average over about the last tenth of the steps until that exceeds `ema_momentum`'s window.
+    - With `gradient_accumulation_steps` a schedule of the learning rate and the moving average
+      count the optimizer's steps, not the batches between them.
     - `global_clipnorm` bounds the gradient of the global batch. Keras bounds each replica's share
       by itself, so that under tf.distribute the step depends on the number of devices.
 
@@ -48,6 +50,12 @@ class AveragedAdamW(keras.optimizers.AdamW):
         norm = ops.sqrt(sum(squares))
         factor = self.global_clipnorm / ops.maximum(norm, self.global_clipnorm)
         return [gradient * factor for gradient in grads]
+
+    def _get_current_learning_rate(self) -> Any:
+        schedule = self._learning_rate
+        if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            return schedule(self.iterations)  # steps; Keras would count the batches between them
+        return super()._get_current_learning_rate()
 
     def _update_model_variables_moving_average(self, trainable_variables: Sequence[Any]) -> None:
         step = ops.cast(self.iterations, "float32")
@@ -94,9 +102,10 @@ def learning_rate_schedule(settings: TrainingSettings, steps_per_epoch: int) -> 
         settings: for `learning_rate`, `warmup_epochs`, `epochs`, `final_learning_rate_fraction`.
         steps_per_epoch: batches in one epoch.
     """
-    total = settings.epochs * steps_per_epoch
+    steps = steps_per_epoch / settings.gradient_accumulation_steps  # of the optimizer
+    total = max(1, round(settings.epochs * steps))
     # A run shorter than its warm-up would never reach the peak: half of it goes to the rise.
-    warmup = min(round(settings.warmup_epochs * steps_per_epoch), total // 2)
+    warmup = min(round(settings.warmup_epochs * steps), total // 2)
     return WarmupCosine(
         peak=settings.learning_rate,
         total_steps=total,

@@ -37,3 +37,31 @@ def test_pixels_are_their_own_uint8_values_whatever_the_images_hold():
     dull = np.full((3, 4, 4, 3), 90.0, np.float32)
     runner = TFLiteRunner(convert(concrete(lambda images: images * 0.5), "int8", dull))
     assert runner.inputs[0]["quantization"] == (1.0, 0)
+
+
+@pytest.mark.slow
+def test_int8_images_and_wide_activations(tmp_path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    from keras_hkd import TFLiteDetector, export_tflite
+    from keras_hkd.detectors.rtmdet import RTMDet, RTMDetConfig
+
+    detector = RTMDet(RTMDetConfig(width=0.125, num_classes=1), image_size=(64, 64))
+    images = np.random.default_rng(0).uniform(0, 255, (4, 64, 64, 3)).astype("float32")
+    for precision, kind in (("int8", "int8"), ("int8", "float32"), ("int16x8", "float32")):
+        path = tmp_path / f"{precision}_{kind}.tflite"
+        report = export_tflite(
+            detector,
+            path,
+            quantization=precision,
+            representative_images=images,
+            input_type=kind,
+        )
+        assert max(report.head_errors.values()) < 0.25
+        (details,) = Interpreter(str(path)).get_input_details()
+        assert details["dtype"] == np.dtype(kind)
+        if kind == "int8":
+            assert details["quantization"] == (1.0, -128), "a pixel is its own value less 128"
+    assert TFLiteDetector(path).class_names == ("person",)
+    with pytest.raises(ValueError, match="`input_type` must be one of"):
+        export_tflite(detector, path, quantization="float16", input_type="int8")
