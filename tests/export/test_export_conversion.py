@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from keras_hkd.export.conversion import convert, has_own_ranges
