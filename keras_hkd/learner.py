@@ -51,10 +51,6 @@ class Learner(BaseModel):
 
     def __setattr__(self, name, value):
         # Keras tracks layers that are set the usual way; these are not to be trained or saved.
-        if name == "image_size" and value is not None:
-            # What Keras's own exporters and TensorFlow's converter take for the input.
-            shapes = {"input_shape": (None, *value, 3)}
-            object.__setattr__(self, "_build_shapes_dict", shapes)
         if name == "_rewritten_network" or (name == "model" and self.rewrites):
             object.__setattr__(self, name, value)
         else:
@@ -141,6 +137,29 @@ class Learner(BaseModel):
             compiled_like(model, self)
         kwargs["include_optimizer"] = include_optimizer
         keras.Model.save(model, filepath, overwrite, **kwargs)
+
+    def export(self, filepath, *args, **kwargs):
+        """Refused: Keras's exporters take no nested outputs, and ours check what they write.
+
+        Raises:
+            ValueError: always, with what to use.
+        """
+        ways = "`classifier.model.export(...)`, the functional model of its logits"
+        if self.kind == "detector":
+            ways = (
+                "keras_hkd.export_tflite(detector, 'x.tflite'), keras_hkd.export_onnx(detector, "
+                "'x.onnx') or keras_hkd.export_saved_model(detector, 'folder'), with nms=False for "
+                "the raw outputs"
+            )
+        raise InvalidValueError(
+            f"A {self.kind} of keras_hkd has feature maps among its outputs, which Keras's "
+            f"exporters and TensorFlow's converter do not take: use {ways}. "
+            f"Received: filepath={filepath!r}"
+        )
+
+    def save_spec(self, **kwargs):
+        """What `tf.lite.TFLiteConverter.from_keras_model` asks for: refused as `export` is."""
+        self.export(None)
 
     def load_weights(self, filepath, *args, **kwargs):
         """As `keras.Model.load_weights`; of a Distiller's weights the student's are taken."""

@@ -39,3 +39,13 @@ def test_another_class_in_the_place_of_one_gets_a_new_predictor(two_classes):
     assert before.shape == after.shape
     assert new.class_names == ("dog", "cat")
     assert 0.001 < np.median(1 / (1 + np.exp(-after))) < 0.05
+
+
+def test_keras_own_exporters_name_ours(tmp_path):
+    import tensorflow as tf
+
+    detector = RTMDet(RTMDetConfig(width=0.125, num_classes=1), image_size=SIZE)
+    with pytest.raises(ValueError, match=r"keras_hkd\.export_tflite\(.*keras_hkd\.export_onnx"):
+        detector.export(tmp_path / "x.onnx", format="onnx")
+    with pytest.raises(ValueError, match=r"keras_hkd\.export_tflite\("):
+        tf.lite.TFLiteConverter.from_keras_model(detector).convert()
