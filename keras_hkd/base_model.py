@@ -216,7 +216,7 @@ def _padded(data: Any) -> Any:
     if not any(ragged) or not hasattr(data, "map"):
         return data
 
-    def pad(*parts):
+    def pad(*parts: Any) -> Any:
         parts = tuple(_padded_deeply(part) for part in parts)
         return parts if len(parts) > 1 else parts[0]
 

@@ -105,7 +105,7 @@ def check_fits(model: keras.Model, dataset: Dataset | ClassificationDataset) -> 
         _check_known(learner, dataset)
 
 
-def _check_known(learner, dataset):
+def _check_known(learner: Any, dataset: Dataset) -> None:
     """Refuse labels whose class ids stand for other classes in the detector."""
     known = [canonical(name) for name in learner.class_names]
     asked = [canonical(name) for name in dataset.class_names]
