@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from keras_hkd.errors import InvalidValueError
 
 DEFAULT_IMAGE_SIZE = (320, 320)
 
 
-def checked_image_size(image_size) -> tuple[int, int]:
+def checked_image_size(image_size: Any) -> tuple[int, int]:
     """`(height, width)` in whole pixels, multiples of 32; a ValueError for others."""
     try:
         height, width = (int(side) for side in image_size)
@@ -22,7 +25,7 @@ def checked_image_size(image_size) -> tuple[int, int]:
     return height, width
 
 
-def size_for_network(network, image_size) -> tuple[int, int]:
+def size_for_network(network: Any, image_size: Any) -> tuple[int, int]:
     """`(height, width)` that a network is to work at: its own where it takes no other.
 
     Args:
@@ -46,7 +49,9 @@ def size_for_network(network, image_size) -> tuple[int, int]:
     return size
 
 
-def checked_indices(class_indices, class_names, num_library_classes) -> tuple[int, ...]:
+def checked_indices(
+    class_indices: Any, class_names: Sequence[str], num_library_classes: int
+) -> tuple[int, ...]:
     """Which of the library model's classes are reported; a ValueError for others than it has."""
     if class_indices is None:
         class_indices = range(len(class_names))
@@ -64,7 +69,7 @@ def checked_indices(class_indices, class_names, num_library_classes) -> tuple[in
     return class_indices
 
 
-def per_channel(name: str, value) -> float | tuple[float, ...] | None:
+def per_channel(name: str, value: Any) -> float | tuple[float, ...] | None:
     """A number, or one for each of the three colours; None as it is."""
     if value is None:
         return None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops
 
 
-def sources_of(detector, class_names: Sequence[str]) -> list[int | None]:
+def sources_of(detector: Any, class_names: Sequence[str]) -> list[int | None]:
     """For each new class the index of the predictor that knows it already, or None.
 
     Args:
@@ -19,7 +20,9 @@ def sources_of(detector, class_names: Sequence[str]) -> list[int | None]:
     return [index_of.get(name) for name in class_names]
 
 
-def take_weights(new, old, predictors, sources: Sequence[int | None]):
+def take_weights(
+    new: Any, old: Any, predictors: Sequence[Any], sources: Sequence[int | None]
+) -> Any:
     """Gives a detector the weights of another one that differs in its classes alone.
 
     Args:

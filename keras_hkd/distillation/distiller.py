@@ -11,8 +11,7 @@ from keras_hkd.base_model import BaseModel
 from keras_hkd.distillation import schedules
 from keras_hkd.distillation import teachers as frozen
 from keras_hkd.distillation.learners import as_learner
-from keras_hkd.distillation.whole_model import refuse_saving_whole
-from keras_hkd.errors import InvalidValueError
+from keras_hkd.distillation.whole_model import refuse_saving, refuse_saving_whole
 from keras_hkd.hierarchies.keras_loss import as_hierarchies
 from keras_hkd.hierarchies.step import Step
 from keras_hkd.learner import checked_batch, checked_images, images_of, static_image_size
@@ -113,7 +112,9 @@ class Distiller(BaseModel):
         self.teacher_image_size, self.teacher_weights = teacher_image_size, teacher_weights
         self._teacher_sizes = frozen.sizes_of(teacher_image_size, teachers)
         hierarchies = as_hierarchies(distillation_losses)
-        self.distillation_loss_weights = _as_schedules(distillation_loss_weights, hierarchies)
+        self.distillation_loss_weights = schedules.for_losses(
+            distillation_loss_weights, len(hierarchies)
+        )
         self.student_loss_weight = float(student_loss_weight)
         weights = frozen.weights_of(teacher_weights, teachers)
         self.distillation_losses = [
@@ -350,12 +351,7 @@ class Distiller(BaseModel):
         Raises:
             ValueError: always; the message says what to save instead.
         """
-        raise InvalidValueError(
-            "A Distiller is not saved as a model, since that would ship the teacher. Save the "
-            "result with `distiller.student.save('student.keras')`; to resume training use "
-            "`keras_hkd.training.Checkpoint`, or `distiller.save_weights('x.weights.h5')`, which "
-            f"holds student, hierarchies and optimizer. Received: filepath={filepath!r}"
-        )
+        refuse_saving(filepath)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
@@ -391,19 +387,6 @@ def _serialized(teachers: Sequence[Any]) -> Any:
     stored = [frozen.cache_of(teacher) or teacher for teacher in teachers]
     serialized = [keras.saving.serialize_keras_object(teacher) for teacher in stored]
     return serialized if len(serialized) > 1 else (serialized or [None])[0]
-
-
-def _as_schedules(weights: Any, losses: Sequence[Hierarchy]) -> list[schedules.WeightSchedule]:
-    if weights is None:
-        weights = [1.0] * len(losses)
-    if not isinstance(weights, (list, tuple)):
-        weights = [weights]
-    if len(weights) != len(losses):
-        raise InvalidValueError(
-            "`distillation_loss_weights` needs one weight for each of `distillation_losses`. "
-            f"Received: {len(weights)} weights for {len(losses)} losses."
-        )
-    return [schedules.get(weight) for weight in weights]
 
 
 def _unique_names(hierarchies: Iterable[Hierarchy]) -> tuple[str, ...]:

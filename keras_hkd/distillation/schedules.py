@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from keras_hkd.checks import in_range, whole
-from keras_hkd.errors import InvalidTypeError
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.tensors import Tensor
 
 
@@ -196,3 +196,33 @@ def get(identifier: Any) -> WeightSchedule:
         "A distillation weight must be a number or a keras_hkd schedule (Constant, LinearWarmUp, "
         f"CosineDecay). Received: {identifier!r} ({type(identifier).__name__})."
     )
+
+
+def for_losses(weights: Any, num_losses: int) -> list[WeightSchedule]:
+    """Converts the weights of several losses to schedules.
+
+    Args:
+        weights: a number or schedule, a list with one for each loss, or None for 1 each.
+        num_losses: how many losses there are.
+
+    Returns:
+        A list of `num_losses` schedules.
+
+    Raises:
+        ValueError: if there are more or fewer weights than losses.
+
+    Example:
+
+    >>> for_losses(None, 2)
+    [Constant(value=1.0), Constant(value=1.0)]
+    """
+    if weights is None:
+        weights = [1.0] * num_losses
+    if not isinstance(weights, (list, tuple)):
+        weights = [weights]
+    if len(weights) != num_losses:
+        raise InvalidValueError(
+            "`distillation_loss_weights` needs one weight for each of `distillation_losses`. "
+            f"Received: {len(weights)} weights for {num_losses} losses."
+        )
+    return [get(weight) for weight in weights]

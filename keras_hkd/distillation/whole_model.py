@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, NoReturn
 
 import keras
 
@@ -29,3 +30,20 @@ def refuse_saving_whole(callbacks: Iterable[keras.callbacks.Callback] | None) ->
                 "ModelCheckpoint('NAME.weights.h5', save_weights_only=True) the weights of student "
                 f"and hierarchies. Received: ModelCheckpoint({path!r})"
             )
+
+
+def refuse_saving(filepath: Any) -> NoReturn:
+    """Refuse to save a Distiller as a model.
+
+    Args:
+        filepath: of the file that was to be.
+
+    Raises:
+        ValueError: always, with what to save instead.
+    """
+    raise InvalidValueError(
+        "A Distiller is not saved as a model, since that would ship the teacher. Save the "
+        "result with `distiller.student.save('student.keras')`; to resume training use "
+        "`keras_hkd.training.Checkpoint`, or `distiller.save_weights('x.weights.h5')`, which "
+        f"holds student, hierarchies and optimizer. Received: filepath={filepath!r}"
+    )

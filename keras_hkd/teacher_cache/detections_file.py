@@ -183,7 +183,7 @@ def _by_image(
     return [sorted(rows, key=lambda row: -row[5]) for rows in per_image], left_out
 
 
-def _agreement(per_image, dataset: Dataset) -> dict[str, int]:
+def _agreement(per_image: list, dataset: Dataset) -> dict[str, int]:
     """How many detections overlap a label of their class by half, and labels a detection."""
     counts = np.zeros(4, int)
     for rows, image in zip(per_image, dataset, strict=True):
