@@ -13,7 +13,7 @@ from keras_hkd.data import Dataset, steps_per_epoch
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.training.batches import check_cache, check_fits, run_batches
 from keras_hkd.training.callbacks import HistoryFile, StopWhenDiverged
-from keras_hkd.training.checkpoint import Checkpoint
+from keras_hkd.training.checkpoint import Checkpoint, list_checkpoints
 from keras_hkd.training.epoch_progress import RichProgress
 from keras_hkd.training.folder_lock import folder_lock
 from keras_hkd.training.identity import run_identity
@@ -80,17 +80,14 @@ def train_model(
     num_steps = steps_per_epoch(dataset, settings.batch_size)
     identity = run_identity(model, dataset, settings)
     with folder_lock(folder.path):
+        if resume:
+            _check_length(folder, settings.epochs)
         folder.begin(identity, resume)
         _set_image_size(model, settings.image_size)
         _compile(model, settings, num_steps)
         history: dict[str, list] = {}
         checkpoint = Checkpoint(folder.checkpoints, identity=identity, history=history)
         first_epoch = checkpoint.restore(model)
-        if first_epoch > settings.epochs:
-            raise InvalidValueError(
-                f"The run in {folder.path} has done {first_epoch} epochs; `epochs` (--epochs) must "
-                f"be at least that to resume it. Received: epochs={settings.epochs}"
-            )
         if first_epoch == settings.epochs:
             model.optimizer.finalize_variable_values(model.trainable_variables)
             return history
@@ -116,6 +113,17 @@ def train_model(
                 verbose=0,
             )
         return history
+
+
+def _check_length(folder: RunFolder, epochs: int) -> None:
+    """Refuse to end a run before the epoch that it has reached."""
+    newest = list_checkpoints(folder.checkpoints)[:1]
+    done = max((int(path.stem.removeprefix("epoch_")) for path in newest), default=0)
+    if done > epochs:
+        raise InvalidValueError(
+            f"The run in {folder.path} has done {done} epochs; `epochs` (--epochs) must be at "
+            f"least that to resume it. Received: epochs={epochs}"
+        )
 
 
 def _set_image_size(model: keras.Model, image_size: tuple[int, int]) -> None:
