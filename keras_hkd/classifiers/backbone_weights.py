@@ -57,6 +57,7 @@ def _empty_mobilenet_v2(
         raise InvalidValueError(
             f"'{classifier.name}' holds no MobileNetV2 of Keras, so detectors have no place for "
             "its backbone. Take a classifier such as "
-            'keras_hkd.classifiers.build("mobilenet_v2_0.35", class_names=...).'
+            'keras_hkd.classifiers.build("mobilenet_v2_0.35", class_names=...). '
+            f"Received: a {type(classifier).__name__}"
         )
     return base

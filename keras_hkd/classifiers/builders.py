@@ -108,7 +108,7 @@ def build(
         hint = did_you_mean(name, TABLE, most=3, cutoff=0.4)
         raise InvalidValueError(
             f"No classifier is called {name!r}.{hint} Names: {', '.join(TABLE)}; "
-            "a saved classifier is given by its .keras path."
+            f"a saved classifier is given by its .keras path. Received: {name!r}"
         )
     make = TABLE[name]
     if backbone_weights is not None and make.func is not _mobilenet_v2:

@@ -203,10 +203,7 @@ class Distiller(BaseModel):
         ]
 
     def call(self, images: Tensor, training: bool = False) -> Any:
-        """Computes the raw predictions of the learner.
-
-        See `Detector.call` and `Classifier.call`.
-        """
+        """Computes the learner's raw predictions; see `Detector.call` and `Classifier.call`."""
         return self.learner(images, training=training)
 
     def compute_output_spec(self, images: Tensor, training: bool = False) -> Any:
@@ -321,10 +318,7 @@ class Distiller(BaseModel):
         training: bool = True,
         **kwargs: Any,
     ) -> Tensor:
-        """Computes the weighted sum of all terms.
-
-        It is scaled so that the sum over replicas is the loss of the whole batch.
-        """
+        """Computes the weighted sum of all terms, scaled so that replicas add up to the batch's."""
         self._watch.counts.update_state(x, y, self.learner.num_classes)
         left_out = () if training else self._unanswered(y)
         terms = self.compute_terms(x, y, y_pred, training, left_out)

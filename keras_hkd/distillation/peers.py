@@ -151,7 +151,8 @@ class BothWays(Hierarchy):
             raise InvalidValueError(
                 f"{type(hierarchy).__name__} sends the student's features through layers of the "
                 "teacher, and these must be frozen: under mutual learning each peer would train "
-                "the other's. Compare predictions instead: ClassLogits and Boxes."
+                "the other's. Compare predictions instead: ClassLogits and Boxes. "
+                f"Received: '{hierarchy.name}'"
             )
         super().__init__(hierarchy.loss, name=name or hierarchy.name, **kwargs)
         self.to_first = hierarchy
@@ -222,11 +223,12 @@ def _check_pair(first: Any, second: Any) -> None:
             raise InvalidValueError(
                 f"The {name} peer, '{peer.name}', is frozen, so nothing of it would train. Set "
                 "`peer.trainable = True`; a model that was a Distiller's teacher has been frozen. "
-                "For a teacher that stays as it is use keras_hkd.Distiller."
+                "For a teacher that is not trained use keras_hkd.Distiller. "
+                f"Received: trainable={peer.trainable}"
             )
     shared = {id(v) for v in first.variables} & {id(v) for v in second.variables}
     if shared:
         raise InvalidValueError(
             f"The peers share {len(shared)} variables, so they could not teach each other. Build "
-            "them separately, with seeds of their own."
+            f"them separately, with different seeds. Received: '{first.name}' and '{second.name}'"
         )

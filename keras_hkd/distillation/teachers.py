@@ -48,7 +48,7 @@ def check_apart(teachers: Sequence[Any], student: Any) -> None:
     if not getattr(student, "learns", True):
         raise InvalidValueError(
             f"The student, a {type(student).__name__}, cannot be trained here: it can teach and "
-            "detect. Give another model as student."
+            f"detect. Give another model as student. Received: '{student.name}'"
         )
     own = {id(variable) for variable in student.variables}
     for teacher in teachers:
@@ -57,7 +57,8 @@ def check_apart(teachers: Sequence[Any], student: Any) -> None:
             raise InvalidValueError(
                 f"Teacher and student share {len(shared)} variables, so the teacher would change "
                 "with the student. Build them separately; a copy of a saved detector is had with "
-                "keras_hkd.load_detector(path) or keras_hkd.load_classifier(path)."
+                "keras_hkd.load_detector(path) or keras_hkd.load_classifier(path). "
+                f"Received: '{teacher.name}' as teacher, '{student.name}' as student"
             )
 
 

@@ -93,7 +93,8 @@ class Boxes(Hierarchy):
         if "targets" in needs and not self.compares_decoded and has_bins:
             raise InvalidValueError(
                 f"{type(self.loss).__name__} needs targets of the raw box outputs, which a "
-                f"{type(student).__name__} does not have. Compare pixels: decoded=True."
+                f"{type(student).__name__} does not have. Compare pixels: decoded=True. "
+                f"Received: decoded={self.decoded}"
             )
         if "bins" in getattr(self.loss, "compares", ()) and not has_bins:
             raise InvalidValueError(

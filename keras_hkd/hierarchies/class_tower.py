@@ -55,7 +55,8 @@ class ClassTower(Hierarchy):
             if not detector.levels or set(channels) != set(detector.levels):
                 raise InvalidValueError(
                     f"ClassTower cannot read the {role}'s class head: it has no `conv_layers` and "
-                    "`prediction_layer`. Give it those attributes, or use ClassLogits."
+                    "`prediction_layer`. Give it those attributes, or use ClassLogits. "
+                    f"Received: a {type(detector).__name__}"
                 )
             widths = sorted(set(channels.values()))
             if len(widths) > 1:

@@ -88,7 +88,7 @@ class CrossHead(Hierarchy):
                         "convolution, such as at least two `conv_layers` with their activations "
                         f"inside. That of the {role}, a {type(detector).__name__}, cannot. Use "
                         "ClassLogits(QualityFocalDistillation()) and Boxes(GIoU()) for the same "
-                        "losses without the crossing."
+                        f"losses without the crossing. Received: '{detector.name}' as {role}"
                     )
 
     def attach(self, teacher: Any, student: Learner) -> None:

@@ -105,7 +105,10 @@ class Hierarchy(keras.layers.Layer):
         """
         tensors = self.tensors if tensors is None else tensors
         name, where = type(loss).__name__, type(self).__name__
-        mend = "Use the loss at another hierarchy (docs/concepts/losses.md says which)."
+        mend = (
+            "Use the loss at another hierarchy (docs/concepts/losses.md says which). "
+            f"Received: {name} for {where}"
+        )
         missing = [need for need in getattr(loss, "needs", ()) if need not in self.gives]
         if missing:
             raise InvalidValueError(
@@ -278,7 +281,8 @@ def check_unused(hierarchy: Hierarchy) -> None:
     if hierarchy.built:
         raise InvalidValueError(
             f"This {type(hierarchy).__name__} belongs to another Distiller, whose projections it "
-            "has. Make a new one for each Distiller."
+            "has. Make a new one for each Distiller. "
+            f"Received: '{hierarchy.name}', which is attached"
         )
 
 
@@ -302,7 +306,8 @@ def common_levels(
     if not teacher.levels:
         raise InvalidValueError(
             f"{hierarchy_name} reads feature maps, and all that is known of the teacher "
-            f"'{teacher.name}' is what it detected. Use ClassLogits and Boxes."
+            f"'{teacher.name}' is what it detected. Use ClassLogits and Boxes. "
+            f"Received: a {type(teacher).__name__} as teacher"
         )
     shared = [level for level in teacher.levels if level in student.levels]
     wanted = shared if levels is None else list(levels)
@@ -310,6 +315,7 @@ def common_levels(
     if missing or not wanted:
         raise InvalidValueError(
             f"{hierarchy_name} cannot read levels {missing or 'in common'}: the teacher has "
-            f"{teacher.levels}, the student {student.levels}. Pass levels={tuple(shared)}."
+            f"{teacher.levels}, the student {student.levels}. Pass levels={tuple(shared)}. "
+            f"Received: levels={levels}"
         )
     return wanted

@@ -85,7 +85,8 @@ class Pyramid(Hierarchy):
             raise InvalidValueError(
                 f"{type(loss).__name__} cannot weigh cells by the teacher's scores: its mask says "
                 "which cells are there, not how much they count. Use at='all', or a loss that "
-                "does, such as FeatureImitation, PearsonCorrelation or ChannelWiseDivergence."
+                "does, such as FeatureImitation, PearsonCorrelation or ChannelWiseDivergence. "
+                f"Received: at={at!r}"
             )
         self.at = at
         self.standardize = bool(standardize)

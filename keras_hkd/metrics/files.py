@@ -10,7 +10,7 @@ from typing import Any, Self
 from keras_hkd.data.annotations import BadDataError
 from keras_hkd.data.formats.text_files import read_json, read_text
 from keras_hkd.data.loading import load_boxes
-from keras_hkd.errors import InvalidValueError
+from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.metrics.detections import Detections, as_detections
 from keras_hkd.metrics.ground_truth import GroundTruth, as_ground_truth
 
@@ -32,7 +32,7 @@ def read_ground_truth(source: str | os.PathLike, **options: Any) -> GroundTruth:
     """
     place = str(source).rpartition(":")[0]
     if not os.path.exists(source) and not (place and os.path.exists(place)):
-        raise FileNotFoundError(f"{source}: there is no such file or folder.")
+        raise MissingFileError(f"{source}: there is no such file or folder.")
     return as_ground_truth(load_boxes(source, **options))
 
 
@@ -61,7 +61,7 @@ def read_detections(
             truth; the message names file and record.
     """
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"{path}: there is no such file.")
+        raise MissingFileError(f"{path}: there is no such file.")
     if str(path).endswith((".txt", ".txt.gz")):
         return _read_numbered_lines(path, ground_truth)
     content = read_json(Path(path))

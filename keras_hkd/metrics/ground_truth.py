@@ -187,7 +187,10 @@ def number_column(values: Any, what: str, names: Callable[[int], str]) -> np.nda
             raise InvalidValueError(
                 f"{names(position)}: `{what}` must be finite. Received: {value!r}"
             )
-    raise InvalidValueError(f"`{what}` must have the same length in every record.")
+    lengths = sorted({np.size(value) for value in values})
+    raise InvalidValueError(
+        f"`{what}` must have the same length in every record. Received: lengths {lengths}"
+    )
 
 
 def integer_column(values: Any, what: str, names: Callable[[int], str]) -> np.ndarray:
@@ -331,7 +334,8 @@ class _ImageFields:
             )
         if (boxes[:, 2:] < boxes[:, :2]).any():
             raise InvalidValueError(
-                f"Image {self.image_id!r}: `{what}` must be xyxy with x2>=x1, y2>=y1."
+                f"Image {self.image_id!r}: `{what}` must be xyxy with x2>=x1, y2>=y1. "
+                f"Received: {boxes[(boxes[:, 2:] < boxes[:, :2]).any(axis=1)][0].tolist()}"
             )
         return boxes
 
@@ -359,6 +363,6 @@ def _index_of_ids(ids: Sequence[Any]) -> dict:
     if len(index) != len(ids):
         twice = next(a for a, b in zip(ids, ids[1:], strict=False) if a == b)
         raise InvalidValueError(
-            f"Every image must have an id of its own; id {twice!r} is there twice."
+            f"Every image must have an id of its own. Received: id {twice!r} is there twice"
         )
     return index

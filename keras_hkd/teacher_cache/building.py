@@ -250,7 +250,7 @@ def _as_detector(teacher: Any, dataset: Dataset) -> Any:
             f"{teacher.kind} and a {type(dataset).__name__}."
         )
     if not len(dataset):
-        raise InvalidValueError("The dataset holds no image.")
+        raise InvalidValueError("A teacher cache needs at least one image. Received: 0 images")
     return teacher
 
 

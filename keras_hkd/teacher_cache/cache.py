@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import os
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_hkd import checks
 from keras_hkd.data import StoredViews, training_batches
-from keras_hkd.data.batches.augmentation import NO_AUGMENTATION
-from keras_hkd.data.batches.label_table import letterbox_scales
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.errors import InvalidValueError
-from keras_hkd.teacher_cache import building, detections_file, manifest, stored_detections
-from keras_hkd.teacher_cache.cache_key import EXACT, REPLAY, CacheError, digest_of, require_key
+from keras_hkd.teacher_cache import building, detections_file, manifest
+from keras_hkd.teacher_cache.batch_reader import batch_reader
+from keras_hkd.teacher_cache.cache_key import EXACT, CacheError, digest_of, require_key
 from keras_hkd.teacher_cache.contents import MAPS, PREDICTIONS, reads
 from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
 from keras_hkd.teacher_cache.features import Bases, FeatureStore
 from keras_hkd.teacher_cache.row_format import RowFormat, restored
 from keras_hkd.teacher_cache.shards import Shards
-from keras_hkd.tensors import Tensor, TensorDict
+from keras_hkd.tensors import TensorDict
 
 if TYPE_CHECKING:
     from keras_hkd.data import Augmentation, Dataset
@@ -138,17 +136,13 @@ class TeacherCache:
                 `"class_logits"`, `"box_outputs"`, `"pyramid"`, `"class_tower"`, `"detections"`. If
                 both are None, the two predictions are stored.
             mode: `"exact"`, or `"replay"`, which holds detections only.
-            views: number of stored views of each image; 0 for training without augmentation, and in
-                replay.
+            views: number of stored views of each image; 0 without augmentation and in replay.
             seed: seed of the views.
             augmentation: augmentation of the views; the default `Augmentation` if None.
-            teacher_image_size: `(height, width)` in pixels that the teacher sees; None for
-                `image_size`.
+            teacher_image_size: size in pixels that the teacher sees; None for `image_size`.
             num_detections: number of detections stored for each image.
-            feature_pooling: maps are stored as means over blocks of this many cells along each
-                side.
-            feature_channels: maps are stored as this many principal components; None for all
-                channels.
+            feature_pooling: side in cells of the blocks whose means are stored of maps.
+            feature_channels: number of principal components stored of maps; None for all channels.
             batch_size: number of images in a batch of the teacher.
             cache_images: whether to keep all decoded images in memory.
             progress: whether to show a progress bar on the error stream if it is a terminal.
@@ -269,7 +263,7 @@ class TeacherCache:
             first_epoch=first_epoch,
             augmentation=augmentation,
             stored=types.SimpleNamespace(
-                views=self.views, read=self._reader(dataset, augmentation)
+                views=self.views, read=batch_reader(self, dataset, augmentation)
             ),
             **options,
         )
@@ -288,7 +282,10 @@ class TeacherCache:
             CacheError: if not; the message lists what differs.
         """
         if isinstance(dataset, SemiSupervisedDataset):
-            raise CacheError("A teacher cache serves labelled images, not two streams of them.")
+            raise CacheError(
+                "A teacher cache serves labelled images: train on two streams of images with the "
+                f"teacher itself. Received: a {type(dataset).__name__}"
+            )
         asked = {"data_hash": dataset.content_hash, "image_size": list(image_size)}
         if self.mode == EXACT:
             asked["augmentation"] = manifest.augmentation_facts(augmentation)
@@ -318,7 +315,8 @@ class TeacherCache:
                 raise CacheError(
                     f"{type(hierarchy).__name__} reads {', '.join(missing)} of the teacher, which "
                     f"the cache {self.folder} does not hold. Build one with "
-                    "`hierarchies=[...]`, the losses of the Distiller, in another folder."
+                    "`hierarchies=[...]`, the losses of the Distiller, in another folder. "
+                    f"Received: a cache of {', '.join(self._stored)}"
                 )
 
     def size_seen(self, asked: Sequence[int] | None = None) -> tuple[int, int] | None:
@@ -375,41 +373,17 @@ class TeacherCache:
     def from_config(cls, config: dict[str, Any]) -> TeacherCache:
         return cls.load(config["folder"])
 
-    def _reader(self, dataset: Dataset, augmentation: Augmentation | None) -> Callable[..., dict]:
-        """Returns the function that reads the stored outputs of a batch of `training_batches`."""
-        replays, moves = self.mode == REPLAY, augmentation or NO_AUGMENTATION
-        if replays:
-            sizes = np.array([(image.height, image.width) for image in dataset])
-            scales = letterbox_scales(dataset, self.image_size)
-            with tf.device("CPU:0"):
-                content_sizes = tf.constant(sizes * scales[:, None], tf.float32)
-
-        def read(indices: Tensor, draws: Tensor, epochs: Tensor) -> dict[str, Any]:
-            """Reads the outputs for image numbers, with drawn numbers and numbers of epochs."""
-            rows = tf.cast(indices, tf.int64)
-            if self.views is not None:
-                rows += self.views.view_of(tf.cast(epochs, tf.int64)) * self.num_images
-            values = self.row_format.unpack(self.shards.gather(rows))
-            values = tf.nest.map_structure(
-                lambda value: tf.ensure_shape(value, (indices.shape[0], *value.shape[1:])), values
-            )
-            found = stored_detections.decode(values, self.image_size)
-            if replays:
-                shown = tf.gather(content_sizes, indices)
-                found = stored_detections.replay(found, moves, draws, shown, self.image_size)
-            others = {k: v for k, v in values.items() if not k.startswith("detections/")}
-            return {"detections": found, **others}
-
-        return read
-
     def _missing_for(self, hierarchy: Hierarchy) -> list[str]:
-        stored = [field.name for field in self.row_format.fields]
         missing = []
         for name in reads(hierarchy):
             levels = self._levels_of(hierarchy, name)
             names = [f"{name}/{level}" for level in levels] if name in MAPS else [name]
-            missing += [wanted for wanted in names if wanted not in stored]
+            missing += [wanted for wanted in names if wanted not in self._stored]
         return missing
+
+    @property
+    def _stored(self) -> list[str]:
+        return [field.name for field in self.row_format.fields]
 
     def _levels_of(self, hierarchy: Hierarchy, name: str) -> Sequence[str]:
         attached = getattr(hierarchy, "attached_levels", None) if name == "pyramid" else None

@@ -85,6 +85,6 @@ def reads(hierarchy: Hierarchy) -> tuple[str, ...]:
             f"{type(hierarchy).__name__} reads layers of the teacher itself, which a cache does "
             "not hold: train it with the teacher. A cache serves hierarchies that read predictions "
             "or maps of the pyramid and the class tower, and those of your own whose attribute "
-            "`reads` is a tuple of names of outputs."
+            f"`reads` is a tuple of names of outputs. Received: reads={hierarchy.reads}"
         )
     return tuple(hierarchy.reads)

@@ -18,7 +18,7 @@ from keras_hkd.boxes import clip
 from keras_hkd.boxes.iou import pairwise_iou
 from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.data.result_pictures import UNKNOWN, ResultPictures
-from keras_hkd.errors import InvalidValueError
+from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.messages import stack_level_of_caller
 from keras_hkd.teacher_cache import manifest, stored_detections
 from keras_hkd.teacher_cache.building import begin, completing
@@ -144,7 +144,7 @@ def _records(detections: Any) -> list:
             content = gzip.decompress(content)
         records = json.loads(content)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: there is no such file of detections.") from None
+        raise MissingFileError(f"{path}: there is no such file of detections.") from None
     except (ValueError, OSError, EOFError, RecursionError) as error:
         raise InvalidValueError(f"{path}: expected a JSON list of COCO results: {error}") from error
     if not isinstance(records, list):
@@ -178,7 +178,8 @@ def _by_image(
         raise InvalidValueError(
             f"{_named(source)}: none of {len(records)} detections is of an image and a class of "
             f"{dataset.source!r}: they go by `image_id`, else by `file_name`, and by "
-            "`category_id` (see `category_ids`, or --category)."
+            "`category_id` (see `category_ids`, or --category). "
+            f"Received: the categories {sorted({c for _, c, _ in checked})[:10]}"
         )
     return [sorted(rows, key=lambda row: -row[5]) for rows in per_image], left_out
 

@@ -109,8 +109,9 @@ def _of_classifiers(
     levels = [level for level in teacher.levels if level in student.levels]
     if not levels:
         raise InvalidValueError(
-            "hsakd compares branches stage by stage, and there is no common one: the teacher has "
-            f"{teacher.levels}, the student {student.levels}."
+            "hsakd compares branches stage by stage, and there is no common one: give a student "
+            "with stages of the teacher. Received: the stages "
+            f"{teacher.levels} of the teacher, {student.levels} of the student"
         )
     learner = SelfSupervisedClassifier(student, branch_style=branch_style, levels=levels)
     return Distiller(

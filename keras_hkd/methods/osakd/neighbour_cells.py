@@ -94,7 +94,8 @@ class NeighbourCells(Hierarchy):
         if set(student.tower_channels) != set(student.levels):
             raise InvalidValueError(
                 "NeighbourCells cannot read the student's class head: it has no `conv_layers` and "
-                "`prediction_layer`. Give it those attributes."
+                "`prediction_layer`. Give it those attributes. "
+                f"Received: a {type(student).__name__}"
             )
 
     def compute(self, step: Step) -> Tensor:
