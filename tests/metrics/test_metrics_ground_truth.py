@@ -86,7 +86,7 @@ def test_of_image_annotations():
 
 
 def test_of_a_dataset():
-    data = pytest.importorskip("keras_hkd.data.annotations")
+    data = pytest.importorskip("keras_hkd.data")
     image = data.ImageAnnotation("", 1, 64, 48, boxes=[[1, 2, 11, 32]], classes=[0])
     truth = as_ground_truth(data.Dataset((image,), ("person",), "by hand", "none"))
     assert truth.boxes.tolist() == [[1, 2, 10, 30]]
