@@ -79,3 +79,28 @@ def test_bad_input(onnx_file, command, tmp_path):  # noqa: F811
     code, _, err = command("import-rtmdet", damaged, "--out", damaged)
     assert code == 2 and "must be a folder or end in .keras" in err
     assert [path.name for path in tmp_path.iterdir()] == ["damaged.onnx"]
+
+
+def test_other_files_are_refused_by_name(onnx_file, command, tmp_path):  # noqa: F811
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    kernel = numpy_helper.from_array(np.ones((8, 3, 3, 3), "float32"), "kernel")
+    other = tmp_path / "other.onnx"
+    ends = [
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)]
+        for name, shape in (("images", [1, 3, 64, 64]), ("out", None))
+    ]
+    node = helper.make_node("Conv", ["images", "kernel"], ["out"], kernel_shape=[3, 3])
+    graph = helper.make_graph([node], "one", *ends, [kernel])
+    opset = [helper.make_opsetid("", 13)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), other)
+    code, _, err = command("import-rtmdet", other, "--out", tmp_path / "x.keras")
+    assert code == 2 and "another architecture: expected RTMDet" in " ".join(err.split())
+    model = onnx.load(onnx_file(num_classes=3))
+    model.graph.node.append(helper.make_node("ConvInteger", ["images", "images"], ["rounded"]))
+    dynamic = tmp_path / "dynamic.onnx"
+    onnx.save(model, dynamic)
+    code, _, err = command("import-rtmdet", dynamic, "--out", tmp_path / "x.keras")
+    assert code == 2 and "is quantised; give the float export" in " ".join(err.split())
+    assert not (tmp_path / "x.keras").exists()

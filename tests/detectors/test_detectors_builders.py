@@ -17,8 +17,14 @@ def built(name):
     return build(name, image_size=IMAGE_SIZE, seed=0)
 
 
+LARGE = {"rtmdet_m", "rtmdet_l", "rtmdet_x"}  # up to 0.4 GB of weights
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(names()))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.long] * (name in LARGE)) for name in sorted(names())],
+)
 def test_named_detector_is_consistent(name):
     detector = built(name)
     images = numpy.random.default_rng(0).uniform(0, 255, (1, *IMAGE_SIZE, 3)).astype("float32")

@@ -8,8 +8,10 @@ import re
 import shlex
 import shutil
 
+import onnx
 import pytest
 import yaml
+from fixtures.published_rtmdet import PublishedGraph
 
 import keras_hkd
 from keras_hkd.cli.main import load_command, main
@@ -76,6 +78,7 @@ def material(tmp_path_factory):
 
     from keras_hkd.data import synthetic_dataset
     from keras_hkd.detectors import build
+    from keras_hkd.export.representative import sample_images
 
     folder = tmp_path_factory.mktemp("material")
     scenes = synthetic_dataset(6, (64, 64), seed=0)
@@ -107,6 +110,11 @@ def material(tmp_path_factory):
     for name in ("teacher/detector", "alone/detector", "student/student"):
         (folder / f"runs/{name}.keras").parent.mkdir(parents=True)
         shutil.copy(folder / "student.keras", folder / f"runs/{name}.keras")
+    onnx.save(PublishedGraph().model(sides=(64, 64)), folder / "rtmdet_nano_person.onnx")
+    nano = keras_hkd.detectors.import_rtmdet(
+        folder / "rtmdet_nano_person.onnx", image_size=(64, 64), images=sample_images((64, 64), 4)
+    )
+    nano.save(folder / "nano.keras")
     (folder / "runs/int8").mkdir()
     keras_hkd.quantize(detector).save(folder / "runs/int8/student.keras")
     weights = folder / "benchmarks" / "weights"
