@@ -99,7 +99,7 @@ def keras_heads(detector: Detector, images: Tensor) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in detector.raw_heads(outputs).items()}
 
 
-def grid_of(detector: Detector, image_size: tuple[int, int] | None) -> Grid:
+def grid_of(detector: Detector, image_size: tuple[int, int]) -> Grid:
     """Return the grid of a detector, checked against the detector's anchors.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -83,7 +84,7 @@ class HubDFine(Detector):
         return convert(pixels, "center_xywh", "xyxy", xp=ops)
 
     def match(
-        self, outputs: dict[str, Any], labels: dict[str, Tensor], image_size: tuple[int, int]
+        self, outputs: Mapping[str, Any], labels: dict[str, Tensor], image_size: tuple[int, int]
     ) -> None:
         raise InvalidValueError(
             "A D-FINE detector can teach and detect; it cannot be trained here."

@@ -48,7 +48,7 @@ class HubRetinaNet(RetinaNet):
         )
 
     @property
-    def coding(self) -> Any:  # type: ignore[override]
+    def coding(self) -> Any:
         encoder = getattr(self.model, "label_encoder", None)
         return Deltas(tuple(getattr(encoder, "box_variance", (1.0, 1.0, 1.0, 1.0))), "xywh")
 

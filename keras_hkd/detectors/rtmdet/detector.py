@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -74,11 +74,11 @@ class RTMDet(Detector):
         return model
 
     @property
-    def coding(self) -> Any:  # type: ignore[override]
+    def coding(self) -> Any:
         return Distances(exponential=self.exponential)
 
     def match(
-        self, outputs: dict[str, Any], labels: dict[str, Tensor], image_size: tuple[int, int]
+        self, outputs: Mapping[str, Any], labels: dict[str, Tensor], image_size: tuple[int, int]
     ) -> Assignment:
         return dynamic_soft_labels(
             ops.stop_gradient(outputs["class_logits"]),
@@ -89,7 +89,7 @@ class RTMDet(Detector):
         )
 
     def losses_of(
-        self, outputs: dict[str, Any], assignment: Assignment, image_size: tuple[int, int]
+        self, outputs: Mapping[str, Any], assignment: Assignment, image_size: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
         logits, targets = outputs["class_logits"], assignment.target_scores
         count = ops.sum(targets)
