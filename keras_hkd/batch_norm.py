@@ -11,7 +11,7 @@ from keras_hkd.tensors import Tensor
 
 
 def fuse_batch_norm(model: keras.Model) -> None:
-    """Makes the BatchNormalization layers of a model run as one operation of TensorFlow.
+    """Make the BatchNormalization layers of a model run as one operation of TensorFlow.
 
     Keras 3 composes the layer of some ten operations, each a pass over the map in both directions;
     TensorFlow's fused kernel gives the same output, gradients and moving statistics in a third of
@@ -30,7 +30,7 @@ def fuse_batch_norm(model: keras.Model) -> None:
 
 
 def synchronize_batch_norm(model: keras.Model) -> None:
-    """Makes every BatchNormalization of a model average its statistics over all replicas.
+    """Make every BatchNormalization of a model average its statistics over all replicas.
 
     Args:
         model: its layers are changed in place.
@@ -46,7 +46,7 @@ def _fused_call(
     training: bool | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """`BatchNormalization.call` on the fused kernel, where that computes the same."""
+    """Run `BatchNormalization.call` on the fused kernel, where that computes the same."""
     training = bool(training) and self.trainable
     fits = (
         len(inputs.shape) == 4
