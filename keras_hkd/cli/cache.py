@@ -31,7 +31,7 @@ Detections = Annotated[
     typer.Option(
         "--detections",
         metavar="FILE",
-        help="Instead of a teacher: what any program detected in the images, as COCO results.",
+        help="Instead of a teacher: detections of any program in the images, as COCO results.",
         exists=True,
     ),
 ]
@@ -49,8 +49,8 @@ Mode = Annotated[
     Literal["exact", "replay"],
     typer.Option(
         "--mode",
-        help="exact: what the teacher says about the very images that training shows. replay: its "
-        "boxes and scores in the images as they are, moved as these are augmented.",
+        help="exact: the teacher's outputs on the augmented images of the training. replay: its "
+        "boxes and scores on the original images, moved as these are augmented.",
     ),
 ]
 Views = Annotated[
@@ -68,27 +68,28 @@ Store = Annotated[
     typer.Option(
         "--store",
         metavar="NAME",
-        help="What is stored beside detections: class_logits, box_outputs, pyramid, class_tower; "
+        help="Outputs to store beside detections: class_logits, box_outputs, pyramid, class_tower; "
         "by default what --method reads. May be repeated.",
         show_default=False,
     ),
 ]
 Pooling = Annotated[
-    int, typer.Option("--feature-pooling", min=1, help="Store means over so many cells squared.")
+    int,
+    typer.Option("--feature-pooling", min=1, help="Store means over squares of this many cells."),
 ]
 Channels = Annotated[
     int | None,
     typer.Option(
-        "--feature-channels", min=1, help="Store so many principal components of the maps."
+        "--feature-channels", min=1, help="Number of principal components of the maps to store."
     ),
 ]
 Method = Annotated[
-    str, typer.Option("--method", help="The method that is to read it: adl, hkd, kd or ld.")
+    str, typer.Option("--method", help="The method that will read the cache: adl, hkd, kd or ld.")
 ]
 BatchSize = Annotated[
-    int, typer.Option("--batch-size", min=1, help="Images that the teacher sees at once.")
+    int, typer.Option("--batch-size", min=1, help="Images per batch of the teacher.")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Fixes the views that are stored.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the views that are stored.")]
 
 
 def command(

@@ -20,10 +20,13 @@ Data = Annotated[
     ),
 ]
 OutFolder = Annotated[
-    pathlib.Path, typer.Option("--out", metavar="DIR", help="The folder of what was found.")
+    pathlib.Path, typer.Option("--out", metavar="DIR", help="The folder to write to.")
 ]
 NumPictures = Annotated[
-    int, typer.Option("--num-pictures", min=1, max=400, help="Most pictures on a contact sheet.")
+    int,
+    typer.Option(
+        "--num-pictures", min=1, max=400, help="Largest number of pictures on a contact sheet."
+    ),
 ]
 NearBits = Annotated[
     int,

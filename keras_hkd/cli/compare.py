@@ -30,7 +30,7 @@ ModelB = Annotated[
     pathlib.Path,
     typer.Argument(
         metavar="MODEL_B",
-        help="What is compared: .keras, .tflite, or a preset.",
+        help="The model to compare with it: a .keras or .tflite file, or a preset.",
         show_default=False,
     ),
 ]
@@ -38,7 +38,7 @@ BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a
 ScoreThreshold = Annotated[
     float,
     typer.Option(
-        "--score-threshold", min=0, max=1, help="Compare detections of MODEL_A from here on."
+        "--score-threshold", min=0, max=1, help="Lowest score of MODEL_A's boxes that are compared."
     ),
 ]
 Repeats = Annotated[

@@ -23,8 +23,8 @@ Images = Annotated[
     list[pathlib.Path],
     typer.Argument(
         metavar="[MODEL] IMAGES_OR_FOLDERS...",
-        help="What to look at. The first may be the model: a preset, or a detector's .keras or "
-        ".tflite.",
+        help="Images, and folders of images. The first may be the model: a preset, or a "
+        "detector's .keras or .tflite file.",
         show_default=False,
     ),
 ]
@@ -39,10 +39,10 @@ Model = Annotated[
     ),
 ]
 OutFolder = Annotated[
-    pathlib.Path, typer.Option("--out", metavar="DIR", help="The folder of what was found.")
+    pathlib.Path, typer.Option("--out", metavar="DIR", help="The folder to write to.")
 ]
 ScoreThreshold = Annotated[
-    float, typer.Option("--score-threshold", min=0, max=1, help="Report from this score on.")
+    float, typer.Option("--score-threshold", min=0, max=1, help="Lowest score that is reported.")
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")]
 Pictures = Annotated[

@@ -28,8 +28,8 @@ TeacherCache = Annotated[
     typer.Option(
         "--teacher-cache",
         metavar="DIR",
-        help="In place of --teacher: what it said about these images, as `keras-hkd cache` stored "
-        "it. The teacher is not run.",
+        help="Instead of --teacher: its outputs on these images, as `keras-hkd cache` stored them. "
+        "The teacher is not run.",
         show_default=False,
     ),
 ]
@@ -58,7 +58,7 @@ PseudoLabelScore = Annotated[
         "--pseudo-label-score",
         min=0,
         max=1,
-        help="Score from which on what the teacher finds there is a label. "
+        help="Lowest score at which a detection of the teacher becomes a label. "
         "By default as many per image as there are in --data.",
         show_default=False,
     ),

@@ -37,7 +37,7 @@ SaveDetections = Annotated[
     typer.Option(
         "--save-detections",
         metavar="FILE",
-        help="Keep what was found, as COCO results JSON that `score` takes.",
+        help="Save the detections as COCO results, which `score` takes.",
     ),
 ]
 

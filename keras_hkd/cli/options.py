@@ -33,7 +33,7 @@ Val = Annotated[
 
 Format = Annotated[
     str | None,
-    typer.Option("--format", help="The data's format, where it is not to be recognised."),
+    typer.Option("--format", help="The format of the data; recognised by default."),
 ]
 
 Classes = Annotated[
@@ -41,8 +41,8 @@ Classes = Annotated[
     typer.Option(
         "--class",
         metavar="[CLASS=]NAME[,NAME]",
-        help="What the data call the class that is to be found, or the id of a category; several "
-        "names, with commas between them, count as one class. May be repeated for more classes.",
+        help="The class to detect, by its name in the data or its category id; several names, "
+        "separated by commas, count as one class. May be repeated for more classes.",
         show_default="person, pedestrian, people, human",
     ),
 ]
@@ -79,8 +79,8 @@ PersonClass = Annotated[
         "--person-class",
         min=0,
         metavar="NUMBER",
-        help="Of a detector of many classes (of distill: the teacher), the number of the one that "
-        "is the person; the others are left out. 0 in COCO's 80, 14 in Pascal VOC's 20.",
+        help="Number of the class of a multi-class detector (of distill: the teacher) that is the "
+        "person; the others are dropped. 0 in COCO's 80, 14 in Pascal VOC's 20.",
         show_default=False,
     ),
 ]
@@ -92,7 +92,7 @@ Config = Annotated[
         metavar="FILE",
         is_eager=True,
         callback=apply_config,
-        help="A YAML file of option names and values; flags given here win.",
+        help="A YAML file of options; those on the command line take precedence.",
     ),
 ]
 
