@@ -1,4 +1,4 @@
-"""`keras-hkd cache`: what a teacher says about the training images, computed once."""
+"""`keras-hkd cache`: store the outputs of a teacher on the training images."""
 
 import pathlib
 from collections.abc import Iterator, Mapping
@@ -117,7 +117,7 @@ def command(
     json: options.Json = False,
     config: options.Config = None,
 ) -> None:
-    """Run a teacher over the training images once and store what it says.
+    """Run a teacher over the training images once and store its outputs.
 
     `keras-hkd distill --teacher-cache DIR` then trains without running it. Called again, it
     computes what is missing or damaged; a folder that holds another cache is refused.

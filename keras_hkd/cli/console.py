@@ -1,4 +1,4 @@
-"""The two streams of every command: figures on standard output, talk about them on error.
+"""The two streams of every command: results on standard output, messages on the error stream.
 
 Both leave `:train:` in a path alone, which rich would turn into a picture.
 

@@ -1,4 +1,4 @@
-"""Labelled images for commands: read, with a line on the error stream that says what was read."""
+"""Reads labelled images for commands, and reports in one line what was read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the process says when it ends: 0 done, 1 the run failed, 2 bad input or usage.
+"""Chooses the exit code of a command: 0 done, 1 the run failed, 2 bad input or usage.
 
 Scripts decide by these codes whether to retry (1) or to mend the call (2). What a user can mend is
 a `keras_hkd.errors.UserError`, or an error of the operating system that says that a file is not

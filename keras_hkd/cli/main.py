@@ -1,4 +1,4 @@
-"""The entry point of `keras-hkd`: knows the commands by name and loads the one that is called.
+"""The entry point of `keras-hkd`, which loads only the command that is called.
 
 Each command lives in `keras_hkd/cli/<name>.py` as a function `command(...)` with typer's
 annotations. Listing them here as data keeps `keras-hkd --help` at a fraction of a second.

@@ -1,4 +1,4 @@
-"""What `--method` and its options come to: read, checked against the rest, made a Distiller."""
+"""Reads `--method` and its options, checks them, and builds the Distiller."""
 
 import contextlib
 from collections.abc import Mapping

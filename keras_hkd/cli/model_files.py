@@ -1,4 +1,4 @@
-"""A model given by its file, `.keras` or `.tflite` of `keras-hkd export`, or as a preset."""
+"""Loads a model that is given by its `.keras` or `.tflite` file, or as a preset."""
 
 import pathlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""Detectors and classifiers: what `train`, `distill` and `evaluate` do otherwise with the two."""
+"""What `train`, `distill` and `evaluate` do differently for detectors and classifiers."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""The options that several commands share, each with one name, one meaning and one help text.
+"""Defines the options that several commands share.
 
 A command names them in its signature:
 

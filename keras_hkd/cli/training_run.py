@@ -1,4 +1,4 @@
-"""What `train` and `distill` do alike: run folders, models by name or file, results."""
+"""What `train` and `distill` have in common: run folders, models, results."""
 
 import contextlib
 import pathlib

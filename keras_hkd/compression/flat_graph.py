@@ -1,4 +1,4 @@
-"""A network as one flat list of calls: models and composite layers inside it are taken apart."""
+"""Flattens a network to a list of calls: inner models and composite layers are taken apart."""
 
 from collections import Counter, namedtuple
 from typing import Any

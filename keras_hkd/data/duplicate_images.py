@@ -1,4 +1,4 @@
-"""Pictures that are in a dataset twice: the same bytes, or the same look."""
+"""Finds pictures that are in a dataset twice: the same bytes, or the same look."""
 
 from __future__ import annotations
 

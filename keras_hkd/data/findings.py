@@ -1,4 +1,4 @@
-"""What a reader came upon beside the boxes: names in the file, what was left out, remarks."""
+"""What a reader found besides the boxes: names in the file, what was left out, remarks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the image files are there, whole, and of the size that their records state."""
+"""Checks that image files are there, whole, and of the size that their records state."""
 
 from __future__ import annotations
 

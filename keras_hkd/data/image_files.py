@@ -1,4 +1,4 @@
-"""Image files to arrays: the one place that opens a picture, so that all see the same pixels."""
+"""Decodes image files, in one place, so that everything uses the same pixels."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if os.environ.get(LIMIT_VARIABLE):
 
 
 class UnreadableImageError(InvalidValueError):
-    """A picture that cannot be decoded whole; says why, the caller adds which record."""
+    """A picture cannot be decoded; the caller adds the record to the message."""
 
     def advising(self, advice: str) -> str:
         """Add advice to the message, unless it has its own.
@@ -47,7 +47,7 @@ class UnreadableImageError(InvalidValueError):
 
 
 class UnsupportedImageError(UnreadableImageError):
-    """A picture that is whole, but that this installation or its limits do not let in."""
+    """A picture needs a decoder that is not installed, or is beyond a limit of size."""
 
     def advising(self, advice: str) -> str:
         return str(self)

@@ -1,4 +1,4 @@
-"""Images sorted into one folder per class."""
+"""Reads images that are sorted into one folder per class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a dataset argument to a `Dataset`: which format, which split, which classes, what is bad."""
+"""Reads annotated images of any known format as a `Dataset`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _WHOLE, _FOUND, _SIZES = "whole", "found", "sizes"
 
 
 class DataWarning(UserWarning):
-    """Data that can be used, but perhaps not as it is meant, such as a dataset without people."""
+    """Data can be used, but perhaps not as intended, such as a dataset without people."""
 
 
 def load_dataset(

@@ -1,4 +1,4 @@
-"""Boxes that look wrong: what a person should look at before a detector learns from it."""
+"""Finds boxes that look wrong, for a person to look at before training."""
 
 from __future__ import annotations
 

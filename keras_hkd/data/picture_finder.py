@@ -1,4 +1,4 @@
-"""Where the pictures are that annotations name: the one finder of image files for all readers."""
+"""Finds the image files that annotations name, for all readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a teacher's detections to labels: from which score on a detection counts as a person."""
+"""Chooses the score from which on a teacher's detection becomes a label."""
 
 from __future__ import annotations
 

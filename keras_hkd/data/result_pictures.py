@@ -1,4 +1,4 @@
-"""Which picture each detection of a results file is of: by id, by file name, or by stem."""
+"""Matches detections of a results file with pictures: by id, by file name, or by stem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of a dataset: a list of file names beside it, or the split that its records state."""
+"""Reads parts of a dataset: a list of file names beside it, or the split of its records."""
 
 from __future__ import annotations
 

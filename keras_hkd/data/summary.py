@@ -1,4 +1,4 @@
-"""The line that says what was read: images, boxes by class, what was left out, and why."""
+"""Sums up in one line what was read: images, boxes by class, what was left out, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images without labels: a folder of pictures, or a dataset whose labels are set aside."""
+"""Reads images without labels: a folder of pictures, or a dataset without its labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a library's model, or a file, to a Detector."""
+"""Adapts the models of libraries, and loads files, as detectors."""
 
 import inspect
 import warnings

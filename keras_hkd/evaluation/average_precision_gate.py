@@ -1,4 +1,4 @@
-"""A file that detects worse than the detector that it was made of does not get its place."""
+"""Refuses an exported file whose average precision is too far below that of the detector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detectors as they run on this machine: Keras and TFLite files, several numbers of threads."""
+"""Benchmarks detectors on this machine: Keras and TFLite files, several numbers of threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of held-out images while `fit` runs."""
+"""Callbacks that measure a model on held-out images while `fit` runs."""
 
 from __future__ import annotations
 

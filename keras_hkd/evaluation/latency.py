@@ -1,4 +1,4 @@
-"""How long models take, side by side in one run: medians, 90th percentiles and ratios."""
+"""Measures latencies of models in turn: medians, 90th percentiles and ratios."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a detector costs: parameters, operations, time."""
+"""Counts parameters and operations of a model and measures its latency."""
 
 from __future__ import annotations
 

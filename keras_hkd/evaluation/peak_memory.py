@@ -1,4 +1,4 @@
-"""Memory that a model needs while it runs, seen by a process of its own."""
+"""Measures the peak memory of a model in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A detector on a dataset: its detections as COCO results."""
+"""Runs a detector on a dataset; its detections are COCO results."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def export_tflite(
         input_type: of the image of an int8 file: "uint8" by default, "int8" (the pixel less 128,
             for TFLite Micro and many accelerators) or "float32".
         card: a `ModelCard`, what the metadata says about name, author, licence, ...
-        gate: called with the finished file's temporary path before it gets its place, to refuse it
+        gate: called with the temporary path of the finished file before it is renamed, to refuse it
             by raising: `keras_hkd.evaluation.AveragePrecisionGate`.
 
     Returns:

@@ -20,7 +20,7 @@ _LEAST_SPREAD = 0.25
 
 
 class ExportError(RunFailedError):
-    """An exported file that does not run, or does not say what Keras says; none is written."""
+    """An exported file does not run or disagrees with Keras; it is not written."""
 
 
 def head_errors(

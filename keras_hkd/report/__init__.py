@@ -1,4 +1,4 @@
-"""Results for the eye: learning curves, galleries of detections, tables."""
+"""Learning curves, galleries of detections, tables, and the check of a dataset."""
 
 from keras_hkd._lazy import attach
 

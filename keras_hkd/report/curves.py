@@ -1,4 +1,4 @@
-"""Learning curves of one run or several as a PNG."""
+"""Draws learning curves of one or several runs as a PNG."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pictures of what detectors see, side by side."""
+"""Draws the detections of several detectors side by side."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -85,7 +85,7 @@ def save_dataset_gallery(
 ) -> Path:
     """Draw the ground truth and what several detectors found on images of a dataset.
 
-    The images are spread evenly over the dataset, so that nobody chose them.
+    The images are spread evenly over the dataset.
 
     Args:
         dataset: a `keras_hkd.data.Dataset`.

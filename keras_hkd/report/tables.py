@@ -1,4 +1,4 @@
-"""Results of several detectors as one table, for a terminal or a page."""
+"""Writes results of several detectors as one table, for a terminal or a page."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence

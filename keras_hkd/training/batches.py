@@ -1,4 +1,4 @@
-"""The training batches of a run, for detectors and for classifiers."""
+"""Makes the training batches of a run, for detectors and for classifiers."""
 
 from __future__ import annotations
 

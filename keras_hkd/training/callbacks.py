@@ -1,4 +1,4 @@
-"""Callbacks of a training run: its history, and the end of a run that diverges."""
+"""Callbacks of a training run: a file of its history, and an error when it diverges."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: one file each, whole or absent, enough to go on bit for bit."""
+"""Writes and reads checkpoints, from which a run continues with bit-identical weights."""
 
 import io
 import json
@@ -178,8 +178,8 @@ def read_newest(folder: str | Path) -> SavedState | None:
     """Read the newest whole checkpoint in a folder; None if there is none. Warn of damaged ones.
 
     Raises:
-        ValueError: if there are checkpoints and none is whole: to begin again in silence would
-            throw hours of work away without a word.
+        ValueError: if there are checkpoints and none is whole, so that no run begins anew without
+            the user knowing.
     """
     files = list_checkpoints(folder)
     for number, path in enumerate(files):

@@ -1,4 +1,4 @@
-"""The moving average of the weights, which is what a run ends with and is judged by."""
+"""Replaces the weights of a model by their moving average for a while."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Put the moving averages in place of a model's weights for a while, then the weights back.
 
     Validation during training then judges the weights that training would end with. The weights
-    come back bit for bit, so looking at a run does not change it.
+    are restored bit-identically, so measuring does not change a run.
 
     Args:
         model: a compiled Keras model whose optimizer has `use_ema=True`; with any other optimizer

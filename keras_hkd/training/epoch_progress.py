@@ -1,4 +1,4 @@
-"""Progress of a run on the error stream: a bar on a terminal, a line per epoch in a log."""
+"""Shows the progress of a run: a bar on a terminal, a line per epoch in a log."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""Training that can be killed at any moment: what `keras-hkd train` and `distill` both call."""
+"""Trains a model in a run that can be interrupted and resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders that one process at a time writes to."""
+"""Locks a folder, so that one process at a time writes to it."""
 
 import contextlib
 from collections.abc import Iterator

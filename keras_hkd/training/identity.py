@@ -1,4 +1,4 @@
-"""What makes two runs the same run, and the refusal to mix two different ones."""
+"""Checks that a run is resumed with the inputs that it began with."""
 
 from __future__ import annotations
 

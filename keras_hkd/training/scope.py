@@ -1,4 +1,4 @@
-"""The conditions under which a run's models are built."""
+"""The scope in which the models of a run are built: seed, determinism, precision, devices."""
 
 import contextlib
 from collections.abc import Iterator

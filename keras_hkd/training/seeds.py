@@ -1,4 +1,4 @@
-"""One seed for a run, and the switches that make the same run give the same bits."""
+"""Seeds a run and makes it deterministic."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ def set_seed(seed: int) -> None:
 
 
 def enable_determinism() -> None:
-    """Make TensorFlow choose, for every operation, an algorithm that repeats bit for bit.
+    """Make training on TensorFlow give bit-identical results when it is repeated.
 
     Two switches: TensorFlow's op determinism, and oneDNN off, whose order of summation depends on
     how threads are scheduled. oneDNN is read when TensorFlow loads, so this function switches it

@@ -1,4 +1,4 @@
-"""How to train, in one record that is written down with every run.
+"""Defines the settings of training, which every run writes to its record.
 
 This is the one place where a training option is defined: its name, type, default, limits and, in
 the docstring of `TrainingSettings`, its meaning. The options of `keras-hkd train` and `distill` and

@@ -1,4 +1,4 @@
-"""Where variables live: on one device, or mirrored on every device of this machine."""
+"""Places variables on one device, or mirrors them on all devices of this machine."""
 
 import contextlib
 import functools

@@ -1,4 +1,4 @@
-"""Figures on held-out images while a run is under way."""
+"""Measures the averaged weights on held-out images during a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class OfAveragedWeights(HeldOutMetrics):
     """Makes a `HeldOutMetrics` judge the averaged weights, which training will end with.
 
-    The figures are for the eye: no weights are chosen by them.
+    The figures are for information: no weights are chosen by them.
     """
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The learning rate over a run."""
+"""The learning-rate schedule of a run."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Presets: finished detectors that come with the package, each a folder of data with a card."""
+"""Presets: trained detectors that come with the package, each a folder of data with a card."""
 
 from keras_hkd._lazy import attach
 

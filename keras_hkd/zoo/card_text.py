@@ -1,4 +1,4 @@
-"""A card as Markdown, for people."""
+"""Writes a card as Markdown."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ FACTS = {
     "seeds": "list of whole numbers",
     "limits": "list of lines: where it fails, as pictures that a reader can make",
 }
-"""What whoever makes a preset has to say about it, by name."""
+"""What the maker of a preset states about it, by name."""
 
 MEASURED = {
     "image_size": "[height, width] in pixels of the TFLite twin",
@@ -39,7 +39,7 @@ MEASURED = {
     "latency": "list of {file, image_size, threads, median_ms, p90_ms}",
     "machine": "{cpu, num_cpus, rounds, versions}: where latency was taken",
 }
-"""What `benchmarks/zoo_measure.py` finds out, by name."""
+"""What `benchmarks/zoo_measure.py` measures, by name."""
 
 _PARTS = {
     "start": {"name", "origin", "licence", "trained_on"},

@@ -1,4 +1,4 @@
-"""Which presets there are: the folders beside this file. No framework is loaded."""
+"""Finds presets: the folders in `presets` beside this file."""
 
 from __future__ import annotations
 

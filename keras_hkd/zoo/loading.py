@@ -1,4 +1,4 @@
-"""From a preset to a detector: in Keras to train and export, in TFLite to detect at once."""
+"""Loads presets: in Keras to train and export, in TFLite to detect."""
 
 from __future__ import annotations
 

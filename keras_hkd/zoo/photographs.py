@@ -1,4 +1,4 @@
-"""People in photographs in one call, without TensorFlow or Keras."""
+"""Detects people in photographs in one call, without TensorFlow or Keras."""
 
 from __future__ import annotations
 

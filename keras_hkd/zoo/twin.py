@@ -1,4 +1,4 @@
-"""The TFLite twin of a preset, with which it detects without Keras."""
+"""Exports the TFLite file with which a preset detects without Keras."""
 
 from __future__ import annotations
 

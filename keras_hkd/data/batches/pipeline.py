@@ -68,7 +68,7 @@ def training_batches(
 
     Epoch e is a permutation drawn from (seed, e), less the images that do not fill a batch; image
     i is augmented in it by numbers drawn from (seed, e, i). A stream from `first_epoch=e`
-    therefore equals, bit for bit, what an uninterrupted one gives from its epoch e on.
+    is therefore bit-identical to an uninterrupted one from its epoch e on.
 
     Args:
         dataset: the images; a `SemiSupervisedDataset` gives batches of its two streams in turn.

@@ -18,7 +18,7 @@ _FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "tru
 
 
 class RecordProblem(InvalidValueError):
-    """Says what is wrong with a record; `BadRecords.record` adds file and record."""
+    """A record is faulty; `BadRecords.record` adds file and record to the message."""
 
 
 class BadRecords:

@@ -26,7 +26,7 @@ _COMPLEX = 0x0800
 
 
 class MatFileError(InvalidValueError):
-    """A file that is damaged or holds what this reader does not know; says what."""
+    """A MATLAB file is damaged or holds what this reader does not know."""
 
 
 def read_mat(path: Path) -> dict[str, object]:
