@@ -133,7 +133,7 @@ class BaseModel(keras.Model):
 
     @contextlib.contextmanager
     def _function_of(self, x: Any, which: str) -> Iterator[None]:
-        """Puts in place the function that was traced for the size of images, or None to trace."""
+        """Put in place the function that was traced for the size of images, or None to trace."""
         kept = self.__dict__.setdefault("_functions_by_size", {})
         functions = kept.setdefault(which, {})
         if getattr(self, which) is None:  # not traced yet, or compiled anew

@@ -36,7 +36,7 @@ class BatchCounts(keras.metrics.Metric):
         self.counts = self.add_variable((len(COUNTS),), "zeros", name="counts")
 
     def update_state(self, images: Any, labels: Any = None, num_classes: int = 1) -> None:
-        """Adds a batch.
+        """Add a batch.
 
         Args:
             images: `(batch, height, width, 3)`.
@@ -64,7 +64,7 @@ class BatchWatch:
         self.counts = BatchCounts()
 
     def tell(self, learner: Any, told: set[str]) -> None:
-        """Reads the counts; warns once of each kind of thing, and sets the counts back to 0.
+        """Read the counts; warns once of each kind of thing, and sets the counts back to 0.
 
         Args:
             learner: the model that was given the batches, for its classes.

@@ -1,7 +1,12 @@
 """What a Distiller asks of everything that it trains or learns from: detectors and classifiers."""
 
+from __future__ import annotations
+
 import functools
+import os
 import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
@@ -16,6 +21,7 @@ from keras_hkd.saved_learner import (
     refuse_weights_alone,
     weights_of_student,
 )
+from keras_hkd.tensors import Tensor
 
 
 class Learner(BaseModel):
@@ -34,6 +40,7 @@ class Learner(BaseModel):
         **kwargs: of `keras.Model`.
     """
 
+    network: keras.Model
     kind = "learner"
     """`"detector"` or `"classifier"`: what hierarchies that serve one of them go by."""
 
@@ -43,33 +50,35 @@ class Learner(BaseModel):
     loss_names: tuple[str, ...] = ()
     """Names of the losses that `task_losses` gives, in order."""
 
-    def __init__(self, *, rewrites=(), rewritten_network=None, **kwargs):
+    def __init__(
+        self, *, rewrites: Sequence[Any] = (), rewritten_network: Any = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.rewrites = tuple(_deserialized(rewrite) for rewrite in rewrites)
         self._rewritten_network = rewritten_network
         self.loss_trackers = [keras.metrics.Mean(name=name) for name in self.loss_names]
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         # Keras tracks layers that are set the usual way; these are not to be trained or saved.
         if name == "_rewritten_network" or (name == "model" and self.rewrites):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         # Keras loads whatever `dir` shows, and would follow `deployed` from itself to itself.
         hidden = {"deployed", "_rewritten_network", *(("model",) if self.rewrites else ())}
         return [name for name in super().__dir__() if name not in hidden]
 
-    def rewritten(self, network):
-        """What the rewrites make of the network of the float model; itself without any."""
+    def rewritten(self, network: keras.Model) -> keras.Model:
+        """Apply the rewrites to the network of the float model."""
         if self._rewritten_network is not None:
             network, self._rewritten_network = self._rewritten_network, None
             return network
         return functools.reduce(lambda net, rewrite: rewrite(net), self.rewrites, network)
 
-    def rewrites_config(self):
-        """The entry of `get_config` that says what the network was rewritten by, where it was."""
+    def rewrites_config(self) -> dict[str, Any]:
+        """Return the entry of `get_config` for the rewrites of the network; empty without any."""
         serialize = keras.saving.serialize_keras_object
         return {"rewrites": [serialize(one) for one in self.rewrites]} if self.rewrites else {}
 
@@ -78,45 +87,50 @@ class Learner(BaseModel):
 
     # What a kind of learner provides.
 
-    def check_labels(self, labels):
-        """The labels as `assign` takes them; a ValueError for others."""
+    def check_labels(self, labels: dict[str, Tensor]) -> Any:
+        """Check labels; returns them as `assign` takes them."""
         raise NotImplementedError(f"{type(self).__name__} must implement `check_labels`.")
 
-    def assign(self, outputs, labels, image_size):
-        """What the outputs of each image are to be, from its labels, without gradient."""
+    def assign(
+        self, outputs: Mapping[str, Any], labels: dict[str, Tensor], image_size: Sequence[int]
+    ) -> Any:
+        """Compute the targets of the outputs from the labels, without gradient."""
         raise NotImplementedError(f"{type(self).__name__} must implement `assign`.")
 
-    def task_losses(self, outputs, assignment, image_size):
-        """The model's own losses: `{name: scalar}` with the names and order of `loss_names`."""
+    def task_losses(
+        self, outputs: Mapping[str, Any], assignment: Any, image_size: Sequence[int]
+    ) -> dict[str, Tensor]:
+        """Compute the model's own losses, `{name: scalar}` in the order of `loss_names`."""
         raise NotImplementedError(f"{type(self).__name__} must implement `task_losses`.")
 
-    def predictions(self, outputs, image_size):
-        """What `predict` gives for the outputs of a batch."""
+    def predictions(self, outputs: Mapping[str, Any], image_size: Sequence[int]) -> Any:
+        """Convert the outputs of a batch to what `predict` returns."""
         raise NotImplementedError(f"{type(self).__name__} must implement `predictions`.")
 
-    def check_image_size(self, image_size):
-        """`(height, width)` in whole pixels; a ValueError for a size that it cannot see."""
-        return tuple(int(side) for side in image_size)
+    def check_image_size(self, image_size: Any) -> tuple[int, int]:
+        """Check that images of a size can be seen; returns `(height, width)` in pixels."""
+        height, width = (int(side) for side in image_size)
+        return height, width
 
     # What is common.
 
     @property
-    def deployed(self):
+    def deployed(self) -> Learner:
         """The bare model that ships: itself, unless a subclass trains parts that do not."""
         return self
 
     @property
-    def where_loss_is(self):
+    def where_loss_is(self) -> str:  # type: ignore[override]
         """What a user who gives a `loss` is told."""
         return f"a {self.kind} has its own"
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         """Number of classes reported."""
         return len(self.class_names)
 
-    def save_to_preset(self, folder) -> None:
-        """Writes a preset, which `keras_hkd.from_preset` loads.
+    def save_to_preset(self, folder: str | os.PathLike) -> None:
+        """Write a preset, which `keras_hkd.from_preset` loads.
 
         The folder holds the configuration, the weights rounded to float16 and checksums of both;
         how the model was compiled is left out.
@@ -130,16 +144,18 @@ class Learner(BaseModel):
         """
         save_preset(in_float32(self), folder)
 
-    def save(self, filepath, overwrite=True, include_optimizer=True, **kwargs):
-        """As `keras.Model.save`; a model trained in mixed precision is saved in float32."""
+    def save(
+        self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True, **kwargs: Any
+    ) -> None:
+        """Save as `keras.Model.save`; a model trained in mixed precision is saved in float32."""
         model = in_float32(self)
         if include_optimizer:
             compiled_like(model, self)
         kwargs["include_optimizer"] = include_optimizer
         keras.Model.save(model, filepath, overwrite, **kwargs)
 
-    def export(self, filepath, *args, **kwargs):
-        """Refused: Keras's exporters take no nested outputs, and ours check what they write.
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Refuse Keras's exporters, which take no nested outputs.
 
         Raises:
             ValueError: always, with what to use.
@@ -157,21 +173,21 @@ class Learner(BaseModel):
             f"Received: filepath={filepath!r}"
         )
 
-    def save_spec(self, **kwargs):
-        """What `tf.lite.TFLiteConverter.from_keras_model` asks for: refused as `export` is."""
+    def save_spec(self, **kwargs: Any) -> None:
+        """Refuse what `tf.lite.TFLiteConverter.from_keras_model` asks for, as `export` does."""
         self.export(None)
 
-    def load_weights(self, filepath, *args, **kwargs):
-        """As `keras.Model.load_weights`; of a Distiller's weights the student's are taken."""
+    def load_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Load as `keras.Model.load_weights`; of a Distiller's weights the student's are taken."""
         with weights_of_student(filepath) as path:
             super().load_weights(path, *args, **kwargs)
 
-    def rescaled(self, images):
-        """Images as the network wants them, from RGB in [0, 255]."""
+    def rescaled(self, images: Tensor) -> Tensor:
+        """Convert RGB in [0, 255] to what the network takes."""
         return images
 
-    def with_classes(self, class_names):
-        """The same model for other classes, where its family can renew the head.
+    def with_classes(self, class_names: Sequence[str]) -> Learner:
+        """Make the same model for other classes, if its family can renew the head.
 
         Args:
             class_names: of the classes to tell apart.
@@ -191,8 +207,8 @@ class Learner(BaseModel):
             "them, or give the float model its classes before quantising or pruning it."
         )
 
-    def tap(self, layer_name):
-        """Adds the output of a layer of `self.network` to what `call` returns, under `taps`.
+    def tap(self, layer_name: str) -> None:
+        """Add the output of a layer of `self.network` to what `call` returns, under `taps`.
 
         Raises:
             ValueError: the network has no such layer; the nearest names are shown.
@@ -209,9 +225,15 @@ class Learner(BaseModel):
         self.network = keras.Model(self.network.inputs, {**outputs, "taps": taps}, name="network")
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True, **kwargs
-    ):
-        """The model's own loss, scaled so that replicas add up to the loss of the whole batch."""
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool | None = True,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Compute the model's own loss, scaled so that replicas add up to the whole batch's."""
         image_size = static_image_size(x)
         self._watch.counts.update_state(x, y, self.num_classes)
         assignment = self.assign(y_pred, self.check_labels(y), image_size)
@@ -220,22 +242,22 @@ class Learner(BaseModel):
             tracker.update_state(losses[name])
         return sum([*losses.values(), *self.losses]) / num_replicas()
 
-    def train_step(self, *args):
-        """One step of Keras on a batch of images and labels."""
+    def train_step(self, *args: Any) -> Any:
+        """Run a training step on a batch of images and labels."""
         return super().train_step(*checked_batch(self, args))
 
-    def test_step(self, *args):
-        """One step of `evaluate` on a batch of images and labels."""
+    def test_step(self, *args: Any) -> Any:
+        """Run a step of `evaluate` on a batch of images and labels."""
         return super().test_step(*checked_batch(self, args))
 
-    def predict_step(self, *args):
-        """What `predict` returns for a batch."""
+    def predict_step(self, *args: Any) -> Any:
+        """Return what `predict` returns for a batch."""
         args = checked_images(self, args)
         self._watch.counts.update_state(images_of(args[-1]))
         return self.decoded(super().predict_step(*args), args[-1])
 
-    def decoded(self, prediction, data):
-        """What Keras's `predict_step` gave, with its raw outputs turned into predictions.
+    def decoded(self, prediction: Any, data: Any) -> Any:
+        """Convert the raw outputs in the result of Keras's `predict_step` to predictions.
 
         Args:
             prediction: raw outputs, or on JAX a pair of them and the state.
@@ -248,8 +270,8 @@ class Learner(BaseModel):
         return self.predictions(prediction, image_size)
 
 
-def static_image_size(images):
-    """`(height, width)` of a batch of images; both must be known when the step is traced.
+def static_image_size(images: Tensor) -> tuple[int, int]:
+    """Return `(height, width)` of a batch of images, which must be known when a step is traced.
 
     Raises:
         ValueError: not such a batch.
@@ -265,12 +287,12 @@ def static_image_size(images):
     return int(shape[1]), int(shape[2])
 
 
-def images_of(data):
+def images_of(data: Any) -> Any:
     """The images of what Keras hands to a step: images, or a tuple that begins with them."""
     return data[0] if isinstance(data, (list, tuple)) else data
 
 
-def checked_images(model, args):
+def checked_images(model: Any, args: Any) -> tuple[Any, ...]:
     """The arguments of a step of Keras, whose last is a batch with images that a model can see.
 
     Args:
@@ -295,7 +317,7 @@ def checked_images(model, args):
     return (*state, data)
 
 
-def checked_batch(model, args):
+def checked_batch(model: Any, args: Any) -> tuple[Any, ...]:
     """The arguments of a step of Keras, whose last is a batch of images and labels.
 
     A dict of `images` and `bounding_boxes`, as KerasCV's layers give it, is such a pair too.
@@ -314,8 +336,8 @@ def checked_batch(model, args):
     return checked_images(model, (*state, data))
 
 
-def check_batch(data):
-    """Raises a ValueError unless a batch is `(images, labels)`, as training and `evaluate` need.
+def check_batch(data: Any) -> None:
+    """Refuse a batch that is not `(images, labels)`, as training and `evaluate` need.
 
     Args:
         data: what Keras hands to `train_step`.
@@ -335,8 +357,8 @@ def check_batch(data):
         )
 
 
-def read_model(path, kind):
-    """The Keras model of a `.keras` file or of a preset's folder, not compiled.
+def read_model(path: str | os.PathLike, kind: str) -> Any:
+    """Load the Keras model of a `.keras` file or of a preset's folder, not compiled.
 
     Args:
         path: the file or folder.
@@ -356,8 +378,8 @@ def read_model(path, kind):
     return _read_file(path, path, kind)
 
 
-def _read_file(file, path, kind):
-    """The model of `file`, which messages call `path`."""
+def _read_file(file: Any, path: str | os.PathLike, kind: str) -> Any:
+    """Load the model of `file`, which messages call `path`."""
     try:
         model = keras.saving.load_model(file, compile=False)
         return in_float32(model) if isinstance(model, Learner) else model
@@ -368,7 +390,7 @@ def _read_file(file, path, kind):
         ) from error
 
 
-def _deserialized(rewrite):
+def _deserialized(rewrite: Any) -> Any:
     if isinstance(rewrite, dict):
         return keras.saving.deserialize_keras_object(rewrite)
     return rewrite

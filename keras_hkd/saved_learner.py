@@ -48,7 +48,7 @@ def in_float32(learner: Any) -> Any:
 
 
 def compiled_like(copy: Any, learner: Any) -> Any:
-    """Gives the copy of a learner how it was compiled, and the state of its optimizer."""
+    """Return the copy of a learner how it was compiled, and the state of its optimizer."""
     if copy is not learner and learner.compiled and learner.optimizer is not None:
         copy.compile_from_config(learner.get_compile_config())
         for mine, its in zip(copy.optimizer.variables, learner.optimizer.variables, strict=True):
@@ -143,5 +143,5 @@ def refuse_weights_alone(path: pathlib.Path, kind: str) -> None:
 
 
 def is_of_distiller(file: Any) -> bool:
-    """Whether an open HDF5 file of weights is a Distiller's."""
+    """Tell whether an open HDF5 file of weights is a Distiller's."""
     return "learner" in file and "network" not in file

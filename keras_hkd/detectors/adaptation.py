@@ -1,7 +1,12 @@
 """Adapts the models of libraries, and loads files, as detectors."""
 
+from __future__ import annotations
+
 import inspect
+import os
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.families import ADAPTERS, adapter_of
@@ -12,8 +17,8 @@ from keras_hkd.messages import stack_level_of_caller
 __all__ = ["as_detector", "load_detector"]
 
 
-def as_detector(model, **options):
-    """A `Detector` over a library's detector; a `Detector` comes back as it is.
+def as_detector(model: Any, **options: Any) -> Detector:
+    """Adapt a library's detector as a `Detector`; a `Detector` is returned as it is.
 
     The layers are shared: training the result trains the model that was given.
 
@@ -58,8 +63,8 @@ def as_detector(model, **options):
     return family(model, **{**family.options_of(model), **options})
 
 
-def _rescales(model) -> bool:
-    """Whether a model, or the preprocessor that comes with it, changes the range of pixels."""
+def _rescales(model: Any) -> bool:
+    """Tell whether a model, or the preprocessor that comes with it, changes the range of pixels."""
     converter = getattr(getattr(model, "preprocessor", None), "image_converter", None)
     if any(getattr(converter, name, None) is not None for name in ("scale", "offset")):
         return True
@@ -70,8 +75,13 @@ def _rescales(model) -> bool:
     )
 
 
-def _narrowed(detector, class_names=None, class_indices=None, **unknown):
-    """The same detector reporting some of its classes alone."""
+def _narrowed(
+    detector: Detector,
+    class_names: Sequence[str] | None = None,
+    class_indices: Sequence[int] | None = None,
+    **unknown: Any,
+) -> Detector:
+    """Make the same detector that reports some of its classes alone."""
     if unknown:
         raise InvalidTypeError(
             f"The model is a {type(detector).__name__} already, whose classes alone can be chosen: "
@@ -108,8 +118,8 @@ def _narrowed(detector, class_names=None, class_indices=None, **unknown):
     return type(detector)(detector.model, name=detector.name, **config)
 
 
-def load_detector(path, **options):
-    """Loads a detector saved as `.keras`, by this package or by its library.
+def load_detector(path: str | os.PathLike, **options: Any) -> Detector:
+    """Load a detector saved as `.keras`, by this package or by its library.
 
     Args:
         path: the file.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import math
 from collections import namedtuple
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -17,10 +19,10 @@ from keras_hkd.boxes.geometry import inside_any
 from keras_hkd.boxes.grid import NO_ANCHOR, Grid
 from keras_hkd.boxes.suppression import non_max_suppression
 from keras_hkd.detectors.arguments import checked_indices, per_channel, size_for_network
+from keras_hkd.detectors.open_heads import LevelHeads, SharedTower
 from keras_hkd.errors import InvalidTypeError
 from keras_hkd.learner import Learner
-
-__all__ = ["Assignment", "Detector"]
+from keras_hkd.tensors import Tensor, TensorDict
 
 __all__ = ["Assignment", "Detector"]
 
@@ -82,20 +84,20 @@ class Detector(Learner):
 
     def __init__(
         self,
-        model,
+        model: Any,
         *,
-        image_size=None,
-        class_names=("person",),
-        class_indices=None,
-        score_threshold=0.01,
-        nms_iou_threshold=0.6,
-        max_detections=100,
-        antialias=True,
-        scale=None,
-        offset=None,
-        frozen_layers=None,
-        **kwargs,
-    ):
+        image_size: Sequence[int] | None = None,
+        class_names: Sequence[str] = ("person",),
+        class_indices: Sequence[int] | None = None,
+        score_threshold: float = 0.01,
+        nms_iou_threshold: float = 0.6,
+        max_detections: int = 100,
+        antialias: bool = True,
+        scale: Any = None,
+        offset: Any = None,
+        frozen_layers: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.class_names = tuple(class_names)
         self.class_indices = checked_indices(class_indices, self.class_names, model.num_classes)
@@ -131,11 +133,11 @@ class Detector(Learner):
         return (NO_ANCHOR * self.anchors_per_cell,) * len(self.levels)
 
     def stride(self, level: str) -> int:
-        """Pixels between neighbouring cells of a pyramid level: `P3` 8, `P4` 16, ..."""
+        """Return the pixels between neighbouring cells of a pyramid level: `P3` 8, `P4` 16, ..."""
         return 2 ** int(level[1:])
 
-    def build_network(self, model) -> keras.Model:
-        """Builds the functional model of one forward pass over the model's own layers.
+    def build_network(self, model: Any) -> keras.Model:
+        """Build the functional model of one forward pass over the model's own layers.
 
         Its outputs are a dict of
 
@@ -152,20 +154,24 @@ class Detector(Learner):
         raise NotImplementedError(f"{type(self).__name__} must implement `build_network`.")
 
     @classmethod
-    def options_of(cls, model) -> dict:
-        """Options that a library's model says of itself, where it is adapted without them."""
+    def options_of(cls, model: Any) -> dict:
+        """Return options that are read off a library's model if it is adapted without them."""
         return {}
 
-    def match(self, outputs, labels, image_size):
-        """The `Assignment` of anchors to labelled people, ignore regions left aside."""
+    def match(
+        self, outputs: TensorDict, labels: dict[str, Tensor], image_size: Sequence[int]
+    ) -> Assignment:
+        """Assign anchors to labelled people, ignore regions left aside."""
         raise NotImplementedError(f"{type(self).__name__} must implement `match`.")
 
-    def losses_of(self, outputs, assignment, image_size):
-        """`(class_loss, box_loss)`, scalars: this replica's share of the global mean."""
+    def losses_of(
+        self, outputs: TensorDict, assignment: Any, image_size: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Compute `(class_loss, box_loss)`, scalars: this replica's share of the global mean."""
         raise NotImplementedError(f"{type(self).__name__} must implement `losses_of`.")
 
-    def open_head(self, key: str):
-        """A head cut in two for CrossHead; None where it cannot be cut.
+    def open_head(self, key: str) -> SharedTower | LevelHeads | None:
+        """Return a head cut in two for CrossHead; None if it cannot be cut.
 
         Args:
             key: `"class"`, `"box"` or `"objectness"`.
@@ -187,19 +193,19 @@ class Detector(Learner):
         """Names of its raw heads, in order: those of `HEADS` that it has."""
         return tuple(name for name in HEADS if name in self.network.output)
 
-    def check_image_size(self, image_size):
-        """`(height, width)` in whole pixels; a ValueError for a size that it cannot see."""
+    def check_image_size(self, image_size: Any) -> tuple[int, int]:
+        """Check that images of a size can be seen; returns `(height, width)` in pixels."""
         return size_for_network(self.network, image_size)
 
-    def level_shapes(self, image_size) -> dict[str, tuple[int, int]]:
-        """`{level: (height, width)}` in cells, for images of `image_size`."""
+    def level_shapes(self, image_size: Sequence[int]) -> dict[str, tuple[int, int]]:
+        """Return `{level: (height, width)}` in cells, for images of `image_size`."""
         return {
             level: tuple(math.ceil(side / self.stride(level)) for side in image_size)
             for level in self.levels
         }
 
     def channels(self, level: str) -> int:
-        """Width of the pyramid map at a level."""
+        """Return the number of channels of the pyramid map at a level."""
         return self.network.output["pyramid"][level].shape[-1]
 
     @property
@@ -208,8 +214,8 @@ class Detector(Learner):
         towers = self.network.output["class_tower"]
         return {level: features.shape[-1] for level, features in towers.items()}
 
-    def grid(self, image_size) -> Grid:
-        """Where its anchors lie and how its boxes are coded, for images of one size.
+    def grid(self, image_size: Sequence[int]) -> Grid:
+        """Return the anchors and the coding of boxes for images of one size.
 
         Raises:
             TypeError: the family predicts a set of boxes and has no grid.
@@ -223,38 +229,38 @@ class Detector(Learner):
         sizes, clip = self.anchor_sizes, self.clip_anchors
         return _grid(size, self.coding, self.levels, self.strides, sizes, clip, self.cell_offset)
 
-    def priors(self, image_size):
+    def priors(self, image_size: Sequence[int]) -> Tensor:
         """`(anchors, 4)` centre and size (that of the stride without anchors) in pixels."""
         return ops.convert_to_tensor(self.grid(image_size).all_priors)
 
-    def anchor_points(self, image_size):
-        """`(anchors, 2)` x, y in pixels of the centre of every anchor."""
+    def anchor_points(self, image_size: Sequence[int]) -> Tensor:
+        """Return the centre x, y of every anchor in pixels, `(anchors, 2)`."""
         return self.priors(image_size)[..., :2]
 
-    def anchor_strides(self, image_size):
-        """`(anchors, 1)` stride in pixels of every anchor."""
+    def anchor_strides(self, image_size: Sequence[int]) -> Tensor:
+        """Return the stride of every anchor in pixels, `(anchors, 1)`."""
         return ops.convert_to_tensor(self.grid(image_size).all_strides)
 
-    def anchors(self, image_size):
-        """`(anchors, 4)` xyxy pixels; without anchors squares of 8 strides around the points."""
+    def anchors(self, image_size: Sequence[int]) -> Tensor:
+        """Return anchors `(anchors, 4)` xyxy pixels; without anchors squares of 8 strides."""
         if self.grid(image_size).has_anchors:
             return convert(self.priors(image_size), "center_xywh", "xyxy", xp=ops)
         points, half = self.anchor_points(image_size), 4.0 * self.anchor_strides(image_size)
         return ops.concatenate([points - half, points + half], axis=-1)
 
-    def decode_boxes(self, box_outputs, image_size):
-        """`(batch, anchors, 4)` xyxy pixels from raw box outputs."""
+    def decode_boxes(self, box_outputs: Tensor, image_size: Sequence[int]) -> Tensor:
+        """Decode raw box outputs to boxes `(batch, anchors, 4)` xyxy pixels."""
         return self.coding.decode(box_outputs, self.priors(image_size), ops)
 
-    def encode_boxes(self, boxes, image_size):
-        """Raw box outputs that decode to one target box `(batch, anchors, 4)` for each anchor."""
+    def encode_boxes(self, boxes: Tensor, image_size: Sequence[int]) -> Tensor:
+        """Encode a target box for each anchor, `(batch, anchors, 4)`, as raw box outputs."""
         return self.coding.encode(boxes, self.priors(image_size), ops)
 
-    def box_values(self, box_outputs):
+    def box_values(self, box_outputs: Tensor) -> Tensor:
         """Box outputs shaped for comparison: `(batch, anchors, 4)`, or with bins behind."""
         return self.coding.edges(box_outputs, ops)
 
-    def raw_heads(self, outputs) -> dict:
+    def raw_heads(self, outputs: TensorDict) -> dict:
         """The raw heads of what `call` gave, by `head_names`: what an exported file ends in."""
         heads = {name: outputs[name] for name in self.head_names}
         if "objectness" in heads:
@@ -262,22 +268,22 @@ class Detector(Learner):
         return heads
 
     def joined(self, heads: dict) -> dict:
-        """The outputs that `call` gives for raw heads."""
+        """Return the outputs that `call` gives for raw heads."""
         if "objectness" not in heads:
             return dict(heads)
         conditional = heads["class_logits"]
         logits = joint_logits(conditional, heads["objectness"], ops)
         return {**heads, "class_logits": logits, "conditional_logits": conditional}
 
-    def rescaled(self, images):
-        """Images as the network wants them, from RGB in [0, 255]; see `scale` and `offset`."""
+    def rescaled(self, images: Tensor) -> Tensor:
+        """Convert RGB in [0, 255] to what the network takes; see `scale` and `offset`."""
         if self.scale is None and self.offset is None:
             return images
         images = ops.cast(images, "float32") * (1.0 if self.scale is None else self.scale)
         return images + (0.0 if self.offset is None else self.offset)
 
-    def call(self, images, training=False):
-        """Raw predictions and feature maps of a batch.
+    def call(self, images: Tensor, training: bool | None = False) -> dict[str, Any]:
+        """Compute raw predictions and feature maps of a batch.
 
         Args:
             images: `(batch, height, width, 3)` RGB in [0, 255].
@@ -298,7 +304,7 @@ class Detector(Learner):
             heads["class_logits"] = ops.take(heads["class_logits"], chosen, axis=-1)
         return {**outputs, **self.joined(heads)}
 
-    def compute_output_spec(self, images, training=False):
+    def compute_output_spec(self, images: Tensor, training: bool | None = False) -> dict[str, Any]:
         outputs = dict(self.network(images))
         heads = {name: keras.KerasTensor(outputs[name].shape) for name in self.head_names}
         logits = keras.KerasTensor((*heads["class_logits"].shape[:2], self.num_classes))
@@ -307,12 +313,14 @@ class Detector(Learner):
             heads["conditional_logits"] = logits
         return {**outputs, **heads}
 
-    def check_labels(self, labels):
-        """Labels as the losses need them, false boxes left out, or a clear error."""
+    def check_labels(self, labels: Any) -> dict[str, Tensor]:
+        """Check labels; returns them as the losses need them, false boxes left out."""
         return without_false_boxes(checked_shapes(labels), self.num_classes)
 
-    def assign(self, outputs, labels, image_size):
-        """Says which anchors are people, which are background and which count for nothing.
+    def assign(
+        self, outputs: TensorDict, labels: dict[str, Tensor], image_size: Sequence[int]
+    ) -> Assignment:
+        """Assign each anchor to a person, to the background or to neither.
 
         Args:
             outputs: what `call` returned.
@@ -332,23 +340,27 @@ class Detector(Learner):
         found = found._replace(ignored=ignored & ops.logical_not(found.positive))
         return Assignment(*(ops.stop_gradient(value) for value in found))
 
-    def task_losses(self, outputs, assignment, image_size):
-        """The detector's own losses by name, as `{"class_loss": scalar, "box_loss": scalar}`."""
+    def task_losses(
+        self, outputs: TensorDict, assignment: Any, image_size: Sequence[int]
+    ) -> dict[str, Tensor]:
+        """Compute the losses by name: `{"class_loss": scalar, "box_loss": scalar}`."""
         return dict(
             zip(self.loss_names, self.losses_of(outputs, assignment, image_size), strict=True)
         )
 
-    def predictions(self, outputs, image_size):
-        """Detections of a batch: what `predict` returns."""
+    def predictions(self, outputs: TensorDict, image_size: Sequence[int]) -> dict[str, Tensor]:
+        """Return the detections of a batch, as `predict` does."""
         return self.detections(outputs, image_size)
 
-    def decode(self, outputs, image_size):
+    def decode(self, outputs: TensorDict, image_size: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Boxes `(batch, anchors, 4)` xyxy pixels and scores `(batch, anchors, classes)`."""
         boxes = self.decode_boxes(outputs["box_outputs"], image_size)
         return boxes, ops.sigmoid(outputs["class_logits"])
 
-    def detections(self, outputs, image_size, **overrides):
-        """Decoded detections after non-maximum suppression; see `non_max_suppression`."""
+    def detections(
+        self, outputs: TensorDict, image_size: Sequence[int], **overrides: Any
+    ) -> dict[str, Tensor]:
+        """Decode detections and suppress overlapping ones; see `non_max_suppression`."""
         boxes, scores = self.decode(outputs, image_size)
         height, width = image_size
         limits = ops.array([width, height, width, height], "float32")
@@ -360,7 +372,7 @@ class Detector(Learner):
         }
         return non_max_suppression(ops.clip(boxes, 0.0, limits), scores, **options)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "image_size": self.image_size,
@@ -378,5 +390,5 @@ class Detector(Learner):
 
 
 @functools.lru_cache(maxsize=64)
-def _grid(*fields):
+def _grid(*fields: Any) -> Grid:
     return Grid(*fields)

@@ -23,7 +23,7 @@ def sources_of(detector: Any, class_names: Sequence[str]) -> list[int | None]:
 def take_weights(
     new: Any, old: Any, predictors: Sequence[Any], sources: Sequence[int | None]
 ) -> Any:
-    """Gives a detector the weights of another one that differs in its classes alone.
+    """Return a detector the weights of another one that differs in its classes alone.
 
     Args:
         new: the detector to be, whose class predictors begin at their prior.

@@ -1,6 +1,10 @@
 """KerasCV's RetinaNet behind the Detector contract."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import keras_cv
@@ -13,9 +17,11 @@ from keras_hkd.boxes.iou import pairwise_iou
 from keras_hkd.detectors.detector import Assignment, Detector
 from keras_hkd.detectors.families import adapter
 from keras_hkd.detectors.new_classes import sources_of, take_weights
-from keras_hkd.detectors.open_heads import SharedTower, can_be_cut
+from keras_hkd.detectors.open_heads import LevelHeads, SharedTower, can_be_cut
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.learner import Learner
 from keras_hkd.replicas import global_ratio
+from keras_hkd.tensors import Tensor
 
 __all__ = ["RetinaNet"]
 
@@ -51,7 +57,9 @@ class RetinaNet(Detector):
 
     coding = Deltas(variances=(0.1, 0.1, 0.2, 0.2), order="yxhw")
 
-    def __init__(self, model, *, positive_iou=0.5, negative_iou=0.4, **kwargs):
+    def __init__(
+        self, model: Any, *, positive_iou: float = 0.5, negative_iou: float = 0.4, **kwargs: Any
+    ) -> None:
         if not 0.0 < negative_iou <= positive_iou < 1.0:
             raise InvalidValueError(
                 "Expected 0 < negative_iou <= positive_iou < 1. Received: "
@@ -63,7 +71,7 @@ class RetinaNet(Detector):
         self.positive_iou = float(positive_iou)
         self.negative_iou = float(negative_iou)
 
-    def build_network(self, model):
+    def build_network(self, model: Any) -> keras.Model:
         images = keras.Input(model.feature_extractor.input_shape[1:], name="images")
         maps = model.feature_pyramid(model.feature_extractor(images))
         maps = list(maps.values()) if isinstance(maps, dict) else list(maps)
@@ -75,8 +83,15 @@ class RetinaNet(Detector):
             _anchors_per_cell(model),
         )
 
-    def _outputs_per_level(self, images, maps, class_head, box_head, anchors_per_cell):
-        """The network; each head gives `(last hidden map or None, prediction)` of a level."""
+    def _outputs_per_level(
+        self,
+        images: Tensor,
+        maps: Mapping[str, Tensor],
+        class_head: Any,
+        box_head: Any,
+        anchors_per_cell: int,
+    ) -> keras.Model:
+        """Build the network; each head gives `(last hidden map or None, prediction)` of a level."""
         self.levels = tuple(maps)
         self.anchors_per_cell = anchors_per_cell
         towers, logits, boxes = {}, [], []
@@ -99,7 +114,7 @@ class RetinaNet(Detector):
         )
 
     @classmethod
-    def options_of(cls, model):
+    def options_of(cls, model: Any) -> dict[str, Any]:
         encoder = getattr(model, "label_encoder", None)
         names = {"positive_iou": "positive_threshold", "negative_iou": "negative_threshold"}
         return {
@@ -109,17 +124,17 @@ class RetinaNet(Detector):
         }
 
     @property
-    def anchor_sizes(self):
+    def anchor_sizes(self) -> tuple[tuple[tuple[float, float], ...], ...]:
         generators = self.model.anchor_generator.anchor_generators.values()
         return tuple(_anchor_sizes(one) for one in generators)
 
     @property
-    def clip_anchors(self):
+    def clip_anchors(self) -> bool:
         generators = self.model.anchor_generator.anchor_generators.values()
         return bool(next(iter(generators)).clip_boxes)
 
-    def anchors(self, image_size):
-        """`(anchors, 4)` xyxy pixels."""
+    def anchors(self, image_size: Sequence[int]) -> Tensor:
+        """Return anchors `(anchors, 4)` xyxy pixels."""
         generator = self.model.anchor_generator
         boxes = generator(image_shape=(*image_size, 3))
         boxes = ops.concatenate([ops.convert_to_tensor(level) for level in boxes.values()], axis=0)
@@ -130,10 +145,12 @@ class RetinaNet(Detector):
             image_shape=(*image_size, 3),
         )
 
-    def priors(self, image_size):
+    def priors(self, image_size: Sequence[int]) -> Tensor:
         return convert(self.anchors(image_size), "xyxy", "center_xywh", xp=ops)
 
-    def match(self, outputs, labels, image_size):
+    def match(
+        self, outputs: Mapping[str, Any], labels: dict[str, Tensor], image_size: Sequence[int]
+    ) -> Assignment:
         people = ops.cast(labels["boxes"], "float32")
         classes = ops.cast(labels["classes"], "int32")
         anchors = self.anchors(image_size)
@@ -154,7 +171,9 @@ class RetinaNet(Detector):
             target_scores * ops.cast(positive, "float32")[..., None],
         )
 
-    def losses_of(self, outputs, assignment, image_size):
+    def losses_of(
+        self, outputs: Mapping[str, Any], assignment: Any, image_size: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
         positive = ops.cast(assignment.positive, "float32")
         count = ops.sum(positive)
         counted = ops.cast(ops.logical_not(assignment.ignored), "float32")[..., None]
@@ -170,7 +189,7 @@ class RetinaNet(Detector):
             global_ratio(ops.sum(distance * positive), count, minimum=1.0),
         )
 
-    def open_head(self, key):
+    def open_head(self, key: str) -> SharedTower | LevelHeads | None:
         if self.rewrites:
             return None  # the network has layers of its own, where these heads were taken apart
         head = getattr(self.model, {"class": "classification_head", "box": "box_head"}[key])
@@ -179,7 +198,7 @@ class RetinaNet(Detector):
             return None
         return SharedTower(layers, head.prediction_layer, head.compute_dtype)
 
-    def with_classes(self, class_names):
+    def with_classes(self, class_names: Sequence[str]) -> Learner:
         class_names, head = tuple(class_names), getattr(self.model, "classification_head", None)
         new_head = hasattr(head, "output_filters") and hasattr(head, "prediction_layer")
         if class_names == self.class_names or self.rewrites or not new_head:
@@ -193,7 +212,7 @@ class RetinaNet(Detector):
         new = type(self).from_config(config)
         return take_weights(new, self, [head.prediction_layer], sources)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         model = self.model
         return {
             **super().get_config(),
@@ -208,7 +227,7 @@ class RetinaNet(Detector):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> RetinaNet:
         config = dict(config)
         parts = {
             key: keras.saving.deserialize_keras_object(config.pop(key))
@@ -223,8 +242,8 @@ class RetinaNet(Detector):
         return cls(model, **config)
 
 
-def _apply_head(head, features):
-    """The last hidden map and the prediction of a head; no hidden map from an unknown head."""
+def _apply_head(head: Any, features: Tensor) -> tuple[Tensor | None, Tensor]:
+    """Return the last hidden map and the prediction of a head; None for that of an unknown head."""
     if not hasattr(head, "conv_layers") or not hasattr(head, "prediction_layer"):
         return None, head(features)
     hidden = features
@@ -233,7 +252,7 @@ def _apply_head(head, features):
     return hidden, head.prediction_layer(hidden)
 
 
-def _anchors_per_cell(model):
+def _anchors_per_cell(model: Any) -> int:
     generators = model.anchor_generator.anchor_generators.values()
     counts = {len(one.scales) * len(one.aspect_ratios) for one in generators}
     if len(counts) != 1:
@@ -244,7 +263,7 @@ def _anchors_per_cell(model):
     return counts.pop()
 
 
-def _anchor_sizes(generator):
+def _anchor_sizes(generator: Any) -> tuple[tuple[float, float], ...]:
     size = float(numpy.ravel(generator.sizes)[0])
     return tuple(
         (float(size * scale * numpy.sqrt(ratio)), float(size * scale / numpy.sqrt(ratio)))
@@ -253,7 +272,7 @@ def _anchor_sizes(generator):
     )
 
 
-def _anchor_config(generator):
+def _anchor_config(generator: Any) -> dict[str, Any]:
     generators = list(generator.anchor_generators.values())
     return {
         "bounding_box_format": generator.bounding_box_format,
@@ -265,8 +284,8 @@ def _anchor_config(generator):
     }
 
 
-def _focal(logits, targets):
-    """Focal loss of each anchor and class, from logits, stable for any of them."""
+def _focal(logits: Tensor, targets: Tensor) -> Tensor:
+    """Compute the focal loss of each anchor and class from logits, stable for large ones."""
     cross_entropy = ops.relu(logits) - logits * targets + ops.softplus(-ops.abs(logits))
     scores = ops.sigmoid(logits)
     missed = targets * (1.0 - scores) + (1.0 - targets) * scores
@@ -274,6 +293,6 @@ def _focal(logits, targets):
     return alpha * ops.power(missed, FOCAL_GAMMA) * cross_entropy
 
 
-def _smooth_l1(difference):
+def _smooth_l1(difference: Tensor) -> Tensor:
     distance = ops.abs(difference)
     return ops.where(distance < 1.0, 0.5 * ops.square(distance), distance - 0.5)

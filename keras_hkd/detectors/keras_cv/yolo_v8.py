@@ -1,5 +1,10 @@
 """KerasCV's YOLOV8Detector behind the Detector contract."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import keras
 import keras_cv
 from keras import ops
@@ -8,8 +13,10 @@ from keras_hkd.boxes.coding import DistanceBins
 from keras_hkd.detectors.detector import Assignment, Detector
 from keras_hkd.detectors.families import adapter
 from keras_hkd.detectors.new_classes import sources_of, take_weights
-from keras_hkd.detectors.open_heads import level_heads
+from keras_hkd.detectors.open_heads import LevelHeads, SharedTower, level_heads
+from keras_hkd.learner import Learner
 from keras_hkd.replicas import global_ratio
+from keras_hkd.tensors import Tensor
 
 __all__ = ["YOLOV8"]
 
@@ -41,14 +48,21 @@ class YOLOV8(Detector):
     levels = ("P3", "P4", "P5")
     coding = DistanceBins(16)
 
-    def __init__(self, model, *, box_loss_weight=7.5, class_loss_weight=0.5, **kwargs):
+    def __init__(
+        self,
+        model: Any,
+        *,
+        box_loss_weight: float = 7.5,
+        class_loss_weight: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(model, **kwargs)
         self.box_loss_weight = float(box_loss_weight)
         self.class_loss_weight = float(class_loss_weight)
         self._assigner = keras_cv.models.yolov8.LabelEncoder(num_classes=self.num_classes)
         _start_from_prior(model)
 
-    def build_network(self, model):
+    def build_network(self, model: Any) -> keras.Model:
         pyramid, tower, logits, boxes = {}, {}, [], []
         for index, level in enumerate(self.levels, start=1):
             head = f"yolo_v8_head_{index}"
@@ -68,7 +82,9 @@ class YOLOV8(Detector):
             name="network",
         )
 
-    def match(self, outputs, labels, image_size):
+    def match(
+        self, outputs: Mapping[str, Any], labels: dict[str, Tensor], image_size: Sequence[int]
+    ) -> Assignment:
         boxes, scores = self.decode(outputs, image_size)
         people = ops.cast(labels["boxes"], "float32")
         classes = ops.cast(labels["classes"], "float32")
@@ -88,7 +104,9 @@ class YOLOV8(Detector):
         positive = ops.max(target_scores, axis=-1) > 0
         return Assignment(positive, ops.zeros_like(positive), target_boxes, target_scores)
 
-    def losses_of(self, outputs, assignment, image_size):
+    def losses_of(
+        self, outputs: Mapping[str, Any], assignment: Any, image_size: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
         boxes = self.decode_boxes(outputs["box_outputs"], image_size)
         targets = assignment.target_scores
         count = ops.sum(targets)
@@ -107,7 +125,7 @@ class YOLOV8(Detector):
             * global_ratio(ops.sum((1.0 - overlap) * weight), count, minimum=1.0),
         )
 
-    def open_head(self, key):
+    def open_head(self, key: str) -> SharedTower | LevelHeads | None:
         prefixes = {
             level: f"yolo_v8_head_{number}_{key}" for number, level in enumerate(self.levels, 1)
         }
@@ -117,7 +135,7 @@ class YOLOV8(Detector):
             {level: f"{prefix}_3_conv" for level, prefix in prefixes.items()},
         )
 
-    def with_classes(self, class_names):
+    def with_classes(self, class_names: Sequence[str]) -> Learner:
         class_names = tuple(class_names)
         if class_names == self.class_names or self.rewrites:
             return super().with_classes(class_names)
@@ -127,7 +145,7 @@ class YOLOV8(Detector):
         names = [f"yolo_v8_head_{number}_class_3_conv" for number in (1, 2, 3)]
         return take_weights(new, self, [self.model.get_layer(name) for name in names], sources)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "backbone": keras.saving.serialize_keras_object(self.model.backbone),
@@ -138,7 +156,7 @@ class YOLOV8(Detector):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> YOLOV8:
         config = dict(config)
         model = keras_cv.models.YOLOV8Detector(
             backbone=keras.saving.deserialize_keras_object(config.pop("backbone")),
@@ -149,18 +167,18 @@ class YOLOV8(Detector):
         return cls(model, **config)
 
 
-def _flat(tensor):
+def _flat(tensor: Tensor) -> Tensor:
     return keras.layers.Reshape((-1, tensor.shape[-1]))(tensor)
 
 
-def _source(model, layer_name, padding_name):
-    """The pyramid map that a head reads, before the head's own zero padding."""
+def _source(model: Any, layer_name: str, padding_name: str) -> Tensor:
+    """Return the pyramid map that a head reads, before the head's own zero padding."""
     names = {layer.name for layer in model.layers}
     return model.get_layer(padding_name if padding_name in names else layer_name).input
 
 
-def _start_from_prior(model, probability=0.01):
-    """Gives a class head that has never been trained (bias exactly 0) its prior probability.
+def _start_from_prior(model: Any, probability: float = 0.01) -> None:
+    """Set the bias of an untrained class head (exactly 0) to its prior probability.
 
     Without it every anchor says 0.5 at the start, and epochs pass in learning that most of an
     image is background.
