@@ -44,7 +44,7 @@ class BaseModel(keras.Model):
     def metrics(self) -> list[keras.metrics.Metric]:
         """Metrics of the total loss and its parts; those of inner models are left out."""
         trackers = [] if self._loss_tracker is None else [self._loss_tracker]
-        return [*trackers, *self.loss_trackers, self._watch.counts]
+        return [*trackers, self._watch.counts, *self.loss_trackers]
 
     @property
     def metrics_names(self) -> list[str]:
