@@ -300,7 +300,8 @@ class Distiller(BaseModel):
     @property
     def batches_per_step(self) -> int:
         """Batches whose gradients the optimizer averages before each of its steps."""
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        optimizer = getattr(self, "optimizer", None)  # none before `compile`
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         return getattr(optimizer, "gradient_accumulation_steps", None) or 1
 
     def term_weights(self) -> list[Tensor]:
