@@ -121,6 +121,8 @@ def _of_images(images: Any) -> dict:
 
 
 def _of_labels(labels: Any, images: Any, num_classes: int) -> dict:
+    if isinstance(labels, dict) and "classes" not in labels:
+        return {}
     if not isinstance(labels, dict) or "boxes" not in labels:
         return {} if labels is None else _of_classes(labels, num_classes)
     boxes = ops.cast(padded(labels["boxes"]), "float32")

@@ -235,8 +235,9 @@ class Learner(BaseModel):
     ) -> Tensor:
         """Compute the model's own loss, scaled so that replicas add up to the whole batch's."""
         image_size = static_image_size(x)
+        labels = self.check_labels(y)
         self._watch.counts.update_state(x, y, self.num_classes)
-        assignment = self.assign(y_pred, self.check_labels(y), image_size)
+        assignment = self.assign(y_pred, labels, image_size)
         losses = self.task_losses(y_pred, assignment, image_size)
         for tracker, name in zip(self.loss_trackers, losses, strict=True):
             tracker.update_state(losses[name])

@@ -112,9 +112,8 @@ class Distiller(BaseModel):
         self.teacher_image_size, self.teacher_weights = teacher_image_size, teacher_weights
         self._teacher_sizes = frozen.sizes_of(teacher_image_size, teachers)
         hierarchies = as_hierarchies(distillation_losses)
-        self.distillation_loss_weights = schedules.for_losses(
-            distillation_loss_weights, len(hierarchies)
-        )
+        as_schedules = schedules.for_losses
+        self.distillation_loss_weights = as_schedules(distillation_loss_weights, len(hierarchies))
         self.student_loss_weight = float(student_loss_weight)
         weights = frozen.weights_of(teacher_weights, teachers)
         self.distillation_losses = [
@@ -320,9 +319,9 @@ class Distiller(BaseModel):
         **kwargs: Any,
     ) -> Tensor:
         """Computes the weighted sum of all terms, scaled so that replicas add up to the batch's."""
-        self._watch.counts.update_state(x, y, self.learner.num_classes)
         left_out = () if training else self._unanswered(y)
         terms = self.compute_terms(x, y, y_pred, training, left_out)
+        self._watch.counts.update_state(x, y, self.learner.num_classes)
         total = 0.0
         for tracker, weight in zip(self.loss_trackers, self.term_weights(), strict=True):
             if tracker.name in terms:
