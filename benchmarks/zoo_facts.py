@@ -97,11 +97,12 @@ def steps(recipe):
         "averaged"
     )
     int8 = recipe["int8"]
+    stages = " and ".join(f"{one['epochs']} at {one['learning_rate']:g}" for one in int8["stages"])
     yield (
         f"int8 twin: ReLU instead of SiLU in the layers {', '.join(int8['relu'])} with "
-        f"{int8['float_epochs']} epochs to get used to it, ranges of the activations with the "
-        f"least squared error, then {int8['epochs']} epochs with rounding; all under the float "
-        f"preset, AdamW {int8['learning_rate']:g}"
+        f"{int8['float']['epochs']} epochs to get used to it, ranges of the activations with the "
+        f"least squared error, then training with rounding, epochs: {stages}; all under the float "
+        "preset, AdamW"
     )
 
 

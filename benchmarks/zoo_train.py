@@ -13,7 +13,6 @@ shown while it runs, and no test list is read.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import functools
 import json
 import pathlib
@@ -164,26 +163,36 @@ def int8_twin(student, images, recipe, folder):
     """A clone that rounds as the int8 file does, trained under the float student.
 
     First ReLU takes the place of SiLU in the layers that the recipe names, with a training in
-    float to get used to it.
+    float to get used to it; then it is trained with rounding, in one stage after the other.
     """
-    options = dict(recipe["int8"])
-    relu, float_epochs = tuple(options.pop("relu")), options.pop("float_epochs")
+    recipe_of = recipe["int8"]
+    relu = tuple(recipe_of["relu"])
     student.image_size = (recipe["image_size"],) * 2
     twin = replace_activations(student, "relu", where=lambda name: name.startswith(relu))
-    calibration, coverage = options.pop("calibration_images"), options.pop("coverage")
+    under(student, twin, images, recipe, recipe_of["float"], folder / "relu")
+    calibration = images.subset(recipe_of["calibration_images"])
+    twin = quantize(twin, calibration, coverage=recipe_of["coverage"], range_decay=None)
+    for number, stage in enumerate(recipe_of["stages"], start=1):
+        place = folder / f"int8_{number}"
+        kept = place.with_suffix(".keras")
+        if kept.exists():
+            twin = load_detector(kept)
+            continue
+        under(student, twin, images, recipe, stage, place)
+        save(twin, kept)
+    return twin
+
+
+def under(teacher, student, images, recipe, stage, folder):
+    """Trains a student under a teacher for one stage of a recipe."""
     settings = TrainingSettings(
-        **{**recipe["training"], **options},
+        **{**recipe["training"], **stage},
         seed=recipe["seed"] + 1,
         image_size=student.image_size,
     )
-    first = dataclasses.replace(settings, epochs=float_epochs, seed=recipe["seed"] + 2)
-    model = distiller(student, twin, recipe)
-    train_model(model, images, first, folder / "relu", resume=True, title="ReLU")
-    report(twin, recipe, "relu")
-    twin = quantize(twin, images.subset(calibration), coverage=coverage, range_decay=None)
-    model = distiller(student, twin, recipe)
-    train_model(model, images, settings, folder / "int8", resume=True, title="int8 twin")
-    return twin
+    model = distiller(teacher, student, recipe)
+    train_model(model, images, settings, folder, resume=True, title=folder.name)
+    report(student, recipe, folder.name)
 
 
 def report(student, recipe, place):
