@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import keras
 
 from keras_hkd.base_model import BaseModel
-from keras_hkd.distillation import schedules
+from keras_hkd.distillation import balance as balancing
 from keras_hkd.distillation import teachers as frozen
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.whole_model import refuse_saving, refuse_saving_whole
+from keras_hkd.hierarchies.hierarchy import unique_names
 from keras_hkd.hierarchies.keras_loss import as_hierarchies
 from keras_hkd.hierarchies.step import Step
 from keras_hkd.learner import checked_batch, checked_images, images_of, static_image_size
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
-class Distiller(BaseModel):
+class Distiller(balancing.BalancesTerms, BaseModel):
     """Trains a student on its own loss and on terms that compare it with a frozen teacher.
 
     `L = student_loss_weight * L_task + sum_i w_i(step) * L_i`
@@ -42,11 +43,15 @@ class Distiller(BaseModel):
         student: one of these, trained in place.
         distillation_losses: hierarchies, or `keras.distillation.DistillationLoss` objects; one or a
             list, empty for the student's loss only.
-        distillation_loss_weights: a number or schedule for each of them; 1 by default.
+        distillation_loss_weights: a number or schedule for each of them; 1 by default. "balanced":
+            each gets a share of the gradient, measured before the first step; see `shares`.
         student_loss_weight: weight of the student's own loss.
         teacher_image_size: `(height, width)` in pixels to which the batch is resized for the
             teacher; None for the size of the batch. A list with one for each of several teachers.
         teacher_weights: a number for each of several teachers; equal shares of 1 by default.
+        shares: a share for each term of the gradient at the student, above 0, with a sum below 1:
+            the rest is the student's own. `fit` measures on its first eight batches; schedules as
+            `distillation_loss_weights` multiply what it finds. By default equal, 0.5 in all.
         name: name of the model.
         **kwargs: arguments of `keras.Model`.
 
@@ -60,6 +65,7 @@ class Distiller(BaseModel):
         student: the bare model that is distilled, `learner.deployed`.
         teacher: the frozen teacher, the first of several, or None.
         teachers: tuple of all teachers.
+        balance: the measured scales of the terms, None without `shares`.
 
     Raises:
         TypeError: if a model is no detector or classifier, or a loss no hierarchy.
@@ -99,6 +105,7 @@ class Distiller(BaseModel):
         student_loss_weight: float = 1.0,
         teacher_image_size: Any = None,
         teacher_weights: Sequence[float] | None = None,
+        shares: Sequence[float] | None = None,
         name: str = "distiller",
         **kwargs: Any,
     ) -> None:
@@ -112,8 +119,10 @@ class Distiller(BaseModel):
         self.teacher_image_size, self.teacher_weights = teacher_image_size, teacher_weights
         self._teacher_sizes = frozen.sizes_of(teacher_image_size, teachers)
         hierarchies = as_hierarchies(distillation_losses)
-        as_schedules = schedules.for_losses
-        self.distillation_loss_weights = as_schedules(distillation_loss_weights, len(hierarchies))
+        self.distillation_loss_weights, of_terms = balancing.resolve(
+            distillation_loss_weights, shares, len(hierarchies)
+        )
+        self.shares = None if of_terms is None else tuple(of_terms)
         self.student_loss_weight = float(student_loss_weight)
         weights = frozen.weights_of(teacher_weights, teachers)
         self.distillation_losses = [
@@ -121,7 +130,7 @@ class Distiller(BaseModel):
             for hierarchy in hierarchies
         ]
         self._freeze()
-        self.term_names = _unique_names(self.distillation_losses)
+        self.term_names = unique_names(self.distillation_losses)
         self.steps_taken = self.add_weight(
             shape=(),
             initializer="zeros",
@@ -130,6 +139,7 @@ class Distiller(BaseModel):
             name="steps_taken",
             aggregation="only_first_replica",
         )
+        self.balance = None if of_terms is None else balancing.Balance(self, of_terms)
         self.loss_trackers = [
             keras.metrics.Mean(name=name)
             for name in (*self.learner.loss_names, *(f"{name}_loss" for name in self.term_names))
@@ -307,7 +317,8 @@ class Distiller(BaseModel):
         """Returns the weights of the terms at the current step, in the order of `compute_terms`."""
         own = [self.student_loss_weight] * len(self.learner.loss_names)
         step = self.steps_taken // self.batches_per_step
-        return [*own, *(schedule(step) for schedule in self.distillation_loss_weights)]
+        others = [schedule(step) for schedule in self.distillation_loss_weights]
+        return [*own, *(others if self.balance is None else self.balance.scaled(others))]
 
     def compute_loss(
         self,
@@ -351,13 +362,14 @@ class Distiller(BaseModel):
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
-            "teacher": _serialized(self.teachers),
+            "teacher": frozen.serialized(self.teachers),
             "student": serialize(self.learner),
             "distillation_losses": [serialize(loss) for loss in self.distillation_losses],
             "distillation_loss_weights": [serialize(w) for w in self.distillation_loss_weights],
             "student_loss_weight": self.student_loss_weight,
             "teacher_image_size": self.teacher_image_size,
             "teacher_weights": self.teacher_weights,
+            "shares": None if self.shares is None else list(self.shares),
         }
 
     @classmethod
@@ -375,19 +387,3 @@ class Distiller(BaseModel):
 
 def _without(logs: dict[str, Tensor], names: Collection[str]) -> dict[str, Tensor]:
     return {name: value for name, value in logs.items() if name not in names}
-
-
-def _serialized(teachers: Sequence[Any]) -> Any:
-    stored = [frozen.cache_of(teacher) or teacher for teacher in teachers]
-    serialized = [keras.saving.serialize_keras_object(teacher) for teacher in stored]
-    return serialized if len(serialized) > 1 else (serialized or [None])[0]
-
-
-def _unique_names(hierarchies: Iterable[Hierarchy]) -> tuple[str, ...]:
-    names = []
-    for hierarchy in hierarchies:
-        name, number = hierarchy.name, 2
-        while name in names:
-            name, number = f"{hierarchy.name}_{number}", number + 1
-        names.append(name)
-    return tuple(names)

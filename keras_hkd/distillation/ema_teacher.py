@@ -10,6 +10,7 @@ from keras import ops
 from keras_hkd.checks import in_range
 from keras_hkd.distillation.distiller import Distiller
 from keras_hkd.distillation.learners import as_learner
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -78,6 +79,12 @@ class MeanTeacher(Distiller):
         name: str = "mean_teacher",
         **kwargs: Any,
     ) -> None:
+        if distillation_loss_weights == "balanced" or kwargs.get("shares") is not None:
+            raise InvalidValueError(
+                "A MeanTeacher's terms cannot be balanced before the first step: its teacher is "
+                "then a copy of the student. Give numbers or schedules. Received: "
+                f"{distillation_loss_weights!r}, shares={kwargs.get('shares')}"
+            )
         learner = as_learner(student)
         super().__init__(
             _copy(learner),

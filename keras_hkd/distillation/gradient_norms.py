@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
+from keras import ops
 
 from keras_hkd.checks import require_tensorflow
-from keras_hkd.tensors import Tensor
+from keras_hkd.tensors import Tensor, TensorDict
 
 if TYPE_CHECKING:
     from keras_hkd.distillation.distiller import Distiller
+
+Combine = Callable[[TensorDict], Sequence[Tensor]]
 
 
 def gradient_shares(distiller: Distiller, images: Tensor, labels: Any) -> dict[str, float]:
@@ -29,48 +35,132 @@ def gradient_shares(distiller: Distiller, images: Tensor, labels: Any) -> dict[s
         dict of floats by the name of the term, which sum to 1.
 
     Raises:
-        ValueError: if the backend is not TensorFlow.
+        ValueError: if the backend is neither TensorFlow nor JAX.
     """
-    require_tensorflow("gradient_shares")
+    names: list[str] = []
+
+    def weighted(terms: TensorDict) -> list[Tensor]:
+        names[:] = terms
+        return [
+            weight * value
+            for weight, value in zip(distiller.term_weights(), terms.values(), strict=True)
+        ]
+
+    values = norms_of(distiller, weighted, training=False)(images, labels)
+    total = sum(values) or 1.0
+    return {name: float(value / total) for name, value in zip(names, values, strict=True)}
+
+
+def norms_of(
+    distiller: Distiller, combine: Combine, training: bool
+) -> Callable[[Tensor, Any], np.ndarray]:
+    """Makes a function that measures norms of gradients at the student's trainable weights.
+
+    It runs inside a `keras.StatelessScope`: what training updates along the way (statistics of
+    BatchNormalization, queues of hierarchies, seeds of dropout) is thrown away.
+
+    Args:
+        distiller: a `Distiller`.
+        combine: what to differentiate: gives scalars from the dict of unweighted terms.
+        training: whether layers and hierarchies behave as in training.
+
+    Returns:
+        A function of images and labels that gives a float32 array, a norm for each scalar.
+
+    Raises:
+        ValueError: if the backend is neither TensorFlow nor JAX.
+    """
+
+    def scalars(images: Tensor, labels: Any) -> Sequence[Tensor]:
+        outputs = distiller(images, training=training)
+        return combine(distiller.compute_terms(images, labels, outputs, training=training))
+
+    measure = (_on_jax if keras.backend.backend() == "jax" else _on_tensorflow)(distiller, scalars)
+
+    def norms(images: Tensor, labels: Any) -> np.ndarray:
+        images, labels = keras.tree.map_structure(_as_tensor, (images, labels))
+        return np.array([float(norm) for norm in measure(images, labels)], "float32")
+
+    return norms
+
+
+def _as_tensor(value: Any) -> Tensor:
+    return value if ops.is_tensor(value) else ops.convert_to_tensor(np.asarray(value))
+
+
+def _on_tensorflow(distiller: Distiller, scalars: Callable) -> Callable:
+    require_tensorflow("The norm of a term's gradient (or KERAS_BACKEND=jax)")
     import tensorflow as tf
 
-    variables = [v.value for v in distiller.student.trainable_variables]
-    images = tf.convert_to_tensor(images)
+    variables = [variable.value for variable in distiller.student.trainable_variables]
 
     @tf.function
-    def norms() -> list[Tensor]:
-        with tf.GradientTape(persistent=True) as tape:
-            outputs = distiller(images, training=False)
-            terms = distiller.compute_terms(images, labels, outputs)
-            weighted = [
-                weight * value
-                for weight, value in zip(distiller.term_weights(), terms.values(), strict=True)
-            ]
-        names.extend(terms)
-        gradients = [tape.gradient(term, variables) for term in weighted]
+    def norms(images: Tensor, labels: Any) -> list[Tensor]:
+        with tf.GradientTape(persistent=True) as tape, keras.StatelessScope():
+            values = scalars(images, labels)
+        gradients = [tape.gradient(value, variables) for value in values]
         return [tf.linalg.global_norm([g for g in each if g is not None]) for each in gradients]
 
-    names: list[str] = []
-    values = [float(value) for value in norms()]
-    total = sum(values) or 1.0
-    return {name: value / total for name, value in zip(names[: len(values)], values, strict=True)}
+    return norms
+
+
+def _on_jax(distiller: Distiller, scalars: Callable) -> Callable:
+    import jax
+
+    trained = distiller.student.trainable_variables
+    apart = {id(variable) for variable in trained}
+    others = list({id(v): v for v in distiller.variables if id(v) not in apart}.values())
+
+    @jax.jit
+    def compiled(weights: Any, state: Any, images: Tensor, labels: Any) -> list[Tensor]:
+        def values(weights: Any) -> Tensor:
+            mapping = [*zip(trained, weights, strict=True), *zip(others, state, strict=True)]
+            with keras.StatelessScope(state_mapping=mapping):
+                return ops.stack([ops.cast(one, "float32") for one in scalars(images, labels)])
+
+        found, pull_back = jax.vjp(values, weights)
+        rows = [pull_back(row)[0] for row in ops.eye(len(found))]
+        return [ops.sqrt(sum(ops.sum(ops.square(g)) for g in row)) for row in rows]
+
+    def norms(images: Tensor, labels: Any) -> list[Tensor]:
+        weights, state = ([v.value for v in each] for each in (trained, others))
+        return compiled(weights, state, images, labels)
+
+    return norms
 
 
 class GradientShares(keras.callbacks.Callback):
     """Callback that logs `<term>_gradient_share` of every term.
 
+    Where the Distiller balances its terms, warns of one whose share, beside the student's own
+    loss, has drifted far from what was asked.
+
     Args:
         images: the batch `(batch, height, width, 3)` on which shares are measured.
         labels: its labels.
         every: number of epochs between measurements.
+        factor: how many times a share may grow or shrink without a warning.
     """
 
-    def __init__(self, images: Tensor, labels: Any, every: int = 1) -> None:
+    def __init__(self, images: Tensor, labels: Any, every: int = 1, factor: float = 3.0) -> None:
         super().__init__()
         self.images, self.labels, self.every = images, labels, every
+        self.factor = factor
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if logs is None or (epoch + 1) % self.every:
             return
         shares = gradient_shares(self.model, self.images, self.labels)
         logs.update({f"{name}_gradient_share": share for name, share in shares.items()})
+        balance = getattr(self.model, "balance", None)
+        if balance is None or not balance.is_measured:
+            return
+        for name, drift in balance.drifts(self.images, self.labels).items():
+            if not 1.0 / self.factor <= drift <= self.factor:
+                warnings.warn(
+                    f"After epoch {epoch + 1} the gradient of the term {name!r}, beside the "
+                    f"student's own, is {drift:.2g} times what its share asks for. "
+                    "`distiller.measure_balance(batches)` measures anew.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )

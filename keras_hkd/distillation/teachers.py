@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy
-from keras import ops, tree
+from keras import ops, saving, tree
 
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.errors import InvalidValueError
@@ -281,3 +281,10 @@ def weights_hash(model: Any) -> str:
         digest.update(f"{value.shape}{value.dtype}".encode())
         digest.update(value.tobytes())
     return digest.hexdigest()
+
+
+def serialized(teachers: Sequence[Any]) -> Any:
+    """Returns the config of a teacher, a list of several, or None; of a cache its own."""
+    stored = [cache_of(teacher) or teacher for teacher in teachers]
+    made = [saving.serialize_keras_object(teacher) for teacher in stored]
+    return made if len(made) > 1 else (made or [None])[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import keras
@@ -319,3 +319,14 @@ def common_levels(
             f"Received: levels={levels}"
         )
     return wanted
+
+
+def unique_names(hierarchies: Iterable[Hierarchy]) -> tuple[str, ...]:
+    """Names of hierarchies, numbered where one comes twice: `pyramid`, `pyramid_2`."""
+    names = []
+    for hierarchy in hierarchies:
+        name, number = hierarchy.name, 2
+        while name in names:
+            name, number = f"{hierarchy.name}_{number}", number + 1
+        names.append(name)
+    return tuple(names)

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_hkd.distillation.balance import told
 from keras_hkd.errors import RunFailedError
 
 
@@ -53,6 +54,29 @@ def append_epoch(history: dict[str, list], figures: dict[str, float]) -> None:
     for name in [*history, *(name for name in figures if name not in history)]:
         row = history.setdefault(name, [None] * num_epochs)
         row.append(figures.get(name))
+
+
+class BalanceFile(keras.callbacks.Callback):
+    """Keras callback: write out what a Distiller measured before the first step of this session.
+
+    Args:
+        balance: `distiller.balance`.
+        write: called with the record; not where a restored run has measured before.
+        say: called with a line about it.
+    """
+
+    def __init__(
+        self, balance: Any, write: Callable[[dict[str, Any]], object], say: Callable[[str], object]
+    ) -> None:
+        super().__init__()
+        self.say = say
+        self.balance = balance
+        self.write = write
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if self.balance.record is not None:
+            self.write(self.balance.record)
+            self.say(told(self.balance.record))
 
 
 class DivergedError(RunFailedError):

@@ -12,7 +12,7 @@ from keras_hkd.base_model import compiles_by_default
 from keras_hkd.data import Dataset, steps_per_epoch
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.training.batches import check_cache, check_fits, run_batches
-from keras_hkd.training.callbacks import HistoryFile, StopWhenDiverged
+from keras_hkd.training.callbacks import BalanceFile, HistoryFile, StopWhenDiverged
 from keras_hkd.training.checkpoint import Checkpoint, list_checkpoints
 from keras_hkd.training.epoch_progress import RichProgress
 from keras_hkd.training.folder_lock import folder_lock
@@ -51,7 +51,8 @@ def train_model(
         model: a `Detector`, `Classifier` or `Distiller`, built inside `training_scope(settings)`.
         dataset: the training images, for a classifier a `ClassificationDataset`.
         settings: how to train.
-        run_folder: where `run.json`, `history.json` and the checkpoints go.
+        run_folder: where `run.json`, `history.json` and the checkpoints go, and `balance.json`,
+            what a Distiller measured to balance its terms.
         validation: images to measure on every `settings.validate_every` epochs.
         resume: go on with the run in `run_folder`, if there is one; with more `epochs` in the
             settings than it had, a finished run is made longer.
@@ -102,6 +103,11 @@ def train_model(
             steps_per_epoch=num_steps,
             batch_size=settings.batch_size,
         )
+        balance = getattr(model, "balance", None)
+        if balance is not None:
+            say = functools.partial(progress.console.print, highlight=False, soft_wrap=True)
+            write = functools.partial(folder.write_json, "balance.json")
+            watchers.append(BalanceFile(balance, write, say))
         with contextlib.closing(progress):
             model.fit(
                 run_batches(dataset, settings, first_epoch, cache),
