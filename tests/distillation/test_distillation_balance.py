@@ -259,6 +259,7 @@ def test_batches_of_arrays_lie_over_all_of_them_and_an_iterator_is_refused():
         first_batches(iter([1, 2]))
 
 
+@pytest.mark.slow
 def test_a_run_records_it_and_a_resumed_one_keeps_it(tmp_path, monkeypatch, capsys):
     monkeypatch.undo()  # as it is for users, traced
     settings = TrainingSettings(epochs=1, batch_size=2, image_size=(32, 32), augment=False)
