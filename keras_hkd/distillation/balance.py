@@ -65,7 +65,7 @@ class Balance:
     @property
     def is_measured(self) -> bool:
         """Whether the scales were measured, here or in the run that was restored."""
-        return int(self.num_batches) > 0
+        return bool(ops.convert_to_numpy(self.num_batches) > 0)
 
     def scaled(self, weights: Sequence[Tensor]) -> list[Tensor]:
         """Multiplies the terms' weights by their scales."""

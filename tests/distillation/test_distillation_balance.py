@@ -340,3 +340,53 @@ print("BALANCED ON JAX")
 def test_on_jax_a_step_has_the_share_that_was_asked_for(fresh_python):
     told = fresh_python(SCRIPT, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
     assert told.endswith("BALANCED ON JAX\n")
+
+
+REPLICAS = """
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+import keras
+import numpy as np
+
+from keras_hkd.classifiers import build
+from keras_hkd.distillation import Distiller
+from keras_hkd.hierarchies import Logits
+from keras_hkd.losses import LogitDistillation
+
+images = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype("float32")
+labels = {"classes": np.array([0, 1, 0, 1, 1, 0, 0, 1])}
+names = ("cat", "dog")
+
+
+def fitted():
+    pair = [
+        build("cnn_micro", class_names=names, image_size=(32, 32), seed=seed, synchronized=True)
+        for seed in (1, 2)
+    ]
+    distiller = Distiller(*pair, Logits(LogitDistillation()), "balanced", shares=[0.4])
+    distiller.compile(keras.optimizers.SGD(1e-3))
+    return distiller
+
+
+alone = fitted()
+alone.fit(images, labels, batch_size=4, verbose=0)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    mirrored = fitted()
+mirrored.fit(images, labels, batch_size=4, verbose=0)
+scales = strategy.experimental_local_results(mirrored.balance.scales.value)
+copies = [value.numpy() for value in scales]
+assert len(copies) == 2 and np.array_equal(*copies), copies
+wanted = alone.balance.scales.numpy()
+assert np.allclose(copies[0], wanted, rtol=1e-3) and abs(wanted[0] - 1) > 1e-3, (copies, wanted)
+print("EQUAL ON REPLICAS")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.own_process
+def test_replicas_have_the_scales_of_one_device(fresh_python):
+    assert fresh_python(REPLICAS).endswith("EQUAL ON REPLICAS\n")

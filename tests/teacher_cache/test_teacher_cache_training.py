@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import tensorflow as tf
 
 from keras_hkd import Distiller, TeacherCache
 from keras_hkd.data import synthetic_dataset, training_batches
@@ -57,3 +58,16 @@ def test_other_settings_are_refused_before_the_run_begins(cache, pair, images, t
         with pytest.raises(CacheError):
             train_model(distiller, images, settings, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_terms_are_balanced_by_the_outputs_of_the_cache(cache, pair, images, monkeypatch):
+    # Traced, this takes a minute; run as it is, seconds.
+    batches = list(cache.training_batches(images, batch_size=4, seed=0).take(1))
+    monkeypatch.setattr(tf, "function", lambda function=None, **options: function or (lambda f: f))
+    scales = []
+    for teacher in (cache, pair[0]):
+        distiller = Distiller(teacher, pair[1], ClassLogits(AdaptiveDistillation()), "balanced")
+        record = distiller.measure_balance(batches)
+        assert record["shares_after"] == pytest.approx({"student": 0.5, "class_logits": 0.5})
+        scales.append(record["scales"]["class_logits"])
+    assert scales[0] == pytest.approx(scales[1], rel=0.05)  # stored in half precision
