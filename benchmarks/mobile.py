@@ -40,9 +40,9 @@ from keras_hkd.zoo.loading import TWIN
 RESULTS = ROOT / "benchmarks" / "results" / "mobile.json"
 PLOT = ROOT / "docs" / "images" / "mobile.png"
 PRESETS = ROOT / "keras_hkd" / "zoo" / "presets"
+RECIPES = ROOT / "benchmarks" / "recipes"
 TESTS = ("coco_person", "pennfudan", "pets_s3mf1")
 THREADS = (1, 2)
-MORE_SIZES = {"person_nano": (416,)}
 OTHERS = {
     "RTMDet-nano person, 416 px": (RTMDetNano, "rtmdet_nano_person.onnx"),
     "RTMDet-nano person, 320 px": (
@@ -138,8 +138,9 @@ def our_files(folder):
     files = {}
     for name in list_presets():
         detector = from_preset(name)
-        side = detector.image_size[0]
-        for one in (side, *MORE_SIZES.get(name, ())):
+        recipe = json.loads((RECIPES / f"{name}.json").read_text())
+        side = recipe["image_size"]
+        for one in (side, *recipe.get("also_measured_at", ())):
             path = folder / f"{name}_{one}.tflite"
             export_tflite(detector, path, image_size=(one, one))
             files[f"{name}, float32, {one} px"] = Ours(path)

@@ -41,7 +41,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 PRESETS = ROOT / "keras_hkd" / "zoo" / "presets"
 TESTS = ("coco_person", "pennfudan", "pets_s3mf1")
-MORE_SIZES = {"person_nano": (416,)}
 THRESHOLDS = {"score_threshold": 0.001, "nms_iou_threshold": 0.65, "max_detections": 100}
 KEPT = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
 ROUNDS = 50
@@ -60,7 +59,8 @@ def main(name: str, runs: pathlib.Path) -> None:
     folder = PRESETS / name
     save(runs / name / "final.keras", size, folder)
     add_int8_twin(runs / name / "int8.keras", name, size, folder)
-    measured = measure(folder, [size, *((side, side) for side in MORE_SIZES.get(name, ()))])
+    more = [(side, side) for side in recipe.get("also_measured_at", ())]
+    measured = measure(folder, [size, *more])
     write_card(folder, facts_of(name), measured)
     print((folder / "card.md").read_text())
 

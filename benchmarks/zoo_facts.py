@@ -37,12 +37,6 @@ PHOTOGRAPHS = {
         "2.0 or CC BY-NC-SA 2.0 (val2017); annotations CC BY 4.0",
     },
 }
-SUMMARY = {
-    "person_nano": "the most accurate one, and the default",
-    "person_pico": "half the weights of person_nano",
-    "person_femto": "a quarter of the weights, for small images",
-    "person_atto": "an eighth of the weights, for very small images",
-}
 LIMITS = [
     "People lower than about 20 pixels in the image that the detector sees are mostly missed: look "
     "at a crowd from far away.",
@@ -62,7 +56,7 @@ def facts_of(name: str) -> dict:
     """
     recipe = json.loads((RECIPES / f"{name}.json").read_text())
     return {
-        "summary": SUMMARY[name],
+        "summary": recipe["summary"],
         "intended_use": "Finding people in photographs and video frames, and a start for detectors "
         "of one's own. Not for decisions about single people, for recognising who somebody is, or "
         "where a missed person is a danger.",
