@@ -28,6 +28,7 @@ class BatchWarning(UserWarning):
     """A batch holds what the model can hardly be meant to see: other boxes, other pixels."""
 
 
+@keras.saving.register_keras_serializable(package="keras_hkd")
 class BatchCounts(keras.metrics.Metric):
     """Counts, over batches, of what is wrong with images and labels; adds nothing to the logs."""
 
