@@ -105,7 +105,7 @@ def weights_of_student(path: str | os.PathLike) -> Iterator[str]:
             if is_of_distiller(file):
                 folder = stack.enter_context(tempfile.TemporaryDirectory())
                 part = file["learner"]
-                while {"first", "second"} <= set(part):  # two peers, of which the first ships
+                while "first" in part:  # peers, of which the first ships
                     part = part["first"]
                 path = os.path.join(folder, f"student{WEIGHTS_SUFFIX}")
                 with h5py.File(path, "w") as student:

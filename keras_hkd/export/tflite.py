@@ -283,6 +283,7 @@ def _finish(
         outputs = [(name, RAW_HEADS[name]) for name in detector.head_names]
     about = model_metadata(card, grid.image_size, outputs, suppression.score_threshold)
     tflite_file.set_buffer(model, BUFFER_NAME, about)
+    tflite_file.drop_empty_buffers(model)
     content = tflite_file.pack_model(model)
     foreign = tflite_file.foreign_operators(content)
     if foreign:

@@ -16,7 +16,7 @@ from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.inference.tflite_metadata import FILE_IDENTIFIER, NotTFLiteError
 
 FLEX_PREFIX = "Flex"
-_SCOPE = re.compile(rb"^[^/]+/network[^/]*/")
+_LAYER = re.compile(rb"^[^/]+/network[^/]*/([^/;]+)")
 _BUILTINS = {
     code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
 }
@@ -177,8 +177,8 @@ def join_models(head: Any, tail: Any) -> Any:
 def name_tensors(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     """Give input and output tensors their public names, and the file one signature of them.
 
-    Of the names inside the first is kept of those that the converter joins for operations that it
-    has fused, without the scope of the network.
+    Tensors inside are named after their layer; the converter writes the whole path of each of the
+    operations that it has fused.
 
     Args:
         model: a model as objects; it is changed.
@@ -187,7 +187,8 @@ def name_tensors(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> N
     """
     subgraph = model.subgraphs[0]
     for tensor in subgraph.tensors:
-        tensor.name = _SCOPE.sub(b"", tensor.name.split(b";")[0])
+        inside = _LAYER.match(tensor.name)
+        tensor.name = inside[1] if inside else tensor.name.split(b";")[0]
     signature = schema.SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
     signature.inputs = _named(subgraph, subgraph.inputs, inputs)
@@ -203,6 +204,28 @@ def _named(subgraph: Any, indices: Sequence[int], names: Sequence[str]) -> Any:
         subgraph.tensors[index].name = name.encode()
         maps.append(entry)
     return maps
+
+
+def drop_empty_buffers(model: Any) -> None:
+    """Let all tensors without stored values share the first buffer, which is empty by convention.
+
+    The converter writes an empty buffer for each of them, several kilobytes of a small detector.
+
+    Args:
+        model: a model as objects; it is changed.
+    """
+    kept, place = [model.buffers[0]], {}
+    for index, buffer in enumerate(model.buffers):
+        empty = buffer.data is None or not len(buffer.data)
+        place[index] = 0 if empty else len(kept)
+        if not empty:
+            kept.append(buffer)
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            tensor.buffer = place[tensor.buffer]
+    for entry in model.metadata or ():
+        entry.buffer = place[entry.buffer]
+    model.buffers = kept
 
 
 def set_buffer(model: Any, name: str, content: bytes) -> None:

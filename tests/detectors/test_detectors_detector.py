@@ -214,6 +214,6 @@ def test_predicts_at_one_size_after_another(micro_detector):
         found = detector.predict_on_batch(numpy.full(shape, 99.0, "float32"))
         assert found["boxes"].shape == (shape[0], 100, 4)
     assert detector.predict(numpy.zeros(sizes[0], "float32"), verbose=0)["boxes"].shape[0] == 1
-    functions = detector._functions_by_size
+    functions = detector._functions_by_size["predict_function"]
     assert len({id(functions[size]) for size in ((64, 64), (64, 96))}) == 2
     detector.predict_function = before

@@ -123,4 +123,5 @@ def test_no_framework_and_nothing_of_training_is_loaded(fresh_python, tflite, tm
         "messages",
         "registration",
         "sources",
+        "tensors",
     }

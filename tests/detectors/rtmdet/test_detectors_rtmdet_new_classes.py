@@ -85,13 +85,14 @@ def test_a_quantised_network_is_refused(new_detector):
         quantised.with_classes(("dog",))
 
 
-def test_other_families_say_that_they_cannot():
-    from keras_hkd.detectors import build
+def test_a_learner_that_cannot_says_so():
+    from keras_hkd.learner import Learner
 
-    detector = build("yolo_v8_micro", image_size=(64, 64))
-    assert detector.with_classes(("person",)) is detector
+    learner = Learner()
+    learner.class_names = ("person",)
+    assert learner.with_classes(("person",)) is learner
     with pytest.raises(TypeError, match="keeps the classes"):
-        detector.with_classes(("dog",))
+        learner.with_classes(("dog",))
 
 
 def test_one_class_as_it_was_is_the_same_network(new_detector, images):
