@@ -196,7 +196,7 @@ def setting_option(name: str) -> object:
 
     Example:
         >>> setting_option("batch_size").__metadata__[0].help
-        'Images per step, over all devices.'
+        'Images per batch, over all devices.'
     """
     if name == "image_size":
         return ImageSize
