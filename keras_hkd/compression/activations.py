@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import keras
 
-from keras_hkd.compression.compressed import checked_learner, rewritten
+from keras_hkd.compression.compressed import checked_learner, over_or_rewritten
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.learner import Learner
 
@@ -98,6 +98,4 @@ def replace_activations(
         )
     keras.activations.get(activation)  # refuses an unknown name
     replacement = ActivationReplacement(layers, activation)
-    if student.takes_networks:
-        return student.over(replacement(student.network))
-    return rewritten(student, replacement)
+    return over_or_rewritten(student, replacement)

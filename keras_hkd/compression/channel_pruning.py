@@ -10,7 +10,7 @@ from keras import layers, ops
 from keras_hkd import checks
 from keras_hkd.compression.channel_groups import ChannelGroups
 from keras_hkd.compression.channel_removal import ChannelRemoval
-from keras_hkd.compression.compressed import checked_learner, rewritten
+from keras_hkd.compression.compressed import checked_learner, over_or_rewritten
 from keras_hkd.compression.flat_graph import Call, FlatGraph
 from keras_hkd.compression.quantization import is_quantized
 from keras_hkd.errors import InvalidValueError
@@ -81,9 +81,7 @@ def prune_channels(
     choose = least_groups_of_all if across_layers else least_groups
     removed = choose(groups, amount, multiple_of, min_channels, worth)
     removal = ChannelRemoval(sorted(removed))
-    if student.takes_networks and not student.rewrites:
-        return student.over(removal(student.network))
-    return rewritten(student, removal)
+    return over_or_rewritten(student, removal)
 
 
 def least_groups(

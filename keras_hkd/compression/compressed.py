@@ -29,6 +29,18 @@ def rewritten(learner: Learner, rewrite: Any) -> Any:
     return type(learner).from_config(config)
 
 
+def over_or_rewritten(learner: Learner, rewrite: Any) -> Any:
+    """Copy a learner over its rewritten network, or record the rewrite where it cannot be.
+
+    Args:
+        learner: a `Detector` or `Classifier`, compressed before or not.
+        rewrite: function from a network to a network, which Keras can serialise.
+    """
+    if learner.takes_networks and not learner.rewrites:
+        return learner.over(rewrite(learner.network))
+    return rewritten(learner, rewrite)
+
+
 def checked_learner(model: Any) -> Any:
     """Return the learner to compress: a library's model is adapted, a Distiller gives its student.
 
