@@ -1,5 +1,7 @@
 """The base of detectors, classifiers and distillers: no loss to compile, images of any size."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator
 from typing import Any
@@ -124,6 +126,26 @@ class BaseModel(keras.Model):
         with self._function_of(x, "predict_function"), self._watched_batch():
             return super().predict_on_batch(x)
 
+    def make_train_function(self, force: bool = False) -> None:
+        """As `keras.Model.make_train_function`, for batches that differ in size from one another.
+
+        Where a dataset leaves height and width open, a step is traced for each size that comes.
+        """
+        if self.train_function is not None and not force:
+            return
+        super().make_train_function(force)
+        if keras.backend.backend() == "tensorflow":
+            self.train_function = _StepOfEachSize(self, self.train_function)
+
+    def new_train_function(self) -> Any:
+        """Make Keras's function of a training step anew, beside the one in use."""
+        kept = self.train_function
+        try:
+            super().make_train_function(force=True)
+            return self.train_function
+        finally:
+            self.train_function = kept
+
     @contextlib.contextmanager
     def _watched_batch(self) -> Iterator[None]:
         yield
@@ -184,6 +206,48 @@ class BaseModel(keras.Model):
             jit_compile = compiles_by_default()
         fuse_batch_norm(self)
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+
+
+class _StepOfEachSize:
+    """Keras's function of a training step; of batches of open size one function for each size.
+
+    Keras would trace a step for unknown height and width.
+
+    Args:
+        model: a `BaseModel`.
+        whole: what Keras made: a function of an iterator over batches.
+    """
+
+    def __init__(self, model: BaseModel, whole: Any) -> None:
+        self._model, self._whole = model, whole
+        self._of_size: dict[Shape, Any] = {}
+
+    def __call__(self, iterator: Any) -> Any:
+        if not _size_is_open(iterator):
+            return self._whole(iterator)
+        logs = None
+        for _ in range(self._model.steps_per_execution):
+            batch = next(iterator)  # in Python, so that its size is known
+            size = _size_of(keras.tree.map_structure(_of_first_replica, batch))
+            if size not in self._of_size:
+                self._of_size[size] = self._model.new_train_function()
+            logs = self._of_size[size]([batch])
+        return logs
+
+
+def _of_first_replica(value: Any) -> Any:
+    import tensorflow as tf
+
+    return value.values[0] if isinstance(value, tf.distribute.DistributedValues) else value
+
+
+def _size_is_open(iterator: Any) -> bool:
+    import tensorflow as tf
+
+    if not isinstance(iterator, (tf.data.Iterator, tf.distribute.DistributedIterator)):
+        return False
+    specs = tf.nest.flatten(iterator.element_spec, expand_composites=True)
+    return any(one.shape.rank == 4 and None in one.shape[1:3] for one in specs)
 
 
 def compiles_by_default() -> bool:

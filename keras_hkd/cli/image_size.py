@@ -19,6 +19,27 @@ ImageSize = Annotated[
 ]
 
 
+def parse_sizes(text: str | None) -> tuple[tuple[int, int], ...] | None:
+    """Read several image sizes, with commas between them.
+
+    Args:
+        text: such as "256,320" or "192x256,384x512", or None.
+
+    Returns:
+        `(height, width)` in pixels of each, or None.
+
+    Raises:
+        ValueError: one is none, see `parse_image_size`.
+
+    Example:
+        >>> parse_sizes("256,192x320")
+        ((256, 256), (192, 320))
+    """
+    if text is None:
+        return None
+    return tuple(_size(one.strip(), "--sizes") for one in text.split(","))
+
+
 def parse_image_size(text: str | None) -> tuple[int, int] | None:
     """Read an image size.
 
@@ -35,15 +56,17 @@ def parse_image_size(text: str | None) -> tuple[int, int] | None:
         >>> parse_image_size("320"), parse_image_size("384x640")
         ((320, 320), (384, 640))
     """
-    if text is None:
-        return None
+    return None if text is None else _size(text, "--image-size")
+
+
+def _size(text: str, option: str) -> tuple[int, int]:
     sides = text.lower().split("x")
     if len(sides) not in (1, 2) or not all(s.isascii() and s.isdigit() for s in sides):
         sides = []
     height, width = (int(sides[0]), int(sides[-1])) if sides else (0, 0)
     if min(height, width) < MIN_SIDE_PX:
         raise InvalidValueError(
-            f"`--image-size` must be one number such as 320, or HEIGHTxWIDTH such as 384x640, at "
+            f"`{option}` must be one number such as 320, or HEIGHTxWIDTH such as 384x640, at "
             f"least {MIN_SIDE_PX} pixels. Received: {text!r}"
         )
     return height, width

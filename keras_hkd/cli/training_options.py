@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from keras_hkd.cli import options
-from keras_hkd.cli.image_size import ImageSize, parse_image_size
+from keras_hkd.cli.image_size import ImageSize, parse_image_size, parse_sizes
 from keras_hkd.training.settings import TrainingSettings
 
 DETERMINISTIC_ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_DETERMINISTIC_OPS": "1"}
@@ -174,6 +174,7 @@ def with_run_options(command: Callable) -> Callable:
     def filled_in(**values: Any) -> Any:
         chosen = {name: values.pop(name) for name in asked}
         chosen["image_size"] = parse_image_size(chosen["image_size"])
+        chosen["sizes"] = parse_sizes(chosen["sizes"])
         shared = {name: values.pop(name) for name in of_run}
         return command(RunOptions(asked=chosen, **shared), **values)
 
@@ -204,10 +205,14 @@ def setting_option(name: str) -> object:
     meaning, kind = TrainingSettings.meanings().get(name, ""), field.type
     if _is_optional_number(field):
         meaning, kind = meaning.replace("None for", "0 for"), float
+    if name == "sizes":
+        kind = str | None
     more: dict[str, Any] = {"min": field.metadata.get("low"), "max": field.metadata.get("high")}
     if name == "validate_every":
         meaning, kind = f"{meaning} By default about ten measurements in all.", int | None
         more["show_default"] = False
+    if name == "sizes":
+        more |= {"metavar": "SIZE,SIZE,...", "show_default": False}
     if name == "deterministic":
         more["callback"] = set_deterministic_environment
     flag = f"--{name.replace('_', '-')}"

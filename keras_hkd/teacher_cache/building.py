@@ -72,6 +72,11 @@ class Recipe:
                 "Replay stores the images as they are and moves the boxes with any view: leave "
                 f"out `views`. Received: mode='replay', views={self.views}"
             )
+        if self.augmentation is not None and self.augmentation.mixes:
+            raise InvalidValueError(
+                "A teacher cache holds views of single images at one size: build it without "
+                f"mosaic, mixup, copy_paste and sizes. Received: {self.augmentation.mixing}"
+            )
         if self.augmentation is not None and not self.views:
             raise InvalidValueError(
                 "`augmentation` says how stored views vary, so it needs views=1 or more. "

@@ -90,7 +90,12 @@ def augmentation_facts(augmentation: Augmentation | None) -> dict | None:
     """Converts an augmentation to plain values; None stands for letterboxing only."""
     if augmentation is None or augmentation == NO_AUGMENTATION:
         return None
-    facts = dataclasses.asdict(augmentation)
+    # What mixes images is refused; without it, caches from before there was such a thing hold.
+    facts = {
+        field.name: getattr(augmentation, field.name)
+        for field in dataclasses.fields(augmentation)
+        if not field.metadata.get("mixes")
+    }
     return {k: list(v) if isinstance(v, tuple) else v for k, v in facts.items()}
 
 

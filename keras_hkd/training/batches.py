@@ -53,7 +53,16 @@ def run_batches(
 
 
 def _augmentation(settings: TrainingSettings) -> Augmentation | None:
-    return Augmentation() if settings.augment else None
+    """Return how the images of detectors vary in a run."""
+    if not settings.augment:
+        return None
+    return Augmentation(
+        mosaic=settings.mosaic,
+        mixup=settings.mixup,
+        copy_paste=settings.copy_paste,
+        mixed_epochs=max(0, settings.epochs - settings.mosaic_off_epochs),
+        sizes=settings.sizes or (),
+    )
 
 
 def check_cache(
@@ -73,6 +82,30 @@ def check_cache(
     """
     if teacher_cache is not None:
         teacher_cache.require_pipeline(dataset, settings.image_size, _augmentation(settings))
+
+
+def check_mixing(
+    model: keras.Model, dataset: Dataset | ClassificationDataset, settings: TrainingSettings
+) -> None:
+    """Refuse settings that mix whole-image classes, or sizes that the model cannot see.
+
+    Args:
+        model: a `Detector`, a `Classifier` or a `Distiller`.
+        dataset: the training images.
+        settings: `TrainingSettings`.
+
+    Raises:
+        ValueError: with what does not go together.
+    """
+    if isinstance(dataset, ClassificationDataset) and settings.mixing:
+        raise InvalidValueError(
+            "Images with one class each are not mixed, and keep one size: leave mosaic, mixup, "
+            f"copy_paste and sizes out. Received: {settings.mixing}"
+        )
+    learner = getattr(model, "learner", model)
+    for size in settings.sizes or ():
+        if hasattr(learner, "check_image_size"):
+            learner.check_image_size(size)
 
 
 def check_fits(model: keras.Model, dataset: Dataset | ClassificationDataset) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from keras_hkd.base_model import compiles_by_default
 from keras_hkd.data import Dataset, steps_per_epoch
 from keras_hkd.errors import InvalidValueError
-from keras_hkd.training.batches import check_cache, check_fits, run_batches
+from keras_hkd.training.batches import check_cache, check_fits, check_mixing, run_batches
 from keras_hkd.training.callbacks import BalanceFile, HistoryFile, StopWhenDiverged
 from keras_hkd.training.checkpoint import Checkpoint, list_checkpoints
 from keras_hkd.training.epoch_progress import RichProgress
@@ -78,6 +78,7 @@ def train_model(
             check_fits(model, images)
     cache = getattr(model, "teacher_cache", None)
     check_cache(cache, dataset, settings)
+    check_mixing(model, dataset, settings)
     num_steps = steps_per_epoch(dataset, settings.batch_size)
     identity = run_identity(model, dataset, settings)
     with folder_lock(folder.path):

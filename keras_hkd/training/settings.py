@@ -44,6 +44,22 @@ def _number(default: Any, low: float = 0.0, high: float = math.inf, inclusive: b
     return _setting(default, functools.partial(checks.in_range, **bounds), **shown)
 
 
+def _later(default: float) -> Any:
+    check = functools.partial(checks.in_range, high=1.0)
+    return _setting(default, check, low=0.0, high=1.0, added_later=True)
+
+
+def _checked_sizes(name: str, values: Any) -> tuple[tuple[int, int], ...]:
+    sizes = checks.several(name, values, _checked_size)
+    if not sizes:
+        raise InvalidValueError(f"`{name}` must name at least one size. Received: {values!r}")
+    return sizes
+
+
+def _checked_size(name: str, value: Any) -> tuple[int, int]:
+    return checks.image_size(name, (value, value) if isinstance(value, int) else value, low=32)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
     """Everything that decides, with the data and the models, which weights come out of training.
@@ -62,6 +78,13 @@ class TrainingSettings:
         seed: of initial weights, order of images, and augmentation.
         image_size: `(height, width)` in pixels that images are letterboxed to.
         augment: random flips, scales, crops and colours.
+        mosaic: share of the pictures that are put together from four images.
+        mixup: share of the pictures that another image is blended into.
+        copy_paste: share of the pictures that people of other images are pasted into.
+        mosaic_off_epochs: last epochs without mosaics and blends, for the ending on pictures as
+            they are.
+        sizes: sizes in pixels, one of which is drawn for every batch, such as 256,320,416; by
+            default all have that of image_size, which also measures and exports.
         deterministic: repeat bit for bit, also over a resumed run; slower.
         mixed_precision: compute in float16 and keep weights in float32; for GPUs.
         jit_compile: compile the training step with XLA.
@@ -82,7 +105,7 @@ class TrainingSettings:
 
     epochs: int = _whole(low=1)
     batch_size: int = _whole(16, low=1)
-    gradient_accumulation_steps: int = _whole(1, low=1)
+    gradient_accumulation_steps: int = _whole(1, low=1, added_later=True)
     learning_rate: float = _number(1e-3, inclusive=False)
     final_learning_rate_fraction: float = _number(0.01, high=1.0)
     warmup_epochs: float = _number(1.0)
@@ -92,6 +115,11 @@ class TrainingSettings:
     seed: int = _whole(0)
     image_size: tuple[int, int] = _setting((256, 256), functools.partial(checks.image_size, low=32))
     augment: bool = _setting(True)
+    mosaic: float = _later(0.0)
+    mixup: float = _later(0.0)
+    copy_paste: float = _later(0.0)
+    mosaic_off_epochs: int = _whole(0, added_later=True)
+    sizes: tuple[tuple[int, int], ...] | None = _setting(None, _checked_sizes, added_later=True)
     deterministic: bool = _setting(False)
     mixed_precision: bool = _setting(False)
     jit_compile: bool = _setting(False)
@@ -107,10 +135,24 @@ class TrainingSettings:
             left_out = value is None and type(None) in typing.get_args(field.type)
             if check is not None and not left_out:
                 object.__setattr__(self, field.name, check(field.name, value))
+        if self.mixing and not self.augment:
+            raise InvalidValueError(
+                "mosaic, mixup, copy_paste and sizes are parts of the augmentation: leave them "
+                f"out, or set augment=True. Received: augment=False, {self.mixing}"
+            )
+
+    @property
+    def mixing(self) -> dict[str, Any]:
+        """What is asked for of mosaics, blends, pasted people and several sizes, by name."""
+        names = ("mosaic", "mixup", "copy_paste", "sizes")
+        return {name: getattr(self, name) for name in names if getattr(self, name)}
 
     def to_dict(self) -> dict[str, object]:
         """Give all settings as plain values that JSON can hold."""
-        return {**dataclasses.asdict(self), "image_size": list(self.image_size)}
+        values = {**dataclasses.asdict(self), "image_size": list(self.image_size)}
+        if self.sizes is not None:
+            values["sizes"] = [list(size) for size in self.sizes]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainingSettings":
@@ -133,8 +175,9 @@ class TrainingSettings:
             for field in dataclasses.fields(self)
         }
         values = {name: value for name, value in self.to_dict().items() if changing[name]}
-        if self.gradient_accumulation_steps == 1:  # as of runs before there was such a setting
-            del values["gradient_accumulation_steps"]
+        for field in dataclasses.fields(self):  # as of runs before there was such a setting
+            if field.metadata.get("added_later") and values[field.name] == field.default:
+                del values[field.name]
         return values
 
     @classmethod

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_hkd.data.batches import pipeline
 from keras_hkd.data.batches.augmentation import Augmentation
 from keras_hkd.data.classification import ClassificationDataset
-from keras_hkd.errors import InvalidTypeError
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.tensors import Tensor
 
 # No box is ever cut away here: a view of an image keeps the image's class.
@@ -50,10 +50,16 @@ def classification_training_batches(
 
     Raises:
         TypeError: the dataset has boxes and no classes of whole images.
-        ValueError: see `training_batches`.
+        ValueError: see `training_batches`; or the augmentation mixes images.
         BadDataError: an image cannot be read.
     """
     if augmentation is not None:
+        if augmentation.mixes:
+            raise InvalidValueError(
+                "A picture put together from several images has no one class, and batches of "
+                "several sizes are for detectors: leave mosaic, mixup, copy_paste and sizes out. "
+                f"Received: {augmentation.mixing}"
+            )
         augmentation = _keeping_every_class(augmentation)
     batches = pipeline.training_batches(
         _checked(dataset),

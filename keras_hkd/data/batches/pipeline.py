@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,19 +10,22 @@ import tensorflow as tf
 from keras_hkd import checks
 from keras_hkd.data.batches.augmentation import NO_AUGMENTATION, Augmentation, draw_numbers
 from keras_hkd.data.batches.epoch_plan import EpochPlan
+from keras_hkd.data.batches.file_reading import (
+    canvas_reader,
+    file_reader,
+    in_parallel,
+    readable_in_graph,
+    require_files,
+)
 from keras_hkd.data.batches.image_cache import Canvases, decode_all
 from keras_hkd.data.batches.label_table import LabelTable, letterbox_scales
+from keras_hkd.data.batches.mixed_batches import CACHE_OVERSIZE, mixed_batches
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.data.batches.stored_views import StoredViews
 from keras_hkd.data.batches.views import ViewMaker, fit_top_left
 from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.tensors import Tensor
-
-CACHE_OVERSIZE = 1.5
-"""Cached pictures are kept this much larger than the frame, so that zooming in stays sharp."""
-
-_GRAPH_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def steps_per_epoch(dataset: Dataset | SemiSupervisedDataset, batch_size: int) -> int:
@@ -67,17 +69,20 @@ def training_batches(
     """Yield shuffled, augmented batches without end, the same for the same seed.
 
     Epoch e is a permutation drawn from (seed, e), less the images that do not fill a batch; image
-    i is augmented in it by numbers drawn from (seed, e, i). A stream from `first_epoch=e`
+    i is augmented in it by numbers drawn from (seed, e, i), and mixed with others by numbers drawn
+    from (seed, e) and its place in the permutation. A stream from `first_epoch=e`
     is therefore bit-identical to an uninterrupted one from its epoch e on.
 
     Args:
         dataset: the images; a `SemiSupervisedDataset` gives batches of its two streams in turn.
-        image_size: `(height, width)` of the batches in pixels.
+        image_size: `(height, width)` of the batches in pixels, unless `augmentation.sizes` gives
+            others.
         batch_size: images per batch.
         seed: whole number of at least 0.
         first_epoch: epoch to begin with.
-        max_boxes: places for people per image; by default the largest count in the set. Of more
-            people the largest are kept.
+        max_boxes: places for people per image; by default the largest count in the set, and of
+            mixed pictures at least 50 if so many can come together. Of more people the largest are
+            kept.
         augmentation: how images vary; None for letterboxing alone.
         cache: decode all images once into memory; False reads the files in every epoch.
         ignore_regions: also give `ignore_boxes`: ignore regions, and the people partly in view
@@ -90,7 +95,8 @@ def training_batches(
         RGB in [0, 255]; labels `boxes` float32 `(batch_size, max_boxes, 4)` xyxy pixels, `classes`
         float32 `(batch_size, max_boxes)`, and on request `ignore_boxes` float32
         `(batch_size, num_ignore, 4)`, all padded with -1 at the end. `steps_per_epoch(dataset,
-        batch_size)` batches make an epoch.
+        batch_size)` batches make an epoch. With `augmentation.sizes` height and width are those
+        of each batch.
 
     Raises:
         ValueError: an argument is out of range, or `cache=False` with images that have no file.
@@ -101,9 +107,23 @@ def training_batches(
     checks.whole("seed", seed)
     checks.whole("first_epoch", first_epoch)
     views = None if stored is None else stored.views
-    plan_epoch = EpochPlan(dataset, batch_size, seed, views).epoch
+    epoch_plan = EpochPlan(dataset, batch_size, seed, views)
+    plan_epoch = epoch_plan.epoch
     if isinstance(dataset, SemiSupervisedDataset):
         dataset = dataset.images
+    if augmentation is not None and augmentation.mixes:
+        if stored is not None:
+            _refuse_mixing(augmentation)
+        return mixed_batches(
+            dataset,
+            epoch_plan,
+            augmentation,
+            frame_size=frame_size,
+            first_epoch=first_epoch,
+            max_boxes=max_boxes,
+            cache=cache,
+            ignore_regions=ignore_regions,
+        ).prefetch(2)
     labels = _collect_labels(dataset, frame_size, max_boxes)
     plan = tf.data.Dataset.counter(first_epoch).flat_map(
         lambda epoch: tf.data.Dataset.from_tensor_slices(plan_epoch(epoch))
@@ -151,6 +171,8 @@ def stored_view_batches(
     """
     frame_size = checks.image_size("image_size", image_size)
     checks.whole("batch_size", batch_size, low=1)
+    if augmentation is not None and augmentation.mixes:
+        _refuse_mixing(augmentation)
     views = views or StoredViews(1)
     rows = np.asarray(rows, np.int64)
     rows = np.pad(rows, (0, -len(rows) % batch_size), mode="edge")
@@ -180,10 +202,10 @@ def _views(
         with tf.device("CPU:0"):
             pixels = tuple(map(tf.constant, decode_all(dataset, canvases, half_size=True)))
         plan = plan.batch(batch_size, drop_remainder=True)
-        return _parallel(plan, lambda indices, draws: make.from_cache(*pixels, indices, draws))
-    _require_files(dataset)
-    read = _canvas_reader(dataset, canvases)
-    plan = _parallel(plan, lambda index, draws: (index, draws, read(index)))
+        return in_parallel(plan, lambda indices, draws: make.from_cache(*pixels, indices, draws))
+    require_files(dataset)
+    read = canvas_reader(dataset, canvases)
+    plan = in_parallel(plan, lambda index, draws: (index, draws, read(index)))
     plan = plan.batch(batch_size, drop_remainder=True)
     return plan.map(lambda indices, draws, pixels: make.from_batch(pixels, indices, draws))
 
@@ -198,7 +220,7 @@ def _stored_batches(stored: Any, plan_epoch: Any, first_epoch: int, batch_size: 
         )
 
     plan = tf.data.Dataset.counter(first_epoch).flat_map(numbered)
-    return _parallel(plan.batch(batch_size, drop_remainder=True), stored.read)
+    return in_parallel(plan.batch(batch_size, drop_remainder=True), stored.read)
 
 
 def evaluation_batches(
@@ -270,6 +292,14 @@ def prediction_batches(
     return images.batch(batch_size).prefetch(2)
 
 
+def _refuse_mixing(augmentation: Augmentation) -> None:
+    raise InvalidValueError(
+        "What a teacher said beforehand belongs to views of single images at one size: it goes "
+        "with no mosaic, mixup, copy_paste or sizes. Leave them out, or train with the teacher "
+        f"itself. Received: {augmentation.mixing}"
+    )
+
+
 def _collect_labels(
     dataset: Dataset, frame_size: tuple[int, int], max_boxes: int | None
 ) -> LabelTable:
@@ -290,7 +320,7 @@ def _letterboxed(
         raise InvalidValueError("The dataset holds no image.")
     canvases = Canvases.plan(dataset, frame_size)
     order = tf.data.Dataset.range(len(dataset))
-    if cache or not _readable_in_graph(dataset):
+    if cache or not readable_in_graph(dataset):
         with tf.device("CPU:0"):
             pixels = tf.constant(decode_all(dataset, canvases, antialias=antialias)[0])
         scales = letterbox_scales(dataset, frame_size) / canvases.scales
@@ -300,51 +330,9 @@ def _letterboxed(
             height, width = tf.unstack(tf.gather(contents, index))
             return tf.gather(pixels, index)[:height, :width]
     else:
-        read = _file_reader(dataset)
+        read = file_reader(dataset)
         scales = letterbox_scales(dataset, frame_size)
     scales = tf.constant(scales, tf.float32)
-    return _parallel(
+    return in_parallel(
         order, lambda i: fit_top_left(read(i), tf.gather(scales, i), frame_size, antialias)
     )
-
-
-def _file_reader(dataset: Dataset) -> Callable[[Tensor], Tensor]:
-    """Read image i in the graph: uint8 (height, width, 3), refused if it has another size."""
-    paths = tf.constant([annotation.image_path for annotation in dataset])
-    sizes = tf.constant([(annotation.height, annotation.width) for annotation in dataset], tf.int32)
-
-    def read(index: Any) -> Tensor:
-        path = tf.gather(paths, index)
-        # Decodes PNG too, and with the accurate transform the very pixels that Pillow gives.
-        image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
-        message = tf.strings.join(["The image has another size than its annotation says: ", path])
-        same = tf.reduce_all(tf.shape(image)[:2] == tf.gather(sizes, index))
-        with tf.control_dependencies([tf.Assert(same, [message])]):
-            return tf.ensure_shape(tf.identity(image), (None, None, 3))
-
-    return read
-
-
-def _canvas_reader(dataset: Dataset, canvases: Canvases) -> Callable[[Tensor], Tensor]:
-    read = _file_reader(dataset)
-    scales = tf.constant(canvases.scales, tf.float32)
-    return lambda index: fit_top_left(read(index), tf.gather(scales, index), canvases.size)
-
-
-def _readable_in_graph(dataset: Dataset) -> bool:
-    paths = [annotation.image_path for annotation in dataset]
-    return type(dataset).load_image is Dataset.load_image and all(
-        path.lower().endswith(_GRAPH_SUFFIXES) for path in paths
-    )
-
-
-def _require_files(dataset: Dataset) -> None:
-    if not _readable_in_graph(dataset):
-        raise InvalidValueError(
-            f"cache=False reads files while training, but {dataset.source!r} holds images that are "
-            f"drawn, or are none of {', '.join(_GRAPH_SUFFIXES)}. Pass cache=True."
-        )
-
-
-def _parallel(batches: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
-    return batches.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from keras_hkd.data.batches.augmentation import (
@@ -92,24 +94,8 @@ class ViewMaker:
         content_sizes = tf.gather(self._content_sizes, indices)
         scales = tf.gather(self._canvas_scales, indices)
         view = plan_views(self.augmentation, draws, content_sizes, self.frame_size)
-        windows = sample_windows(view, scales, self.frame_size)
-        steps = tf.reduce_max(scales[:, None] / view.scales, axis=-1)
-        coarse = (steps > _MAX_STEP_ON_FULL_CANVAS)[:, None]
-        # Each picture is read from one canvas; the other crop of it is 114 all over.
-        images = self._crop(full, tf.where(coarse, _NOWHERE, windows), places)
-        images += self._crop(half, tf.where(coarse, windows / 2, _NOWHERE), places)
-        return change_colours(images - PADDING_GREY, view), self._labels(indices, view)
-
-    def _crop(self, pixels: Tensor, windows: Tensor, places: Tensor) -> Tensor:
-        height, width = pixels.shape[1:3]
-        last = tf.constant([max(height - 1, 1), max(width - 1, 1)] * 2, tf.float32)
-        return tf.image.crop_and_resize(
-            pixels,
-            (windows - 0.5) / last,
-            places,
-            self.frame_size,
-            extrapolation_value=PADDING_GREY,
-        )
+        images = read_views((full, half), places, view, scales, self.frame_size)
+        return change_colours(images, view), self._labels(indices, view)
 
     def _labels(self, indices: Tensor, view: View) -> dict[str, Tensor]:
         classes = tf.gather(self._classes, indices)
@@ -118,7 +104,7 @@ class ViewMaker:
         is_person = classes >= 0
         kept = is_person & (visible >= self.augmentation.min_visible)
         kept &= sides >= self.augmentation.min_side_px
-        rows = _front(tf.concat([boxes, classes[..., None]], axis=-1), kept)
+        rows = front(tf.concat([boxes, classes[..., None]], axis=-1), kept)
         labels = {"boxes": rows[..., :4], "classes": rows[..., 4]}
         if self.ignore_regions:
             cut_off = is_person & ~kept & (visible > 0)
@@ -130,7 +116,51 @@ class ViewMaker:
         is_region = regions[..., 0] >= 0
         regions, visible = view_boxes(regions, view, self.frame_size)
         rows = tf.concat([regions, boxes], axis=1)
-        return _front(rows, tf.concat([is_region & (visible > 0), cut_off], axis=1))
+        return front(rows, tf.concat([is_region & (visible > 0), cut_off], axis=1))
+
+
+def read_views(
+    canvases: Sequence[Tensor],
+    places: Tensor,
+    view: View,
+    canvas_scales: Tensor,
+    frame_size: tuple[int, int],
+) -> Tensor:
+    """Sample views from pictures on canvases, each from the canvas whose pixels are fine enough.
+
+    Args:
+        canvases: uint8 or float32 `(n, height, width, 3)`, then the same pictures at half the size,
+            and so on.
+        places: int32 `(b,)`, which of the n.
+        view: b views.
+        canvas_scales: float32 `(b,)`, pixels of the largest canvas per letterboxed pixel.
+        frame_size: `(height, width)` in pixels.
+
+    Returns:
+        float32 `(b, height, width, 3)` RGB in [0, 255], grey 114 beyond the canvas.
+    """
+    windows = sample_windows(view, canvas_scales, frame_size)
+    steps = tf.reduce_max(canvas_scales[:, None] / view.scales, axis=-1)
+    images = None
+    for level, pixels in enumerate(canvases):
+        chosen = tf.ones_like(steps, tf.bool)
+        if level:
+            chosen &= steps > _MAX_STEP_ON_FULL_CANVAS * 2 ** (level - 1)
+        if level + 1 < len(canvases):
+            chosen &= steps <= _MAX_STEP_ON_FULL_CANVAS * 2**level
+        # Each picture is read from one canvas; the other crops of it are 114 all over.
+        here = tf.where(chosen[:, None], windows / 2**level, _NOWHERE)
+        crop = _crop(pixels, here, places, frame_size)
+        images = crop if images is None else images + crop
+    return images - PADDING_GREY * (len(canvases) - 1)
+
+
+def _crop(pixels: Tensor, windows: Tensor, places: Tensor, frame_size: tuple[int, int]) -> Tensor:
+    height, width = pixels.shape[1:3]
+    last = tf.constant([max(height - 1, 1), max(width - 1, 1)] * 2, tf.float32)
+    return tf.image.crop_and_resize(
+        pixels, (windows - 0.5) / last, places, frame_size, extrapolation_value=PADDING_GREY
+    )
 
 
 def fit_top_left(
@@ -160,8 +190,8 @@ def fit_top_left(
     return tf.clip_by_value(resized + PADDING_GREY, 0.0, 255.0)
 
 
-def _front(rows: Tensor, kept: Tensor) -> Tensor:
-    """Move the kept rows to the front, in their order, and fills the others with -1."""
+def front(rows: Tensor, kept: Tensor) -> Tensor:
+    """Move the kept rows to the front, in their order, and fill the others with -1."""
     order = tf.argsort(tf.cast(~kept, tf.int32), axis=1, stable=True)
     rows = tf.where(kept[..., None], rows, -1.0)
     return tf.gather(rows, order, axis=1, batch_dims=1)
