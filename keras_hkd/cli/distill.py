@@ -159,6 +159,8 @@ def _distill(
             "knows nothing. Give the .keras file of a trained one."
         )
     settings = dataclasses.replace(settings, image_size=size)
+    if given.show_batches:
+        training_run.draw_batches(run, dataset, settings, given.json)
     if train_teacher is not None:
         remark(f"First the teacher's branches are trained ({run.path / 'teacher'}).")
         train_teacher(dataset, settings, run.path / "teacher", resume=given.resume)

@@ -55,6 +55,8 @@ def _train(run: Any, kind: Any, given: Any, name_or_file: str) -> dict:
     if given.image_size is None:
         settings = dataclasses.replace(settings, image_size=model.image_size)
     model.image_size = settings.image_size
+    if given.show_batches:
+        training_run.draw_batches(run, dataset, settings, given.json)
     history = train_model(
         model,
         dataset,

@@ -33,6 +33,14 @@ Quantize = Annotated[
         "`keras-hkd export --quantization int8` writes from it.",
     ),
 ]
+ShowBatches = Annotated[
+    bool,
+    typer.Option(
+        "--show-batches",
+        help="Draw the first batches as the model would be given them, with their labels, in "
+        "--out/batches.png, and stop before training.",
+    ),
+]
 BackboneWeights = Annotated[
     pathlib.Path | None,
     typer.Option(
@@ -91,6 +99,7 @@ class RunOptions:
     backbone_weights: BackboneWeights = None
     resume: Resume = False
     quantize: Quantize = False
+    show_batches: ShowBatches = False
     format: options.Format = None
     classes: options.Classes = None
     images: options.ImagesFolder = None

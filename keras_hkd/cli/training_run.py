@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import typer
+
 from keras_hkd.cli.console import figures, print_json, remark
 from keras_hkd.cli.model_files import refuse_folder
 from keras_hkd.cli.options import person_class_options
@@ -180,6 +182,29 @@ def quantized(model: Any, name_or_file: str, options: RunOptions, dataset: Any) 
     from keras_hkd.compression import is_quantized, quantize
 
     return model if is_quantized(model) else quantize(model, dataset)
+
+
+def draw_batches(run: Any, dataset: Any, settings: Any, as_json: bool) -> None:
+    """Draw the first batches of a training in `batches.png`, say so, and end the command.
+
+    Args:
+        run: the `RunFolder`, in which no run begins.
+        dataset: the training images.
+        settings: the run's `TrainingSettings`.
+        as_json: print one JSON object.
+
+    Raises:
+        typer.Exit: always.
+    """
+    from keras_hkd.report import save_batch_sheet
+    from keras_hkd.training.batches import run_batches
+
+    path = save_batch_sheet(run_batches(dataset, settings, 0), run.path / "batches.png")
+    if as_json:
+        print_json({"batches": str(path)})
+    else:
+        figures().print(f"Written to {path}", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit()
 
 
 def conclude(

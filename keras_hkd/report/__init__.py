@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = attach(
         "check_dataset": "dataset_check",
         "markdown_table": "tables",
         "rich_table": "tables",
+        "save_batch_sheet": "batch_sheet",
         "save_contact_sheet": "gallery",
         "save_curves": "curves",
         "save_dataset_gallery": "gallery",

@@ -146,3 +146,29 @@ def test_weights_for_a_backbone_do_not_go_with_a_saved_detector(data, tmp_path, 
     code, _, err = command(*train_words(data, tmp_path / "run", *more))
     assert code == 2
     assert "--backbone-weights" in err
+
+
+MIXING = ("--mosaic", 0.5, "--mixup", 0.3, "--copy-paste", 0.5, "--sizes", f"{SIZE},96")
+
+
+def test_batches_are_shown_before_anything_is_trained(data, tmp_path, capsys):
+    words = train_words(data, tmp_path / "shown", *MIXING, "--show-batches")
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    assert end.value.code == 0
+    written = json.loads(capsys.readouterr().out)["batches"]
+    assert os.listdir(tmp_path / "shown") == ["batches.png"]
+    colours = np.asarray(Image.open(written).convert("RGB")).reshape(-1, 3)
+    assert (colours == (46, 204, 64)).all(axis=1).sum() > 100  # the boxes of people
+
+
+@pytest.mark.long
+def test_trains_on_mixed_pictures_of_several_sizes(data, tmp_path):
+    words = train_words(data, tmp_path / "mixed", *MIXING, "--mosaic-off-epochs", 1)
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    assert end.value.code == 0
+    record = json.loads((tmp_path / "mixed" / "run.json").read_text())
+    assert record["settings"]["sizes"] == [[SIZE, SIZE], [96, 96]]
+    history = json.loads((tmp_path / "mixed" / "history.json").read_text())
+    assert len(history["loss"]) == 2 and np.isfinite(history["loss"]).all()

@@ -130,3 +130,22 @@ def test_deterministic_again_in_a_process_that_has_it_is_fine(environment):
         environment.setenv(name, value)
     environment.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
     assert training_options.set_deterministic_environment(True)
+
+
+def test_what_mixes_images_becomes_settings(run):
+    words = "--mosaic 0.5 --mixup 0.1 --copy-paste 0.3 --sizes 256,192x320 --mosaic-off-epochs 5"
+    given, _ = run(f"{REQUIRED} {words}")
+    settings = given.settings(KIND)
+    assert settings.mixing == {
+        "mosaic": 0.5,
+        "mixup": 0.1,
+        "copy_paste": 0.3,
+        "sizes": ((256, 256), (192, 320)),
+    }
+    assert settings.mosaic_off_epochs == 5
+    assert TrainingSettings.from_dict(settings.to_dict()) == settings
+
+
+def test_sizes_that_are_none_are_refused_by_their_option(run):
+    result = CliRunner().invoke(run.app, f"{REQUIRED} --sizes 256,twelve".split())
+    assert "`--sizes` must be" in str(result.exception) and "'twelve'" in str(result.exception)

@@ -50,3 +50,25 @@ def test_what_changes_no_weight_may_differ_in_a_resumed_run():
     settings = TrainingSettings(epochs=2, validate_every=1, cache=False)
     assert settings.must_match() == TrainingSettings(epochs=2).must_match()
     assert settings.must_match() != TrainingSettings(epochs=3).must_match()
+
+
+def test_runs_from_before_there_was_mixing_can_be_resumed():
+    known = set(TrainingSettings(epochs=2).must_match())
+    assert not known & {"mosaic", "mixup", "copy_paste", "sizes", "mosaic_off_epochs"}
+    mixed = TrainingSettings(epochs=2, mosaic=0.5, sizes=[64, (96, 128)]).must_match()
+    assert set(mixed) - known == {"mosaic", "sizes"}
+    assert mixed["sizes"] == [[64, 64], [96, 128]]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"mosaic": 1.1}, "`mosaic` must be"),
+        ({"sizes": []}, "`sizes` must name at least one"),
+        ({"sizes": [16]}, "`sizes` must be .* at least 32"),
+        ({"mixup": 0.2, "augment": False}, "augment=False, {'mixup': 0.2}"),
+    ],
+)
+def test_impossible_mixing_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingSettings(epochs=2, **values)
