@@ -44,13 +44,13 @@ def progress_bar(console: rich.console.Console) -> rich.progress.Progress:
 
 @contextlib.contextmanager
 def image_progress(
-    title: str, num_images: int, shown: bool = True, unit: str = "images"
+    title: str, num_images: int | None, shown: bool = True, unit: str = "images"
 ) -> Iterator[Callable[[int], None]]:
     """Show how far a pass over images is; nothing where the error stream is no terminal.
 
     Args:
         title: what is being done.
-        num_images: how many images there are.
+        num_images: how many images there are; None where nobody knows.
         shown: False to show nothing.
         unit: what is counted, where it is not images.
 
@@ -72,6 +72,7 @@ def image_progress(
         def advance(num_done: int) -> None:
             bar.advance(number, num_done)
             rate = f", {task.speed:.1f} {unit}/s" if task.speed else ""
-            bar.update(number, figures=f"{task.completed:.0f}/{num_images}{rate}")
+            total = "" if num_images is None else f"/{num_images}"
+            bar.update(number, figures=f"{task.completed:.0f}{total}{rate}")
 
         yield advance

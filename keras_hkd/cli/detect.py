@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from keras_hkd.cli import options
+from keras_hkd.cli import detect_video, options
 from keras_hkd.cli.console import figures, messages, print_json, remark
 from keras_hkd.cli.datasets import report_skipped
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
@@ -20,7 +20,7 @@ from keras_hkd.messages import did_you_mean
 from keras_hkd.zoo.catalogue import DEFAULT_PRESET, is_preset, list_presets
 
 Images = Annotated[
-    list[pathlib.Path],
+    list[pathlib.Path] | None,
     typer.Argument(
         metavar="[MODEL] IMAGES_OR_FOLDERS...",
         help="Images, and folders of images. The first may be the model: a preset, or a "
@@ -39,20 +39,29 @@ Model = Annotated[
     ),
 ]
 OutFolder = Annotated[
-    pathlib.Path, typer.Option("--out", metavar="DIR", help="The folder to write to.")
+    pathlib.Path,
+    typer.Option("--out", metavar="DIR", help="The folder to write to; of a video also its file."),
 ]
 ScoreThreshold = Annotated[
     float, typer.Option("--score-threshold", min=0, max=1, help="Lowest score that is reported.")
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")]
 Pictures = Annotated[
-    bool, typer.Option("--pictures/--no-pictures", help="Write pictures with the boxes drawn.")
+    bool,
+    typer.Option(
+        "--pictures/--no-pictures", help="Write pictures, or a video, with the boxes drawn."
+    ),
 ]
 
 
 def command(
-    images: Images,
+    images: Images = None,
     model: Model = None,
+    video: detect_video.Video = None,
+    webcam: detect_video.Webcam = False,
+    camera: detect_video.Camera = None,
+    track: detect_video.Track = False,
+    seconds: detect_video.Seconds = None,
     out: OutFolder = pathlib.Path("detections"),
     score_threshold: ScoreThreshold = 0.3,
     person_class: options.PersonClass = None,
@@ -67,8 +76,37 @@ def command(
 
     Writes DIR/detections.json, COCO results with the image's `file_name` added, and DIR/pictures/.
     Pictures are turned upright by their EXIF tag first; boxes are pixels of the upright picture.
+
+    keras-hkd detect --video in.mp4 --out out.mp4
+
+    keras-hkd detect --webcam --track
     """
     size = parse_image_size(image_size)
+    if video is not None or webcam:
+        model = check_model_file(_model_of_video(model, images, video, webcam))
+
+        def load(lowest_score: float) -> Any:
+            detector = _load_detector(model, lowest_score, person_class, size)
+            check_size_fits(detector, size)
+            return detector
+
+        detect_video.detect_in_video(
+            load,
+            video,
+            camera,
+            out,
+            size=size,
+            score_threshold=score_threshold,
+            track=track,
+            seconds=seconds,
+            pictures=pictures,
+            json=json,
+        )
+        return
+    if track or camera or seconds is not None:
+        raise InvalidValueError("--track, --camera and --seconds go with --video or --webcam.")
+    if not images:
+        raise InvalidValueError("Missing argument IMAGES_OR_FOLDERS, --video FILE or --webcam.")
     model, images = _model_and_images(model, images)
     model = check_model_file(model)
     from keras_hkd.inference.photos import find_images_and_others, image_ids
@@ -113,6 +151,19 @@ def _model_and_images(model: Any, words: Any) -> tuple[Any, list[Path]]:
             f"{first}: there is no such image, folder or preset.{hint} See `keras-hkd presets`."
         )
     return pathlib.Path(DEFAULT_PRESET), words
+
+
+def _model_of_video(model: Any, words: Any, video: Any, webcam: bool) -> Path:
+    """Return the model of a call without images, whose only word may name it."""
+    if video is not None and webcam:
+        raise InvalidValueError("Give --video or --webcam, not both.")
+    words = [*(words or []), *([] if model is None else [model])]
+    if len(words) > 1:
+        raise InvalidValueError(
+            "With --video or --webcam there are no images, and one model at most. Received: "
+            + " ".join(str(word) for word in words)
+        )
+    return words[0] if words else pathlib.Path(DEFAULT_PRESET)
 
 
 class _Run:

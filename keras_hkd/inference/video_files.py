@@ -1,0 +1,245 @@
+"""Reads and writes videos frame by frame, with their timestamps, through PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+import dataclasses
+import fractions
+import os
+import pathlib
+import sys
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from keras_hkd.errors import InvalidValueError, MissingFileError, MissingPackageError
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi")
+"""Files that can be written."""
+
+_TICKS_PER_S = 90_000
+_USUAL_RATE = 30.0
+_CAMERAS = {"linux": ("v4l2", "/dev/video0"), "darwin": ("avfoundation", "0")}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of a video.
+
+    Args:
+        number: from 0, of the frames that could be decoded.
+        seconds: when it is shown, as the file says.
+        pixels: uint8 `(height, width, 3)` RGB, upright.
+    """
+
+    number: int
+    seconds: float
+    pixels: np.ndarray
+
+
+class VideoReader:
+    """Iterates over the frames of a video file or a camera, holding one at a time.
+
+    Frames come with the timestamps of the file, also where these are not evenly spaced; where a
+    timestamp is missing or does not grow, the usual distance is added. Packets that cannot be
+    decoded are left out and counted; a file that was cut off ends where it ends.
+
+    Args:
+        source: a file; or the name of a camera, with `camera`.
+        camera: FFmpeg's name of the kind of camera, such as "v4l2"; None for a file.
+
+    Attributes:
+        rate: frames per second, on average, as the file says; 30 where it does not.
+        num_frames: frames that the file announces, or None.
+        num_damaged: packets that could not be decoded so far.
+
+    Raises:
+        ImportError: PyAV is not installed.
+        FileNotFoundError: no such file.
+        ValueError: it is empty, no video, or damaged beyond reading.
+    """
+
+    def __init__(self, source: str | os.PathLike, camera: str | None = None) -> None:
+        av = _pyav()
+        self.name = os.fspath(source)
+        if camera is None:
+            _require_content(pathlib.Path(source))
+        try:
+            self._container = av.open(self.name, format=camera)
+        except (av.error.FFmpegError, OSError) as error:
+            what = (
+                "video file (or it was cut off: its index is missing)" if not camera else "camera"
+            )
+            raise InvalidValueError(
+                f"Expected a {what} that FFmpeg can open. Received: {self.name!r} ({error})"
+            ) from error
+        if not self._container.streams.video:
+            self._container.close()
+            raise InvalidValueError(
+                f"Expected a file with moving pictures. Received: {self.name!r}, which has none"
+            )
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        self.rate = float(self._stream.average_rate or _USUAL_RATE)
+        self.num_frames = self._announced()
+        self.num_damaged = 0
+
+    @classmethod
+    def webcam(cls, device: str | None = None) -> VideoReader:
+        """Open a camera: the first of this machine, or the one that is named."""
+        kind, first = _CAMERAS.get(sys.platform, ("dshow", "video=0"))
+        return cls(device or first, camera=kind)
+
+    def __iter__(self) -> Iterator[Frame]:
+        last, number = None, 0
+        size: tuple[int, int] | None = None
+        for frame in self._decoded():
+            seconds = frame.time
+            if seconds is None or (last is not None and seconds <= last):
+                seconds = 0.0 if last is None else last + 1 / self.rate
+            pixels = _upright(frame)
+            if size is None:
+                size = pixels.shape[:2]
+            elif pixels.shape[:2] != size:  # a stream may change its size
+                pixels = _resized(pixels, size)
+            yield Frame(number, float(seconds), pixels)
+            last, number = seconds, number + 1
+
+    def close(self) -> None:
+        """Close the file or the camera."""
+        self._container.close()
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _decoded(self) -> Iterator[Any]:
+        av = _pyav()
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.error.FFmpegError:  # the file was cut off, or the camera taken away
+                self.num_damaged += 1
+                return
+            try:
+                yield from packet.decode()
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:
+                self.num_damaged += 1
+
+    def _announced(self) -> int | None:
+        """How many frames there should be, from the index or from the duration."""
+        if self._stream.frames:
+            return int(self._stream.frames)
+        if self._container.duration:
+            return max(1, round(self._container.duration / 1e6 * self.rate))
+        return None
+
+
+class VideoWriter:
+    """Writes frames with their own timestamps; H.264 where FFmpeg has it.
+
+    Args:
+        path: a file with one of `VIDEO_SUFFIXES`.
+        rate: frames per second that players may expect.
+
+    Raises:
+        ImportError: PyAV is not installed.
+        ValueError: the suffix is another.
+    """
+
+    def __init__(self, path: str | os.PathLike, rate: float) -> None:
+        av = _pyav()
+        suffix = pathlib.Path(path).suffix.lower()
+        if suffix not in VIDEO_SUFFIXES:
+            raise InvalidValueError(
+                f"Expected a name that ends in one of {', '.join(VIDEO_SUFFIXES)}. "
+                f"Received: {str(path)!r}"
+            )
+        self._container = av.open(os.fspath(path), "w")
+        self._codec = _codec_for(suffix, av.codecs_available)
+        self._rate = fractions.Fraction(rate).limit_denominator(1001)
+        self._stream: Any = None
+        self._last = -1
+
+    def write(self, pixels: np.ndarray, seconds: float) -> None:
+        """Add a frame.
+
+        Args:
+            pixels: uint8 `(height, width, 3)` RGB, of one size for all frames.
+            seconds: when it is shown, later than the frame before.
+        """
+        av = _pyav()
+        pixels = _even(pixels)
+        if self._stream is None:
+            self._stream = self._container.add_stream(self._codec, rate=self._rate)
+            self._stream.height, self._stream.width = pixels.shape[:2]
+            self._stream.pix_fmt = "yuv420p"
+            self._stream.codec_context.time_base = fractions.Fraction(1, _TICKS_PER_S)
+            if self._codec == "libx264":
+                self._stream.options = {"preset": "veryfast", "crf": "23"}
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        self._last = max(round(seconds * _TICKS_PER_S), self._last + 1)
+        frame.pts, frame.time_base = self._last, fractions.Fraction(1, _TICKS_PER_S)
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        """Write what is left and the index."""
+        if self._stream is not None:
+            self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+
+def _pyav() -> Any:
+    try:
+        import av
+        import av.error
+    except ImportError as error:
+        raise MissingPackageError(
+            "Videos are read and written with PyAV, which is not installed: "
+            "pip install 'keras-hkd[video]'"
+        ) from error
+    return av
+
+
+def _require_content(path: pathlib.Path) -> None:
+    if not path.is_file():
+        raise MissingFileError(f"Expected a video file. Received: {str(path)!r}, which is none")
+    if not path.stat().st_size:
+        raise InvalidValueError(f"Expected a video file. Received: {str(path)!r}, which is empty")
+
+
+def _codec_for(suffix: str, available: set[str]) -> str:
+    wanted = ("libvpx-vp9", "libvpx") if suffix == ".webm" else ("libx264", "libopenh264")
+    return next((name for name in wanted if name in available), "mpeg4")
+
+
+def _upright(frame: Any) -> np.ndarray:
+    """The pixels, turned as the file says that they are to be shown."""
+    pixels = frame.to_ndarray(format="rgb24")
+    quarter_turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels
+
+
+def _resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def _even(pixels: np.ndarray) -> np.ndarray:
+    """Repeat the last row and column where their number is odd: chroma has half the size."""
+    odd = [(0, side % 2) for side in pixels.shape[:2]]
+    return np.pad(pixels, [*odd, (0, 0)], mode="edge") if any(one[1] for one in odd) else pixels

@@ -1,0 +1,120 @@
+"""`keras-hkd detect --video`: a video, a table of people over time, clear refusals."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+from fixtures.small_videos import RATE, WhiteDetector, videos  # noqa: F401
+
+import keras_hkd.detectors
+from keras_hkd.cli import detect_video
+
+EVEN = [1000 * n // RATE for n in range(20)]
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """A model file, whatever is in it read as a detector of what is white."""
+    monkeypatch.setattr(keras_hkd.detectors, "load_detector", lambda path: WhiteDetector())
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"")
+    return path
+
+
+def rows_of(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_video_and_people_over_time(command, tmp_path, model, videos):  # noqa: F811
+    out = tmp_path / "found" / "out.mp4"
+    code, printed, err = command("detect", model, "--video", videos("in.mkv", EVEN), "--out", out,
+                                 "--json")  # fmt: skip
+    assert code == 0, err
+    summary = json.loads(printed)
+    assert (summary["num_frames"], summary["most_people"]) == (20, 1)
+    assert summary["frames_per_second"] > 0
+    rows = rows_of(out.with_suffix(".csv"))
+    assert [int(row["people"]) for row in rows] == [int(n % 5 != 4) for n in range(20)]
+    assert [float(row["seconds"]) for row in rows] == [n / RATE for n in range(20)]
+    with keras_hkd.inference.VideoReader(out) as reader:
+        assert len(list(reader)) == 20
+    assert sorted(path.name for path in out.parent.iterdir()) == ["out.csv", "out.mp4"]
+
+
+def test_tracks_a_folder_and_a_limit(command, tmp_path, model, videos):  # noqa: F811
+    pytest.importorskip("trackers", reason="needs keras-hkd[video]")
+    words = ["--video", videos("in.mp4", EVEN), "--out", tmp_path / "f", "--no-pictures"]
+    code, _, err = command("detect", "--model", model, *words, "--track", "--seconds", 1.2)
+    assert code == 0, err
+    rows = rows_of(tmp_path / "f" / "in.csv")
+    assert len(rows) == 12
+    assert rows[-1]["people_so_far"] == "1" and {row["tracks"] for row in rows} <= {"", "1"}
+    assert [path.name for path in (tmp_path / "f").iterdir()] == ["in.csv"]
+
+
+def test_what_was_seen_before_ctrl_c_is_whole(command, tmp_path, model, videos, monkeypatch):  # noqa: F811
+    import keras_hkd.inference.video as video
+
+    watch = video.watch_video
+
+    def interrupted(*given, **how):
+        for number, seen in enumerate(watch(*given, **how)):
+            if number == 7:
+                raise KeyboardInterrupt
+            yield seen
+
+    monkeypatch.setattr(video, "watch_video", interrupted)
+    out = tmp_path / "out.mp4"
+    code, _, err = command("detect", model, "--video", videos("in.mp4", EVEN), "--out", out)
+    assert code == 0 and "Stopped" in err
+    assert len(rows_of(out.with_suffix(".csv"))) == 7
+    with keras_hkd.inference.VideoReader(out) as reader:
+        assert len(list(reader)) >= 7
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--video", "none.mp4"], "none.mp4"),
+        (["--video", "a.mp4", "--webcam"], "not both"),
+        (["--webcam", "--camera", "/dev/no_such_camera"], "/dev/no_such_camera"),
+        (["a.jpg", "--track"], "go with --video"),
+        (["a.jpg", "b.jpg", "--video", "a.mp4"], "no images"),
+        ([], "Missing argument"),
+    ],
+)
+def test_what_cannot_be_is_refused(command, tmp_path, words, message):
+    code, _, err = command("detect", *words, "--out", tmp_path / "x.mp4")
+    assert code == 2 and message in err.replace("\n", " ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_video_that_is_read_is_not_replaced(command, model, videos):  # noqa: F811
+    path = videos("in.mp4", EVEN)
+    before = path.read_bytes()
+    code, _, err = command("detect", model, "--video", path, "--out", path)
+    assert code == 2 and "would replace" in err.replace("\n", " ")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.own_process
+def test_a_preset_watches_without_tensorflow(tmp_path, videos):  # noqa: F811
+    path = videos("in.mp4", EVEN[:3])
+    program = (
+        "import sys; from keras_hkd.cli.main import main\n"
+        f"try: main(['detect', 'person_atto', '--video', {str(path)!r}, '--out', "
+        f"{str(tmp_path / 'out.mp4')!r}])\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert len(rows_of(tmp_path / "out.csv")) == 3
+
+
+def test_the_table_names_what_was_measured(capsys):
+    detect_video._report({"model": "m", "num_frames": 3, "video": None}, json=False)
+    shown = capsys.readouterr().out
+    assert "frames" in shown and "video in" not in shown
