@@ -44,7 +44,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV) \
 		|| { echo "$(PYTHON) cannot make $(VENV); on Debian: apt install python3-venv" >&2; exit 1; }
 	$(RUN) -m pip install --disable-pip-version-check --constraint constraints.txt \
-		--editable ".[test,docs,dev,jax,onnx,heic]"
+		--editable ".[test,docs,dev,jax,onnx,heic,video]"
 	@touch $@
 
 demo: $(INSTALLED)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_hkd.data.classes import canonical
 from keras_hkd.inference.drawing import COLOURS, draw_detections
 from keras_hkd.inference.pipelined import pipelined
 from keras_hkd.inference.prediction import Predictor, predict_images
@@ -23,6 +24,7 @@ class Seen:
         frame: its number, from 0.
         seconds: when it is shown.
         found: dict of `boxes (n, 4)` xyxy pixels of the frame, `classes (n,)`, `confidence (n,)`.
+        people: how many of them are people; all, where the detector has no such class.
         tracks: `(n,)` numbers of the tracks, from 0; None where nobody is followed.
         people_so_far: tracks up to and with this frame; None where nobody is followed.
     """
@@ -30,13 +32,9 @@ class Seen:
     frame: int
     seconds: float
     found: dict[str, np.ndarray]
+    people: int
     tracks: np.ndarray | None
     people_so_far: int | None
-
-    @property
-    def people(self) -> int:
-        """How many were found."""
-        return len(self.found["confidence"])
 
 
 def watch_video(
@@ -66,6 +64,8 @@ def watch_video(
     """
     lowest = score_threshold if tracker is None else min(LOW_SCORE, score_threshold)
     names = tuple(getattr(detector, "class_names", ()))
+    of_people = [number for number, name in enumerate(names) if canonical(name) == "person"]
+    counted = np.array(of_people or [*range(max(1, len(names)))])
 
     def detect(frame: Frame) -> tuple[Frame, Seen]:
         (found,) = predict_images(detector, [frame.pixels], image_size, 1, lowest)
@@ -73,7 +73,8 @@ def watch_video(
         if tracker is not None:
             found, tracks = tracker.follow(found, frame.seconds)
             so_far = len(tracker.seen)
-        return frame, Seen(frame.number, frame.seconds, found, tracks, so_far)
+        people = int(np.isin(found["classes"], counted).sum())
+        return frame, Seen(frame.number, frame.seconds, found, people, tracks, so_far)
 
     def draw(given: tuple[Frame, Seen]) -> tuple[np.ndarray, Seen]:
         frame, seen = given

@@ -12,6 +12,7 @@ import onnx
 import pytest
 import yaml
 from fixtures.published_rtmdet import PublishedGraph
+from fixtures.small_videos import write_video
 
 import keras_hkd
 from keras_hkd.cli.main import load_command, main
@@ -104,6 +105,7 @@ def material(tmp_path_factory):
         picture = folder / f"photos/images/{number}.png"
         shutil.copy(picture, folder / f"holiday_pictures/{number}.png")
     Image.fromarray(scenes.load_image(0)).save(folder / "photo.jpg")
+    write_video(folder / "in.mp4", [0, 100, 200])
     detector = build("yolo_v8_micro", image_size=(64, 64), seed=1)
     for name in ("teacher.keras", "student.keras", "coco_detector.keras"):
         detector.save(folder / name)

@@ -119,6 +119,14 @@ def test_people_are_found_where_they_walk_and_drawn(videos):  # noqa: F811
             assert (pixels == (255, 77, 77)).all(axis=-1).sum() > 60  # the lines of the box
 
 
+def test_of_many_classes_people_are_counted(videos):  # noqa: F811
+    detector = WhiteDetector()
+    for names, expected in ((("dog",), 1), (("dog", "person"), 0), (("Pedestrian", "dog"), 1)):
+        detector.class_names = names
+        with VideoReader(videos("walk.mp4", EVEN[:2])) as reader:
+            assert [one.people for one in watch_video(detector, reader)] == [expected] * 2
+
+
 def test_who_is_followed_keeps_a_number(videos):  # noqa: F811
     pytest.importorskip("trackers", reason="needs keras-hkd[video]")
     with VideoReader(videos("walk.mp4", EVEN)) as reader:
