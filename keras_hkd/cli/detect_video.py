@@ -131,7 +131,7 @@ def _watch(
         try:
             for seen in watched:
                 row = [seen.frame, f"{seen.seconds:.4f}", seen.people]
-                if tracks:
+                if seen.tracks is not None:
                     row += [seen.people_so_far, " ".join(str(n + 1) for n in seen.tracks)]
                     so_far = seen.people_so_far
                 rows.writerow(row)

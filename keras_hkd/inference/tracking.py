@@ -68,7 +68,7 @@ class Tracker:
             return {name: value[:0] for name, value in found.items()}, ids[:0]
         boxes = {
             "boxes": tracked.xyxy[kept],
-            "classes": tracked.class_id[kept],
-            "confidence": tracked.confidence[kept],
+            "classes": np.asarray(tracked.class_id)[kept],
+            "confidence": np.asarray(tracked.confidence)[kept],
         }
         return boxes, ids[kept]

@@ -98,5 +98,5 @@ def _drawn(pixels: np.ndarray, seen: Seen, names: tuple[str, ...]) -> Any:
     for row, (number, score) in enumerate(zip(classes, found["confidence"], strict=True)):
         name = names[number] if 0 <= number < len(names) else str(number)
         labels.append(f"{name} {score:.2f}" if tracks is None else f"{name} {tracks[row] + 1}")
-    colours = classes if tracks is None else tracks % len(COLOURS)
+    colours = (classes if tracks is None else tracks % len(COLOURS)).tolist()
     return draw_detections(pixels, found["boxes"], labels, colours)
