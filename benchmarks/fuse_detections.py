@@ -48,7 +48,7 @@ def fused_detections(dataset: Dataset, file: pathlib.Path) -> pathlib.Path:
         rows += [
             {
                 "image_id": annotation.image_id,
-                "file_name": pathlib.Path(annotation.path).name,
+                "file_name": pathlib.Path(annotation.image_path).name,
                 "category_id": 1,
                 "bbox": [round(float(v), 2) for v in (x, y, right - x, bottom - y)],
                 "score": round(float(score), 4),
@@ -56,7 +56,7 @@ def fused_detections(dataset: Dataset, file: pathlib.Path) -> pathlib.Path:
             for (x, y, right, bottom), score in zip(boxes, scores, strict=True)
             if score >= LEAST_FUSED_SCORE
         ]
-    write_json(file, rows)
+    write_json(file, rows, indent=None)
     return file
 
 

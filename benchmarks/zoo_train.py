@@ -5,7 +5,8 @@ it may keep, and how it is trained. Channels are removed in rounds, each followe
 training under the whole RTMDet-nano as teacher; a long training under the same teacher ends it
 (`final.keras`). Its int8 twin (`int8.keras`) is then trained with rounding under the float preset.
 Training reads the training lists of the data folder alone; the validation list of `coco_person` is
-shown while it runs, and no test list is read.
+shown while it runs, and no test list is read. With `"fused": true` class scores and boxes are taught
+by the fused detections of several detectors (`fuse_detections.py`), maps by RTMDet-nano alone.
 
     python benchmarks/zoo_train.py person_femto --runs runs/zoo
 """
@@ -19,6 +20,7 @@ import pathlib
 import time
 
 import keras
+from fuse_detections import fused_detections
 
 from keras_hkd import Distiller
 from keras_hkd.compression import prune_gradually, quantize, replace_activations
@@ -29,6 +31,7 @@ from keras_hkd.detectors.rtmdet import import_rtmdet
 from keras_hkd.evaluation import evaluate_detector
 from keras_hkd.hierarchies import Boxes, ClassLogits, Pyramid
 from keras_hkd.losses import GIoU, PearsonCorrelation, QualityFocalDistillation
+from keras_hkd.teacher_cache import TeacherCache
 from keras_hkd.training import TrainingSettings, train_model
 from keras_hkd.training.optimizer import build_optimizer
 
@@ -93,16 +96,17 @@ def start_of(start, runs, images):
     return load_detector(file)
 
 
-def distiller(teacher, student, recipe):
+def distiller(teacher, student, recipe, fused=None):
     """The student under the teacher: class scores, boxes and correlated maps."""
     weights = recipe["weights"]
+    maps = 0 if fused is None else 1
     return Distiller(
-        teacher,
+        teacher if fused is None else [fused, teacher],
         student,
         [
-            ClassLogits(QualityFocalDistillation()),
-            Boxes(GIoU(), at="all"),
-            Pyramid(PearsonCorrelation()),
+            ClassLogits(QualityFocalDistillation(), teacher=0),
+            Boxes(GIoU(), at="all" if fused is None else "positives", teacher=0),
+            Pyramid(PearsonCorrelation(), teacher=maps),
         ],
         [weights["class_logits"], weights["boxes"], weights["pyramid"]],
         student_loss_weight=weights["student"],
@@ -155,8 +159,16 @@ def trained(student, teacher, images, recipe, folder):
     settings = TrainingSettings(
         **recipe["training"], seed=recipe["seed"], image_size=(recipe["image_size"],) * 2
     )
-    model = distiller(teacher, student, recipe)
+    fused = fused_teacher(images, recipe, folder) if recipe.get("fused") else None
+    model = distiller(teacher, student, recipe, fused)
     train_model(model, images, settings, folder / "training", resume=True, title=recipe["preset"])
+
+
+def fused_teacher(images, recipe, folder):
+    """The fused detections of all photographs, as a teacher."""
+    size = (recipe["image_size"],) * 2
+    file = fused_detections(images, folder.parent / "fused_detections.json")
+    return TeacherCache.from_detections(file, images, folder / "fused", image_size=size)
 
 
 def int8_twin(student, images, recipe, folder):

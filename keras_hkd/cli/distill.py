@@ -19,7 +19,7 @@ Teacher = Annotated[
         "--teacher",
         metavar="FILE_OR_NAME",
         help="A trained detector or classifier: a .keras file or preset. Of methods mutual and "
-        "hssakd: the second student. Repeated (adl, auto, hkd, kd, ld): several, with equal shares.",
+        "hssakd: the second student. Repeated (adl, auto, hkd, kd, ld): several, equally heavy.",
         show_default=False,
     ),
 ]
