@@ -5,8 +5,8 @@ it may keep, and how it is trained. Channels are removed in rounds, each followe
 training under the whole RTMDet-nano as teacher; a long training under the same teacher ends it
 (`final.keras`). Its int8 twin (`int8.keras`) is then trained with rounding under the float preset.
 Training reads the training lists of the data folder alone; the validation list of `coco_person` is
-shown while it runs, and no test list is read. With `"fused": true` class scores and boxes are taught
-by the fused detections of several detectors (`fuse_detections.py`), maps by RTMDet-nano alone.
+shown while it runs, and no test list is read. With `"fused": true` class scores and boxes are
+taught by the fused detections of several detectors (`fuse_detections.py`), maps by RTMDet-nano.
 
     python benchmarks/zoo_train.py person_femto --runs runs/zoo
 """
