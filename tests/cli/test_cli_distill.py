@@ -50,7 +50,7 @@ def test_leaves_what_was_promised(run):
     assert {"loss", "class_loss", "box_loss"} < set(history)
     assert all(len(row) == 2 for row in history.values())
     record = json.loads((run / "run.json").read_text())
-    assert record["inputs"]["method"] == "hkd"
+    assert record["inputs"]["method"] == "auto"
     assert len(record["teacher_hash"]) == 64
 
 
@@ -130,7 +130,7 @@ def test_a_method_that_needs_a_teacher_says_so(tmp_path, command):
     at = words.index("--teacher")
     code, _, err = command(*words[:at], *words[at + 2 :])
     assert code == 2
-    assert "'hkd' needs --teacher" in err
+    assert "'auto' needs --teacher" in err
 
 
 @pytest.mark.slow
