@@ -10,11 +10,13 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-load benchmark-int8 losses benchmark-mobile compression install clean
+.PHONY: demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-load benchmark-int8 losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
 	@echo "make demo-teacher    rebuild the teacher that the demo loads"
+	@echo "make demo-figures    the demo for three seeds, and the table of it in the docs"
+	@echo "make figures         which committed figures are older than the code they are of"
 	@echo "make test-fast       run the quick tests: three minutes on $(WORKERS) workers (WORKERS=4 for more)"
 	@echo "make test            run the quick tests, then the others but the longest"
 	@echo "make test-long       run the tests that take longest (minutes each)"
@@ -51,6 +53,12 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 
 demo: $(INSTALLED)
 	$(RUN) examples/demo.py
+
+demo-figures: $(INSTALLED)
+	$(RUN) benchmarks/demo_figures.py
+
+figures: $(INSTALLED)
+	$(RUN) benchmarks/figures.py
 
 demo-teacher: $(INSTALLED)
 	$(RUN) benchmarks/demo_teacher.py

@@ -13,6 +13,7 @@ import sys
 from typing import NamedTuple
 
 from proof import cut, imported
+from figures import made_with
 from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
 
 from keras_hkd.json_files import write_json
@@ -132,7 +133,10 @@ def write_results(run):
                 }
                 for test in done[0]["test"]
             }
-    write_json(RESULTS / "default_pairs.json", {"command": "make default", "pairs": table})
+    write_json(
+        RESULTS / "default_pairs.json",
+        {"command": "make default", "made_with": made_with(), "pairs": table},
+    )
 
 
 if __name__ == "__main__":

@@ -111,7 +111,10 @@ def test_resuming_with_another_teacher_is_refused(run, tmp_path, command):
         (["--teacher", "absent.keras"], "absent.keras"),
         (["--teacher", "/"], "is a folder"),
         (["--student", "yolo_v8_mikro"], "yolo_v8_micro"),
-        (["--unlabelled", "photos"], "--unlabelled goes with --method sad. Received: --method auto"),
+        (
+            ["--unlabelled", "photos"],
+            "--unlabelled goes with --method sad. Received: --method auto",
+        ),
         (["--pseudo-label-score", "0.5"], "--pseudo-label-score goes with --method sad"),
         (["--method", "sad"], "'sad' needs --unlabelled"),
         (["--method", "sad", "--unlabelled", "absent"], "absent"),
