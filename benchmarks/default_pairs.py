@@ -12,8 +12,8 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from proof import cut, imported
 from figures import made_with
+from proof import cut, imported
 from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
 
 from keras_hkd.json_files import write_json
