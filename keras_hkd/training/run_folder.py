@@ -35,6 +35,8 @@ class RunFolder:
         inputs: what the run was asked for beyond its settings, such as the method and the names of
             teacher and student. A run resumes only with the same.
         command: the words that started it; those of this process by default.
+        writes: False in a process that trains beside the one that writes the run: it may read, and
+            its calls that would check or write anything do nothing.
 
     Example:
 
@@ -52,7 +54,9 @@ class RunFolder:
         *,
         inputs: Mapping[str, Any] | None = None,
         command: Sequence[str] | None = None,
+        writes: bool = True,
     ) -> None:
+        self.writes = writes
         self.path = Path(path)
         self.inputs = plain(dict(inputs or {}))
         self.command = list(sys.argv if command is None else command)
@@ -74,7 +78,7 @@ class RunFolder:
             RunFolderError: if the folder holds a run and `resume` is False.
             DifferentRunError: with `resume`, if it holds a run with other `inputs`.
         """
-        record = self._record()
+        record = self._record() if self.writes else {}
         if not record:
             return
         if not resume:
@@ -96,6 +100,8 @@ class RunFolder:
             RunFolderError: if the folder holds a run and `resume` is False.
             DifferentRunError: with `resume`, if it holds a run with another identity.
         """
+        if not self.writes:
+            return
         self.require_free(resume)
         remove_partial_files(self.path)
         identity = plain(identity)
@@ -117,13 +123,13 @@ class RunFolder:
             **timing: durations for the record, with the unit in the name (`training_seconds`).
         """
         self.write_json("metrics.json", results)
-        self.write_json(
-            "run.json", {**self._record(), "status": "finished", "finished": _now(), **timing}
-        )
+        record = self._record() if self.writes else {}
+        self.write_json("run.json", {**record, "status": "finished", "finished": _now(), **timing})
 
     def write_json(self, name: str, value: object) -> Path:
         """Write a JSON file into the folder, all or nothing; gives its path."""
-        write_json(self.path / name, value)
+        if self.writes:
+            write_json(self.path / name, value)
         return self.path / name
 
     def read_json(self, name: str) -> dict:
@@ -132,8 +138,9 @@ class RunFolder:
 
     def save_model(self, model: keras.Model, name: str) -> Path:
         """Save a Keras model without its optimizer into the folder, all or nothing."""
-        with replacing(self.path / name) as partial, without_optimizer(model):
-            model.save(partial)
+        if self.writes:
+            with replacing(self.path / name) as partial, without_optimizer(model):
+                model.save(partial)
         return self.path / name
 
     def _record(self) -> dict:
