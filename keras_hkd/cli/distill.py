@@ -136,7 +136,7 @@ def _distill(
     dataset, val = given.load_data(kind)
     settings = given.settings(kind)
     from keras_hkd import methods
-    from keras_hkd.training import train_model, training_scope
+    from keras_hkd.training import current_workers, train_model, training_scope
 
     takes = methods.described(method)
     with training_scope(settings):
@@ -164,7 +164,8 @@ def _distill(
         train_teacher(dataset, settings, run.path / "teacher", resume=given.resume)
     images = dataset
     if unlabelled:
-        images = _label(run, given, teacher, dataset, unlabelled, score, size)
+        with current_workers().first_before_others():
+            images = _label(run, given, teacher, dataset, unlabelled, score, size)
     history = train_model(
         distiller, images, settings, run, validation=val, resume=given.resume, title="student"
     )

@@ -22,8 +22,9 @@ def run_folder(options: RunOptions, inputs: dict) -> Any:
         options: for `out` and `resume`.
         inputs: what is asked for beyond settings and data; models by name or file.
     """
-    from keras_hkd.training import RunFolder
+    from keras_hkd.training import RunFolder, join_workers
 
+    join_workers(options.strategy)  # before anything is computed
     if options.quantize:
         inputs = {**inputs, "quantize": True}
     # Of a file only the name counts: the folder may have moved since the run began.
@@ -203,8 +204,28 @@ def conclude(
         val: the images to measure on, or None for the training images.
 
     Returns:
-        What `metrics.json` holds.
+        What `metrics.json` holds; of several workers the first one does it, and the others, which
+        wait for it, get an empty dict.
     """
+    from keras_hkd.training import current_workers
+
+    workers = current_workers()
+    results = {}
+    if workers.is_first:
+        results = _measured(run, kind, models, history, settings, dataset, val)
+    workers.wait()
+    return results
+
+
+def _measured(
+    run: Any,
+    kind: Any,
+    models: Mapping[str, Any],
+    history: Any,
+    settings: Any,
+    dataset: Any,
+    val: Any,
+) -> dict:
     from keras_hkd import evaluation, report
     from keras_hkd.metrics import FewImagesWarning
 
@@ -232,6 +253,8 @@ def conclude(
 
 def show(run: Any, kind: Any, results: dict, as_json: bool) -> None:
     """Print the results: one JSON object, or a table and where the files are."""
+    if not run.writes:
+        return
     if as_json:
         print_json({**results, "out": str(run.path)})
         return

@@ -91,7 +91,6 @@ def train_model(
     num_steps = steps_per_epoch(dataset, settings.batch_size)
     identity = run_identity(model, dataset, settings)
     workers = current_workers()
-    folder.writes = folder.writes and workers.is_first
     with _locked(folder), losses_explained():
         if resume and folder.writes:
             _check_length(folder, settings.epochs)

@@ -16,6 +16,7 @@ from keras_hkd.atomic_write import remove_partial_files, replacing
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.json_files import plain, read_json, write_json
 from keras_hkd.training.identity import require_same, require_same_run
+from keras_hkd.training.workers import current_workers
 
 if TYPE_CHECKING:
     import keras
@@ -35,7 +36,9 @@ class RunFolder:
         inputs: what the run was asked for beyond its settings, such as the method and the names of
             teacher and student. A run resumes only with the same.
         command: the words that started it; those of this process by default.
-        writes: False in a process that trains beside the one that writes the run: it may read, and
+
+    Attributes:
+        writes: False in a process that trains beside the first of several workers: it may read, and
             its calls that would check or write anything do nothing.
 
     Example:
@@ -54,9 +57,8 @@ class RunFolder:
         *,
         inputs: Mapping[str, Any] | None = None,
         command: Sequence[str] | None = None,
-        writes: bool = True,
     ) -> None:
-        self.writes = writes
+        self.writes = current_workers().is_first
         self.path = Path(path)
         self.inputs = plain(dict(inputs or {}))
         self.command = list(sys.argv if command is None else command)

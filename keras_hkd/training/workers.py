@@ -198,8 +198,9 @@ def cluster_resolver(environment: Mapping[str, str]) -> Any:
         ValueError: none of these is set, or `TF_CONFIG` names no workers.
         ImportError: on Kubernetes without its Python package.
     """
-    from tensorflow.distribute import cluster_resolver as resolvers
+    import tensorflow as tf
 
+    resolvers = tf.distribute.cluster_resolver
     if environment.get("TF_CONFIG"):
         _workers_of(environment["TF_CONFIG"])
         return resolvers.TFConfigClusterResolver()
