@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -65,6 +65,17 @@ PseudoLabelScore = Annotated[
 ]
 
 
+TeacherPrecision = Annotated[
+    Literal["float32", "float16", "bfloat16"] | None,
+    typer.Option(
+        "--teacher-precision",
+        help="What the teacher computes in, whatever the student does: half precision takes half "
+        "of a GPU's time and memory for it. By default as --mixed-precision says.",
+        show_default=False,
+    ),
+]
+
+
 @with_run_options
 def command(
     given: RunOptions,
@@ -72,6 +83,7 @@ def command(
     teacher: Teacher = None,
     teacher_cache: TeacherCache = None,
     person_class: options.PersonClass = None,
+    teacher_precision: TeacherPrecision = None,
     method: method_arguments.Method = "hkd",
     method_option: method_arguments.MethodOption = None,
     unlabelled: Unlabelled = None,
@@ -100,6 +112,8 @@ def command(
     inputs = {"command": "distill", "student": student, **how}
     if person_class is not None:
         inputs["person_class"] = person_class
+    if teacher_precision is not None:
+        inputs["teacher_precision"] = teacher_precision
     if unlabelled:
         # Folders may move between sessions; what the images are is in the pseudo-labels' own file.
         names = [pathlib.PurePath(source).name for source in unlabelled]
@@ -108,7 +122,8 @@ def command(
     run = training_run.run_folder(given, inputs)
     results = training_run.finished_results(run, given, kind)
     if results is None:
-        sources = _Sources(first, student, teacher_cache, tuple(more_teachers), person_class)
+        more = tuple(more_teachers)
+        sources = _Sources(first, student, teacher_cache, more, person_class, teacher_precision)
         results = _distill(run, kind, given, sources, unlabelled, pseudo_label_score, **how)
     training_run.show(run, kind, results, given.json)
 
@@ -121,6 +136,7 @@ class _Sources(NamedTuple):
     teacher_cache: pathlib.Path | None = None
     more_teachers: tuple[str, ...] = ()
     person_class: int | None = None
+    teacher_precision: str | None = None
 
 
 def _distill(
@@ -208,8 +224,11 @@ def _make_teacher(
     name: str, given: Any, sources: Any, class_names: Any, size: tuple[int, int] | None, seed: int
 ) -> Any:
     kind, person = kind_of(name), sources.person_class
-    make = training_run.make_model
-    return make(kind, name, given, class_names, size, seed=seed, person_class=person, learns=False)
+    make, precision = training_run.make_model, sources.teacher_precision
+    if precision in ("float16", "bfloat16"):
+        precision = f"mixed_{precision}"
+    how = {"seed": seed, "person_class": person, "learns": False, "precision": precision}
+    return make(kind, name, given, class_names, size, **how)
 
 
 def _facts(run: Any, dataset: Any, settings: Any, takes: Any) -> dict[str, Any]:

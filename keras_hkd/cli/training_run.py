@@ -84,6 +84,7 @@ def make_model(
     seed: int | None = None,
     person_class: int | None = None,
     learns: bool = True,
+    precision: str | None = None,
 ) -> Any:
     """Load a saved detector or classifier, or build a named one with the run's seed.
 
@@ -100,14 +101,16 @@ def make_model(
         seed: of a named model; the run's by default.
         person_class: of a saved detector, what `--person-class` gave.
         learns: False for a teacher, which keeps the classes that it knows.
+        precision: in which the model computes, such as "mixed_float16"; None for the run's.
     """
     from keras_hkd.batch_norm import synchronize_batch_norm
+    from keras_hkd.saved_learner import in_precision
 
     if not is_saved(name_or_file):
         if "/" in name_or_file:  # a path: a mere word may name a model and a folder
             refuse_folder(pathlib.Path(name_or_file))
         with _presets_suggested(name_or_file):
-            return kind.build(
+            model = kind.build(
                 name_or_file,
                 image_size=image_size,
                 class_names=class_names,
@@ -115,6 +118,7 @@ def make_model(
                 synchronized=options.strategy is not None,
                 seed=options.seed if seed is None else seed,
             )
+        return in_precision(model, precision) if precision else model
     if backbone_weights is not None:
         raise InvalidValueError(
             f"`--backbone-weights` goes with a model given by name; {name_or_file} has weights."
@@ -123,6 +127,9 @@ def make_model(
     model = kind.load(file, **person_class_options(person_class))
     if learns:
         model = _for_classes(model, name_or_file, class_names)
+    wanted = precision or options.precision
+    if wanted != "float32":  # as every saved model is
+        model = in_precision(model, wanted)
     if options.strategy is not None:
         synchronize_batch_norm(model)
     return model

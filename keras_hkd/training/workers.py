@@ -207,7 +207,8 @@ def cluster_resolver(environment: Mapping[str, str]) -> Any:
     port = int(environment.get("KERAS_HKD_PORT", "8470"))
     if "SLURM_PROCID" in environment:
         has_gpus = shutil.which("nvidia-smi") is not None
-        gpus = {} if has_gpus else {"gpus_per_node": 0, "gpus_per_task": 0}
+        # Without GPUs as many tasks fit a node as Slurm put there.
+        gpus = {} if has_gpus else {"gpus_per_node": 1 << 16, "gpus_per_task": 1}
         resolver = resolvers.SlurmClusterResolver(port_base=port, auto_set_gpu=has_gpus, **gpus)
         resolver.cluster_spec()  # only this sets task_type and task_id
         return resolver
