@@ -1,9 +1,10 @@
-"""What Keras 3.15 lacks for `fit` under `tf.distribute.MultiWorkerMirroredStrategy`.
+"""What Keras 3.15 lacks where several processes or devices share a model.
 
-Keras's own `fit` fails there twice, both in `keras.src.backend.tensorflow.trainer`: its symbolic
-build adds up, over the workers, the labels of a batch as if they were one tensor, and its reduction
-of a step's logs takes their first axis, which a scalar has not. Both are replaced here while a
-model of ours is fitted or evaluated, and nowhere else. `tests/test_multi_worker.py` fits a plain
+Under `tf.distribute.MultiWorkerMirroredStrategy` its `fit` fails twice, both in
+`keras.src.backend.tensorflow.trainer`: its symbolic build adds up, over the workers, the labels of
+a batch as if they were one tensor, and its reduction of a step's logs takes their first axis, which
+a scalar has not. Both are replaced here while a model of ours is fitted or evaluated, and nowhere
+else. `tests/test_multi_worker.py` fits a plain
 Keras model without this, and fails as soon as a Keras needs it no more.
 """
 
@@ -93,7 +94,9 @@ def as_one_process(model: Any) -> Iterator[bool]:
     """Let a model that several workers share predict in this process alone.
 
     Each worker holds all weights. Without this, every worker would have to call `predict` at the
-    same time, and each would get what all of them found.
+    same time, and each would get what all of them found. On JAX the same holds for the devices of
+    `keras.distribution.DataParallel`, among which a batch of one image cannot be divided: the first
+    device of the process predicts.
 
     Args:
         model: a Keras model.
@@ -101,6 +104,10 @@ def as_one_process(model: Any) -> Iterator[bool]:
     Yields:
         Whether the model is one that several workers share; for any other nothing changes.
     """
+    if keras.backend.backend() == "jax" and keras.distribution.distribution() is not None:
+        with _on_first_device(model):
+            yield True
+        return
     if not over_workers(model):
         yield False
         return
@@ -110,3 +117,24 @@ def as_one_process(model: Any) -> Iterator[bool]:
         yield True
     finally:
         model._distribute_strategy = strategy
+
+
+@contextlib.contextmanager
+def _on_first_device(model: Any) -> Iterator[None]:
+    """Take the copies of the variables on one device of JAX, while there is no distribution."""
+    import jax
+
+    distribution = keras.distribution.distribution()
+    variables = {id(one): one for one in (*model.variables, *model.metrics_variables)}.values()
+    kept = [(variable, variable._value, variable._layout) for variable in variables]
+    try:
+        keras.distribution.set_distribution(None)
+        for variable, value, _ in kept:
+            # A copy, since Keras gives what it predicts with away to JAX.
+            here = jax.numpy.array(value.addressable_data(0), copy=True)
+            variable._value, variable._layout = here, None
+        yield
+    finally:
+        for variable, value, layout in kept:
+            variable._value, variable._layout = value, layout
+        keras.distribution.set_distribution(distribution)

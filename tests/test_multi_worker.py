@@ -8,7 +8,7 @@ from fixtures.workers import run_workers  # noqa: F401 (a fixture)
 
 from keras_hkd.multi_worker import as_one_process, fit_over_workers, over_workers
 
-PLAIN_KERAS = '''
+PLAIN_KERAS = """
 import json
 import sys
 
@@ -40,7 +40,7 @@ for part in ("symbolic build", "logs"):
     except Exception as error:
         failures[part] = f"{type(error).__name__}: {error}"[:200]
 print(json.dumps(failures))
-'''
+"""
 
 
 @pytest.mark.long

@@ -98,7 +98,13 @@ def test_xla_takes_the_step_of_the_graph(name):
 ON_THE_HOST = {
     *("PyFunc", "PyFuncStateless", "EagerPyFunc", "PrintV2", "Print", "ReadFile", "DecodeJpeg"),
     *("NonMaxSuppression", "NonMaxSuppressionV5", "Unique", "UniqueV2", "UniqueWithCounts"),
-    *("SparseFillEmptyRows", "LookupTableFindV2", "StringFormat", "AsString", "DebugNumericSummary"),
+    *(
+        "SparseFillEmptyRows",
+        "LookupTableFindV2",
+        "StringFormat",
+        "AsString",
+        "DebugNumericSummary",
+    ),
 }
 
 

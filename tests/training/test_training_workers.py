@@ -1,5 +1,6 @@
 """Several processes on the loopback device train what one trains."""
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -10,8 +11,7 @@ import pytest
 from fixtures import worker_program
 from fixtures.workers import results_of, run_workers, start_workers  # noqa: F401 (a fixture)
 
-from keras_hkd.data.batches import training_batches
-from keras_hkd.data import load_dataset
+from keras_hkd.data import load_dataset, training_batches
 from keras_hkd.errors import UserError
 from keras_hkd.training import RunFolder, current_workers, join_workers
 from keras_hkd.training.checkpoint import list_checkpoints
@@ -71,16 +71,9 @@ def test_four_workers_train_as_one_process(tmp_path, run_workers):  # noqa: F811
 
 def store_teacher(folder):
     """Store what the teacher of `worker_program` says of all views of its images."""
-    from keras_hkd.data import Augmentation
-    from keras_hkd.teacher_cache import build_cache
-
     teacher = worker_program.build("yolo_v8_micro", image_size=worker_program.SIZE, seed=1)
-    build_cache(
-        teacher,
-        load_dataset(worker_program.DATA),
-        folder,
-        [worker_program.hierarchies.ClassLogits(worker_program.losses.LogitDistillation())],
-        augmentation=Augmentation(),
+    worker_program.TeacherCache.build(
+        teacher, load_dataset(worker_program.DATA), folder, views=2, progress=False
     )
 
 
@@ -107,6 +100,27 @@ def test_a_worker_killed_in_mid_epoch_loses_nothing(tmp_path, killed):
     one = worker_program.train(None, "tiny", tmp_path / "one", epochs=4)
     assert_same_training(again, one)
     assert len(again[0]["history"]["loss"]) == 4
+
+
+HAS_JAX = importlib.util.find_spec("jax") is not None
+TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "STRATEGY": "mirrored"}
+
+
+@pytest.mark.long
+@pytest.mark.own_process
+@pytest.mark.skipif(not HAS_JAX, reason="JAX is not installed")
+@pytest.mark.parametrize("case", ["tiny", "live"])
+def test_on_jax_two_devices_and_two_processes_train_as_one(tmp_path, run_workers, case):  # noqa: F811
+    (one,) = run_workers(PROGRAM, 1, case, tmp_path / "one", backend="jax")
+    (devices,) = run_workers(PROGRAM, 1, case, tmp_path / "d", backend="jax", **TWO_DEVICES)
+    assert devices["replicas"] == 2
+    processes = run_workers(PROGRAM, 2, case, tmp_path / "processes", backend="jax")
+    assert [result["worker"] for result in processes] == [[0, 2], [1, 2]]
+    assert processes[0]["rows_predicted"] == devices["rows_predicted"] == 2
+    for result in (devices, *processes):
+        for a, b in zip(result["weights"], one["weights"], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(result["history"]["loss"], one["history"]["loss"], rtol=1e-4)
 
 
 @pytest.mark.parametrize("stream", ["augmented", "plain"])
