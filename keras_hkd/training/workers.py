@@ -15,6 +15,7 @@ import dataclasses
 import functools
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -24,7 +25,9 @@ import numpy as np
 from keras_hkd.errors import InvalidValueError, MissingPackageError, RunFailedError
 
 _CHUNK = 1 << 21  # int64 numbers that are exchanged at once: 16 MB
+# What TensorFlow's and JAX's errors about another process's end are called, or say.
 _LOST = ("UnavailableError", "AbortedError", "DeadlineExceededError", "FailedPreconditionError")
+_LOST_ON_JAX = re.compile(r"UNAVAILABLE|ABORTED|DEADLINE_EXCEEDED|[Gg]loo|[Cc]onnection|heartbeat")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -283,13 +286,13 @@ def losses_explained() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        kind = type(error).__name__
-        lost = kind in _LOST or (kind in ("JaxRuntimeError", "XlaRuntimeError"))
+        kind, said = type(error).__name__, str(error)
+        lost = kind in _LOST or (kind == "JaxRuntimeError" and _LOST_ON_JAX.search(said))
         if workers.count == 1 or not lost:
             raise
         raise RunFailedError(
             f"Worker {workers.index} of {workers.count} lost another one, and cannot go on alone. "
             "Nothing is lost but the epoch that was running: start all workers again with "
             "--resume (resume=True); a scheduler that restarts failed jobs does it by itself. "
-            f"Received: {kind}: {str(error)[:300]}"
+            f"Received: {kind}: {said.partition(chr(10))[0][:300]}"
         ) from error

@@ -11,8 +11,9 @@ import pytest
 from fixtures import worker_program
 from fixtures.workers import results_of, run_workers, start_workers  # noqa: F401 (a fixture)
 
+import keras_hkd.training.workers as workers_module
 from keras_hkd.data import load_dataset, training_batches
-from keras_hkd.errors import UserError
+from keras_hkd.errors import RunFailedError, UserError
 from keras_hkd.training import RunFolder, current_workers, join_workers
 from keras_hkd.training.checkpoint import list_checkpoints
 from keras_hkd.training.workers import Workers, _workers_of, cluster_resolver
@@ -146,6 +147,27 @@ def test_a_batch_that_does_not_divide_is_refused():
     scenes = load_dataset("synthetic:train?num_images=6&height=64&width=64")
     with pytest.raises(ValueError, match="3 processes.*batch_size=4"):
         training_batches(scenes, image_size=(64, 64), batch_size=4, seed=0, share=(0, 3))
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (type("UnavailableError", (Exception,), {})("peer is down\nand more"), True),
+        (type("JaxRuntimeError", (Exception,), {})("UNAVAILABLE: Gloo all-reduce failed"), True),
+        (type("JaxRuntimeError", (Exception,), {})("RESOURCE_EXHAUSTED: out of memory"), False),
+        (ValueError("a fault of its own"), False),
+    ],
+)
+def test_the_loss_of_another_worker_is_told_from_a_fault_of_its_own(error, lost, monkeypatch):
+    monkeypatch.setattr(workers_module, "current_workers", lambda: Workers(1, 2))
+    with pytest.raises(RunFailedError if lost else type(error)) as caught:
+        with workers_module.losses_explained():
+            raise error
+    if lost:
+        assert "--resume" in str(caught.value) and "and more" not in str(caught.value)
+    monkeypatch.setattr(workers_module, "current_workers", Workers)
+    with pytest.raises(type(error)), workers_module.losses_explained():
+        raise error
 
 
 def test_one_process_is_its_own_first_worker():
