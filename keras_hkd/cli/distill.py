@@ -119,6 +119,7 @@ def command(
         names = [pathlib.PurePath(source).name for source in unlabelled]
         inputs.update(unlabelled=names, pseudo_label_score=pseudo_label_score)
     kind = kind_of(student)
+    _check_strategy(given.strategy, method)
     run = training_run.run_folder(given, inputs)
     results = training_run.finished_results(run, given, kind)
     if results is None:
@@ -126,6 +127,17 @@ def command(
         sources = _Sources(first, student, teacher_cache, more, person_class, teacher_precision)
         results = _distill(run, kind, given, sources, unlabelled, pseudo_label_score, **how)
     training_run.show(run, kind, results, given.json)
+
+
+def _check_strategy(strategy: str | None, method: str) -> None:
+    """Refuse to share among processes a method that trains a teacher of its own in one."""
+    from keras_hkd.methods.registry import described
+
+    if strategy == "multi_worker" and "folder" in described(method).facts:
+        raise InvalidValueError(
+            f"Method {method} first trains a small teacher of its own, in one process: take "
+            "--strategy mirrored, or none. Received: --strategy multi_worker"
+        )
 
 
 class _Sources(NamedTuple):
