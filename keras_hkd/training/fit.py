@@ -121,11 +121,12 @@ def train_model(
             say = functools.partial(progress.console.print, highlight=False, soft_wrap=True)
             write = functools.partial(folder.write_json, "balance.json")
             watchers.append(BalanceFile(balance, write, say))
-        batches = run_batches(dataset, settings, first_epoch, cache, workers.share)
         if workers.count > 1 and balance is not None and not balance.is_measured:
             # On whole batches, as one process does: each worker finds the same.
             whole = run_batches(dataset, settings, first_epoch, cache)
             model.measure_balance(itertools.islice(whole, NUM_BATCHES))
+            del whole  # and the images that it may hold
+        batches = run_batches(dataset, settings, first_epoch, cache, workers.share)
         with contextlib.closing(progress):
             model.fit(
                 workers.distributed(batches),
