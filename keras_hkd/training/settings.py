@@ -86,9 +86,12 @@ class TrainingSettings:
         sizes: sizes in pixels, one of which is drawn for every batch, such as 256,320,416; by
             default all have that of image_size, which also measures and exports.
         deterministic: repeat bit for bit, also over a resumed run; slower.
-        mixed_precision: compute in float16 and keep weights in float32; for GPUs.
+        mixed_precision: compute in half precision and keep weights in float32; for GPUs.
+        half_precision: which half precision that is, "float16", whose loss is scaled, or
+            "bfloat16", which needs no scaling.
         jit_compile: compile the training step with XLA.
-        strategy: train on all of the machine's devices at once ("mirrored").
+        strategy: train on all of the machine's devices at once ("mirrored"), or on those of several
+            processes or machines ("multi_worker").
         validate_every: epochs between measurements on the validation images; 0 for none before the
             end.
         cache: keep decoded images in memory.
@@ -122,9 +125,14 @@ class TrainingSettings:
     sizes: tuple[tuple[int, int], ...] | None = _setting(None, _checked_sizes, added_later=True)
     deterministic: bool = _setting(False)
     mixed_precision: bool = _setting(False)
+    half_precision: Literal["float16", "bfloat16"] = _setting(
+        "float16",
+        functools.partial(checks.one_of, choices=("float16", "bfloat16")),
+        added_later=True,
+    )
     jit_compile: bool = _setting(False)
-    strategy: Literal["mirrored"] | None = _setting(
-        None, functools.partial(checks.one_of, choices=("mirrored",))
+    strategy: Literal["mirrored", "multi_worker"] | None = _setting(
+        None, functools.partial(checks.one_of, choices=("mirrored", "multi_worker"))
     )
     validate_every: int = _whole(0, changes_weights=False)
     cache: bool = _setting(True, changes_weights=False)
@@ -178,6 +186,8 @@ class TrainingSettings:
         for field in dataclasses.fields(self):  # as of runs before there was such a setting
             if field.metadata.get("added_later") and values[field.name] == field.default:
                 del values[field.name]
+        if not self.mixed_precision:
+            values.pop("half_precision", None)
         return values
 
     @classmethod

@@ -67,7 +67,7 @@ def mixed_batches(
     rows = tf.data.Dataset.counter(first_epoch).flat_map(
         lambda epoch: tf.data.Dataset.from_tensor_slices(plan.epoch(epoch))
     )
-    batch_size = epoch_plan.batch_size
+    batch_size = epoch_plan.rows_per_batch
     if cache:
         levels = _decoded(dataset, canvases)
         rows = rows.batch(batch_size, drop_remainder=True)

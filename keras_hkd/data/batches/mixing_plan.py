@@ -69,8 +69,9 @@ class MixingPlan:
         self.augmentation, self.plan, self.seed = augmentation, plan, seed
         self.slots = Slots.of(augmentation)
         self.donors = donors
-        num_rows = plan.streams[0].batches_per_pass * plan.batch_size * len(plan.streams)
-        streams = np.arange(num_rows) // plan.batch_size % len(plan.streams)
+        # Of all rows of an epoch, whichever of them this process reads.
+        self._num_rows = plan.streams[0].batches_per_pass * plan.batch_size * len(plan.streams)
+        streams = np.arange(self._num_rows) // plan.batch_size % len(plan.streams)
         # Images of a stream are the first ones of the set, and so are the people in them.
         pools = np.array([stream.num_images for stream in plan.streams])
         self._pools, self._people = pools[streams], donors.among_first(pools)[streams]
@@ -89,12 +90,12 @@ class MixingPlan:
             `shares` `(n,)` uniform in [0, 1); `sizes` int32 `(n,)`, equal within a batch.
         """
         order, draws = self.plan.epoch(epoch)
-        num_rows, slots = len(self._pools), self.slots
+        slots, own = self.slots, self.plan.own_rows
         key = tf.stack([tf.constant(self.seed, tf.int64), 2 * tf.cast(epoch, tf.int64) + 1])
         key = tf.random.experimental.stateless_fold_in(key, _STREAM)
-        shape = (num_rows, _NUM_CHANCES + slots.total * (1 + NUM_DRAWS))
+        shape = (self._num_rows, _NUM_CHANCES + slots.total * (1 + NUM_DRAWS))
         chances, others, other_draws = tf.split(
-            tf.random.stateless_uniform(shape, key),
+            own(tf.random.stateless_uniform(shape, key)),
             [_NUM_CHANCES, slots.total, slots.total * NUM_DRAWS],
             axis=1,
         )
@@ -105,8 +106,9 @@ class MixingPlan:
         is_blend = (chances[:, _IS_BLEND] < self.augmentation.mixup) & early
         is_pasted = chances[:, _IS_PASTED] < self.augmentation.copy_paste
         num_images = slots.tiles + slots.blends
-        people = _chosen(others[:, num_images:], self._people)
-        images = [order[:, None], _chosen(others[:, :num_images], self._pools)]
+        people = _chosen(others[:, num_images:], own(tf.constant(self._people, tf.int32)))
+        pools = own(tf.constant(self._pools, tf.int32))
+        images = [order[:, None], _chosen(others[:, :num_images], pools)]
         flags = [(tf.ones_like(is_mosaic), 1), (is_mosaic, slots.tiles), (is_blend, slots.blends)]
         if slots.people:
             images.append(tf.gather(tf.constant(self.donors.images), people))
@@ -116,27 +118,27 @@ class MixingPlan:
             "images": tf.concat(images, axis=1),
             "used": tf.concat([tf.repeat(one[:, None], n, axis=1) for one, n in flags], axis=1),
             "people": people,
-            "other_draws": tf.reshape(other_draws, (num_rows, slots.total, NUM_DRAWS)),
+            "other_draws": tf.reshape(other_draws, (order.shape[0], slots.total, NUM_DRAWS)),
             "is_mosaic": is_mosaic,
             "is_blend": is_blend,
             "is_pasted": is_pasted,
             "centres": chances[:, _CENTRE_Y : _CENTRE_X + 1],
             "shares": chances[:, _SHARE],
-            "sizes": self._sizes(key, num_rows),
+            "sizes": self._sizes(key),
         }
 
-    def _sizes(self, key: Tensor, num_rows: int) -> Tensor:
+    def _sizes(self, key: Tensor) -> Tensor:
         """Draw the number of each batch's size, the same for all its rows."""
         count = max(1, len(self.augmentation.sizes))
         key = tf.random.experimental.stateless_fold_in(key, 1)
         drawn = tf.random.stateless_uniform(
-            (num_rows // self.plan.batch_size,), key, maxval=count, dtype=tf.int32
+            (self._num_rows // self.plan.batch_size,), key, maxval=count, dtype=tf.int32
         )
-        return tf.repeat(drawn, self.plan.batch_size)
+        return tf.repeat(drawn, self.plan.rows_per_batch)
 
 
-def _chosen(uniform: Tensor, counts: np.ndarray) -> Tensor:
+def _chosen(uniform: Tensor, counts: Tensor) -> Tensor:
     """Turn numbers in [0, 1) into whole numbers below the count of their row."""
-    below = tf.constant(counts[:, None], tf.int32)
+    below = counts[:, None]
     numbers = tf.cast(uniform * tf.cast(below, tf.float32), tf.int32)
     return tf.maximum(tf.minimum(numbers, below - 1), 0)

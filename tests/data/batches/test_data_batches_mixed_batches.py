@@ -226,6 +226,19 @@ def test_reading_files_gives_what_the_cache_gives(files):
         np.testing.assert_array_equal(labels["boxes"], other_labels["boxes"])
 
 
+def test_the_shares_of_two_processes_are_the_batch():
+    options = {"batch_size": 4, "mosaic": 0.5, "sizes": (SIZE, (32, 32))}
+    whole = take(stream(scenes(), **options), 4)
+    first, second = (take(stream(scenes(), share=(n, 2), **options), 4) for n in (0, 1))
+    for (images, labels), (left, left_labels), (right, right_labels) in zip(
+        whole, first, second, strict=True
+    ):
+        np.testing.assert_allclose(images, np.concatenate([left, right]), atol=1e-3)
+        for name in labels:
+            parts = [left_labels[name], right_labels[name]]
+            np.testing.assert_allclose(labels[name], np.concatenate(parts), atol=1e-3)
+
+
 def test_seeds_differ():
     first, other = (take(stream(scenes(), seed=seed, mosaic=1.0), 1)[0][0] for seed in (1, 2))
     assert np.abs(first - other).max() > 50
