@@ -97,9 +97,9 @@ class ResultPictures:
             there = named[image_id, name]
             if name and self.names[place] and place not in there:
                 raise InvalidValueError(
-                    f"the image_id {image_id!r} is that of {self._shown(place)}, but the result's "
-                    f"file_name is {name!r}: correct the ids, or leave the file names out if the "
-                    "ids are right"
+                    f"the image_id {image_id!r} is that of {self._shown(place)}: correct the ids, "
+                    "or leave the file names out if the ids are right. Received: a result with the "
+                    f"file_name {name!r}"
                 )
 
     def _of_name(self, name: object) -> list[int]:

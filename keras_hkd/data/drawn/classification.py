@@ -79,7 +79,7 @@ def synthetic_classes_of(
         raise BadDataError(
             source,
             "num_classes",
-            f"expected the classes {tuple(class_names)}, drawn are {dataset.class_names}",
+            f"expected the classes {tuple(class_names)}. Received: {dataset.class_names}",
         )
     return dataclasses.replace(dataset, source=source)
 

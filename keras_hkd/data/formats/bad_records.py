@@ -38,7 +38,7 @@ class BadRecords:
         ...         print(integer(width, "width", minimum=1))
         4
         >>> print(bad.skipped[0])
-        boxes.json: width -1: width must be a whole number from 1, got -1
+        boxes.json: width -1: width must be a whole number from 1. Received: -1
     """
 
     def __init__(self, on_bad_data: str = "raise") -> None:
@@ -93,8 +93,8 @@ class Unique:
         if record is not None and record == same:
             return False
         raise RecordProblem(
-            f"each {self.what} must be used once, got {value!r} again (first in {first}): rename "
-            "or delete one of the two"
+            f"each {self.what} must be used once: rename or delete one of the two. "
+            f"Received: {value!r} again (first in {first})"
         )
 
 
@@ -122,9 +122,9 @@ def number(value: Any, what: str) -> float:
             raise TypeError
         result = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise RecordProblem(f"{what} must be a number, got {shown(value)}") from None
+        raise RecordProblem(f"{what} must be a number. Received: {shown(value)}") from None
     if not math.isfinite(result) or abs(result) > MAX_COORDINATE_PX:
-        raise RecordProblem(f"{what} must be a finite number of pixels, got {shown(value)}")
+        raise RecordProblem(f"{what} must be a finite number of pixels. Received: {shown(value)}")
     return result
 
 
@@ -141,7 +141,7 @@ def integer(value: Any, what: str, minimum: int = 0, maximum: int | None = None)
         RecordProblem: it is none, or outside the limits.
     """
     limits = f"from {minimum}" + ("" if maximum is None else f" to {maximum}")
-    wanted = f"{what} must be a whole number {limits}, got {shown(value)}"
+    wanted = f"{what} must be a whole number {limits}. Received: {shown(value)}"
     try:
         result = number(value, what)
     except RecordProblem:
@@ -157,14 +157,14 @@ def flag(value: Any, what: str) -> bool:
         return bool(value)
     found = _FLAGS.get(value.strip().lower()) if isinstance(value, str) else None
     if found is None:
-        raise RecordProblem(f"{what} must be 0 or 1, got {shown(value)}")
+        raise RecordProblem(f"{what} must be 0 or 1. Received: {shown(value)}")
     return found
 
 
 def words(value: Any, what: str) -> str:
     """Check that a value is text with something in it."""
     if not isinstance(value, str) or not value.strip():
-        raise RecordProblem(f"{what} must be text, got {shown(value)}")
+        raise RecordProblem(f"{what} must be text. Received: {shown(value)}")
     return value
 
 
@@ -173,21 +173,21 @@ def identifier(value: Any, what: str) -> int | str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     if isinstance(value, bool) or not isinstance(value, (int, str)) or value == "":
-        raise RecordProblem(f"{what} must be a whole number or text, got {shown(value)}")
+        raise RecordProblem(f"{what} must be a whole number or text. Received: {shown(value)}")
     return value
 
 
 def mapping(value: Any, what: str) -> Mapping:
     """Check that a value is a JSON object."""
     if not isinstance(value, dict):
-        raise RecordProblem(f"{what} must be an object {{...}}, got {shown(value)}")
+        raise RecordProblem(f"{what} must be an object {{...}}. Received: {shown(value)}")
     return value
 
 
 def four_numbers(values: Any, what: str) -> list[float]:
     """Check that a value is a list of four finite numbers."""
     if not isinstance(values, (list, tuple)) or len(values) != 4:
-        raise RecordProblem(f"{what} must be four numbers, got {shown(values)}")
+        raise RecordProblem(f"{what} must be four numbers. Received: {shown(values)}")
     return [number(value, what) for value in values]
 
 

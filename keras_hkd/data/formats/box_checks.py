@@ -109,12 +109,12 @@ def _check_geometry(
         if flat[row]:
             which = 0 if not sides[row, 0] > 0 else 1
             side, length = ("width", "height")[which], sides[row, which]
-            problem = f"{box} must have a {side} above 0, got {length:g}: delete it"
+            problem = f"{box} must have a {side} above 0: delete it. Received: {length:g}"
         else:
             width, height = sizes[row].astype(int)
             problem = (
-                f"{box} must overlap its image of {width} x {height} px, but lies wholly outside: "
-                "check the image size and the order of the numbers, or delete it"
+                f"{box} must overlap its image of {width} x {height} px: check the image size and "
+                "the order of the numbers, or delete it. Received: one that lies wholly outside"
             )
         problems[row] = problem
 

@@ -55,7 +55,7 @@ def read(path: Path, bad: BadRecords) -> Records:
     """
     files = _files(path)
     if not files:
-        raise BadDataError(path, "folder", "expected labels/<split>/<city>/*.json, got none")
+        raise BadDataError(path, "folder", "expected labels/<split>/<city>/*.json. Received: none")
     images = []
     for file in files:
         try:
@@ -79,7 +79,7 @@ def _image(content: object, file: Path, bad: BadRecords) -> ImageRecord:
     image = ImageRecord(str(file), WHOLE_FILE, file.stem, inside, "", *size, split)
     children = content.get("children")
     if not isinstance(children, list):
-        raise RecordProblem(f"must have a list of children, got {shown(children)}")
+        raise RecordProblem(f"must have a list of children. Received: {shown(children)}")
     for index, child in enumerate(children):
         place = f"children[{index}]"
         with bad.record(file, place):

@@ -62,7 +62,7 @@ def read(path: Path, bad: BadRecords) -> Records:
     """
     files = _files(path)
     if not files:
-        raise BadDataError(path, "folder", "expected <sequence>/gt/gt.txt, got none")
+        raise BadDataError(path, "folder", "expected <sequence>/gt/gt.txt. Received: none")
     images, numbers = [], {_PEDESTRIAN}
     for file in files:
         with bad.record(file, WHOLE_FILE):
@@ -108,14 +108,18 @@ def _info(file: Path) -> dict[str, str]:
     try:
         parser.read_string(read_text(file))
     except configparser.Error as error:
-        raise RecordProblem(f"{file.name} must be an .ini file, got {shown(str(error))}") from error
+        raise RecordProblem(
+            f"{file.name} must be an .ini file. Received: {shown(str(error))}"
+        ) from error
     return dict(parser["Sequence"]) if parser.has_section("Sequence") else {}
 
 
 def _box(line: str, place: str) -> tuple[int, BoxRecord]:
     fields = line.strip().strip(",").split(",")
     if len(fields) < 7:
-        raise RecordProblem(f"must be frame,track,x,y,w,h,considered,..., got {shown(line)}")
+        raise RecordProblem(
+            f"must be frame,track,x,y,w,h,considered and more. Received: {shown(line)}"
+        )
     frame = integer(fields[0], "the frame", 1, _MAX_FRAMES)
     has_class = len(fields) in (8, 9)
     category = integer(fields[7], "the class", 1) if has_class else _PEDESTRIAN

@@ -137,7 +137,7 @@ def _listed(file: Path, yaml_file: Path, bad: BadRecords) -> Iterator[Path]:
             with bad.record(file, f"line {index}"):
                 found = finder.find(line.strip())
                 if not found:
-                    raise RecordProblem(f"must name an image that exists, got {shown(line)}")
+                    raise RecordProblem(f"must name an image that exists. Received: {shown(line)}")
                 yield Path(found)
 
 
@@ -247,13 +247,14 @@ class _Lines:
         else:
             raise RecordProblem(
                 "must be: class x y width height (5 numbers), or class and the points of an "
-                "outline; scores are not read, and poses need kpt_shape in the YAML file; got "
-                f"{len(fields)}: {shown(' '.join(fields))}"
+                "outline; scores are not read, and poses need kpt_shape in the YAML file. "
+                f"Received: {len(fields)}: {shown(' '.join(fields))}"
             )
         category = integer(fields[0], "the class")
         if self.names is not None and category not in self.names:
             raise RecordProblem(
-                f"the class must be one of the names file's {shown(self.names)}, got {category}"
+                f"the class must be one of the names file's {shown(self.names)}. "
+                f"Received: {category}"
             )
         return BoxRecord(record, category, values)
 
