@@ -1,5 +1,6 @@
 """What tests need before TensorFlow loads: a quiet log, a fair share of the cores, shared data."""
 
+import contextlib
 import functools
 import inspect
 import os
@@ -93,6 +94,26 @@ def fresh_python():
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory, worker_id):
+    """Give `folder(name, make)`: the folder that `make(folder)` filled, once for all processes.
+
+    Tests leave it as it is.
+    """
+
+    def folder(name, make):
+        base = tmp_path_factory.getbasetemp()
+        shared = (base if worker_id == "master" else base.parent) / f"{name}_made_once"
+        if not shared.exists():  # whole or not at all
+            made = tmp_path_factory.mktemp(name)
+            make(made)
+            with contextlib.suppress(OSError):  # another process was first
+                made.rename(shared)
+        return shared
+
+    return folder
 
 
 @pytest.fixture(scope="session")

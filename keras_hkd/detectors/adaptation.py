@@ -88,6 +88,7 @@ def _narrowed(
             f"class_names=..., class_indices=... Received: {sorted(unknown)}"
         )
     if class_indices is None:
+        class_names = detector.class_names if class_names is None else tuple(class_names)
         missing = [name for name in class_names if name not in detector.class_names]
         if missing:
             raise InvalidValueError(

@@ -10,9 +10,12 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from keras_hkd.sources import decorated
+
+if TYPE_CHECKING:
+    from keras_hkd.detectors.detector import Detector
 
 
 class Builder(NamedTuple):
@@ -71,7 +74,7 @@ ADAPTERS = {
 """Class of a library, such as `"keras_cv.RetinaNet"` -> module and name of what adapts it."""
 
 
-def adapter_of(model: object) -> type | None:
+def adapter_of(model: object) -> type[Detector] | None:
     """Return the class that adapts a library's detector, or None.
 
     Args:

@@ -8,6 +8,7 @@ F. Yu et al., BDD100K: A Diverse Driving Dataset for Heterogeneous Multitask Lea
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from keras_hkd.data.annotations import BadDataError
@@ -86,7 +87,7 @@ def _images(file: Path, bad: BadRecords) -> list[ImageRecord]:
     return images
 
 
-def _box(label: dict, place: str) -> BoxRecord | None:
+def _box(label: Mapping, place: str) -> BoxRecord | None:
     if label.get("box2d") is None:
         return None  # lanes and drivable areas
     category = words(label.get("category"), "category").strip()

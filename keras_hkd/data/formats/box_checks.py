@@ -183,8 +183,8 @@ class _Columns:
                 ImageAnnotation(
                     image_path=image.image_path,
                     image_id=image.image_id,
-                    width=image.width,
-                    height=image.height,
+                    width=image.width or 0,
+                    height=image.height or 0,
                     boxes=self.boxes[rows],
                     classes=self.classes[rows],
                     ignore=self.ignore[rows],

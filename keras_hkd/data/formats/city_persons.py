@@ -113,7 +113,7 @@ def _with_city(name: str) -> str:
 def _from_json(file: Path, bad: BadRecords) -> Records:
     """Read a file of the evaluation: all but pedestrians of whatever category are ignored."""
     found = coco.parse(read_json(file), file, bad, name_key="im_name")
-    people = [key for key, name in found.categories.items() if name.lower() in _PEOPLE]
+    people = [key for key, name in (found.categories or {}).items() if name.lower() in _PEOPLE]
     for image in found.images:
         image.file_name = _name_of_picture(image.file_name, found.image_folders)
         for box in image.boxes:

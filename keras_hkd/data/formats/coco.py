@@ -42,7 +42,7 @@ RANK = 50
 _INSIDE = ("_annotations.coco.json", "annotations.json", "instances*.json", "labels.json")
 _NUM_PEEKED = 50
 _MANY = 20_000
-_FLAGS = {None: False, 0: False, 1: True}
+_FLAGS: dict[Any, bool] = {None: False, 0: False, 1: True}
 
 
 class _Image(msgspec.Struct, gc=False):
@@ -199,7 +199,7 @@ def _part(content: object, name: str, file: Path, required: bool = True) -> list
     return content[name]
 
 
-def _record(record: object, kind: type, what: str) -> Any:
+def _record(record: object, kind: type[msgspec.Struct], what: str) -> Any:
     """Convert a record of plain JSON to its structure."""
     if type(record) is kind:
         return record
@@ -263,11 +263,13 @@ def _images(
                 name = words(name, f"an image's {name_key}")
                 names.add(name, where)
             split = None if record.split is None else words(record.split, "an image's split")
-            size = (record.width, record.height)
-            if any(side in (None, 0, "", "0") for side in size):
-                size = (None, None)
+            width, height = record.width, record.height
+            if any(side in (None, 0, "", "0") for side in (width, height)):
+                width = height = None
             where = f"{where} ({name or image_id})"
-            images[image_id] = ImageRecord(str(file), where, image_id, name or "", "", *size, split)
+            images[image_id] = ImageRecord(
+                str(file), where, image_id, name or "", "", width, height, split
+            )
     return images
 
 

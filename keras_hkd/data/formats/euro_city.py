@@ -9,6 +9,7 @@ M. Braun et al., EuroCity Persons: A Novel Benchmark for Person Detection, TPAMI
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 
 from keras_hkd.data.annotations import BadDataError
@@ -89,7 +90,7 @@ def _image(content: object, file: Path, bad: BadRecords) -> ImageRecord:
     return image
 
 
-def _box(child: dict, place: str) -> BoxRecord | None:
+def _box(child: Mapping, place: str) -> BoxRecord | None:
     kind = words(child.get("identity"), "identity").lower()
     ignored = any(word in kind for word in _IGNORED)
     if kind != "pedestrian" and not ignored:

@@ -78,7 +78,7 @@ def _sequence(file: Path, bad: BadRecords) -> list[ImageRecord]:
     base = file.parent.parent if file.parent.name == "gt" else file.parent
     info = _info(base / "seqinfo.ini")
     folder, suffix = info.get("imdir", "img1"), info.get("imext", ".jpg")
-    size = tuple(
+    width, height = (
         integer(info[key], key, 1, MAX_SIZE_PX) if key in info else None
         for key in ("imwidth", "imheight")
     )
@@ -97,7 +97,9 @@ def _sequence(file: Path, bad: BadRecords) -> list[ImageRecord]:
         found = str(picture.absolute()) if picture.is_file() else ""
         image_id = f"{base.name}/{frame:06d}"
         where = f"frame {frame}"
-        images.append(ImageRecord(str(file), where, image_id, name, found, *size, base.name, boxes))
+        images.append(
+            ImageRecord(str(file), where, image_id, name, found, width, height, base.name, boxes)
+        )
     return images
 
 

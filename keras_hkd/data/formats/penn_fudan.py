@@ -88,12 +88,8 @@ def read(path: Path, bad: BadRecords) -> Records:
 def _image(file: Path, text: str, bad: BadRecords) -> ImageRecord:
     if not text.startswith(_HEADER):
         raise RecordProblem(f'must begin with "{_HEADER}". Received: {shown(text[:40])}')
-    name, size, count = (pattern.search(text) for pattern in (_NAME, _SIZE, _COUNT))
-    for what, match in (("Image filename", name), ("Image size", size)):
-        if match is None:
-            raise RecordProblem(
-                f'must have a line "{what} ..." (the file is damaged). Received: none'
-            )
+    name, size = _line(text, "Image filename", _NAME), _line(text, "Image size", _SIZE)
+    count = _COUNT.search(text)
     width, height = (integer(one, "Image size", 1, MAX_SIZE_PX) for one in size.groups())
     file_name = PurePosixPath(name[1]).name
     image = ImageRecord(str(file), WHOLE_FILE, file.stem, file_name, "", width, height)
@@ -111,6 +107,13 @@ def _image(file: Path, text: str, bad: BadRecords) -> ImageRecord:
 
 def _states_box(line: str) -> bool:
     return line.startswith("Bounding box for object")
+
+
+def _line(text: str, what: str, pattern: re.Pattern[str]) -> re.Match[str]:
+    match = pattern.search(text)
+    if match is None:
+        raise RecordProblem(f'must have a line "{what} ..." (the file is damaged). Received: none')
+    return match
 
 
 def _box(line: str, record: str) -> BoxRecord:

@@ -84,13 +84,14 @@ def read(path: Path, bad: BadRecords) -> Records:
     found = read_yaml(path) if path.is_file() and is_yaml(path) else description(root)
     notes: list[str] = []
     splits = _images_of_splits(found, bad, notes) if found and not is_label else {}
+    pairs: list[tuple[Path, Path | None]]
     if is_label:
         pairs = [(path.absolute(), _image_of(path.absolute()))]
     elif path.is_file() and splits:
         pairs = [(_label_of(image), image) for image in splits]
     else:
         pairs = _pairs(root) or [(_label_of(image), image) for image in splits]
-        if path.is_file() and found.missing:
+        if path.is_file() and found is not None and found.missing:
             notes.append(f"no split of {path.name} is there: its whole folder was read")
     images, reading = [], _Lines(found, bad)
     for label, image in pairs:
