@@ -138,8 +138,8 @@ class ImageAnnotation:
         """Return the image with other boxes, of which no more is known.
 
         Args:
-            boxes: as of the class.
-            classes: as of the class.
+            boxes: see the class.
+            classes: see the class.
         """
         unknown: dict[str, Any] = dict.fromkeys(
             name for name in COLUMNS if name not in ("boxes", "classes")

@@ -124,11 +124,11 @@ def load_boxes(
     fractions of it; where the size is not known, the dataset says 0.
 
     Args:
-        source: as of `load_dataset`.
-        format: as of `load_dataset`.
-        class_names: as of `load_dataset`; by default every class of the source.
-        on_bad_data: as of `load_dataset`.
-        images_folder: as of `load_dataset`.
+        source: as `load_dataset` takes it.
+        format: as `load_dataset` takes it.
+        class_names: as `load_dataset` takes it; by default every class of the source.
+        on_bad_data: as `load_dataset` takes it.
+        images_folder: as `load_dataset` takes it.
 
     Raises:
         BadDataError: bad data, see `load_dataset`.

@@ -53,8 +53,8 @@ class ResultPictures:
         """Give the position of each result's picture.
 
         Args:
-            image_ids: of the results.
-            file_names: of the results; None where one has none.
+            image_ids: ids of the images that the results name.
+            file_names: file names of the results; None where one has none.
             unknown: "raise", or "skip" for -1 where a result names no picture.
 
         Raises:

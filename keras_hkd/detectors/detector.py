@@ -204,8 +204,8 @@ class Detector(Learner):
     def level_shapes(self, image_size: Sequence[int]) -> dict[str, tuple[int, int]]:
         """Return `{level: (height, width)}` in cells, for images of `image_size`."""
         height, width = image_size
-        strides = zip(self.levels, self.strides, strict=True)
-        return {level: (math.ceil(height / s), math.ceil(width / s)) for level, s in strides}
+        steps = zip(self.levels, self.strides, strict=True)
+        return {level: (math.ceil(height / s), math.ceil(width / s)) for level, s in steps}
 
     def channels(self, level: str) -> int:
         """Return the number of channels of the pyramid map at a level."""
@@ -223,16 +223,15 @@ class Detector(Learner):
         Raises:
             TypeError: the family predicts a set of boxes and has no grid.
         """
-        coding = self._coding_of_grid()
         size = tuple(int(side) for side in image_size)
-        sizes, clip = self.anchor_sizes, self.clip_anchors
+        coding, sizes, clip = self._coding_of_grid(), self.anchor_sizes, self.clip_anchors
         return _grid(size, coding, self.levels, self.strides, sizes, clip, self.cell_offset)
 
     def _coding_of_grid(self) -> BoxCoding:
         if not self.levels or self.coding is None:
             raise InvalidTypeError(
-                "Expected a detector that predicts a box for each anchor of a grid: distil this one "
-                f"into another. Received: a {type(self).__name__}, which predicts a set of boxes"
+                "Expected a detector that predicts a box for each anchor of a grid: distil it into "
+                f"another. Received: a {type(self).__name__}, which predicts a set of boxes"
             )
         return self.coding
 
@@ -351,9 +350,8 @@ class Detector(Learner):
         self, outputs: TensorDict, assignment: Any, image_size: Sequence[int]
     ) -> dict[str, Tensor]:
         """Compute the losses by name: `{"class_loss": scalar, "box_loss": scalar}`."""
-        return dict(
-            zip(self.loss_names, self.losses_of(outputs, assignment, image_size), strict=True)
-        )
+        values = self.losses_of(outputs, assignment, image_size)
+        return dict(zip(self.loss_names, values, strict=True))
 
     def predictions(self, outputs: TensorDict, image_size: Sequence[int]) -> dict[str, Tensor]:
         """Return the detections of a batch, as `predict` does."""

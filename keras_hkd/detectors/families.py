@@ -22,7 +22,7 @@ class Builder(NamedTuple):
     """Where a named detector is built.
 
     Attributes:
-        module: the module.
+        module: name of the module.
         function: its function `(**options)`, which gives a `Detector` of random weights.
         about: one line about the detector.
     """
@@ -41,7 +41,7 @@ def builder(*, about: str, name: str | None = None) -> Callable:
 
     Args:
         about: one line about the detector, a literal.
-        name: of the detector, a literal; that of the function by default.
+        name: name of the detector, a literal; that of the function by default.
     """
     return lambda function: function
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 
 from keras_hkd.data.annotations import BadDataError, BadRecord
 from keras_hkd.errors import InvalidValueError
 
+Content = TypeVar("Content")
 CHOICES = ("raise", "skip")
 MAX_SIZE_PX = 1_000_000
 MAX_COORDINATE_PX = 1e9
@@ -62,6 +64,26 @@ class BadRecords:
             yield
         except RecordProblem as problem:
             self.report(file, record, str(problem))
+
+    def readable(
+        self, files: Iterable[Path], read: Callable[[Path], Content]
+    ) -> Iterator[tuple[Path, Content]]:
+        """Read files of one image each; one that cannot be read is a bad image.
+
+        Args:
+            files: paths of the files.
+            read: reads one; a `BadDataError` says that it cannot be.
+
+        Yields:
+            The path and the content of each file that can be read.
+        """
+        for file in files:
+            try:
+                content = read(file)
+            except BadDataError as error:
+                self.report(error.file, error.record, error.problem)
+            else:
+                yield file, content
 
 
 class Unique:

@@ -32,7 +32,7 @@ def checked_annotations(
 
     Args:
         images: the images' records.
-        box_format: as of `Records`.
+        box_format: as `Records` takes it.
         class_index: category -> index of the class.
         bad: takes the bad boxes.
     """

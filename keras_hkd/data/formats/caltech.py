@@ -73,12 +73,7 @@ def read(path: Path, bad: BadRecords) -> Records:
         problem = 'expected text files that begin with "% bbGt version=3". Received: none'
         raise BadDataError(path, "folder", problem)
     images = []
-    for file in files:
-        try:
-            text = read_text(file)
-        except BadDataError as error:
-            bad.report(error.file, error.record, error.problem)
-            continue
+    for file, text in bad.readable(files, read_text):
         with bad.record(file, WHOLE_FILE):
             images.append(_image(file, base, text, bad))
     found = dict.fromkeys(["person", *(box.category for image in images for box in image.boxes)])

@@ -137,12 +137,7 @@ def _name_of_picture(name: str, folders: tuple[Path, ...]) -> str:
 def _from_files(files: list[Path], path: Path, bad: BadRecords) -> Records:
     """Read the files of `gtBboxCityPersons`, one for each image; a bad file is a bad image."""
     images = []
-    for file in files:
-        try:
-            content = read_json(file)
-        except BadDataError as error:
-            bad.report(error.file, error.record, error.problem)
-            continue
+    for file, content in bad.readable(files, read_json):
         with bad.record(file, WHOLE_FILE):
             images.append(_image_of_file(content, file, bad))
     return _records(images, path if path.is_dir() else files[0], {1: "pedestrian"})

@@ -58,12 +58,7 @@ def read(path: Path, bad: BadRecords) -> Records:
     if not files:
         raise BadDataError(path, "folder", "expected labels/<split>/<city>/*.json. Received: none")
     images = []
-    for file in files:
-        try:
-            content = read_json(file)
-        except BadDataError as error:
-            bad.report(error.file, error.record, error.problem)
-            continue
+    for file, content in bad.readable(files, read_json):
         with bad.record(file, WHOLE_FILE):
             images.append(_image(content, file, bad))
     folders, roots = places(path if path.is_dir() else files[0].parent)

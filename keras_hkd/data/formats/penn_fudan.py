@@ -70,12 +70,7 @@ def read(path: Path, bad: BadRecords) -> Records:
         problem = f'expected text files that begin with "{_HEADER}" in Annotation. Received: none'
         raise BadDataError(path, "folder", problem)
     images, names = [], Unique("image file name")
-    for file in files:
-        try:
-            text = read_text(file)
-        except BadDataError as error:
-            bad.report(error.file, error.record, error.problem)
-            continue
+    for file, text in bad.readable(files, read_text):
         with bad.record(file, WHOLE_FILE):
             image = _image(file, text, bad)
             names.add(image.file_name, file.name)
