@@ -117,7 +117,8 @@ class RowFormat:
             takes.
         """
         found: dict[str, Any] = {}
-        parts, start = [], 0
+        parts: list[tuple[slice, np.ndarray]] = []
+        start = 0
         for field in self.fields:
             stop, shape = start + field.length, (len(rows), *field.shape)
             if field.dtype == HALF:
