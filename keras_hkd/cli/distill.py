@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -19,7 +19,7 @@ Teacher = Annotated[
         "--teacher",
         metavar="FILE_OR_NAME",
         help="A trained detector or classifier: a .keras file or preset. Of methods mutual and "
-        "hssakd: the second student. Repeated (adl, hkd, kd, ld): several, with equal shares.",
+        "hssakd: the second student. Repeated (adl, auto, hkd, kd, ld): several, equally heavy.",
         show_default=False,
     ),
 ]
@@ -65,6 +65,17 @@ PseudoLabelScore = Annotated[
 ]
 
 
+TeacherPrecision = Annotated[
+    Literal["float32", "float16", "bfloat16"] | None,
+    typer.Option(
+        "--teacher-precision",
+        help="What the teacher computes in, whatever the student does: half precision takes half "
+        "of a GPU's time and memory for it. By default as --mixed-precision says.",
+        show_default=False,
+    ),
+]
+
+
 @with_run_options
 def command(
     given: RunOptions,
@@ -72,14 +83,16 @@ def command(
     teacher: Teacher = None,
     teacher_cache: TeacherCache = None,
     person_class: options.PersonClass = None,
-    method: method_arguments.Method = "hkd",
+    teacher_precision: TeacherPrecision = None,
+    method: method_arguments.Method = "auto",
     method_option: method_arguments.MethodOption = None,
     unlabelled: Unlabelled = None,
     pseudo_label_score: PseudoLabelScore = None,
 ) -> None:
     """Distil a heavy detector or classifier (the teacher) into a compact one (the student).
 
-    Writes student.keras (the bare student, without teacher), metrics.json, curves.png, for
+    Without --method the terms are chosen from the pair and weigh themselves; it is said which and
+    why. Writes student.keras (the bare student, without teacher), metrics.json, curves.png, for
     detectors gallery.png, and a checkpoint after every epoch to --out. A run that was killed goes
     on with --resume. Classifiers learn from a folder of images per class (--data PATH, or
     PATH:train for PATH/train).
@@ -100,17 +113,32 @@ def command(
     inputs = {"command": "distill", "student": student, **how}
     if person_class is not None:
         inputs["person_class"] = person_class
+    if teacher_precision is not None:
+        inputs["teacher_precision"] = teacher_precision
     if unlabelled:
         # Folders may move between sessions; what the images are is in the pseudo-labels' own file.
         names = [pathlib.PurePath(source).name for source in unlabelled]
         inputs.update(unlabelled=names, pseudo_label_score=pseudo_label_score)
     kind = kind_of(student)
+    _check_strategy(given.strategy, method)
     run = training_run.run_folder(given, inputs)
     results = training_run.finished_results(run, given, kind)
     if results is None:
-        sources = _Sources(first, student, teacher_cache, tuple(more_teachers), person_class)
+        more = tuple(more_teachers)
+        sources = _Sources(first, student, teacher_cache, more, person_class, teacher_precision)
         results = _distill(run, kind, given, sources, unlabelled, pseudo_label_score, **how)
     training_run.show(run, kind, results, given.json)
+
+
+def _check_strategy(strategy: str | None, method: str) -> None:
+    """Refuse to share among processes a method that trains a teacher of its own in one."""
+    from keras_hkd.methods.registry import described
+
+    if strategy == "multi_worker" and "folder" in described(method).facts:
+        raise InvalidValueError(
+            f"Method {method} first trains a small teacher of its own, in one process: take "
+            "--strategy mirrored, or none. Received: --strategy multi_worker"
+        )
 
 
 class _Sources(NamedTuple):
@@ -121,6 +149,7 @@ class _Sources(NamedTuple):
     teacher_cache: pathlib.Path | None = None
     more_teachers: tuple[str, ...] = ()
     person_class: int | None = None
+    teacher_precision: str | None = None
 
 
 def _distill(
@@ -136,7 +165,7 @@ def _distill(
     dataset, val = given.load_data(kind)
     settings = given.settings(kind)
     from keras_hkd import methods
-    from keras_hkd.training import train_model, training_scope
+    from keras_hkd.training import current_workers, train_model, training_scope
 
     takes = methods.described(method)
     with training_scope(settings):
@@ -152,6 +181,8 @@ def _distill(
         distiller, train_teacher = method_arguments.make_distiller(
             method, teacher, student, method_options
         )
+    if getattr(distiller, "chosen", None):
+        remark(distiller.chosen)
     stored = sources.teacher_cache is not None
     if takes.teacher == "frozen" and not stored and not training_run.is_saved(sources.teacher):
         remark(
@@ -164,7 +195,8 @@ def _distill(
         train_teacher(dataset, settings, run.path / "teacher", resume=given.resume)
     images = dataset
     if unlabelled:
-        images = _label(run, given, teacher, dataset, unlabelled, score, size)
+        with current_workers().first_before_others():
+            images = _label(run, given, teacher, dataset, unlabelled, score, size)
     history = train_model(
         distiller, images, settings, run, validation=val, resume=given.resume, title="student"
     )
@@ -207,8 +239,11 @@ def _make_teacher(
     name: str, given: Any, sources: Any, class_names: Any, size: tuple[int, int] | None, seed: int
 ) -> Any:
     kind, person = kind_of(name), sources.person_class
-    make = training_run.make_model
-    return make(kind, name, given, class_names, size, seed=seed, person_class=person, learns=False)
+    make, precision = training_run.make_model, sources.teacher_precision
+    if precision in ("float16", "bfloat16"):
+        precision = f"mixed_{precision}"
+    how = {"seed": seed, "person_class": person, "learns": False, "precision": precision}
+    return make(kind, name, given, class_names, size, **how)
 
 
 def _facts(run: Any, dataset: Any, settings: Any, takes: Any) -> dict[str, Any]:
