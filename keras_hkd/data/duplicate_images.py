@@ -40,7 +40,7 @@ def difference_hash(picture: Image.Image) -> np.ndarray:
     """Hash a picture by its look: whether grey grows from one of 9 x 9 places to the next.
 
     Args:
-        picture: of any size and mode.
+        picture: a picture of any size and mode.
 
     Returns:
         uint64 (2,): 64 bits for steps to the right, 64 for steps down. Pictures that were stored
