@@ -35,7 +35,7 @@ TeacherCache = Annotated[
     typer.Option(
         "--teacher-cache",
         metavar="DIR",
-        help="A stored teacher that is to take the place of --teacher: is it this teacher, on these "
+        help="A stored teacher that is to take the place of --teacher: is it of this one, and of these "
         "images and this size?",
         show_default=False,
     ),
@@ -67,7 +67,7 @@ def command(
     data: options.Data,
     test: Test = None,
     teacher_cache: TeacherCache = None,
-    method: method_arguments.Method = "auto",
+    method: method_arguments.Method = "hkd",
     method_option: method_arguments.MethodOption = None,
     num_images: NumImages = 64,
     check: Checks = None,
@@ -142,11 +142,9 @@ def _examine(
     with training_scope(settings):
         teacher, student = distill.make_pair(kind, given, sources, dataset, settings)
         settings = dataclasses.replace(settings, image_size=student.image_size)
-        distiller = None
-        if chosen["method"] != "auto":
-            distiller, _ = method_arguments.make_distiller(
-                chosen["method"], teacher, student, chosen["options"]
-            )
+        distiller, _ = method_arguments.make_distiller(
+            chosen["method"], teacher, student, chosen["options"]
+        )
     if asked["teacher_cache"] is not None:
         from keras_hkd.teacher_cache import TeacherCache
 
