@@ -35,8 +35,8 @@ TeacherCache = Annotated[
     typer.Option(
         "--teacher-cache",
         metavar="DIR",
-        help="A stored teacher that is to take the place of --teacher: is it of this one, and of these "
-        "images and this size?",
+        help="A stored teacher that is to take the place of --teacher: is it of this one, of these "
+        "images and of this size?",
         show_default=False,
     ),
 ]
