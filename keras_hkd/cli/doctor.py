@@ -67,7 +67,7 @@ def command(
     data: options.Data,
     test: Test = None,
     teacher_cache: TeacherCache = None,
-    method: method_arguments.Method = "hkd",
+    method: method_arguments.Method = "auto",
     method_option: method_arguments.MethodOption = None,
     num_images: NumImages = 64,
     check: Checks = None,
@@ -145,6 +145,8 @@ def _examine(
         distiller, _ = method_arguments.make_distiller(
             chosen["method"], teacher, student, chosen["options"]
         )
+    if getattr(distiller, "chosen", None):
+        remark(distiller.chosen)
     if asked["teacher_cache"] is not None:
         from keras_hkd.teacher_cache import TeacherCache
 

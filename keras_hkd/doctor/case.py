@@ -32,7 +32,7 @@ class Case:
         settings: how training will be.
         test: the images to measure on, or None.
         teacher_cache: a `TeacherCache`, or None.
-        given_distiller: the user's own `Distiller`, or None for `keras_hkd.hkd(teacher, student)`.
+        given_distiller: the user's own `Distiller`, or None for `Distiller(teacher, student)`.
         num_images: how many images the models run on.
         out: folder for pictures, or None.
 
@@ -131,9 +131,9 @@ class Case:
     @functools.cached_property
     def distiller(self) -> Any:
         """The `Distiller` of the training."""
-        from keras_hkd.methods import hkd
+        from keras_hkd.distillation import Distiller
 
-        return self.given_distiller or hkd(self.teacher, self.student)
+        return self.given_distiller or Distiller(self.teacher, self.student)
 
     @functools.cached_property
     def batches(self) -> list[tuple[Any, Any]]:

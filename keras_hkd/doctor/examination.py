@@ -47,7 +47,7 @@ def doctor(
         test: the images that the student will be measured on, to look for those that are in `data`
             too.
         distiller: the `Distiller` that will train, compiled or not; if None
-            `keras_hkd.hkd(teacher, student)`.
+            `Distiller(teacher, student)`.
         teacher_cache: a `TeacherCache` that is to take the teacher's place.
         settings: how training will be; 24 epochs at the student's size if None.
         num_images: how many images the models run on.
