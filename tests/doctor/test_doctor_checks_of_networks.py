@@ -8,7 +8,8 @@ from keras import ops
 
 import keras_hkd
 from keras_hkd.doctor import case as case_module
-from keras_hkd.doctor.checks import cost, terms
+from keras_hkd.doctor.checks import cost
+from keras_hkd.doctor.checks.terms import _judged
 from keras_hkd.training import TrainingSettings
 
 SIZE = (64, 64)
@@ -99,7 +100,7 @@ def test_a_term_that_is_too_heavy(case, ask):
 )
 def test_shares_of_the_gradient(shares, severity, words):
     names = ("class_loss", "boxes_loss", "maps_loss")
-    (found,) = terms._judged(dict(zip(names, shares, strict=True)), list(names[1:]))
+    (found,) = _judged(dict(zip(names, shares, strict=True)), list(names[1:]))
     assert (found.severity, words in found.text) == (severity, True)
 
 
