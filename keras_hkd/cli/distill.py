@@ -174,7 +174,12 @@ def _distill(
         )
     settings = dataclasses.replace(settings, image_size=size)
     if doctor and kind.name == "detector":
-        _look(None if stored else distiller.teacher, distiller.student, dataset, settings)
+        _look(
+            None if stored else teacher[0] if more else teacher,
+            distiller.student,
+            dataset,
+            settings,
+        )
     if train_teacher is not None:
         remark(f"First the teacher's branches are trained ({run.path / 'teacher'}).")
         train_teacher(dataset, settings, run.path / "teacher", resume=given.resume)

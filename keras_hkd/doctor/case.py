@@ -44,7 +44,7 @@ class Case:
     student: Any
     dataset: Dataset
     settings: TrainingSettings
-    test: Dataset | None = None
+    test: Any = None
     teacher_cache: Any = None
     given_distiller: Any = None
     num_images: int = 64

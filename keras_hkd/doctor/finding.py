@@ -52,7 +52,7 @@ class Finding:
         }
 
 
-def ok(text: str, pictures: tuple[Path, ...] = (), **figures: Any) -> Finding:
+def ok(text: str, pictures: tuple[Path, ...] = (), /, **figures: Any) -> Finding:
     """Makes a finding with which all is well.
 
     Args:
@@ -63,7 +63,9 @@ def ok(text: str, pictures: tuple[Path, ...] = (), **figures: Any) -> Finding:
     return Finding("ok", text, "", figures, pictures)
 
 
-def note(text: str, advice: str = "", pictures: tuple[Path, ...] = (), **figures: Any) -> Finding:
+def note(
+    text: str, advice: str = "", pictures: tuple[Path, ...] = (), /, **figures: Any
+) -> Finding:
     """Makes a finding that is worth knowing, with nothing wrong.
 
     Args:
@@ -75,7 +77,7 @@ def note(text: str, advice: str = "", pictures: tuple[Path, ...] = (), **figures
     return Finding("note", text, advice, figures, pictures)
 
 
-def warning(text: str, advice: str, pictures: tuple[Path, ...] = (), **figures: Any) -> Finding:
+def warning(text: str, advice: str, pictures: tuple[Path, ...] = (), /, **figures: Any) -> Finding:
     """Makes a finding that is likely to cost quality.
 
     Args:
@@ -87,7 +89,7 @@ def warning(text: str, advice: str, pictures: tuple[Path, ...] = (), **figures: 
     return Finding("warning", text, advice, figures, pictures)
 
 
-def fault(text: str, advice: str, pictures: tuple[Path, ...] = (), **figures: Any) -> Finding:
+def fault(text: str, advice: str, pictures: tuple[Path, ...] = (), /, **figures: Any) -> Finding:
     """Makes a finding with which a training would be in vain or its result wrong.
 
     Args:

@@ -15,6 +15,7 @@ from keras_hkd.doctor.finding import Finding, note, ok, warning
 from keras_hkd.evaluation import latency
 from keras_hkd.evaluation.peak_memory import peak_bytes
 from keras_hkd.hierarchies.shared_view import resize_view
+from keras_hkd.tensors import Tensor, TensorDict
 
 _WORTH_A_CACHE = 0.2
 
@@ -22,8 +23,10 @@ _WORTH_A_CACHE = 0.2
 @check(order=90, cheap=True)
 def memory(case: Case) -> Finding:
     """Compares what the decoded images take with the memory that is free."""
-    largest = tuple(int(CACHE_OVERSIZE * side) for side in case.image_size)
-    needed = 2 * decoded_bytes(case.dataset, largest) if case.settings.cache else 0
+    if not case.settings.cache:
+        return ok("Images are decoded anew in each epoch, and take no memory.")
+    height, width = (int(CACHE_OVERSIZE * side) for side in case.image_size)
+    needed = 2 * decoded_bytes(case.dataset, (height, width))  # TensorFlow copies them
     free = available_memory_bytes()
     figures = {"decoded_images_bytes": needed, "free_bytes": free}
     text = f"Loading the decoded images takes {needed / 2**30:.2g} GiB of memory"
@@ -42,7 +45,7 @@ def time_per_step(case: Case) -> Finding:
     """Times a step as training runs it, without the optimizer's own work, and the teacher alone."""
     distiller, (images, labels) = case.distiller, case.batches[0]
 
-    def whole(terms: dict) -> list:
+    def whole(terms: TensorDict) -> list[Tensor]:
         weighted = zip(distiller.term_weights(), terms.values(), strict=True)
         return [sum(weight * value for weight, value in weighted)]
 

@@ -7,6 +7,7 @@ from keras_hkd.distillation.gradient_norms import values_and_norms_of
 from keras_hkd.doctor.case import Case
 from keras_hkd.doctor.declared import check
 from keras_hkd.doctor.finding import Finding, fault, ok, warning
+from keras_hkd.tensors import Tensor, TensorDict
 
 _SAME = 1e-6
 _DOMINATES = (0.8, 0.95)
@@ -21,7 +22,7 @@ def terms(case: Case) -> list[Finding] | None:
     distiller = case.distiller
     names: list[str] = []
 
-    def each(found: dict) -> list:
+    def each(found: TensorDict) -> list[Tensor]:
         names[:] = found
         return list(found.values())
 
