@@ -52,7 +52,7 @@ def gradient_shares(distiller: Distiller, images: Tensor, labels: Any) -> dict[s
 
 
 def norms_of(
-    distiller: Distiller, combine: Combine, training: bool
+    distiller: Distiller, combine: Combine, training: bool, compiled: bool = False
 ) -> Callable[[Tensor, Any], np.ndarray]:
     """Makes a function that measures norms of gradients at the student's trainable weights.
 
@@ -60,6 +60,7 @@ def norms_of(
         distiller: as of `values_and_norms_of`.
         combine: as of `values_and_norms_of`.
         training: as of `values_and_norms_of`.
+        compiled: as of `values_and_norms_of`.
 
     Returns:
         A function of images and labels that gives a float32 array, a norm for each scalar.
@@ -67,12 +68,12 @@ def norms_of(
     Raises:
         ValueError: if the backend is neither TensorFlow nor JAX.
     """
-    measure = values_and_norms_of(distiller, combine, training)
+    measure = values_and_norms_of(distiller, combine, training, compiled)
     return lambda images, labels: measure(images, labels)[:, 1]
 
 
 def values_and_norms_of(
-    distiller: Distiller, combine: Combine, training: bool
+    distiller: Distiller, combine: Combine, training: bool, compiled: bool = False
 ) -> Callable[[Tensor, Any], np.ndarray]:
     """Makes a function that measures losses, and norms of their gradients at the student's weights.
 
@@ -83,6 +84,7 @@ def values_and_norms_of(
         distiller: a `Distiller`.
         combine: what to differentiate: gives scalars from the dict of unweighted terms.
         training: whether layers and hierarchies behave as in training.
+        compiled: whether TensorFlow traces the function, as training does; JAX always compiles.
 
     Returns:
         A function of images and labels that gives a float32 array `(scalars, 2)`: value and norm of
@@ -96,7 +98,10 @@ def values_and_norms_of(
         outputs = distiller(images, training=training)
         return combine(distiller.compute_terms(images, labels, outputs, training=training))
 
-    measure = (_on_jax if keras.backend.backend() == "jax" else _on_tensorflow)(distiller, scalars)
+    if keras.backend.backend() == "jax":
+        measure = _on_jax(distiller, scalars)
+    else:
+        measure = _on_tensorflow(distiller, scalars, compiled)
 
     def measured(images: Tensor, labels: Any) -> np.ndarray:
         images, labels = keras.tree.map_structure(_as_tensor, (images, labels))
@@ -110,13 +115,12 @@ def _as_tensor(value: Any) -> Tensor:
     return value if ops.is_tensor(value) else ops.convert_to_tensor(np.asarray(value))
 
 
-def _on_tensorflow(distiller: Distiller, scalars: Callable) -> Callable:
+def _on_tensorflow(distiller: Distiller, scalars: Callable, compiled: bool) -> Callable:
     require_tensorflow("The norm of a term's gradient (or KERAS_BACKEND=jax)")
     import tensorflow as tf
 
     variables = [variable.value for variable in distiller.student.trainable_variables]
 
-    @tf.function
     def measured(images: Tensor, labels: Any) -> tuple[list[Tensor], list[Tensor]]:
         with tf.GradientTape(persistent=True) as tape, keras.StatelessScope():
             values = scalars(images, labels)
@@ -124,7 +128,8 @@ def _on_tensorflow(distiller: Distiller, scalars: Callable) -> Callable:
         norms = [tf.linalg.global_norm([g for g in each if g is not None]) for each in gradients]
         return list(values), norms
 
-    return measured
+    # Eagerly: tracing a gradient for each term takes ten times as long as a few batches.
+    return tf.function(measured) if compiled else measured
 
 
 def _on_jax(distiller: Distiller, scalars: Callable) -> Callable:

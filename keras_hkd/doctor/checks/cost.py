@@ -49,7 +49,7 @@ def time_per_step(case: Case) -> Finding:
         weighted = zip(distiller.term_weights(), terms.values(), strict=True)
         return [sum(weight * value for weight, value in weighted)]
 
-    step = norms_of(distiller, whole, training=True)
+    step = norms_of(distiller, whole, training=True, compiled=True)
     shown = _for_teacher(case, images)
     calls = {
         "step": lambda: step(images, labels),
