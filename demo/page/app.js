@@ -223,6 +223,7 @@ function people(number) {
 
 function busy(yes) {
   element("panes").setAttribute("aria-busy", yes);
+  if (yes && status.classList.contains("failed")) say("Looking at the picture.");
 }
 
 function say(text) {

@@ -13,12 +13,14 @@ from types import ModuleType
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 import keras_hkd
 
 LEFT_OUT = {"keras_hkd.cli"}  # the command line has pages of its own
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROOT_PAGES = ("CHANGELOG", "CONTRIBUTING", "SECURITY")
+DEMO, DEMO_MARK = ROOT / "build" / "demo", "<!-- the demo -->"
 OPTIONS = "    options:\n      heading: {0}\n      toc_label: {0}\n"
 
 
@@ -36,10 +38,33 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated pages to the files of the site."""
+    """Add the generated pages to the files of the site, and the browser demo where it is built."""
     for path, text in {**root_pages(), **command_pages(), **reference_pages()}.items():
         files.append(File.generated(config, path, content=text))
+    for path in demo_files():
+        uri = f"demo/app/{path.relative_to(DEMO).as_posix()}"
+        files.append(File.generated(config, uri, abs_src_path=str(path)))
     return files
+
+
+def demo_files() -> list[pathlib.Path]:
+    """Files of the browser demo, if `make web` has built it."""
+    if not (DEMO / "models.json").is_file():
+        return []
+    return sorted(path for path in DEMO.rglob("*") if path.is_file())
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Write into the page of the browser demo where it is: here, or how to build it."""
+    if DEMO_MARK not in markdown:
+        return markdown
+    text = (
+        "[Open the demo](demo/app/index.html){ .md-button .md-button--primary }"
+        if demo_files()
+        else "This copy of the documentation was built without the demo: `make web` builds it, and "
+        "`make docs` then carries it."
+    )
+    return markdown.replace(DEMO_MARK, text)
 
 
 def root_pages() -> dict[str, str]:
