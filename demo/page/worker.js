@@ -30,6 +30,7 @@ async function start() {
         loaded.push(folder + name, folder + name.replace(/wasm$/, "js"));
         return folder + name;
       },
+      mainScriptUrlOrBlob: `${folder}litert_wasm_threaded_internal.js`, // what threads load
       print: () => {}, // what LiteRT says of itself
       printErr: () => {},
     };

@@ -51,19 +51,33 @@ def folder(builder, tmp_path_factory):
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder; `asked` gets the paths, `headers_of_ours` go with every answer."""
+
+    def __init__(self, *given, asked, headers, **folder):
+        self.asked, self.headers_of_ours = asked, headers
+        super().__init__(*given, **folder)
+
     def log_message(self, *args):
-        pass
+        self.asked.append(self.path.split("?")[0])
+
+    def end_headers(self):
+        for name, value in self.headers_of_ours.items():
+            self.send_header(name, value)
+        super().end_headers()
 
 
 class Demo:
     """The page in a browser, read as a visitor reads it."""
 
-    def __init__(self, browser, folder):
-        self.browser, self.folder = browser, folder
+    def __init__(self, browser, folder, **headers):
+        self.browser, self.folder, self.headers = browser, folder, headers
+        self.asked = []
         self.serve()
 
     def serve(self):
-        handler = functools.partial(Handler, directory=self.folder)
+        handler = functools.partial(
+            Handler, asked=self.asked, headers=self.headers, directory=self.folder
+        )
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.address = f"http://127.0.0.1:{self.server.server_port}/"
@@ -312,6 +326,25 @@ def test_the_letterbox_is_that_of_the_package_byte_for_byte(demo):
         image = np.frombuffer(base64.b64decode(found), np.uint8).reshape(*target, 3)
         expected = Letterbox.fit((height, width), target).resize(rgba[..., :3], antialias=False)
         np.testing.assert_array_equal(image, expected, err_msg=f"{(height, width)} -> {target}")
+
+
+def test_threads_are_used_where_two_headers_allow_them(demo, folder):
+    threaded = "/vendor/wasm/litert_wasm_threaded_internal.wasm"
+    demo.open()
+    people = demo.figure(0, "people")
+    assert threaded not in demo.asked and "/vendor/litert.js" in demo.asked
+    headers = {
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Embedder-Policy": "require-corp",
+    }
+    isolated = Demo(demo.browser, folder, **headers)
+    try:
+        isolated.open()
+        assert threaded in isolated.asked
+        assert isolated.figure(0, "people") == people
+        assert demo.browser.console() == []
+    finally:
+        isolated.stop()
 
 
 def test_the_threshold_leaves_out_who_scores_less(demo):
