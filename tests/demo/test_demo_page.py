@@ -19,7 +19,8 @@ from PIL import Image
 
 from keras_hkd.data import Letterbox
 from keras_hkd.errors import InvalidValueError, MissingFileError
-from keras_hkd.inference import TFLiteDetector, load_photo, predict_images
+from keras_hkd.inference import TFLiteDetector, load_photo, predict_images, read_metadata
+from keras_hkd.zoo import headline, read_card
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PHOTOGRAPHS = ROOT.parent / "shared" / "data"
@@ -216,9 +217,13 @@ def test_people_are_found_when_the_page_opens(demo, folder):
         demo.status(),
     )
     assert int(demo.figure(0, "people")) == len(demo.table(0)) >= 3
-    assert demo.figure(0, "parameters") == "985,927"
-    assert demo.figure(1, "bytes") == "248 kB"
-    assert demo.figure(1, "input") == "192 × 192"
+    card = headline(read_card("person_nano"))
+    assert demo.figure(0, "parameters") == f"{card['parameters']:,}"
+    assert demo.figure(0, "ap") == f"{card['AP_int8']:.3f}"
+    small = folder / "models" / "person_atto.int8.tflite"
+    assert demo.figure(1, "bytes") == f"{small.stat().st_size / 1000:.0f} kB"
+    height, width = read_metadata(small)["image_size"]
+    assert demo.figure(1, "input") == f"{width} × {height}"
     assert demo.browser.console() == []
     # Boxes are drawn: pixels of their colour are in the picture of the page.
     assert (
@@ -364,7 +369,9 @@ def test_detectors_can_be_named_in_the_address_and_chosen(demo):
     demo.open("?a=person_atto.int8&b=person_nano.int8")
     assert demo.status().startswith("person_atto, int8: ")
     comparison = "return document.querySelector('#comparison').textContent"
-    assert demo.browser.run(comparison).startswith("B against A: 8.4 times more parameters")
+    small, large = (headline(read_card(f"person_{n}"))["parameters"] for n in ("atto", "nano"))
+    expected = f"B against A: {large / small:.1f} times more parameters, "
+    assert demo.browser.run(comparison).startswith(expected)
     demo.click("Teacher and student")
     demo.settled()
     assert demo.status().startswith("person_nano, int8: ")
