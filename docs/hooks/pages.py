@@ -8,6 +8,7 @@ import importlib
 import inspect
 import pathlib
 import pkgutil
+import re
 import sys
 from types import ModuleType
 
@@ -30,7 +31,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
     packages = [{name: f"reference/{name}.md"} for name in package_names()]
     commands = [{f"keras-hkd {name}": f"commands/{name}.md"} for name in COMMANDS]
+    notebooks = [path for path in notebook_pages() if path != "notebooks/index.md"]
     config.nav += [
+        {"Notebooks": ["notebooks/index.md", *notebooks]},
         {"Commands": ["commands/index.md", *commands]},
         {"Reference": ["reference/index.md", *packages]},
     ]
@@ -39,7 +42,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages to the files of the site, and the browser demo where it is built."""
-    for path, text in {**root_pages(), **command_pages(), **reference_pages()}.items():
+    pages = {**root_pages(), **notebook_pages(), **command_pages(), **reference_pages()}
+    for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
     for path in demo_files():
         uri = f"demo/app/{path.relative_to(DEMO).as_posix()}"
@@ -76,6 +80,47 @@ def root_pages() -> dict[str, str]:
             text = text.replace(f"]({other}.md)", f"]({other.lower()}.md)")
         pages[f"{name.lower()}.md"] = text
     return pages
+
+
+def notebook_pages() -> dict[str, str]:
+    """Path of a page -> its text, for every notebook, and the page that lists them."""
+    pages, rows = {}, []
+    for path in sorted((ROOT / "notebooks").glob("*.py")):
+        pages[f"notebooks/{path.stem}.md"] = page = notebook_page(path.read_text(encoding="utf-8"))
+        rows.append(f"- [{page.splitlines()[0].lstrip('# ')}]({path.stem}.md)")
+    lines = [
+        "# Notebooks",
+        "",
+        "They lie in `notebooks/` as text, in jupytext's percent format. Editors that know it open",
+        "them as notebooks, `python notebooks/1_find_people.py` runs one as a program, and",
+        "`pip install jupytext && jupytext --to ipynb notebooks/*.py` writes `.ipynb` files.",
+        "",
+        *rows,
+        "",
+    ]
+    return {"notebooks/index.md": "\n".join(lines), **pages}
+
+
+def notebook_page(code: str) -> str:
+    r"""Write a notebook in the percent format as Markdown, without what its cells would show.
+
+    Example:
+        >>> print(notebook_page("# ---\\n# %% [markdown]\\n# # Title\\n\\n# %%\\nx = 1\\n"))
+        # Title
+        <BLANKLINE>
+        ```python
+        x = 1
+        ```
+        <BLANKLINE>
+    """
+    parts = []
+    for cell in re.split(r"^# %%", code, flags=re.MULTILINE)[1:]:
+        kind, _, text = cell.partition("\n")
+        if kind.strip() == "[markdown]":
+            parts.append(re.sub(r"^# ?", "", text, flags=re.MULTILINE).strip())
+        else:
+            parts.append(f"```python\n{text.strip()}\n```")
+    return "\n\n".join(parts) + "\n"
 
 
 def package_names() -> list[str]:
