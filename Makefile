@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: web demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-load benchmark-int8 losses benchmark-mobile compression install clean
+.PHONY: web benchmark-int8-networks demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-load benchmark-int8 losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
@@ -32,6 +32,7 @@ help:
 	@echo "make benchmark-cache time and disk of a stored teacher, as ratios"
 	@echo "make benchmark-load  time and memory of reading a large COCO file, beside pycocotools"
 	@echo "make benchmark-int8  which layers int8 makes faster here"
+	@echo "make benchmark-int8-networks  what would make a preset faster as int8"
 	@echo "make losses          all losses on one pair: hours, resumable, needs the data folder"
 	@echo "make compression     int8 with and without training for it: hours, resumable, after make real"
 	@echo "make default         what the default gains, pair by pair: hours, resumable"
@@ -124,6 +125,9 @@ benchmark-cache: $(INSTALLED)
 
 benchmark-load: $(INSTALLED)
 	$(RUN) benchmarks/load_time.py
+
+benchmark-int8-networks: $(INSTALLED)
+	$(RUN) benchmarks/int8_networks.py
 
 benchmark-int8: $(INSTALLED)
 	$(RUN) benchmarks/int8_layers.py

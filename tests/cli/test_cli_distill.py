@@ -177,3 +177,12 @@ def test_several_teachers_go_with_methods_that_read_them(command, tmp_path):
     code, _, said = command(*words, "--unlabelled", tmp_path)
     assert code == 2
     assert "Several teachers go with --method adl, auto, hkd, kd, ld" in said.replace("\n", " ")
+
+
+def test_a_method_that_trains_a_teacher_of_its_own_does_so_in_one_process():
+    from keras_hkd.cli.distill import _check_strategy
+
+    with pytest.raises(ValueError, match="lw_kd.*--strategy mirrored.*Received"):
+        _check_strategy("multi_worker", "lw_kd")
+    _check_strategy("mirrored", "lw_kd")
+    _check_strategy("multi_worker", "hkd")
