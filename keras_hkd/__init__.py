@@ -10,7 +10,8 @@ Distil: `Distiller` with `hierarchies` and `losses`, or a whole system in one ca
 Compress and ship: `prune_channels`, `MagnitudePruning`, `quantize`; `export_tflite`,
 `export_onnx`, `export_saved_model`.
 
-Measure: `evaluation` of models, `metrics` of detections, `report` for tables and pictures.
+Measure: `evaluation` of models, `metrics` of detections, `report` for tables and pictures,
+`visualize` for what the losses see.
 
 Everything loads when it is first used; importing the package loads neither TensorFlow nor Keras.
 """
@@ -59,6 +60,7 @@ __getattr__, __dir__, __all__ = attach(
         "report": None,
         "teacher_cache": None,
         "training": None,
+        "visualize": None,
         "zoo": None,
     },
 )
