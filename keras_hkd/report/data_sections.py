@@ -372,8 +372,9 @@ def feature_differences(groups: Sequence[RunGroup], found: Findings, num_picture
     lead = (
         "Spatial attention of the feature pyramid, as `keras_hkd.visualize.attention_maps` "
         "computes it: how strongly the channels of a cell respond, so that models of different "
-        f"width can be compared. Of each group the first seed; the pictures show {levels[0]}, the finest common "
-        "level. Bright is strong; in the last columns bright is where both look differently."
+        f"width can be compared. Of each group the first seed; the pictures show {levels[0]}, the "
+        "finest common level. Bright is strong; in the last columns bright is where both look "
+        "differently."
     )
     return Section("attention", title, lead, blocks)
 

@@ -47,7 +47,7 @@ def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
     >>> round(found.mean, 3), round(found.p_value, 3)
     (0.02, 0.074)
     """
-    if len(first) != len(second) or not first:
+    if len(first) != len(second) or len(first) == 0:
         raise InvalidValueError(
             "A paired test needs as many values on both sides, and at least one. "
             f"Received: {len(first)} and {len(second)}"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.resources
 import math
 import os
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
 import numpy as np
+from markupsafe import Markup, escape
 
 import keras_hkd
 from keras_hkd import metrics
@@ -275,7 +277,13 @@ def render(title: str, groups: Sequence[RunGroup], sections: Sequence[Section]) 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["inline_code"] = _inline_code
     template = environment.from_string((folder / "run_report.html").read_text("utf-8"))
     return template.render(
         title=title, groups=groups, sections=sections, version=keras_hkd.__version__
     )
+
+
+def _inline_code(text: str) -> Markup:
+    """Write what stands between backticks as code."""
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))

@@ -53,7 +53,7 @@ def comparison(
         keys = [key for key in COLUMNS if any(key in one for one in found)]
         name = f"{group.name} ({_seeds(len(found))})"
         if found:
-            rows[name] = {key: [one.get(key) for one in found] for key in keys}
+            rows[name] = {key: [one.get(key) for one in found] for key in keys} | _averaged(group)
     lead = (
         "Students of several seeds are given as mean ± sample standard deviation. AP, AP50 and AR: "
         "higher is better. MR-2, the log-average miss rate: lower is better."

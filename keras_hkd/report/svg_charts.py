@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 460, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 10, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 10, 42
+_LEAST_LOG_RATIO = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Axis:
         label: what it measures, with the unit.
         low: smallest value; that of the data by default.
         high: largest value; that of the data by default.
-        log: whether it is logarithmic; values of 0 and below are left out.
+        log: whether it is logarithmic where values differ by a factor of five or more; values of 0
+            and below are left out.
         whole: whether only whole numbers are marked.
     """
 
@@ -156,20 +158,20 @@ class _Scale:
     """Maps values of an axis to pixels."""
 
     def __init__(self, axis: Axis, values: Sequence[float], start: float, stop: float) -> None:
-        self.log = axis.log
         low = min(values) if axis.low is None else axis.low
         high = max(values) if axis.high is None else axis.high
-        if axis.log:
+        self.log = axis.log and high >= _LEAST_LOG_RATIO * low
+        if self.log:
             low, high = math.log10(low), math.log10(high)
         if high <= low:
-            pad = 0.5 if axis.whole or axis.log else max(abs(low), 1e-6) * 0.05
+            pad = 0.5 if axis.whole else max(abs(low), 1e-6) * 0.05
             low, high = low - pad, high + pad
         elif axis.low is None and not axis.whole:
             low -= 0.04 * (high - low)
         if axis.high is None and not axis.whole:
             high += 0.04 * (high - low)
         self.low, self.high, self.start, self.stop = low, high, start, stop
-        self.ticks = _log_ticks(low, high) if axis.log else _ticks(low, high, axis.whole)
+        self.ticks = _log_ticks(low, high) if self.log else _ticks(low, high, axis.whole)
 
     def __call__(self, value: float) -> float:
         place = math.log10(value) if self.log else value

@@ -41,7 +41,8 @@ def draw_assignment(step: Step, row: int = 0) -> Figure:
     >>> from keras_hkd.detectors import build
     >>> from keras_hkd.visualize import look
     >>> scenes = synthetic_dataset(1, (64, 64), seed=0)
-    >>> images, labels = next(iter(training_batches(scenes, image_size=(64, 64), batch_size=1, seed=0)))
+    >>> batches = training_batches(scenes, image_size=(64, 64), batch_size=1, seed=0)
+    >>> images, labels = next(iter(batches))
     >>> figure = draw_assignment(look(None, build("yolo_v8_micro", seed=0), images, labels))
     >>> figure.axes[0].get_title()
     'label assignment'

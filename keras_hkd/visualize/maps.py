@@ -38,7 +38,8 @@ def draw_maps(
     >>> from keras_hkd.losses import AdaptiveDistillation
     >>> from keras_hkd.visualize import look
     >>> scenes = synthetic_dataset(1, (64, 64), seed=0)
-    >>> images, labels = next(iter(training_batches(scenes, image_size=(64, 64), batch_size=1, seed=0)))
+    >>> batches = training_batches(scenes, image_size=(64, 64), batch_size=1, seed=0)
+    >>> images, labels = next(iter(batches))
     >>> teacher, student = build("yolo_v8_micro", seed=1), build("yolo_v8_micro", seed=0)
     >>> logits = ClassLogits(AdaptiveDistillation())
     >>> logits.attach(teacher, student)

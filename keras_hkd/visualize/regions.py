@@ -83,7 +83,8 @@ def draw_regions(hierarchy: Any, step: Step, row: int = 0) -> Figure:
     >>> from keras_hkd.losses import FeatureImitation
     >>> from keras_hkd.visualize import look
     >>> scenes = synthetic_dataset(1, (64, 64), seed=0)
-    >>> images, labels = next(iter(training_batches(scenes, image_size=(64, 64), batch_size=1, seed=0)))
+    >>> batches = training_batches(scenes, image_size=(64, 64), batch_size=1, seed=0)
+    >>> images, labels = next(iter(batches))
     >>> teacher, student = build("yolo_v8_micro", seed=1), build("yolo_v8_micro", seed=0)
     >>> region = Region(FeatureImitation(), num_detections=0)
     >>> region.attach(teacher, student)

@@ -58,8 +58,8 @@ def look(
     No weight and no statistic changes.
 
     Args:
-        teacher: a detector; None to look at the student alone. Attach hierarchies to the pair before
-            looking: `CrossHead` taps layers of both.
+        teacher: a detector; None to look at the student alone. Attach hierarchies to the pair
+            before looking: `CrossHead` taps layers of both.
         student: a detector, such as `distiller.learner`.
         images: `(batch, height, width, 3)` RGB in [0, 255].
         labels: dict of `boxes (batch, n, 4)` xyxy pixels and `classes (batch, n)`, padded with -1.
@@ -78,7 +78,8 @@ def look(
     >>> from keras_hkd.data import synthetic_dataset, training_batches
     >>> from keras_hkd.detectors import build
     >>> scenes = synthetic_dataset(2, (64, 64), seed=0)
-    >>> images, labels = next(iter(training_batches(scenes, image_size=(64, 64), batch_size=2, seed=0)))
+    >>> batches = training_batches(scenes, image_size=(64, 64), batch_size=2, seed=0)
+    >>> images, labels = next(iter(batches))
     >>> pair = build("yolo_v8_micro", image_size=(64, 64)), build("yolo_v8_micro")
     >>> look(*pair, images, labels).image_size
     (64, 64)
@@ -119,7 +120,8 @@ def what_the_loss_sees(hierarchy: Hierarchy, step: Step) -> list[Compared]:
     >>> from keras_hkd.hierarchies import Pyramid
     >>> from keras_hkd.losses import PearsonCorrelation
     >>> scenes = synthetic_dataset(1, (64, 64), seed=0)
-    >>> images, labels = next(iter(training_batches(scenes, image_size=(64, 64), batch_size=1, seed=0)))
+    >>> batches = training_batches(scenes, image_size=(64, 64), batch_size=1, seed=0)
+    >>> images, labels = next(iter(batches))
     >>> teacher, student = build("yolo_v8_micro", seed=1), build("yolo_v8_micro", seed=0)
     >>> pyramid = Pyramid(PearsonCorrelation())
     >>> pyramid.attach(teacher, student)
