@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-load benchmark-int8 losses benchmark-mobile compression install clean
+.PHONY: proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-load benchmark-int8 losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
@@ -31,6 +31,7 @@ help:
 	@echo "make benchmark-int8  which layers int8 makes faster here"
 	@echo "make losses          all losses on one pair: hours, resumable, needs the data folder"
 	@echo "make compression     int8 with and without training for it: hours, resumable, after make real"
+	@echo "make proof           RTMDet-nano and students 2 to 8 times smaller: hours, resumable"
 	@echo "make zoo             the presets of the zoo: hours, resumable, needs the data folder"
 	@echo "make install         make $(VENV) and install the package in it"
 	@echo "make clean           remove $(VENV) and what builds leave behind"
@@ -107,6 +108,9 @@ benchmark-int8: $(INSTALLED)
 
 losses: $(INSTALLED)
 	$(RUN) benchmarks/losses.py
+
+proof: $(INSTALLED)
+	$(RUN) benchmarks/proof.py
 
 zoo: $(INSTALLED)
 	$(RUN) benchmarks/zoo_train.py

@@ -19,7 +19,7 @@ Teacher = Annotated[
         "--teacher",
         metavar="FILE_OR_NAME",
         help="A trained detector or classifier: a .keras file or preset. Of methods mutual and "
-        "hssakd: the second student. Repeated (adl, hkd, kd, ld): several, with equal shares.",
+        "hssakd: the second student. Repeated (adl, auto, hkd, kd, ld): several, equally heavy.",
         show_default=False,
     ),
 ]
@@ -72,14 +72,15 @@ def command(
     teacher: Teacher = None,
     teacher_cache: TeacherCache = None,
     person_class: options.PersonClass = None,
-    method: method_arguments.Method = "hkd",
+    method: method_arguments.Method = "auto",
     method_option: method_arguments.MethodOption = None,
     unlabelled: Unlabelled = None,
     pseudo_label_score: PseudoLabelScore = None,
 ) -> None:
     """Distil a heavy detector or classifier (the teacher) into a compact one (the student).
 
-    Writes student.keras (the bare student, without teacher), metrics.json, curves.png, for
+    Without --method the terms are chosen from the pair and weigh themselves; it is said which and
+    why. Writes student.keras (the bare student, without teacher), metrics.json, curves.png, for
     detectors gallery.png, and a checkpoint after every epoch to --out. A run that was killed goes
     on with --resume. Classifiers learn from a folder of images per class (--data PATH, or
     PATH:train for PATH/train).
@@ -152,6 +153,8 @@ def _distill(
         distiller, train_teacher = method_arguments.make_distiller(
             method, teacher, student, method_options
         )
+    if getattr(distiller, "chosen", None):
+        remark(distiller.chosen)
     stored = sources.teacher_cache is not None
     if takes.teacher == "frozen" and not stored and not training_run.is_saved(sources.teacher):
         remark(

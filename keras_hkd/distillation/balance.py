@@ -141,6 +141,8 @@ class Balance:
         """
         if self.is_measured:
             return x
+        if not quiet and self.distiller.chosen:
+            print(self.distiller.chosen)
         batches, x = first_batches(x, y, batch_size, NUM_BATCHES)
         record = self.measure(batches)
         if not quiet:
@@ -286,11 +288,9 @@ def resolve(
                 '`distillation_loss_weights` must be "balanced", or a number or schedule for each '
                 f"term. Received: {weights!r}"
             )
-        if not num_terms:
-            raise InvalidValueError(
-                'distillation_loss_weights="balanced" needs `distillation_losses`. Received: none'
-            )
         weights = None
+        if not num_terms and shares is None:  # the student's own loss alone
+            return [], None
         shares = [_SUM_OF_EQUAL_SHARES / num_terms] * num_terms if shares is None else shares
     of_terms = schedules.for_losses(weights, num_terms)
     if shares is None:

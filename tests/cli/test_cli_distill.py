@@ -173,4 +173,4 @@ def test_several_teachers_go_with_methods_that_read_them(command, tmp_path):
     words = distill_words(tmp_path / "run", "--teacher", "retinanet_micro", "--method", "sad")
     code, _, said = command(*words, "--unlabelled", tmp_path)
     assert code == 2
-    assert "Several teachers go with --method adl, hkd, kd, ld" in said.replace("\n", " ")
+    assert "Several teachers go with --method adl, auto, hkd, kd, ld" in said.replace("\n", " ")
