@@ -20,9 +20,9 @@ from keras_hkd.atomic_write import write_text
 from keras_hkd.checks import whole
 from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.data.dataset import Dataset
-from keras_hkd.report import data_sections, run_sections
-from keras_hkd.report.data_sections import NO_DATA, NOT_DETECTORS, Findings, Measured
+from keras_hkd.report import curve_sections, picture_sections, run_sections
 from keras_hkd.report.detection_curves import People, miss_rate
+from keras_hkd.report.findings import Findings, Measured
 from keras_hkd.report.page_blocks import Section
 from keras_hkd.report.run_records import RunGroup, RunRecord, group_runs, read_run
 
@@ -33,6 +33,11 @@ _DATA_SECTIONS = {
     "missed": "What the student misses and the teacher finds",
     "attention": "Where they look",
 }
+_NO_DATA = (
+    "This needs labelled images, which the folders of runs do not hold: give them with --data "
+    "(`data=` in Python)."
+)
+_NOT_DETECTORS = "These runs train classifiers, which find no boxes."
 _NUM_ATTENTION = 16
 _SIZES = ("AP_small", "AP_medium", "AP_large")
 
@@ -114,16 +119,16 @@ def make_sections(
         run_sections.gradient_shares(groups),
     ]
     if found is None or not found.students:
-        absent = NO_DATA if _detect(groups) else NOT_DETECTORS
+        absent = _NO_DATA if _detect(groups) else _NOT_DETECTORS
         absent = "No run among these holds a trained model." if found is not None else absent
         sections += [Section(id, name, absent=absent) for id, name in _DATA_SECTIONS.items()]
     else:
         sections += [
-            data_sections.curves(groups, found),
-            data_sections.subsets(groups, found),
-            data_sections.calibration(groups, found),
-            data_sections.missed(groups, found, num_pictures),
-            data_sections.feature_differences(groups, found, max(1, num_pictures // 3)),
+            curve_sections.curves(groups, found),
+            curve_sections.subsets(groups, found),
+            curve_sections.calibration(groups, found),
+            picture_sections.missed(groups, found, num_pictures),
+            picture_sections.feature_differences(groups, found, max(1, num_pictures // 3)),
         ]
     hashes = [] if data is None else [("images of this report", data.content_hash)]
     sections += [

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from keras_hkd.data import synthetic_dataset
-from keras_hkd.report.data_sections import Findings, Measured, agreement, ranked_by_misses
 from keras_hkd.report.detection_curves import People, miss_rate
+from keras_hkd.report.findings import Findings, Measured
+from keras_hkd.report.picture_sections import agreement, ranked_by_misses
 from keras_hkd.report.run_records import group_runs, read_run
 from keras_hkd.report.run_report import make_sections, render, write_report
 from keras_hkd.training import RunFolder

@@ -23,8 +23,9 @@ from keras_hkd.losses import (
 
 SIZE = (64, 96)
 FAMILIES = ("yolo_v8", "retinanet", "rtmdet")
-PAIRS = [("yolo_v8", "yolo_v8"), ("retinanet", "rtmdet")]
-MORE_PAIRS = [("retinanet", "retinanet"), ("rtmdet", "rtmdet"), ("yolo_v8", "retinanet")]
+PAIR = ("rtmdet", "rtmdet")  # the family that is built fastest
+MORE_PAIRS = [("yolo_v8", "yolo_v8"), ("retinanet", "retinanet"), ("yolo_v8", "retinanet")]
+MORE_PAIRS += [("retinanet", "rtmdet")]
 
 
 @functools.cache
@@ -42,7 +43,7 @@ def batch():
 
 
 @functools.cache
-def step_of(teacher="yolo_v8", student="yolo_v8"):
+def step_of(teacher="rtmdet", student="rtmdet"):
     return visualize.look(detector(teacher, 1), detector(student, 2), *batch())
 
 
@@ -67,7 +68,7 @@ def drawn(axes):
 
 @pytest.mark.parametrize(
     ("teacher", "student"),
-    [*PAIRS, *(pytest.param(*pair, marks=pytest.mark.long) for pair in MORE_PAIRS)],
+    [PAIR, *(pytest.param(*pair, marks=pytest.mark.long) for pair in MORE_PAIRS)],
 )
 def test_every_hierarchy_that_a_pair_allows_is_drawn_or_says_why_not(teacher, student):
     pair = detector(teacher, 1), detector(student, 2)
@@ -100,7 +101,7 @@ def test_every_hierarchy_that_a_pair_allows_is_drawn_or_says_why_not(teacher, st
 
 
 def test_looking_changes_nothing_of_teacher_and_student():
-    models = detector("yolo_v8", 1), detector("yolo_v8", 2)
+    models = detector("rtmdet", 1), detector("rtmdet", 2)
     before = [[w.copy() for w in model.get_weights()] for model in models]
     step = visualize.look(*models, *batch())
     visualize.draw_maps(attached(Pyramid(PearsonCorrelation()), step), step)
@@ -137,12 +138,12 @@ def test_standardised_maps_do_not_differ_by_the_scale_of_a_channel():
     np.testing.assert_allclose(standard, 0.0, atol=0.05)
 
 
-@pytest.mark.parametrize("family", ["yolo_v8", "retinanet"])
+@pytest.mark.parametrize("family", ["rtmdet", "retinanet"])
 def test_scores_lie_at_the_cells_of_their_anchors(family):
     step = step_of(family, family)
     maps = visualize.level_maps(attached(ClassLogits(AdaptiveDistillation()), step), step)
     scores = 1 / (1 + np.exp(-numpy(step.student_outputs["class_logits"])[0, :, 0]))
-    per_cell = {"yolo_v8": 1, "retinanet": 9}[family]
+    per_cell = {"rtmdet": 1, "retinanet": 9}[family]
     anchor = 0
     for one in maps:
         height, width = one.student.shape
@@ -225,7 +226,7 @@ def test_every_positive_anchor_is_a_dot_with_a_line_to_its_person(family):
 
 def test_attention_is_that_of_the_loss_and_drawn_in_common_colours():
     images, _ = batch()
-    pair = {"teacher": detector("retinanet", 1), "student": detector("yolo_v8", 2)}
+    pair = {"teacher": detector("retinanet", 1), "student": detector("rtmdet", 2)}
     image = numpy(images)[0]
     figure = visualize.draw_attention(pair, image, levels=("P3", "P4"))
     panels = figure.axes
@@ -248,8 +249,8 @@ def test_what_cannot_be_drawn_is_refused_with_the_cure():
         visualize.draw_regions(attached(Pyramid(FeatureImitation()), step), step)
     with pytest.raises(ValueError, match="row"):
         visualize.draw_assignment(step, row=2)
-    alone = visualize.look(None, detector("yolo_v8", 2), *batch())
+    alone = visualize.look(None, detector("rtmdet", 2), *batch())
     with pytest.raises(ValueError, match="teacher"):
         visualize.draw_maps(attached(Pyramid(FeatureImitation()), step), alone)
     with pytest.raises(ValueError, match="levels"):
-        visualize.attention_maps(detector("yolo_v8", 2), batch()[0], levels=("P9",))
+        visualize.attention_maps(detector("rtmdet", 2), batch()[0], levels=("P9",))
