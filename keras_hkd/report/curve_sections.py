@@ -169,7 +169,7 @@ def calibration(groups: Sequence[RunGroup], found: Findings) -> Section:
         rows.append([name, f"{int(one.numbers.sum()):,}", error])
     x, y = Axis("mean score", 0.0, 1.0), Axis("share that is right", 0.0, 1.0)
     chart = line_chart("reliability diagram", lines, x, y)
-    blocks = [
+    blocks: list[Any] = [
         Charts([("reliability diagram", chart)], group_legend(groups, found.teacher is not None)),
         Table(["", "detections", "calibration error"], rows),
     ]

@@ -117,7 +117,7 @@ class People:
         rows = []
         for low, high in HEIGHTS_PX:
             counts = (self.truth.heights >= low) & (self.truth.heights < high)
-            name = f"{low:g} to {high:g} px" if high < math.inf else f"{low:g} px and more"
+            name = f"{low:g} to {high:g} px" if high < math.inf else f"from {low:g} px"
             name = f"under {high:g} px" if not low else name
             number = int((counts & ~self.truth.ignore).sum())
             rows.append((name, number, self.average_precision(counts, (low, high))))

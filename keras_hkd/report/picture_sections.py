@@ -33,7 +33,8 @@ def missed(groups: Sequence[RunGroup], found: Findings, num_pictures: int) -> Se
     threshold = teacher.threshold_at(FALSE_PER_IMAGE)
     taught = teacher.found_from(threshold)
     counted = ~teacher.truth.ignore
-    rows, shown = [], None
+    rows: list[list[str]] = []
+    shown: tuple[str, People] | None = None
     for group in groups:
         for seed, one in found.of(group)[:1]:
             own = one.people.found_from(one.people.threshold_at(FALSE_PER_IMAGE))
@@ -52,7 +53,7 @@ def missed(groups: Sequence[RunGroup], found: Findings, num_pictures: int) -> Se
     shots = _gallery(found, people, teacher, num_pictures)
     if shots:
         entries = [
-            ("only-teacher", f"the teacher finds, {name} misses"),
+            ("only-teacher", "the teacher finds, the student misses"),
             ("both", "both find"),
             ("only-student", "only the student finds"),
             ("neither", "neither finds"),
@@ -64,7 +65,7 @@ def missed(groups: Sequence[RunGroup], found: Findings, num_pictures: int) -> Se
     lead = (
         f"Each detector at the score from which it raises {FALSE_PER_IMAGE:g} false alarms per "
         f"image, a person being found at an IoU of {IOU:g}. The pictures are those with the most "
-        "people whom only the teacher finds."
+        f"people whom only the teacher finds; the student there is {name}."
     )
     return Section("missed", title, lead, blocks)
 
@@ -141,7 +142,7 @@ def feature_differences(groups: Sequence[RunGroup], found: Findings, num_picture
     if found.teacher is None:
         return Section("attention", title, absent=NO_TEACHER)
     taught = found.teacher.attention
-    models = [(g.name, rows[0][1].attention) for g in groups if (rows := found.of(g))]
+    models = [(g.name, one[0][1].attention) for g in groups if (one := found.of(g))]
     models = [(name, maps) for name, maps in models if maps]
     levels = _levels([taught, *(maps for _, maps in models)])
     if not taught or not models or not levels:

@@ -167,7 +167,9 @@ def measure_runs(
             students[str(run.path)] = _measured(detector, data, run.image_size, look, **how)
     taught = None
     if teacher is not None:
-        taught = _measured(teacher, data, size, True, **how)
+        # One that is no network of ours, such as a .tflite file, has a size of its own.
+        seen = size if hasattr(teacher, "check_image_size") else None
+        taught = _measured(teacher, data, seen, True, **how)
     return Findings(data, students, taught)
 
 

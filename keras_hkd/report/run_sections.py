@@ -256,7 +256,9 @@ def costs(groups: Sequence[RunGroup], teacher: Mapping[str, Any], scores: Scores
     """Show size, operations and time."""
     rows: list[list[str]] = []
     points = []
-    everything = [("teacher", teacher, None)] if teacher else []
+    everything: list[tuple[str, Mapping[str, Any], RunRecord | None]] = []
+    if teacher:
+        everything.append(("teacher", teacher, None))
     for group in groups:
         run = next((run for run in group.runs if run.student_results), None)
         if run is not None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 460, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 10, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 12, 10, 44
 _LEAST_LOG_RATIO = 5
 
 

@@ -55,10 +55,11 @@ def picture_of(step: Step, row: int) -> np.ndarray:
     Raises:
         ValueError: if there is no such image.
     """
-    count = int(step.images.shape[0])
+    images: Any = step.images
+    count = int(images.shape[0])
     if not 0 <= row < count:
         raise InvalidValueError(f"`row` must be 0 to {count - 1}. Received: row={row}")
-    return as_picture(ops.convert_to_numpy(step.images[row]))
+    return as_picture(ops.convert_to_numpy(images[row]))
 
 
 def as_picture(image: Any) -> np.ndarray:

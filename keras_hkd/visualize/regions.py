@@ -106,7 +106,7 @@ def draw_regions(hierarchy: Any, step: Step, row: int = 0) -> Figure:
         show_boxes(panel, found.boxes[here & found.labelled], colour, width=1.8)
         show_boxes(panel, found.boxes[here & ~found.labelled], colour, "--")
         lines.append(Line2D([], [], color=colour, label=f"{level}: {int(here.sum())}"))
-    for style, what in (("-", "labelled"), ("--", "teacher's")):
-        lines.append(Line2D([], [], color="grey", linestyle=style, label=what))
+    lines.append(Line2D([], [], color="grey", linestyle="-", label="labelled"))
+    lines.append(Line2D([], [], color="grey", linestyle="--", label="teacher's"))
     figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), fontsize="small")
     return figure

@@ -126,8 +126,8 @@ def what_the_loss_sees(hierarchy: Hierarchy, step: Step) -> list[Compared]:
     >>> pyramid = Pyramid(PearsonCorrelation())
     >>> pyramid.attach(teacher, student)
     >>> step = look(teacher, student, images, labels)
-    >>> [(one.key, one.teacher.shape[1:3]) for one in what_the_loss_sees(pyramid, step)][0]
-    ('P3', TensorShape([8, 8]))
+    >>> [(one.key, tuple(one.teacher.shape[1:3])) for one in what_the_loss_sees(pyramid, step)]
+    [('P3', (8, 8)), ('P4', (4, 4)), ('P5', (2, 2))]
     """
     if not hierarchy.built:
         raise InvalidValueError(
@@ -186,13 +186,14 @@ def _laid_out(
     one: Compared, hierarchy: Hierarchy, step: Step, row: int, standardize: bool
 ) -> list[LevelMap]:
     teacher, student = (ops.cast(x, "float32") for x in (one.teacher, one.student))
-    kinds = getattr(hierarchy, "hierarchy", hierarchy).tensors
+    of_several: Any = getattr(hierarchy, "hierarchy", hierarchy)  # one that reads every teacher
+    kinds = of_several.tensors
     if one.key in step.student.levels and len(teacher.shape) == 4:
         if standardize:
             teacher, student = (standardised([x])[0] for x in (teacher, student))
         values = _strengths(teacher, student, "features", 3)
-        weights = _cell_weights(one, tuple(int(s) for s in teacher.shape[1:3]))
-        rows = [None if x is None else _numpy(x)[row] for x in (*values, weights)]
+        weights = _cell_weights(one, (int(teacher.shape[1]), int(teacher.shape[2])))
+        rows: list[Any] = [None if x is None else _numpy(x)[row] for x in (*values, weights)]
         return [LevelMap(one.term, one.key, one.key, *rows)]
     layout = None if len(teacher.shape) < 3 else _layout(int(teacher.shape[1]), hierarchy, step)
     if layout is None:
@@ -201,10 +202,11 @@ def _laid_out(
     kind = "logits" if "logits" in kinds and one.key != "box" else "features"
     values = [*_strengths(teacher, student, kind, 2), one.mask]
     split = [None if x is None else _by_level(_numpy(x)[row], levels, per_cell) for x in values]
-    return [
-        LevelMap(one.term, one.key, level, *(None if x is None else x[level] for x in split))
-        for level in levels
-    ]
+    maps = []
+    for level in levels:
+        rows = [None if x is None else x[level] for x in split]
+        maps.append(LevelMap(one.term, one.key, level, *rows))
+    return maps
 
 
 def _strengths(teacher: Tensor, student: Tensor, kind: str, leading: int) -> list[Tensor]:
