@@ -188,6 +188,8 @@ def _measured(
         warnings.simplefilter("ignore", metrics.FewImagesWarning)  # the page says so
         scores = evaluation.score_predictions(data, results)
     scores.update({key: metrics.coco_average_precision(data, results)[key] for key in _SIZES})
+    if hasattr(detector, "count_params"):
+        scores["parameters"] = evaluation.count_parameters(detector)
     attention = _attention(detector, data, size) if look else {}
     return Measured(People.of(data, results), miss_rate(data, results), scores, attention)
 
