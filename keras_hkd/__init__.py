@@ -11,7 +11,8 @@ checks a pair and its images before a training.
 Compress and ship: `prune_channels`, `MagnitudePruning`, `quantize`; `export_tflite`,
 `export_onnx`, `export_saved_model`.
 
-Measure: `evaluation` of models, `metrics` of detections, `report` for tables and pictures.
+Measure: `evaluation` of models, `metrics` of detections, `report` for tables and pictures,
+`visualize` for what the losses see.
 
 Everything loads when it is first used; importing the package loads neither TensorFlow nor Keras.
 """
@@ -61,6 +62,7 @@ __getattr__, __dir__, __all__ = attach(
         "report": None,
         "teacher_cache": None,
         "training": None,
+        "visualize": None,
         "zoo": None,
     },
 )

@@ -20,6 +20,7 @@ COMMANDS = {
     "cache": "Store what a teacher says about images, for training without it.",
     "doctor": "Check a teacher, a student and their images before a training.",
     "distill": "Distil a heavy model (the teacher) into a compact one (the student).",
+    "report": "Write one HTML page about runs: gains, curves, costs, what is still missed.",
     "evaluate": "Measure a detector or a classifier on labelled images.",
     "detect": "Find people in images: pictures with boxes, and COCO results JSON.",
     "presets": "List the detectors that come with the package, or show the card of one.",

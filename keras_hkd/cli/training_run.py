@@ -250,6 +250,7 @@ def _measured(
         remark(f"Warning: {message}")
     results["measured_on"] = "training images" if val is None else "val"
     results["num_images"] = len(measured_on)
+    results["data_hash"] = measured_on.content_hash
     last = list(models)[-1]
     report.save_curves({last: history}, run.path / "curves.png", title=str(run.path.name))
     if kind.draws_gallery:
