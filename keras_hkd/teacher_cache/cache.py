@@ -286,13 +286,6 @@ class TeacherCache:
                 "A teacher cache serves labelled images: train on two streams of images with the "
                 f"teacher itself. Received: a {type(dataset).__name__}"
             )
-        if augmentation is not None and augmentation.mixes:
-            raise CacheError(
-                f"The teacher cache {self.folder} holds what the teacher says about single images "
-                "at one size: it cannot be used with mosaic, mixup, copy_paste or sizes. Leave "
-                "them out, or distil from the teacher itself. "
-                f"Received: {augmentation.mixing}"
-            )
         asked = {"data_hash": dataset.content_hash, "image_size": list(image_size)}
         if self.mode == EXACT:
             asked["augmentation"] = manifest.augmentation_facts(augmentation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -199,13 +200,14 @@ def _views(
     ignore_regions: bool,
 ) -> Any:
     """Make batches of images and labels from a plan of image numbers and drawn numbers."""
-    canvases = Canvases.plan(dataset, tuple(int(CACHE_OVERSIZE * s) for s in frame_size))
+    height, width = frame_size
+    canvases = Canvases.plan(dataset, (int(CACHE_OVERSIZE * height), int(CACHE_OVERSIZE * width)))
     make = ViewMaker(augmentation or NO_AUGMENTATION, frame_size, labels, canvases, ignore_regions)
     if cache:
         with tf.device("CPU:0"):
-            pixels = tuple(map(tf.constant, decode_all(dataset, canvases, half_size=True)))
+            full, half = map(tf.constant, decode_all(dataset, canvases, half_size=True))
         plan = plan.batch(batch_size, drop_remainder=True)
-        return in_parallel(plan, lambda indices, draws: make.from_cache(*pixels, indices, draws))
+        return in_parallel(plan, lambda indices, draws: make.from_cache(full, half, indices, draws))
     require_files(dataset)
     read = canvas_reader(dataset, canvases)
     plan = in_parallel(plan, lambda index, draws: (index, draws, read(index)))
@@ -329,9 +331,11 @@ def _letterboxed(
         scales = letterbox_scales(dataset, frame_size) / canvases.scales
         contents = canvases.content_sizes
 
-        def read(index: Any) -> Tensor:
+        def content(index: Tensor) -> Tensor:
             height, width = tf.unstack(tf.gather(contents, index))
             return tf.gather(pixels, index)[:height, :width]
+
+        read: Callable[[Tensor], Tensor] = content
     else:
         read = file_reader(dataset)
         scales = letterbox_scales(dataset, frame_size)
