@@ -286,6 +286,7 @@ class TeacherCache:
                 "A teacher cache serves labelled images: train on two streams of images with the "
                 f"teacher itself. Received: a {type(dataset).__name__}"
             )
+        manifest.require_single_views(augmentation, self.folder)
         asked = {"data_hash": dataset.content_hash, "image_size": list(image_size)}
         if self.mode == EXACT:
             asked["augmentation"] = manifest.augmentation_facts(augmentation)
@@ -294,8 +295,7 @@ class TeacherCache:
                     f"The teacher cache {self.folder} holds {'no' if self.views is None else 'the'}"
                     " views of augmented images, and training is "
                     f"{'without' if augmentation is None else 'with'} augmentation. Build it with "
-                    "views=0 for training without, views=1 or more for training with it, or in "
-                    "mode replay for both."
+                    "views=0 for training without, views=1 or more for it, or in mode replay."
                 )
         require_key(self.key, asked, self.folder)
 

@@ -84,21 +84,3 @@ def require_key(saved: Mapping, asked: Mapping, folder: str | os.PathLike) -> No
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 80 else f"{text[:60]}... ({digest_of({'value': value})[:8]})"
-
-
-def require_single_views(augmentation: Any, folder: str | os.PathLike) -> None:
-    """Refuses pictures that are put together from several images, and batches of several sizes.
-
-    Args:
-        augmentation: an `Augmentation`, or None.
-        folder: folder of the cache, for the message.
-
-    Raises:
-        CacheError: the augmentation mixes.
-    """
-    if augmentation is not None and augmentation.mixes:
-        raise CacheError(
-            f"The teacher cache {folder} holds what the teacher says about single images at one "
-            "size: it cannot be used with mosaic, mixup, copy_paste or sizes. Leave them out, or "
-            f"distil from the teacher itself. Received: {augmentation.mixing}"
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +119,21 @@ def read_bases(path: Path) -> dict:
 def bases_digest(bases: dict) -> str:
     """Computes the checksum of the bases."""
     return digest_of({name: [a.tolist() for a in arrays] for name, arrays in bases.items()})
+
+
+def require_single_views(augmentation: Any, folder: str | os.PathLike) -> None:
+    """Refuses pictures that are put together from several images, and batches of several sizes.
+
+    Args:
+        augmentation: an `Augmentation`, or None.
+        folder: folder of the cache, for the message.
+
+    Raises:
+        CacheError: the augmentation mixes.
+    """
+    if augmentation is not None and augmentation.mixes:
+        raise CacheError(
+            f"The teacher cache {folder} holds what the teacher says about single images at one "
+            "size: it cannot be used with mosaic, mixup, copy_paste or sizes. Leave them out, or "
+            f"distil from the teacher itself. Received: {augmentation.mixing}"
+        )

@@ -15,7 +15,6 @@ from keras_hkd.data.classes import canonical
 from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.evaluation.classifier_scores import check_same_classes
-from keras_hkd.teacher_cache.cache_key import require_single_views
 from keras_hkd.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -85,9 +84,7 @@ def check_cache(
         CacheError: with what differs.
     """
     if teacher_cache is not None:
-        augmentation = _augmentation(settings)
-        require_single_views(augmentation, teacher_cache.folder)
-        teacher_cache.require_pipeline(dataset, settings.image_size, augmentation)
+        teacher_cache.require_pipeline(dataset, settings.image_size, _augmentation(settings))
 
 
 def check_mixing(
