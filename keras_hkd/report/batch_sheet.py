@@ -43,10 +43,10 @@ def save_batch_sheet(
         labels = {name: np.asarray(value) for name, value in labels.items() if name != "teacher"}
         for row, picture in enumerate(pixels):
             entry = _entry({name: value[row] for name, value in labels.items()})
-            counts = f"{np.sum(~entry['ignore'])} labels, {np.sum(entry['ignore'])} ignored"
+            counts = f"{np.sum(~entry['ignore'])} + {np.sum(entry['ignore'])} ignored"
             images.append(np.clip(np.round(picture), 0, 255).astype(np.uint8))
             entries.append(entry)
-            captions.append(f"batch {number}, {picture.shape[0]}x{picture.shape[1]}: {counts}")
+            captions.append(f"{number}: {picture.shape[0]}x{picture.shape[1]}, {counts}")
     return save_contact_sheet(images, entries, captions, path, **options)
 
 

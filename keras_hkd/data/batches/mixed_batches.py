@@ -51,10 +51,12 @@ def mixed_batches(
         ignore_regions: also give `ignore_boxes`.
     """
     sizes = augmentation.sizes or (frame_size,)
-    largest = tuple(max(sides) for sides in zip(*sizes, strict=True))
+    largest = max(height for height, _ in sizes), max(width for _, width in sizes)
     tables = [LabelTable.collect(dataset, size, max_boxes) for size in sizes]
     donors = Donors.none()
-    canvases = Canvases.plan(dataset, tuple(int(CACHE_OVERSIZE * side) for side in largest))
+    canvases = Canvases.plan(
+        dataset, (int(CACHE_OVERSIZE * largest[0]), int(CACHE_OVERSIZE * largest[1]))
+    )
     if augmentation.copy_paste:
         labels = LabelTable.collect(dataset, largest, max_boxes)
         donors = Donors.find(labels, canvases.source_sizes * labels.scales[:, None])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -141,7 +143,7 @@ def read_views(
     """
     windows = sample_windows(view, canvas_scales, frame_size)
     steps = tf.reduce_max(canvas_scales[:, None] / view.scales, axis=-1)
-    images = None
+    crops: list[Tensor] = []
     for level, pixels in enumerate(canvases):
         chosen = tf.ones_like(steps, tf.bool)
         if level:
@@ -150,8 +152,8 @@ def read_views(
             chosen &= steps <= _MAX_STEP_ON_FULL_CANVAS * 2**level
         # Each picture is read from one canvas; the other crops of it are 114 all over.
         here = tf.where(chosen[:, None], windows / 2**level, _NOWHERE)
-        crop = _crop(pixels, here, places, frame_size)
-        images = crop if images is None else images + crop
+        crops.append(_crop(pixels, here, places, frame_size))
+    images = functools.reduce(operator.add, crops)
     return images - PADDING_GREY * (len(canvases) - 1)
 
 
