@@ -112,12 +112,24 @@ class Region(Hierarchy):
             self.add_projection(level, teacher.channels(level), student.channels(level))
         self.built = True
 
-    def compute(self, step: Step) -> Tensor:
+    def regions_of(self, step: Step) -> tuple[Tensor, Tensor, Tensor]:
+        """Chooses the regions of a step: labelled people first, then the best detections.
+
+        Args:
+            step: a `Step`.
+
+        Returns:
+            `boxes (batch, regions, 4)` xyxy pixels, `valid (batch, regions)` bool, and the number
+            of the pyramid level of each, `(batch, regions)` int32.
+        """
         boxes, valid = step.regions(self.num_detections, self.score_threshold)
         # People come first, then detections by their score.
         order = ops.where(valid, 1.0 / ops.arange(1, ops.shape(valid)[1] + 1, dtype="float32"), 0.0)
         boxes, valid = best_boxes(boxes, order, self.max_regions)
-        chosen = self.level_of(boxes)
+        return boxes, valid, self.level_of(boxes)
+
+    def compute(self, step: Step) -> Tensor:
+        boxes, valid, chosen = self.regions_of(step)
         total = ops.maximum(sum_over_replicas(ops.sum(ops.cast(valid, "float32"))), 1.0)
         if self._reads_differences(step):
             return self._of_differences(step, boxes, valid, chosen, total)
