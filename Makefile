@@ -10,11 +10,13 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-load benchmark-int8 losses benchmark-mobile compression install clean
+.PHONY: benchmark-int8-networks demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-load benchmark-int8 losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
 	@echo "make demo-teacher    rebuild the teacher that the demo loads"
+	@echo "make demo-figures    the demo for three seeds, and the table of it in the docs"
+	@echo "make figures         which committed figures are older than the code they are of"
 	@echo "make test-fast       run the quick tests: three minutes on $(WORKERS) workers (WORKERS=4 for more)"
 	@echo "make test            run the quick tests, then the others but the longest"
 	@echo "make test-long       run the tests that take longest (minutes each)"
@@ -29,8 +31,10 @@ help:
 	@echo "make benchmark-cache time and disk of a stored teacher, as ratios"
 	@echo "make benchmark-load  time and memory of reading a large COCO file, beside pycocotools"
 	@echo "make benchmark-int8  which layers int8 makes faster here"
+	@echo "make benchmark-int8-networks  what would make a preset faster as int8"
 	@echo "make losses          all losses on one pair: hours, resumable, needs the data folder"
 	@echo "make compression     int8 with and without training for it: hours, resumable, after make real"
+	@echo "make default         what the default gains, pair by pair: hours, resumable"
 	@echo "make proof           RTMDet-nano and students 2 to 8 times smaller: hours, resumable"
 	@echo "make zoo             the presets of the zoo: hours, resumable, needs the data folder"
 	@echo "make install         make $(VENV) and install the package in it"
@@ -50,6 +54,12 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 
 demo: $(INSTALLED)
 	$(RUN) examples/demo.py
+
+demo-figures: $(INSTALLED)
+	$(RUN) benchmarks/demo_figures.py
+
+figures: $(INSTALLED)
+	$(RUN) benchmarks/figures.py
 
 demo-teacher: $(INSTALLED)
 	$(RUN) benchmarks/demo_teacher.py
@@ -103,11 +113,17 @@ benchmark-cache: $(INSTALLED)
 benchmark-load: $(INSTALLED)
 	$(RUN) benchmarks/load_time.py
 
+benchmark-int8-networks: $(INSTALLED)
+	$(RUN) benchmarks/int8_networks.py
+
 benchmark-int8: $(INSTALLED)
 	$(RUN) benchmarks/int8_layers.py
 
 losses: $(INSTALLED)
 	$(RUN) benchmarks/losses.py
+
+default: $(INSTALLED)
+	$(RUN) benchmarks/default_pairs.py
 
 proof: $(INSTALLED)
 	$(RUN) benchmarks/proof.py

@@ -12,6 +12,7 @@ Measured on the test lists, at the size of the training. Every run is one `keras
 import json
 
 import keras
+from figures import made_with
 from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
 
 from keras_hkd.json_files import write_json
@@ -133,7 +134,13 @@ def write_results(run):
                 table.setdefault(f"{times}x", {})[name] = scores
     write_json(
         RESULTS / "proof.json",
-        {"command": "make proof", "image_size": SIDE, "epochs": EPOCHS, "students": table},
+        {
+            "command": "make proof",
+            "made_with": made_with(),
+            "image_size": SIDE,
+            "epochs": EPOCHS,
+            "students": table,
+        },
     )
     print(json.dumps(table)[:200])
 

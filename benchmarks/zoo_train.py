@@ -96,18 +96,27 @@ def start_of(start, runs, images):
 
 
 def distiller(teacher, student, recipe, fused=None):
-    """The student under the teacher: class scores, boxes and correlated maps."""
+    """The student under the teacher: class scores, boxes and correlated maps.
+
+    With fused detections their class scores and boxes beside these.
+    """
     weights = recipe["weights"]
-    maps = 0 if fused is None else 1
+    live = 0 if fused is None else 1
+    terms = {
+        "class_logits": ClassLogits(QualityFocalDistillation(), teacher=live),
+        "boxes": Boxes(GIoU(), at="all", teacher=live),
+        "pyramid": Pyramid(PearsonCorrelation(), teacher=live),
+    }
+    if fused is not None:
+        terms["fused_class_logits"] = ClassLogits(
+            QualityFocalDistillation(), teacher=0, name="fused_class_logits"
+        )
+        terms["fused_boxes"] = Boxes(GIoU(), teacher=0, name="fused_boxes")
     return Distiller(
         teacher if fused is None else [fused, teacher],
         student,
-        [
-            ClassLogits(QualityFocalDistillation(), teacher=0),
-            Boxes(GIoU(), at="all" if fused is None else "positives", teacher=0),
-            Pyramid(PearsonCorrelation(), teacher=maps),
-        ],
-        [weights["class_logits"], weights["boxes"], weights["pyramid"]],
+        list(terms.values()),
+        [weights[name] for name in terms],
         student_loss_weight=weights["student"],
     )
 

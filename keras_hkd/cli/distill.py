@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -65,6 +65,17 @@ PseudoLabelScore = Annotated[
 ]
 
 
+TeacherPrecision = Annotated[
+    Literal["float32", "float16", "bfloat16"] | None,
+    typer.Option(
+        "--teacher-precision",
+        help="What the teacher computes in, whatever the student does: half precision takes half "
+        "of a GPU's time and memory for it. By default as --mixed-precision says.",
+        show_default=False,
+    ),
+]
+
+
 @with_run_options
 def command(
     given: RunOptions,
@@ -72,6 +83,7 @@ def command(
     teacher: Teacher = None,
     teacher_cache: TeacherCache = None,
     person_class: options.PersonClass = None,
+    teacher_precision: TeacherPrecision = None,
     method: method_arguments.Method = "auto",
     method_option: method_arguments.MethodOption = None,
     unlabelled: Unlabelled = None,
@@ -101,17 +113,32 @@ def command(
     inputs = {"command": "distill", "student": student, **how}
     if person_class is not None:
         inputs["person_class"] = person_class
+    if teacher_precision is not None:
+        inputs["teacher_precision"] = teacher_precision
     if unlabelled:
         # Folders may move between sessions; what the images are is in the pseudo-labels' own file.
         names = [pathlib.PurePath(source).name for source in unlabelled]
         inputs.update(unlabelled=names, pseudo_label_score=pseudo_label_score)
     kind = kind_of(student)
+    _check_strategy(given.strategy, method)
     run = training_run.run_folder(given, inputs)
     results = training_run.finished_results(run, given, kind)
     if results is None:
-        sources = _Sources(first, student, teacher_cache, tuple(more_teachers), person_class)
+        more = tuple(more_teachers)
+        sources = _Sources(first, student, teacher_cache, more, person_class, teacher_precision)
         results = _distill(run, kind, given, sources, unlabelled, pseudo_label_score, **how)
     training_run.show(run, kind, results, given.json)
+
+
+def _check_strategy(strategy: str | None, method: str) -> None:
+    """Refuse to share among processes a method that trains a teacher of its own in one."""
+    from keras_hkd.methods.registry import described
+
+    if strategy == "multi_worker" and "folder" in described(method).facts:
+        raise InvalidValueError(
+            f"Method {method} first trains a small teacher of its own, in one process: take "
+            "--strategy mirrored, or none. Received: --strategy multi_worker"
+        )
 
 
 class _Sources(NamedTuple):
@@ -122,6 +149,7 @@ class _Sources(NamedTuple):
     teacher_cache: pathlib.Path | None = None
     more_teachers: tuple[str, ...] = ()
     person_class: int | None = None
+    teacher_precision: str | None = None
 
 
 def _distill(
@@ -137,7 +165,7 @@ def _distill(
     dataset, val = given.load_data(kind)
     settings = given.settings(kind)
     from keras_hkd import methods
-    from keras_hkd.training import train_model, training_scope
+    from keras_hkd.training import current_workers, train_model, training_scope
 
     takes = methods.described(method)
     with training_scope(settings):
@@ -167,7 +195,8 @@ def _distill(
         train_teacher(dataset, settings, run.path / "teacher", resume=given.resume)
     images = dataset
     if unlabelled:
-        images = _label(run, given, teacher, dataset, unlabelled, score, size)
+        with current_workers().first_before_others():
+            images = _label(run, given, teacher, dataset, unlabelled, score, size)
     history = train_model(
         distiller, images, settings, run, validation=val, resume=given.resume, title="student"
     )
@@ -210,8 +239,11 @@ def _make_teacher(
     name: str, given: Any, sources: Any, class_names: Any, size: tuple[int, int] | None, seed: int
 ) -> Any:
     kind, person = kind_of(name), sources.person_class
-    make = training_run.make_model
-    return make(kind, name, given, class_names, size, seed=seed, person_class=person, learns=False)
+    make, precision = training_run.make_model, sources.teacher_precision
+    if precision in ("float16", "bfloat16"):
+        precision = f"mixed_{precision}"
+    how = {"seed": seed, "person_class": person, "learns": False, "precision": precision}
+    return make(kind, name, given, class_names, size, **how)
 
 
 def _facts(run: Any, dataset: Any, settings: Any, takes: Any) -> dict[str, Any]:

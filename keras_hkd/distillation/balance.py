@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -227,6 +228,41 @@ class BalancesTerms:
         if self.balance is not None and not self.balance.is_measured:
             self.measure_balance([(x, y)])
         return super().train_on_batch(x, y, *args, **kwargs)  # type: ignore[misc]
+
+
+class RebalanceTerms(keras.callbacks.Callback):
+    """Callback that measures the scales of balanced terms anew after some epochs.
+
+    Shares hold where they are measured, and drift while the student learns.
+
+    Args:
+        batches: pairs of images and labels to measure on, such as `list(train_data.take(8))`.
+        after_epochs: numbers of finished epochs after which to measure.
+
+    Raises:
+        ValueError: when training begins, if the model balances nothing.
+
+    Example:
+
+        distiller.fit(train_data, epochs=24, steps_per_epoch=100, callbacks=[
+            keras_hkd.distillation.RebalanceTerms(list(train_data.take(8)), after_epochs=[4, 12])
+        ])
+    """
+
+    def __init__(self, batches: Iterable[Any], after_epochs: Collection[int]) -> None:
+        super().__init__()
+        self.batches, self.after_epochs = list(batches), frozenset(after_epochs)
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        if getattr(self.model, "balance", None) is None:
+            raise InvalidValueError(
+                "RebalanceTerms needs a Distiller whose terms are balanced: give shares, or no "
+                f"numbers as `distillation_loss_weights`. Received: {self.model.name!r}"
+            )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if epoch + 1 in self.after_epochs:
+            print(f"After epoch {epoch + 1}: {told(self.model.measure_balance(self.batches))}")
 
 
 def told(record: dict[str, Any]) -> str:

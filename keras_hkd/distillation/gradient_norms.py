@@ -94,7 +94,7 @@ def _on_tensorflow(distiller: Distiller, scalars: Callable) -> Callable:
 
     variables = [variable.value for variable in distiller.student.trainable_variables]
 
-    @tf.function
+    # Eagerly: tracing a gradient for each term takes ten times as long as a few batches.
     def norms(images: Tensor, labels: Any) -> list[Tensor]:
         with tf.GradientTape(persistent=True) as tape, keras.StatelessScope():
             values = scalars(images, labels)

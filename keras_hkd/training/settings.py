@@ -63,9 +63,12 @@ class TrainingSettings:
         image_size: `(height, width)` in pixels that images are letterboxed to.
         augment: random flips, scales, crops and colours.
         deterministic: repeat bit for bit, also over a resumed run; slower.
-        mixed_precision: compute in float16 and keep weights in float32; for GPUs.
+        mixed_precision: compute in half precision and keep weights in float32; for GPUs.
+        half_precision: which half precision that is, "float16", whose loss is scaled, or
+            "bfloat16", which needs no scaling.
         jit_compile: compile the training step with XLA.
-        strategy: train on all of the machine's devices at once ("mirrored").
+        strategy: train on all of the machine's devices at once ("mirrored"), or on those of several
+            processes or machines ("multi_worker").
         validate_every: epochs between measurements on the validation images; 0 for none before the
             end.
         cache: keep decoded images in memory.
@@ -94,9 +97,12 @@ class TrainingSettings:
     augment: bool = _setting(True)
     deterministic: bool = _setting(False)
     mixed_precision: bool = _setting(False)
+    half_precision: Literal["float16", "bfloat16"] = _setting(
+        "float16", functools.partial(checks.one_of, choices=("float16", "bfloat16"))
+    )
     jit_compile: bool = _setting(False)
-    strategy: Literal["mirrored"] | None = _setting(
-        None, functools.partial(checks.one_of, choices=("mirrored",))
+    strategy: Literal["mirrored", "multi_worker"] | None = _setting(
+        None, functools.partial(checks.one_of, choices=("mirrored", "multi_worker"))
     )
     validate_every: int = _whole(0, changes_weights=False)
     cache: bool = _setting(True, changes_weights=False)
@@ -135,6 +141,8 @@ class TrainingSettings:
         values = {name: value for name, value in self.to_dict().items() if changing[name]}
         if self.gradient_accumulation_steps == 1:  # as of runs before there was such a setting
             del values["gradient_accumulation_steps"]
+        if not self.mixed_precision or self.half_precision == "float16":
+            del values["half_precision"]
         return values
 
     @classmethod

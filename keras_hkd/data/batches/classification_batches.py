@@ -29,6 +29,7 @@ def classification_training_batches(
     first_epoch: int = 0,
     augmentation: Augmentation | None = CLASSIFICATION_AUGMENTATION,
     cache: bool = True,
+    share: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Yield shuffled, augmented batches without end, the same for the same seed.
 
@@ -43,6 +44,7 @@ def classification_training_batches(
         first_epoch: epoch to begin with.
         augmentation: how images vary; None for letterboxing alone.
         cache: decode all images once into memory; False reads the files in every epoch.
+        share: of `keras_hkd.data.training_batches`: which rows of every batch are read.
 
     Returns:
         A `tf.data.Dataset` of `(images, labels)`: images float32 `(batch_size, height, width, 3)`
@@ -64,6 +66,7 @@ def classification_training_batches(
         max_boxes=1,
         augmentation=augmentation,
         cache=cache,
+        share=share,
     )
     return batches.map(_with_classes)
 
