@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: benchmark-int8-networks demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-load benchmark-int8 losses benchmark-mobile compression install clean
+.PHONY: web benchmark-int8-networks demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-load benchmark-int8 losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
@@ -24,6 +24,7 @@ help:
 	@echo "make types           check the types with mypy"
 	@echo "make doctest         run the examples in the docstrings"
 	@echo "make docs            build the documentation in site/; make docs-serve shows it"
+	@echo "make web             the browser demo in build/demo (needs Node.js); make docs carries it then"
 	@echo "make real            the proof on photographs: hours, resumable, needs the data folder"
 	@echo "make systems         the six systems on photographs: hours, resumable, after make real"
 	@echo "make benchmark-step  time of a distillation step, as ratios"
@@ -95,6 +96,18 @@ docs: $(INSTALLED)
 docs-serve: $(INSTALLED)
 	$(RUN) -m mkdocs serve
 
+# npm writes this file last.
+PACKAGES := demo/node_modules/.package-lock.json
+
+$(PACKAGES): demo/package-lock.json
+	@command -v npm >/dev/null \
+		|| { echo "make web needs Node.js 20 with npm; on Debian: apt install npm" >&2; exit 1; }
+	npm ci --prefix demo --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+web: $(INSTALLED) $(PACKAGES)
+	$(RUN) demo/build.py
+
 real: $(INSTALLED)
 	$(RUN) benchmarks/real_hkd.py
 
@@ -135,5 +148,5 @@ compression: $(INSTALLED)
 	$(RUN) benchmarks/compression_proof.py
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site demo/node_modules *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,7 +5,8 @@ Detect: `load_detector`, `TFLiteDetector`; photographs in and boxes out with `in
 Distil: `Distiller` with `hierarchies` and `losses`, or a whole system in one call: `hkd`, `ld`,
 `kd`, and all of them in `methods`. `TeacherCache` stores a teacher's outputs. `as_detector` and
 `as_classifier` take a library's model, `detectors.build` and `classifiers.build` make a new one,
-`data` reads datasets and makes batches, `training` keeps runs that go on after a kill.
+`data` reads datasets and makes batches, `training` keeps runs that go on after a kill, `doctor`
+checks a pair and its images before a training.
 
 Compress and ship: `prune_channels`, `MagnitudePruning`, `quantize`; `export_tflite`,
 `export_onnx`, `export_saved_model`.
@@ -38,6 +39,7 @@ __getattr__, __dir__, __all__ = attach(
         "detect": "zoo",
         "detectors": None,
         "distillation": None,
+        "doctor": "doctor",
         "evaluation": None,
         "export": None,
         "export_onnx": "export",

@@ -9,6 +9,7 @@ import typer
 
 from keras_hkd.cli import method_arguments, options, training_run
 from keras_hkd.cli.console import remark
+from keras_hkd.cli.datasets import say
 from keras_hkd.cli.model_kinds import kind_of
 from keras_hkd.cli.training_options import RunOptions, with_run_options
 from keras_hkd.errors import InvalidValueError
@@ -52,6 +53,13 @@ Unlabelled = Annotated[
         show_default=False,
     ),
 ]
+FirstLook = Annotated[
+    bool,
+    typer.Option(
+        "--doctor/--no-doctor",
+        help="Begin with the quick ones of the checks of `keras-hkd doctor`, a line each.",
+    ),
+]
 PseudoLabelScore = Annotated[
     float | None,
     typer.Option(
@@ -88,6 +96,7 @@ def command(
     method_option: method_arguments.MethodOption = None,
     unlabelled: Unlabelled = None,
     pseudo_label_score: PseudoLabelScore = None,
+    doctor: FirstLook = True,
 ) -> None:
     """Distil a heavy detector or classifier (the teacher) into a compact one (the student).
 
@@ -125,8 +134,9 @@ def command(
     results = training_run.finished_results(run, given, kind)
     if results is None:
         more = tuple(more_teachers)
-        sources = _Sources(first, student, teacher_cache, more, person_class, teacher_precision)
-        results = _distill(run, kind, given, sources, unlabelled, pseudo_label_score, **how)
+        sources = Sources(first, student, teacher_cache, more, person_class, teacher_precision)
+        ways = (unlabelled, pseudo_label_score, doctor)
+        results = _distill(run, kind, given, sources, *ways, **how)
     training_run.show(run, kind, results, given.json)
 
 
@@ -141,7 +151,7 @@ def _check_strategy(strategy: str | None, method: str) -> None:
         )
 
 
-class _Sources(NamedTuple):
+class Sources(NamedTuple):
     """The models' names or files."""
 
     teacher: str | None
@@ -159,6 +169,7 @@ def _distill(
     sources: Any,
     unlabelled: Any,
     score: Any,
+    doctor: bool,
     method: str,
     method_options: Mapping[str, Any],
 ) -> Any:
@@ -169,7 +180,7 @@ def _distill(
 
     takes = methods.described(method)
     with training_scope(settings):
-        teacher, student = _make_pair(kind, given, sources, dataset, settings)
+        teacher, student = make_pair(kind, given, sources, dataset, settings)
         student = training_run.quantized(student, sources.student, given, dataset)
         class_names, size = dataset.class_names, student.image_size
         more = [
@@ -190,6 +201,13 @@ def _distill(
             "knows nothing. Give the .keras file of a trained one."
         )
     settings = dataclasses.replace(settings, image_size=size)
+    if doctor and kind.name == "detector":
+        _look(
+            None if stored else teacher[0] if more else teacher,
+            distiller.student,
+            dataset,
+            settings,
+        )
     if train_teacher is not None:
         remark(f"First the teacher's branches are trained ({run.path / 'teacher'}).")
         train_teacher(dataset, settings, run.path / "teacher", resume=given.resume)
@@ -211,8 +229,27 @@ def _distill(
     return training_run.conclude(run, kind, models, history, settings, dataset, val)
 
 
-def _make_pair(kind: Any, given: Any, sources: Any, dataset: Any, settings: Any) -> tuple[Any, Any]:
-    """Make the teacher, or None, and the student, at the size of the training."""
+def _look(teacher: Any, student: Any, dataset: Any, settings: Any) -> None:
+    """Say in a line each what the quick checks of the doctor found."""
+    from keras_hkd.doctor import first_look
+
+    for found in first_look(teacher, student, dataset, settings):
+        if found.is_alarm:
+            remark(f"Doctor: {found.severity}: {found.text} {found.advice}")
+        else:
+            say(f"Doctor: {found.text}")
+
+
+def make_pair(kind: Any, given: Any, sources: Any, dataset: Any, settings: Any) -> tuple[Any, Any]:
+    """Make the teacher, or None, and the student, at the size of the training.
+
+    Args:
+        kind: `Detectors` or `Classifiers`.
+        given: the `RunOptions`.
+        sources: names or files of the models.
+        dataset: the training images, for the names of classes.
+        settings: the run's `TrainingSettings`.
+    """
     teacher, class_names, size = None, dataset.class_names, settings.image_size
     if sources.teacher_cache is not None:
         from keras_hkd.teacher_cache import TeacherCache

@@ -29,7 +29,7 @@ def parse_options(texts: list[str]) -> dict[str, object]:
     """Read `NAME=VALUE` options; the value is YAML, so that 3 is a number and [P3, P4] a list.
 
     Args:
-        texts: as given on the command line.
+        texts: the words NAME=VALUE as given on the command line.
 
     Raises:
         ValueError: for a text without a name and a value, or a value that is not YAML.

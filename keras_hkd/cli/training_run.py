@@ -95,10 +95,10 @@ def make_model(
         name_or_file: a `.keras` file, a preset, or one of `names()` of `keras_hkd.detectors` or
             `keras_hkd.classifiers`.
         options: for the seed and the strategy.
-        class_names: of the training images.
+        class_names: names of the classes of the training images.
         image_size: `(height, width)` in pixels for a named model; a saved one has its own.
         backbone_weights: for a named model, or None.
-        seed: of a named model; the run's by default.
+        seed: seed of a named model; the run's by default.
         person_class: of a saved detector, what `--person-class` gave.
         learns: False for a teacher, which keeps the classes that it knows.
         precision: in which the model computes, such as "mixed_float16"; None for the run's.

@@ -132,9 +132,9 @@ class Balance:
         """Measures on the first batches of what `fit` is given, unless that was done before.
 
         Args:
-            x: as of `fit`.
-            y: as of `fit`.
-            batch_size: as of `fit`.
+            x: as `fit` takes it.
+            y: as `fit` takes it.
+            batch_size: as `fit` takes it.
             quiet: print nothing.
 
         Returns:

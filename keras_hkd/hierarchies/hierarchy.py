@@ -98,7 +98,7 @@ class Hierarchy(keras.layers.Layer):
         """Checks that a loss can compare what is read here.
 
         Args:
-            loss: the loss.
+            loss: the loss that compares teacher and student.
             tensors: kinds of tensors that it would compare; those of the hierarchy by default.
 
         Raises:

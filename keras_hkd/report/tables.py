@@ -43,7 +43,7 @@ def rich_table(
         rows: name of a detector -> its results by key. A list of numbers, such as one per seed, is
             written as mean and sample standard deviation; what is absent or None as a dash.
         columns: keys in order; by default those of `COLUMNS` that some row has.
-        title: above the table.
+        title: text above the table.
 
     Example:
 

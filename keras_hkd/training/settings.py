@@ -58,8 +58,9 @@ class TrainingSettings:
         warmup_epochs: length of the linear rise to the learning rate; may be a fraction.
         weight_decay: AdamW's, decoupled; biases and scales (variables of rank below 2) keep out.
         global_clip_norm: upper bound on the norm of the whole gradient; None for no bound.
-        ema_momentum: of the moving average of the weights that training ends with; None for none.
-        seed: of initial weights, order of images, and augmentation.
+        ema_momentum: momentum of the moving average of the weights that training ends with; None
+            for none.
+        seed: seed of initial weights, order of images, and augmentation.
         image_size: `(height, width)` in pixels that images are letterboxed to.
         augment: random flips, scales, crops and colours.
         deterministic: repeat bit for bit, also over a resumed run; slower.

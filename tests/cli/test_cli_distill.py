@@ -39,6 +39,13 @@ def test_a_teacher_by_name_knows_nothing_and_that_is_said(run):
 
 
 @pytest.mark.slow
+def test_begins_with_the_quick_checks_of_the_doctor(run):
+    said = (run / "said.txt").read_text()
+    assert "Doctor: Data, student and teacher agree on the classes: person." in said
+    assert said.count("Doctor: ") == 5
+
+
+@pytest.mark.slow
 def test_leaves_what_was_promised(run):
     files = {"student.keras", "metrics.json", "curves.png", "gallery.png", "history.json"}
     assert files <= set(os.listdir(run))

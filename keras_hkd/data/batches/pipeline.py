@@ -178,13 +178,14 @@ def _views(
     ignore_regions: bool,
 ) -> Any:
     """Make batches of images and labels from a plan of image numbers and drawn numbers."""
-    canvases = Canvases.plan(dataset, tuple(int(CACHE_OVERSIZE * s) for s in frame_size))
+    height, width = frame_size
+    canvases = Canvases.plan(dataset, (int(CACHE_OVERSIZE * height), int(CACHE_OVERSIZE * width)))
     make = ViewMaker(augmentation or NO_AUGMENTATION, frame_size, labels, canvases, ignore_regions)
     if cache:
         with tf.device("CPU:0"):
-            pixels = tuple(map(tf.constant, decode_all(dataset, canvases, half_size=True)))
+            full, half = map(tf.constant, decode_all(dataset, canvases, half_size=True))
         plan = plan.batch(batch_size, drop_remainder=True)
-        return _parallel(plan, lambda indices, draws: make.from_cache(*pixels, indices, draws))
+        return _parallel(plan, lambda indices, draws: make.from_cache(full, half, indices, draws))
     _require_files(dataset)
     read = _canvas_reader(dataset, canvases)
     plan = _parallel(plan, lambda index, draws: (index, draws, read(index)))
@@ -300,9 +301,11 @@ def _letterboxed(
         scales = letterbox_scales(dataset, frame_size) / canvases.scales
         contents = canvases.content_sizes
 
-        def read(index: Any) -> Tensor:
+        def content(index: Tensor) -> Tensor:
             height, width = tf.unstack(tf.gather(contents, index))
             return tf.gather(pixels, index)[:height, :width]
+
+        read: Callable[[Tensor], Tensor] = content
     else:
         read = _file_reader(dataset)
         scales = letterbox_scales(dataset, frame_size)

@@ -58,10 +58,10 @@ def test_damaged_and_misannotated_files_are_named(dataset, tmp_path):
 
 
 def test_more_images_than_memory_are_refused(dataset, monkeypatch):
-    monkeypatch.setattr(image_cache, "_available_memory_bytes", lambda: 1000)
+    monkeypatch.setattr(image_cache, "available_memory_bytes", lambda: 1000)
     with pytest.raises(MemoryError, match="cache=False"):
         decode_all(dataset, Canvases.plan(dataset, (50, 30)))
-    monkeypatch.setattr(image_cache, "_available_memory_bytes", lambda: None)
+    monkeypatch.setattr(image_cache, "available_memory_bytes", lambda: None)
     decode_all(dataset, Canvases.plan(dataset, (50, 30)))
 
 
