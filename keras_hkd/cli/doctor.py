@@ -12,6 +12,8 @@ from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_kinds import kind_of
 from keras_hkd.cli.training_options import RunOptions, setting_option
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.methods.registry import described
+from keras_hkd.training.settings import TrainingSettings
 
 STYLES = {"ok": "green", "note": "", "warning": "bold yellow", "fault": "bold red"}
 
@@ -102,22 +104,33 @@ def command(
         raise InvalidValueError(
             f"The doctor examines detectors. Received: --student {student}, a classifier"
         )
+    takes = described(method)
+    if takes.teacher != "frozen" or takes.prepare:
+        raise InvalidValueError(
+            "The doctor examines a trained teacher and a student. "
+            f"Received: --method {method}, which trains its teacher, or has none"
+        )
+    settings = TrainingSettings(epochs=epochs, batch_size=batch_size, seed=seed)
     given = RunOptions(
         data=data,
         out=out or pathlib.Path(),
         val=test,
-        asked={"image_size": parse_image_size(image_size), "seed": seed, "strategy": None},
+        asked={**dataclasses.asdict(settings), "image_size": parse_image_size(image_size)},
         format=format,
         classes=classes,
         images=images,
         on_bad_data=on_bad_data,
     )
     dataset, measured_on = given.load_data(kind)
-    how = {"epochs": epochs, "batch_size": min(batch_size, len(dataset)), "seed": seed}
+    settings = dataclasses.replace(
+        settings,
+        batch_size=min(batch_size, len(dataset)),
+        image_size=given.image_size or kind.default_image_size,
+    )
     sources = distill.Sources(teacher, student, person_class=person_class)
     chosen = {"method": method, "options": method_arguments.parse_options(method_option or [])}
     diagnosis = _examine(
-        given, kind, sources, dataset, how, chosen,
+        given, kind, sources, dataset, settings, chosen,
         test=measured_on, teacher_cache=teacher_cache, num_images=num_images, checks=check, out=out,
     )  # fmt: skip
     if json:
@@ -131,14 +144,12 @@ def command(
 
 
 def _examine(
-    given: Any, kind: Any, sources: Any, dataset: Any, how: Any, chosen: Any, **asked: Any
+    given: Any, kind: Any, sources: Any, dataset: Any, settings: Any, chosen: Any, **asked: Any
 ) -> Any:
     """Make the pair and its Distiller as `distill` does, and run the doctor."""
     from keras_hkd.doctor import doctor
-    from keras_hkd.training import TrainingSettings, training_scope
+    from keras_hkd.training import training_scope
 
-    size = given.image_size or kind.default_image_size
-    settings = TrainingSettings(image_size=size, **how)
     with training_scope(settings):
         teacher, student = distill.make_pair(kind, given, sources, dataset, settings)
         settings = dataclasses.replace(settings, image_size=student.image_size)

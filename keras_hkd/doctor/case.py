@@ -152,6 +152,6 @@ class Case:
         """Returns where a check may write a picture, None if nothing is to be written.
 
         Args:
-            name: of the file.
+            name: name of the file.
         """
         return None if self.out is None else self.out / name

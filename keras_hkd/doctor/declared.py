@@ -78,7 +78,7 @@ def chosen(names: Any = None) -> dict[str, Check]:
     """Returns some checks in their order.
 
     Args:
-        names: of the checks; all if None.
+        names: names of the checks; all if None.
 
     Raises:
         ValueError: there is no check of a name.

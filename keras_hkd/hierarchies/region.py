@@ -154,6 +154,7 @@ class Region(Hierarchy):
         outputs = (step.student_outputs["pyramid"], step.teacher_outputs["pyramid"])
         return (
             hasattr(self.loss, "of_difference")
+            and step.compared is None  # who records what is compared wants both maps
             and not self.level_losses
             and all(
                 step.student.stride(level) == step.teacher.stride(level) / scale

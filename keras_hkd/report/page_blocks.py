@@ -31,7 +31,7 @@ class Table:
     """A table whose first column is text and whose others are numbers.
 
     Args:
-        headings: of the columns.
+        headings: headings of the columns.
         rows: cells as text.
         caption: what it shows.
         numbers: whether the other columns are numbers, and stand to the right.
@@ -112,7 +112,7 @@ class Pictures:
         shots: the pictures.
         legend: what the colours of boxes stand for.
         columns: how many to a row; 0 for as many as fit.
-        headings: of the columns.
+        headings: headings of the columns.
     """
 
     shots: Sequence[Shot]

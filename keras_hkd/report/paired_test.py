@@ -68,7 +68,7 @@ def t_test_p_value(t: float, degrees: int) -> float:
 
     Args:
         t: the statistic.
-        degrees: of freedom, at least 1.
+        degrees: degrees of freedom, at least 1.
 
     Reference:
         Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4.

@@ -247,21 +247,15 @@ def _figures(
 
 
 def _measured_on(runs: Sequence[RunRecord]) -> str:
-    known = {
-        (
-            run.metrics.get("num_images"),
-            run.metrics.get("measured_on"),
-            run.metrics.get("data_hash"),
-        )
-        for run in runs
-        if run.metrics
-    }
-    if len(known) > 1:
+    finished = [run.metrics for run in runs if run.metrics]
+    known = {(one.get("num_images"), one.get("measured_on")) for one in finished}
+    hashes = {one["data_hash"] for one in finished if one.get("data_hash")}
+    if len(known) > 1 or len(hashes) > 1:
         return (
             "different images by different runs, so that rows cannot be compared: give the same "
             "--data to all of them here"
         )
-    number, what, _ = next(iter(known), (None, None, None))
+    number, what = next(iter(known), (None, None))
     return f"{number} images ({what}) at the end of each run" if number else "no images"
 
 

@@ -125,7 +125,7 @@ def _verdict(group: RunGroup, alone: RunGroup, key: str, found: PairedTest) -> s
     number = len(found.differences)
     text = (
         f"{group.name}: {COLUMNS[key][0]} {found.mean:+.3f} against {alone.name}; "
-        f"{gains} of {_seeds(number)} {'gains' if gains == 1 else 'gain'}. "
+        f"{gains} of {_seeds(number)} {'gains' if 1 in (gains, number) else 'gain'}. "
     )
     if found.p_value is None:
         return text + "One seed says nothing about chance: train three or more."

@@ -114,7 +114,7 @@ def bar_chart(
 
     Args:
         title: what the chart shows, for readers who do not see it.
-        names: of the groups, from left to right.
+        names: names of the groups, from left to right.
         bars: for each bar of a group its name, the class of its colour, and a value for each group;
             None leaves it out.
         y: the vertical axis; from 0.

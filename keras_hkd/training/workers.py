@@ -37,7 +37,7 @@ class Workers:
     Args:
         index: number of this process, from 0 on.
         count: number of processes.
-        strategy: of `tf.distribute`, or None.
+        strategy: a strategy of `tf.distribute`, or None.
 
     Example:
 

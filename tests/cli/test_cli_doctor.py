@@ -44,11 +44,29 @@ def test_without_a_fault_the_exit_code_is_0_and_people_can_read_it(ask):
     assert out.splitlines()[-1].startswith(("3 ok", "1 warning", "2 ok"))
 
 
+def test_saved_models_are_examined_at_the_size_of_the_training(command, tmp_path):
+    from keras_hkd.detectors import build
+
+    models = []
+    for role, side in (("teacher", 96), ("student", 64)):
+        build("yolo_v8_micro", image_size=(side, side), seed=side).save(tmp_path / f"{role}.keras")
+        models += [f"--{role}", tmp_path / f"{role}.keras"]
+    asked = ["doctor", *models, "--data", DATA, *only("people_size", "class_names")]
+    code, out, err = command(*asked, "--image-size", 96, "--json")
+    assert code == 0, err
+    size = json.loads(out)["findings"][1]
+    assert size["check"] == "people_size"
+    assert "at 96x96" in size["text"]
+    code, out, err = command(*asked, "--json")
+    assert "at 64x64" in json.loads(out)["findings"][1]["text"]  # a saved student has its own
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (["--check", "leek"], "The doctor has no check 'leek'"),
         (["--method", "mutal"], "'mutual'"),
+        (["--method", "mutual"], "which trains its teacher"),
         (["--student", "cnn_micro"], "examines detectors"),
         (["--teacher", "absent.keras"], "absent.keras"),
     ],

@@ -1,9 +1,12 @@
 """Every fault of labels, pictures and predictions is planted: each is found, and no other."""
 
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from keras_hkd.batch_watch import BatchWarning
 from keras_hkd.doctor.checks import cost
 from keras_hkd.doctor.declared import CHECKS
 
@@ -81,6 +84,18 @@ def test_a_student_that_was_trained_on_other_pixels(people, case_of, finder, ask
     assert (teacher.severity, student.figures["AP50"] > 0.1) == ("ok", True)
     found = ask("pixels_of_the_models", case_of(people(8), student=blue))
     assert len(found) == 1  # finds nobody: it is not trained yet
+
+
+def test_wrong_pixels_that_are_shown_on_purpose_give_no_warning(people, case_of, finder, ask):
+    def warns(images):
+        if images.max() < 200:
+            warnings.warn("Pixels lie in [0, 1].", BatchWarning, stacklevel=2)
+        return images
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", BatchWarning)
+        (found,) = ask("pixels_of_the_models", case_of(people(4), teacher=finder(reads=warns)))
+    assert found.severity == "ok"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "notebooks"
+STUDENT = str(FOLDER.parent / "benchmarks" / "weights" / "student_coco_person.keras")
 NOTEBOOKS = sorted(FOLDER.glob("*.py"))
 
 
@@ -78,3 +79,18 @@ def test_read_the_metrics(tmp_path, monkeypatch):
     assert small["MR-2"] == pytest.approx(base["MR-2"], abs=0.02)
     for scores in shown["presets"].values():
         assert np.isfinite(list(scores.values())).all() and scores["AP"] > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("detector", ["person_atto", STUDENT], ids=["preset", "own"])
+def test_to_the_phone(detector, tmp_path, monkeypatch):
+    shown = run(
+        "4_to_the_phone.py", tmp_path, monkeypatch, PRESET=detector, NUM_SCENES=16, ROUNDS=2
+    )
+    sizes = {name: file.size_bytes for name, file in shown["files"].items()}
+    assert sizes["int8"] < 0.7 * sizes["float32"]
+    assert shown["about"]["quantization"] == "int8" and shown["about"]["nms"]
+    differences = shown["differences"]
+    assert 0 <= differences["num_missing"] <= differences["num_compared"] > 0
+    assert differences["score_mean"] < 0.2
+    assert all(shown["latencies"].median_ms(name) > 0 for name in sizes)

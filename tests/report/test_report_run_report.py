@@ -134,6 +134,18 @@ def test_comparison_gives_mean_deviation_and_a_paired_test(runs):
     assert "2 of 2 seeds gain" in verdict and "may be chance" in verdict
 
 
+def test_figures_of_different_images_are_not_set_side_by_side_in_silence(runs):
+    _, sections = sections_of(runs)
+    assert "150 images (val)" in sections["comparison"].blocks[0].caption
+    for number, run in enumerate(runs):
+        folder = RunFolder(run)
+        folder.write_json(
+            "metrics.json", {**folder.read_json("metrics.json"), "data_hash": str(number)}
+        )
+    _, sections = sections_of(runs)
+    assert "cannot be compared" in sections["comparison"].blocks[0].caption
+
+
 def test_one_seed_is_not_tested(runs):
     _, sections = sections_of([runs[0], runs[2]])
     tests, _ = rows_of(sections["comparison"], 1)
