@@ -27,7 +27,7 @@ from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
 from keras_hkd.teacher_cache.differences import exact_differences, replay_differences
 from keras_hkd.teacher_cache.features import FeatureStore
 from keras_hkd.teacher_cache.shards import Shards, rows_per_shard
-from keras_hkd.training.folder_lock import folder_lock
+from keras_hkd.folder_lock import folder_lock
 
 if TYPE_CHECKING:
     from keras_hkd.teacher_cache.row_format import RowFormat
@@ -55,7 +55,7 @@ class Recipe:
     num_detections: int = 100
     features: FeatureStore = dataclasses.field(default_factory=FeatureStore)
     batch_size: int = 16
-    cache_images: bool = True
+    cache_images: str | bool = "auto"
     progress: bool = True
     shard_rows: int | None = None
 

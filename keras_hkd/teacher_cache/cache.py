@@ -117,7 +117,7 @@ class TeacherCache:
         feature_pooling: int = 1,
         feature_channels: int | None = None,
         batch_size: int = 16,
-        cache_images: bool = True,
+        cache_images: str | bool = "auto",
         progress: bool = True,
         shard_rows: int | None = None,
     ) -> TeacherCache:
@@ -144,7 +144,8 @@ class TeacherCache:
             feature_pooling: side in cells of the blocks whose means are stored of maps.
             feature_channels: number of principal components stored of maps; None for all channels.
             batch_size: number of images in a batch of the teacher.
-            cache_images: whether to keep all decoded images in memory.
+            cache_images: where decoded images are kept: "auto", "memory", "disk" or "none", see
+                `keras_hkd.data.training_batches`.
             progress: whether to show a progress bar on the error stream if it is a terminal.
             shard_rows: number of images in one file; by default about 64 MiB.
 

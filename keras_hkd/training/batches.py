@@ -43,6 +43,7 @@ def run_batches(
         "seed": settings.seed,
         "first_epoch": first_epoch,
         "cache": settings.cache,
+        "cache_folder": settings.cache_folder,
     }
     if isinstance(dataset, ClassificationDataset):
         augmentation = CLASSIFICATION_AUGMENTATION if settings.augment else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,8 @@ import tensorflow as tf
 from keras_hkd import checks
 from keras_hkd.data.batches.augmentation import NO_AUGMENTATION, Augmentation, draw_numbers
 from keras_hkd.data.batches.epoch_plan import EpochPlan
-from keras_hkd.data.batches.image_cache import Canvases, decode_all
+from keras_hkd.data.batches import cache_mode, disk_cache
+from keras_hkd.data.batches.image_cache import Canvases, decode_all, half_size_of, load_checked
 from keras_hkd.data.batches.label_table import LabelTable, letterbox_scales
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.data.batches.stored_views import StoredViews
@@ -60,7 +63,8 @@ def training_batches(
     first_epoch: int = 0,
     max_boxes: int | None = None,
     augmentation: Augmentation | None = Augmentation(),  # noqa: B008 (frozen)
-    cache: bool = True,
+    cache: str | bool = "auto",
+    cache_folder: str | os.PathLike | None = None,
     ignore_regions: bool = False,
     stored: Any = None,
 ) -> tf.data.Dataset:
@@ -79,7 +83,11 @@ def training_batches(
         max_boxes: places for people per image; by default the largest count in the set. Of more
             people the largest are kept.
         augmentation: how images vary; None for letterboxing alone.
-        cache: decode all images once into memory; False reads the files in every epoch.
+        cache: where decoded images are kept, which changes no bit of the batches: "memory" (or
+            True), "disk", "none" (or False) to decode them in every epoch, or "auto" for memory if
+            they fit there, else disk if they fit there, else none.
+        cache_folder: folder of the disk mode, which runs share; None for the environment variable
+            `KERAS_HKD_CACHE_FOLDER`, or `~/.cache/keras_hkd/pictures`.
         ignore_regions: also give `ignore_boxes`: ignore regions, and the people partly in view
             that are not labels (cut off, too small, or above `max_boxes`).
         stored: what a teacher said about these images beforehand, a `keras_hkd.TeacherCache`,
@@ -93,10 +101,13 @@ def training_batches(
         batch_size)` batches make an epoch.
 
     Raises:
-        ValueError: an argument is out of range, or `cache=False` with images that have no file.
+        ValueError: an argument is out of range, or `cache="disk"` with images that have no file,
+            or no room for them.
+        MemoryError: `cache="memory"` with images that do not fit.
         BadDataError: an image cannot be read.
     """
     frame_size = checks.image_size("image_size", image_size)
+    mode = cache_mode.checked_mode("cache", cache)
     steps_per_epoch(dataset, batch_size)  # refuses a batch size that does not fit
     checks.whole("seed", seed)
     checks.whole("first_epoch", first_epoch)
@@ -108,9 +119,8 @@ def training_batches(
     plan = tf.data.Dataset.counter(first_epoch).flat_map(
         lambda epoch: tf.data.Dataset.from_tensor_slices(plan_epoch(epoch))
     )
-    batches = _views(
-        dataset, plan, frame_size, batch_size, labels, augmentation, cache, ignore_regions
-    )
+    views_of = _Views(dataset, frame_size, labels, augmentation, ignore_regions)
+    batches = views_of.batches(plan, batch_size, mode, cache_folder)
     if stored is not None:
         taught = _stored_batches(stored, plan_epoch, first_epoch, batch_size)
         batches = tf.data.Dataset.zip(batches, taught).map(
@@ -127,7 +137,8 @@ def stored_view_batches(
     batch_size: int,
     views: StoredViews | None = None,
     augmentation: Augmentation | None = None,
-    cache: bool = True,
+    cache: str | bool = "auto",
+    cache_folder: str | os.PathLike | None = None,
 ) -> tf.data.Dataset:
     """Yield the images that training will see, for a teacher to predict on beforehand.
 
@@ -140,52 +151,102 @@ def stored_view_batches(
         batch_size: images per batch; the last batch is filled up with its last row.
         views: which views there are; None for one, where nothing is drawn at random.
         augmentation: how views vary; None for letterboxing alone.
-        cache: decode all images once into memory.
+        cache: see `training_batches`; "auto" keeps nothing where each image is seen once.
+        cache_folder: see `training_batches`.
 
     Returns:
         A finite `tf.data.Dataset` of float32 `(batch_size, height, width, 3)` RGB in [0, 255].
 
     Raises:
-        ValueError: an argument is out of range, or `cache=False` with images that have no file.
+        ValueError: an argument is out of range, or `cache="disk"` with images that have no file.
         BadDataError: an image cannot be read.
     """
     frame_size = checks.image_size("image_size", image_size)
+    mode = cache_mode.checked_mode("cache", cache)
     checks.whole("batch_size", batch_size, low=1)
     views = views or StoredViews(1)
     rows = np.asarray(rows, np.int64)
+    if mode == "auto" and len(np.unique(rows % len(dataset))) == len(rows):
+        mode = "none"
     rows = np.pad(rows, (0, -len(rows) % batch_size), mode="edge")
     draws = tf.stack([draw_numbers(views.seed, v, len(dataset)) for v in range(views.count)])
     indices = (rows % len(dataset)).astype(np.int32)
     drawn = tf.gather_nd(draws, np.stack([rows // len(dataset), indices], axis=1))
     plan = tf.data.Dataset.from_tensor_slices((indices, drawn))
     labels = _collect_labels(dataset, frame_size, None)
-    batches = _views(dataset, plan, frame_size, batch_size, labels, augmentation, cache, False)
+    views_of = _Views(dataset, frame_size, labels, augmentation, ignore_regions=False)
+    batches = views_of.batches(plan, batch_size, mode, cache_folder)
     return batches.map(lambda images, labels: images).prefetch(2)
 
 
-def _views(
-    dataset: Dataset,
-    plan: Any,
-    frame_size: tuple[int, int],
-    batch_size: int,
-    labels: Any,
-    augmentation: Augmentation | None,
-    cache: bool,
-    ignore_regions: bool,
-) -> Any:
-    """Make batches of images and labels from a plan of image numbers and drawn numbers."""
-    canvases = Canvases.plan(dataset, tuple(int(CACHE_OVERSIZE * s) for s in frame_size))
-    make = ViewMaker(augmentation or NO_AUGMENTATION, frame_size, labels, canvases, ignore_regions)
-    if cache:
-        with tf.device("CPU:0"):
-            pixels = tuple(map(tf.constant, decode_all(dataset, canvases, half_size=True)))
+class _Views:
+    """Makes batches of images and labels from a plan of image numbers and drawn numbers."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        frame_size: tuple[int, int],
+        labels: LabelTable,
+        augmentation: Augmentation | None,
+        ignore_regions: bool,
+    ) -> None:
+        self.dataset = dataset
+        self.canvases = Canvases.plan(dataset, tuple(int(CACHE_OVERSIZE * s) for s in frame_size))
+        augmentation = augmentation or NO_AUGMENTATION
+        self.make = ViewMaker(augmentation, frame_size, labels, self.canvases, ignore_regions)
+
+    def batches(
+        self,
+        plan: Any,
+        batch_size: int,
+        mode: cache_mode.CacheMode,
+        folder: str | os.PathLike | None,
+    ) -> Any:
+        parent = cache_mode.cache_folder(folder)
+        if mode == "auto":
+            mode = self._chosen(parent)
+        if mode == "none":
+            return self._from_files(plan, batch_size)
         plan = plan.batch(batch_size, drop_remainder=True)
-        return _parallel(plan, lambda indices, draws: make.from_cache(*pixels, indices, draws))
-    _require_files(dataset)
-    read = _canvas_reader(dataset, canvases)
-    plan = _parallel(plan, lambda index, draws: (index, draws, read(index)))
-    plan = plan.batch(batch_size, drop_remainder=True)
-    return plan.map(lambda indices, draws, pixels: make.from_batch(pixels, indices, draws))
+        if mode == "disk":
+            mapped = disk_cache.DiskCache(self.dataset, self.canvases, parent).open()
+            return mapped.bounded(self._from_cache(plan, mapped.full, mapped.half), batch_size)
+        with tf.device("CPU:0"):
+            pixels = map(tf.constant, decode_all(self.dataset, self.canvases, half_size=True))
+            return self._from_cache(plan, *pixels)
+
+    def _chosen(self, parent: Path) -> cache_mode.CacheMode:
+        height, width = self.canvases.size
+        num_bytes = len(self.dataset) * height * width * 15 // 4  # with the halves
+        mode = cache_mode.choose_mode(num_bytes, None)
+        if mode != "memory" and disk_cache.is_cacheable(self.dataset):
+            held = disk_cache.DiskCache(self.dataset, self.canvases, parent).held_bytes
+            mode = cache_mode.choose_mode(num_bytes, parent, held)
+        cache_mode.announce(mode, num_bytes, parent)
+        return mode
+
+    def _from_cache(self, plan: Any, full: Tensor, half: Tensor) -> Any:
+        return _parallel(
+            plan, lambda indices, draws: self.make.from_cache(full, half, indices, draws)
+        )
+
+    def _from_files(self, plan: Any, batch_size: int) -> Any:
+        """Draw each canvas when its turn comes, by the code that fills the caches."""
+        height, width = self.canvases.size
+
+        def draw(index: int) -> tuple[np.ndarray, np.ndarray]:
+            canvas = self.canvases.draw(load_checked(self.dataset, int(index)), int(index))
+            return canvas, half_size_of(canvas)
+
+        def read(index: Tensor, draws: Tensor) -> tuple[Tensor, ...]:
+            full, half = tf.numpy_function(draw, [index], (tf.uint8, tf.uint8), stateful=False)
+            full = tf.ensure_shape(full, (height, width, 3))
+            return index, draws, full, tf.ensure_shape(half, (height // 2, width // 2, 3))
+
+        plan = _parallel(plan, read).batch(batch_size, drop_remainder=True)
+        return plan.map(
+            lambda indices, draws, full, half: self.make.from_batch(full, half, indices, draws)
+        )
 
 
 def _stored_batches(stored: Any, plan_epoch: Any, first_epoch: int, batch_size: int) -> Any:
@@ -217,7 +278,8 @@ def evaluation_batches(
         image_size: `(height, width)` of the batches in pixels.
         batch_size: images per batch; the last batch holds what is left.
         max_boxes: places for people per image; by default the largest count in the set.
-        cache: decode the images once into memory. Images without a file always are.
+        cache: decode the images once into memory; images that are no JPEG or PNG files are in any
+            case, if they fit.
         ignore_regions: also give `ignore_boxes`.
 
     Returns:
@@ -255,7 +317,8 @@ def prediction_batches(
         dataset: the images.
         image_size: `(height, width)` of the batches in pixels.
         batch_size: images per batch; the last batch holds what is left.
-        cache: decode the images once into memory. Images without a file always are.
+        cache: decode the images once into memory; images that are no JPEG or PNG files are in any
+            case, if they fit.
         antialias: whether images are smoothed when they shrink, as the detector wants it.
 
     Returns:
@@ -291,14 +354,13 @@ def _letterboxed(
     canvases = Canvases.plan(dataset, frame_size)
     order = tf.data.Dataset.range(len(dataset))
     if cache or not _readable_in_graph(dataset):
-        with tf.device("CPU:0"):
-            pixels = tf.constant(decode_all(dataset, canvases, antialias=antialias)[0])
+        canvas = _canvas_reader(dataset, canvases, cache, antialias)
         scales = letterbox_scales(dataset, frame_size) / canvases.scales
         contents = canvases.content_sizes
 
         def read(index: Any) -> Tensor:
             height, width = tf.unstack(tf.gather(contents, index))
-            return tf.gather(pixels, index)[:height, :width]
+            return canvas(index)[:height, :width]
     else:
         read = _file_reader(dataset)
         scales = letterbox_scales(dataset, frame_size)
@@ -306,6 +368,26 @@ def _letterboxed(
     return _parallel(
         order, lambda i: fit_top_left(read(i), tf.gather(scales, i), frame_size, antialias)
     )
+
+
+def _canvas_reader(
+    dataset: Dataset, canvases: Canvases, cache: bool, antialias: bool
+) -> Callable[[Tensor], Tensor]:
+    """Give canvas i, from memory if that is asked for or they fit there, else drawn when asked."""
+    num_bytes = len(dataset) * canvases.size[0] * canvases.size[1] * 3
+    if cache or cache_mode.choose_mode(num_bytes, None) == "memory":
+        with tf.device("CPU:0"):
+            pixels = tf.constant(decode_all(dataset, canvases, antialias=antialias)[0])
+        return lambda index: tf.gather(pixels, index)
+
+    def draw(index: int) -> np.ndarray:
+        return canvases.draw(load_checked(dataset, int(index)), int(index), antialias)
+
+    def read(index: Tensor) -> Tensor:
+        canvas = tf.numpy_function(draw, [index], tf.uint8, stateful=False)
+        return tf.ensure_shape(canvas, (*canvases.size, 3))
+
+    return read
 
 
 def _file_reader(dataset: Dataset) -> Callable[[Tensor], Tensor]:
@@ -325,25 +407,11 @@ def _file_reader(dataset: Dataset) -> Callable[[Tensor], Tensor]:
     return read
 
 
-def _canvas_reader(dataset: Dataset, canvases: Canvases) -> Callable[[Tensor], Tensor]:
-    read = _file_reader(dataset)
-    scales = tf.constant(canvases.scales, tf.float32)
-    return lambda index: fit_top_left(read(index), tf.gather(scales, index), canvases.size)
-
-
 def _readable_in_graph(dataset: Dataset) -> bool:
     paths = [annotation.image_path for annotation in dataset]
     return type(dataset).load_image is Dataset.load_image and all(
         path.lower().endswith(_GRAPH_SUFFIXES) for path in paths
     )
-
-
-def _require_files(dataset: Dataset) -> None:
-    if not _readable_in_graph(dataset):
-        raise InvalidValueError(
-            f"cache=False reads files while training, but {dataset.source!r} holds images that are "
-            f"drawn, or are none of {', '.join(_GRAPH_SUFFIXES)}. Pass cache=True."
-        )
 
 
 def _parallel(batches: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
