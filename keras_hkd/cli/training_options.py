@@ -35,9 +35,7 @@ Quantize = Annotated[
         "`keras-hkd export --quantization int8` writes from it.",
     ),
 ]
-NoCache = Annotated[
-    bool, typer.Option("--no-cache", help="The same as --cache none.", hidden=True)
-]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="The same as --cache none.", hidden=True)]
 BackboneWeights = Annotated[
     pathlib.Path | None,
     typer.Option(

@@ -17,6 +17,7 @@ from keras_hkd.data import Augmentation, Dataset, StoredViews, stored_view_batch
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.teachers import weights_hash
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
+from keras_hkd.folder_lock import folder_lock
 from keras_hkd.hierarchies.alignment import shared_classes
 from keras_hkd.progress import image_progress
 from keras_hkd.teacher_cache import manifest
@@ -27,7 +28,6 @@ from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
 from keras_hkd.teacher_cache.differences import exact_differences, replay_differences
 from keras_hkd.teacher_cache.features import FeatureStore
 from keras_hkd.teacher_cache.shards import Shards, rows_per_shard
-from keras_hkd.folder_lock import folder_lock
 
 if TYPE_CHECKING:
     from keras_hkd.teacher_cache.row_format import RowFormat

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.framework.attr_value_pb2 import AttrValue
 
 from keras_hkd.atomic_write import replacing
+from keras_hkd.data.batches.mapped_file import mapped_file
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.tensors import Tensor
 
@@ -140,27 +140,9 @@ class Shards:
     def _mapped(self, number: int) -> Callable[[], Tensor]:
         shape = (len(self.rows_of(number)), self.row_bytes // 2)
 
-        def read() -> Tensor:
-            with tf.device("CPU:0"):
-                mapped = tf.raw_ops.ImmutableConst(
-                    dtype=tf.uint16, shape=shape, memory_region_name=str(self.path(number))
-                )
-            return mapped if tf.executing_eagerly() else _never_folded(mapped)
-
-        return read
+        return lambda: mapped_file(self.path(number), tf.uint16, shape)
 
     def _digest(self, number: int, content: bytes) -> bytes:
         digest = hashlib.sha256(f"{self.key_digest} {number}".encode())
         digest.update(content)
         return digest.digest()
-
-
-def _never_folded(mapped: Tensor) -> Tensor:
-    """Keeps TensorFlow's graph optimizer from reading whole files.
-
-    Constant folding would evaluate the operation, which has no inputs, and so copy all shards into
-    memory before it finds them too large for constants. It skips operations with this attribute,
-    which has no other effect if it is empty.
-    """
-    mapped.op._set_attr("_scoped_allocator", AttrValue(list=AttrValue.ListValue()))
-    return mapped

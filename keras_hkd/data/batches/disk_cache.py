@@ -24,6 +24,7 @@ import tensorflow as tf
 
 from keras_hkd.data.batches.cache_mode import require_disk
 from keras_hkd.data.batches.image_cache import Canvases, half_size_of, load_checked, run_in_threads
+from keras_hkd.data.batches.mapped_file import mapped_file
 from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.folder_lock import folder_lock
@@ -134,7 +135,7 @@ class DiskCache:
         num = len(self.dataset)
         return MappedPictures(
             *(
-                _mapped(self.folder / name, (num, *shape))
+                mapped_file(self.folder / name, tf.uint8, (num, *shape))
                 for name, shape in zip(_FILES, self._shapes, strict=True)
             ),
             image_bytes=sum(map(_size, self._shapes)),
@@ -266,7 +267,9 @@ class MappedPictures:
         every = max(1, RESIDENT_BYTES // (self.image_bytes * batch_size))
 
         def passed_on(number: Tensor, batch: Any) -> Any:
-            with tf.control_dependencies([tf.cond(number % every == every - 1, self._released, _nothing)]):
+            with tf.control_dependencies(
+                [tf.cond(number % every == every - 1, self._released, _nothing)]
+            ):
                 return tf.nest.map_structure(tf.identity, batch)
 
         if sum(view.nbytes for view in self._views) <= RESIDENT_BYTES:
@@ -287,14 +290,6 @@ class MappedPictures:
 
 def _nothing() -> Tensor:
     return tf.constant(0, tf.int32)
-
-
-def _mapped(path: Path, shape: tuple[int, ...]) -> Tensor:
-    """Map a file as a tensor: no byte is read before it is needed, and none is copied."""
-    with tf.device("CPU:0"):
-        return tf.raw_ops.ImmutableConst(
-            dtype=tf.uint8, shape=shape, memory_region_name=str(path.absolute())
-        )
 
 
 def _release(view: np.ndarray) -> int:

@@ -25,7 +25,8 @@ def available_memory_bytes(root: str | Path = "/") -> int | None:
         >>> root = Path(tempfile.mkdtemp())
         >>> group = root / "sys/fs/cgroup"
         >>> group.mkdir(parents=True)
-        >>> _ = (group / "memory.max").write_text("1000"), (group / "memory.current").write_text("300")
+        >>> _ = (group / "memory.max").write_text("1000")
+        >>> _ = (group / "memory.current").write_text("300")
         >>> available_memory_bytes(root)
         700
     """

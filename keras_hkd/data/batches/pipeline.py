@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_hkd import checks
+from keras_hkd.data.batches import cache_mode, disk_cache
 from keras_hkd.data.batches.augmentation import NO_AUGMENTATION, Augmentation, draw_numbers
 from keras_hkd.data.batches.epoch_plan import EpochPlan
-from keras_hkd.data.batches import cache_mode, disk_cache
 from keras_hkd.data.batches.image_cache import Canvases, decode_all, half_size_of, load_checked
 from keras_hkd.data.batches.label_table import LabelTable, letterbox_scales
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
