@@ -28,6 +28,7 @@ from keras_hkd.tensors import TensorDict
 if TYPE_CHECKING:
     from keras_hkd.data import Augmentation, Dataset
     from keras_hkd.hierarchies.hierarchy import Hierarchy
+    from keras_hkd.parts import Shard
 
 AS_STORED = object()
 
@@ -120,6 +121,7 @@ class TeacherCache:
         cache_images: str | bool = "auto",
         progress: bool = True,
         shard_rows: int | None = None,
+        shard: Shard | None = None,
     ) -> TeacherCache:
         """Runs the teacher on all images and stores its outputs.
 
@@ -148,9 +150,11 @@ class TeacherCache:
                 `keras_hkd.data.training_batches`.
             progress: whether to show a progress bar on the error stream if it is a terminal.
             shard_rows: number of images in one file; by default about 64 MiB.
+            shard: compute only this share of the files, beside other processes that compute theirs
+                in the same folder. A call without it, when all are done, finishes the cache.
 
         Returns:
-            The cache.
+            The cache; with `shard`, one that is not whole yet and has no report.
 
         Raises:
             CacheError: if the folder holds the cache of another teacher or pipeline.
@@ -172,6 +176,7 @@ class TeacherCache:
             cache_images=cache_images,
             progress=progress,
             shard_rows=shard_rows,
+            shard=shard,
         )
         return building.build(cls, teacher, dataset, Path(folder), recipe)
 

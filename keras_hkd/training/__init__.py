@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = attach(
         "build_optimizer": "optimizer",
         "enable_determinism": "seeds",
         "pseudo_label_facts": "pseudo_labelling",
+        "label_shard": "pseudo_labelling",
         "semi_supervised": "pseudo_labelling",
         "set_seed": "seeds",
         "strategy_scope": "strategy",

@@ -34,7 +34,8 @@ def mapped_file(path: str | os.PathLike, dtype: tf.DType, shape: tuple[int, ...]
             tensor = tf.raw_ops.ImmutableConst(
                 dtype=dtype, shape=shape, memory_region_name=os.path.abspath(path)
             )
-        return _never_folded(tensor)
+        # Eager here only where `tf.config.run_functions_eagerly(True)` was called, to debug.
+        return tensor if tf.executing_eagerly() else _never_folded(tensor)
 
     # Outside of a graph TensorFlow would fold the constant: read the file and copy it.
     return tf.function(mapped)() if tf.executing_eagerly() else mapped()

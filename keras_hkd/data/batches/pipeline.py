@@ -166,7 +166,7 @@ def stored_view_batches(
     checks.whole("batch_size", batch_size, low=1)
     views = views or StoredViews(1)
     rows = np.asarray(rows, np.int64)
-    if mode == "auto" and len(np.unique(rows % len(dataset))) == len(rows):
+    if mode == "auto" and len(np.unique(rows % len(dataset))) == len(np.unique(rows)):
         mode = "none"
     rows = np.pad(rows, (0, -len(rows) % batch_size), mode="edge")
     draws = tf.stack([draw_numbers(views.seed, v, len(dataset)) for v in range(views.count)])
