@@ -80,6 +80,8 @@ def semi_supervised(
         require_same(recorded["asked"], facts, file)
     else:
         results = labelling.results()
+        if not results:  # `_threshold` says so; whatever mends it, the parts are of no use
+            shutil.rmtree(labelling.folder)
         _write(file, facts, unlabelled, results, _threshold(facts, unlabelled, results))
         shutil.rmtree(labelling.folder)
         recorded, results = _read(file)
