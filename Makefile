@@ -10,11 +10,13 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-load benchmark-input large-data benchmark-int8 losses benchmark-mobile compression install clean
+.PHONY: web benchmark-int8-networks demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-load benchmark-input large-data benchmark-int8 losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
 	@echo "make demo-teacher    rebuild the teacher that the demo loads"
+	@echo "make demo-figures    the demo for three seeds, and the table of it in the docs"
+	@echo "make figures         which committed figures are older than the code they are of"
 	@echo "make test-fast       run the quick tests: three minutes on $(WORKERS) workers (WORKERS=4 for more)"
 	@echo "make test            run the quick tests, then the others but the longest"
 	@echo "make test-long       run the tests that take longest (minutes each)"
@@ -22,6 +24,7 @@ help:
 	@echo "make types           check the types with mypy"
 	@echo "make doctest         run the examples in the docstrings"
 	@echo "make docs            build the documentation in site/; make docs-serve shows it"
+	@echo "make web             the browser demo in build/demo (needs Node.js); make docs carries it then"
 	@echo "make real            the proof on photographs: hours, resumable, needs the data folder"
 	@echo "make systems         the six systems on photographs: hours, resumable, after make real"
 	@echo "make benchmark-step  time of a distillation step, as ratios"
@@ -31,8 +34,11 @@ help:
 	@echo "make large-data      118,000 images: memory, and time to the first step (16 GB of disk)"
 	@echo "make benchmark-load  time and memory of reading a large COCO file, beside pycocotools"
 	@echo "make benchmark-int8  which layers int8 makes faster here"
+	@echo "make benchmark-int8-networks  what would make a preset faster as int8"
 	@echo "make losses          all losses on one pair: hours, resumable, needs the data folder"
 	@echo "make compression     int8 with and without training for it: hours, resumable, after make real"
+	@echo "make default         what the default gains, pair by pair: hours, resumable"
+	@echo "make proof           RTMDet-nano and students 2 to 8 times smaller: hours, resumable"
 	@echo "make zoo             the presets of the zoo: hours, resumable, needs the data folder"
 	@echo "make install         make $(VENV) and install the package in it"
 	@echo "make clean           remove $(VENV) and what builds leave behind"
@@ -51,6 +57,12 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 
 demo: $(INSTALLED)
 	$(RUN) examples/demo.py
+
+demo-figures: $(INSTALLED)
+	$(RUN) benchmarks/demo_figures.py
+
+figures: $(INSTALLED)
+	$(RUN) benchmarks/figures.py
 
 demo-teacher: $(INSTALLED)
 	$(RUN) benchmarks/demo_teacher.py
@@ -86,6 +98,18 @@ docs: $(INSTALLED)
 docs-serve: $(INSTALLED)
 	$(RUN) -m mkdocs serve
 
+# npm writes this file last.
+PACKAGES := demo/node_modules/.package-lock.json
+
+$(PACKAGES): demo/package-lock.json
+	@command -v npm >/dev/null \
+		|| { echo "make web needs Node.js 20 with npm; on Debian: apt install npm" >&2; exit 1; }
+	npm ci --prefix demo --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+web: $(INSTALLED) $(PACKAGES)
+	$(RUN) demo/build.py
+
 real: $(INSTALLED)
 	$(RUN) benchmarks/real_hkd.py
 
@@ -110,11 +134,20 @@ large-data: $(INSTALLED)
 benchmark-load: $(INSTALLED)
 	$(RUN) benchmarks/load_time.py
 
+benchmark-int8-networks: $(INSTALLED)
+	$(RUN) benchmarks/int8_networks.py
+
 benchmark-int8: $(INSTALLED)
 	$(RUN) benchmarks/int8_layers.py
 
 losses: $(INSTALLED)
 	$(RUN) benchmarks/losses.py
+
+default: $(INSTALLED)
+	$(RUN) benchmarks/default_pairs.py
+
+proof: $(INSTALLED)
+	$(RUN) benchmarks/proof.py
 
 zoo: $(INSTALLED)
 	$(RUN) benchmarks/zoo_train.py
@@ -123,5 +156,5 @@ compression: $(INSTALLED)
 	$(RUN) benchmarks/compression_proof.py
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site demo/node_modules *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -43,7 +43,8 @@ def main(runs, only=None):
     students = {}
     how = {"qat": ["train", *options(detector=STUDENT)]}
     for kind, taught_by in (("qat_kd", STUDENT), ("qat_kd_teacher", teacher)):
-        how[kind] = ["distill", *options(teacher=taught_by, student=STUDENT, method_option=HKD)]
+        pair = options(method="hkd", teacher=taught_by, student=STUDENT, method_option=HKD)
+        how[kind] = ["distill", *pair]
     for kind in TRAINED:
         for seed in SEEDS:
             name = f"{kind}_{seed}"

@@ -65,7 +65,7 @@ def train(detector, seed, datasets, epochs):
 
 def distil(teacher, seed, datasets, epochs, weights=HKD):
     """Words of `keras-hkd distill`."""
-    pair = options(teacher=teacher, student=STUDENT, method_option=weights)
+    pair = options(method="hkd", teacher=teacher, student=STUDENT, method_option=weights)
     return ["distill", *pair, *common(STUDENT, seed, datasets, epochs)]
 
 

@@ -31,7 +31,7 @@ def main(teacher_name, student_name, image_size, batch_size, rounds):
         build(name, image_size=size, seed=seed)
         for seed, name in enumerate((teacher_name, student_name, student_name))
     )
-    distiller = hkd(teacher, student)
+    distiller = hkd(teacher, student, weights="published")
     for model in (distiller, plain):
         model.compile("adam", jit_compile=False)
     keras_teacher, keras_plain, keras_distiller = keras_models(teacher_name, student_name, size)

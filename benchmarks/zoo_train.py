@@ -5,7 +5,8 @@ it may keep, and how it is trained. Channels are removed in rounds, each followe
 training under the whole RTMDet-nano as teacher; a long training under the same teacher ends it
 (`final.keras`). Its int8 twin (`int8.keras`) is then trained with rounding under the float preset.
 Training reads the training lists of the data folder alone; the validation list of `coco_person` is
-shown while it runs, and no test list is read.
+shown while it runs, and no test list is read. In a recipe's `finishing` class scores and boxes are
+taught by the fused detections of several detectors (`fuse_detections.py`), maps by RTMDet-nano.
 
     python benchmarks/zoo_train.py person_femto --runs runs/zoo
 """
@@ -19,6 +20,7 @@ import pathlib
 import time
 
 import keras
+from fuse_detections import fused_detections
 
 from keras_hkd import Distiller
 from keras_hkd.compression import prune_gradually, quantize, replace_activations
@@ -29,6 +31,7 @@ from keras_hkd.detectors.rtmdet import import_rtmdet
 from keras_hkd.evaluation import evaluate_detector
 from keras_hkd.hierarchies import Boxes, ClassLogits, Pyramid
 from keras_hkd.losses import GIoU, PearsonCorrelation, QualityFocalDistillation
+from keras_hkd.teacher_cache import TeacherCache
 from keras_hkd.training import TrainingSettings, train_model
 from keras_hkd.training.optimizer import build_optimizer
 
@@ -61,10 +64,9 @@ def main(name: str, runs: pathlib.Path, int8: bool = True) -> pathlib.Path:
         student = load_detector(final)
     else:
         teacher = start_of("rtmdet_nano", runs, images)
-        student = start_of(recipe["start"], runs, images)
-        if "pruning" in recipe:
-            student = pruned(student, teacher, images, recipe, folder)
-        trained(student, teacher, images, recipe, folder)
+        student = trained(recipe, teacher, images, folder, runs)
+        if "finishing" in recipe:
+            finish(student, teacher, images, recipe, folder)
         save(student, final)
         report(student, recipe, "final")
     if int8 and not (folder / "int8.keras").exists():
@@ -93,18 +95,28 @@ def start_of(start, runs, images):
     return load_detector(file)
 
 
-def distiller(teacher, student, recipe):
-    """The student under the teacher: class scores, boxes and correlated maps."""
+def distiller(teacher, student, recipe, fused=None):
+    """The student under the teacher: class scores, boxes and correlated maps.
+
+    With fused detections their class scores and boxes beside these.
+    """
     weights = recipe["weights"]
+    live = 0 if fused is None else 1
+    terms = {
+        "class_logits": ClassLogits(QualityFocalDistillation(), teacher=live),
+        "boxes": Boxes(GIoU(), at="all", teacher=live),
+        "pyramid": Pyramid(PearsonCorrelation(), teacher=live),
+    }
+    if fused is not None:
+        terms["fused_class_logits"] = ClassLogits(
+            QualityFocalDistillation(), teacher=0, name="fused_class_logits"
+        )
+        terms["fused_boxes"] = Boxes(GIoU(), teacher=0, name="fused_boxes")
     return Distiller(
-        teacher,
+        teacher if fused is None else [fused, teacher],
         student,
-        [
-            ClassLogits(QualityFocalDistillation()),
-            Boxes(GIoU(), at="all"),
-            Pyramid(PearsonCorrelation()),
-        ],
-        [weights["class_logits"], weights["boxes"], weights["pyramid"]],
+        list(terms.values()),
+        [weights[name] for name in terms],
         student_loss_weight=weights["student"],
     )
 
@@ -150,13 +162,38 @@ def pruned(student, teacher, images, recipe, folder):
     )
 
 
-def trained(student, teacher, images, recipe, folder):
-    """Trains the student to the end, with a checkpoint after every epoch."""
-    settings = TrainingSettings(
-        **recipe["training"], seed=recipe["seed"], image_size=(recipe["image_size"],) * 2
-    )
+def trained(recipe, teacher, images, folder, runs):
+    """The student, pruned if need be and trained under RTMDet-nano."""
+    kept = folder / "trained.keras"
+    if kept.exists():
+        return load_detector(kept)
+    student = start_of(recipe["start"], runs, images)
+    if "pruning" in recipe:
+        student = pruned(student, teacher, images, recipe, folder)
     model = distiller(teacher, student, recipe)
+    settings = settings_of(recipe)
     train_model(model, images, settings, folder / "training", resume=True, title=recipe["preset"])
+    save(student, kept)
+    return student
+
+
+def finish(student, teacher, images, recipe, folder):
+    """Trains the student on under the fused detections."""
+    file = fused_detections(images, folder.parent / "fused_detections.json")
+    size = (recipe["image_size"],) * 2
+    fused = TeacherCache.from_detections(file, images, folder / "fused", image_size=size)
+    model = distiller(teacher, student, recipe, fused)
+    settings = settings_of(recipe, recipe["finishing"], seed=2)
+    train_model(model, images, settings, folder / "finishing", resume=True, title="finishing")
+
+
+def settings_of(recipe, stage=None, seed=0):
+    """Settings of a training, with what a stage has of its own."""
+    return TrainingSettings(
+        **{**recipe["training"], **(stage or {})},
+        seed=recipe["seed"] + seed,
+        image_size=(recipe["image_size"],) * 2,
+    )
 
 
 def int8_twin(student, images, recipe, folder):
@@ -185,12 +222,8 @@ def int8_twin(student, images, recipe, folder):
 
 def under(teacher, student, images, recipe, stage, folder):
     """Trains a student under a teacher for one stage of a recipe."""
-    settings = TrainingSettings(
-        **{**recipe["training"], **stage},
-        seed=recipe["seed"] + 1,
-        image_size=student.image_size,
-    )
     model = distiller(teacher, student, recipe)
+    settings = settings_of(recipe, stage, seed=1)
     train_model(model, images, settings, folder, resume=True, title=folder.name)
     report(student, recipe, folder.name)
 

@@ -18,10 +18,10 @@ import rich
 from arguments import arguments
 from output_folder import emptied
 
+from keras_hkd import Distiller
 from keras_hkd.data import load_dataset
 from keras_hkd.detectors import build, load_detector
 from keras_hkd.evaluation import measure_costs, predict_dataset, score_predictions
-from keras_hkd.methods import hkd
 from keras_hkd.report import rich_table, save_curves, save_dataset_gallery
 from keras_hkd.training import RunFolder, TrainingSettings, train_model
 
@@ -30,9 +30,6 @@ SCENES = (
     "synthetic:{name}?num_images={count}&seed=1&height={height}&width={width}"
     "&person_height_percent=40&crowd_percent=0&things_percent=20"
 )
-# The weights of the proof on photographs. Here the class tower has three quarters of the gradient
-# (`keras_hkd.distillation.gradient_shares`), the region term a twentieth.
-HKD = {"pyramid_weight": 2.0, "region_weight": 3.0, "logit_weight": 30.0}
 
 
 def main(given):
@@ -57,7 +54,7 @@ def main(given):
     detectors, histories = {"teacher": teacher}, {}
     for name in ("student_alone", "student_distilled"):
         student = build("yolo_v8_micro", image_size=teacher.image_size, seed=given.seed)
-        model = hkd(teacher, student, **HKD) if name == "student_distilled" else student
+        model = Distiller(teacher, student) if name == "student_distilled" else student
         histories[name] = train_model(model, train, settings, given.out / name, title=name)
         detectors[name] = student
     report(RunFolder(given.out), detectors, histories, test)

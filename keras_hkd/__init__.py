@@ -5,12 +5,14 @@ Detect: `load_detector`, `TFLiteDetector`; photographs in and boxes out with `in
 Distil: `Distiller` with `hierarchies` and `losses`, or a whole system in one call: `hkd`, `ld`,
 `kd`, and all of them in `methods`. `TeacherCache` stores a teacher's outputs. `as_detector` and
 `as_classifier` take a library's model, `detectors.build` and `classifiers.build` make a new one,
-`data` reads datasets and makes batches, `training` keeps runs that go on after a kill.
+`data` reads datasets and makes batches, `training` keeps runs that go on after a kill, `doctor`
+checks a pair and its images before a training.
 
 Compress and ship: `prune_channels`, `MagnitudePruning`, `quantize`; `export_tflite`,
 `export_onnx`, `export_saved_model`.
 
-Measure: `evaluation` of models, `metrics` of detections, `report` for tables and pictures.
+Measure: `evaluation` of models, `metrics` of detections, `report` for tables and pictures,
+`visualize` for what the losses see.
 
 Everything loads when it is first used; importing the package loads neither TensorFlow nor Keras.
 """
@@ -37,6 +39,7 @@ __getattr__, __dir__, __all__ = attach(
         "detect": "zoo",
         "detectors": None,
         "distillation": None,
+        "doctor": "doctor",
         "evaluation": None,
         "export": None,
         "export_onnx": "export",
@@ -59,6 +62,7 @@ __getattr__, __dir__, __all__ = attach(
         "report": None,
         "teacher_cache": None,
         "training": None,
+        "visualize": None,
         "zoo": None,
     },
 )

@@ -10,6 +10,7 @@ from keras_hkd.batch_norm import fuse_batch_norm
 from keras_hkd.batch_watch import BatchWatch, WatchBatches
 from keras_hkd.box_labels import padded_labels
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.multi_worker import as_one_process, fit_over_workers
 from keras_hkd.tensors import Shape
 
 
@@ -74,7 +75,7 @@ class BaseModel(keras.Model):
         x, y = _padded(x), _padded(y)
         callbacks = _watching(callbacks)
         self.check_callbacks(getattr(callbacks, "callbacks", callbacks))
-        with self._function_of(x, "train_function"):
+        with self._function_of(x, "train_function"), fit_over_workers(self):
             return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kw)
 
     def evaluate(
@@ -92,7 +93,7 @@ class BaseModel(keras.Model):
         """As `keras.Model.evaluate`, for images of any size; batches are checked as in `fit`."""
         x, y = _padded(x), _padded(y)
         callbacks = _watching(callbacks)
-        with self._function_of(x, "test_function"):
+        with self._function_of(x, "test_function"), fit_over_workers(self):
             return super().evaluate(
                 x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict, **kwargs
             )
@@ -106,8 +107,9 @@ class BaseModel(keras.Model):
         callbacks: Any = None,
     ) -> Any:
         """As `keras.Model.predict`, for images of any size."""
-        with self._function_of(x, "predict_function"):
-            return super().predict(x, batch_size, verbose, steps, _watching(callbacks))
+        with self._function_of(x, "predict_function"), as_one_process(self) as alone:
+            callbacks = callbacks if alone else _watching(callbacks)
+            return super().predict(x, batch_size, verbose, steps, callbacks)
 
     def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.train_on_batch`; the batch is checked as in `fit`."""
@@ -121,8 +123,9 @@ class BaseModel(keras.Model):
 
     def predict_on_batch(self, x: Any) -> Any:
         """As `keras.Model.predict_on_batch`, for images of any size."""
-        with self._function_of(x, "predict_function"), self._watched_batch():
-            return super().predict_on_batch(x)
+        with as_one_process(self) as alone, self._function_of(x, "predict_function"):
+            with contextlib.nullcontext() if alone else self._watched_batch():
+                return super().predict_on_batch(x)
 
     @contextlib.contextmanager
     def _watched_batch(self) -> Iterator[None]:
@@ -205,6 +208,7 @@ def _size_of(x: Any) -> Shape:
         x = x[0]
     if isinstance(x, dict):
         x = x.get("images")
+    x = getattr(x, "_value_specs", (x,))[0]  # of several replicas of one worker
     return tuple(getattr(x, "shape", None) or ())[1:3]
 
 

@@ -32,9 +32,14 @@ def fuse_batch_norm(model: keras.Model) -> None:
 def synchronize_batch_norm(model: keras.Model) -> None:
     """Make every BatchNormalization of a model average its statistics over all replicas.
 
+    On JAX they do so by themselves: a step there is a function of the whole batch, however many
+    devices compute it.
+
     Args:
         model: its layers are changed in place.
     """
+    if keras.backend.backend() == "jax":
+        return
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True

@@ -42,7 +42,7 @@ class BatchCounts(keras.metrics.Metric):
         Args:
             images: `(batch, height, width, 3)`.
             labels: dict of labels; None where there are none.
-            num_classes: of the model.
+            num_classes: number of classes of the model.
         """
         found = {**_of_images(images), **_of_labels(labels, images, num_classes)}
         values = [

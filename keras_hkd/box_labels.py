@@ -90,7 +90,7 @@ def without_false_boxes(labels: dict, num_classes: int) -> dict:
 
     Args:
         labels: what `checked_shapes` gave.
-        num_classes: of the detector.
+        num_classes: number of classes of the detector.
 
     Example:
     >>> labels = {"boxes": [[[2.0, 2.0, 9.0, 9.0], [5.0, 5.0, 5.0, 5.0]]], "classes": [[0, 0]]}
@@ -114,7 +114,7 @@ def states_of(boxes: Any, classes: Any, num_classes: int) -> dict:
     Args:
         boxes: `(batch, n, 4)` float32 xyxy pixels.
         classes: `(batch, n)` float32, below 0 for padding.
-        num_classes: of the detector.
+        num_classes: number of classes of the detector.
 
     Returns:
         dict of `labelled` (no padding), `of_no_class`, `not_finite`, `reversed` (ends before it

@@ -37,7 +37,7 @@ class Learner(BaseModel):
             what made a compressed learner. Its float model stays behind: it says how the network
             is built, and its weights are neither trained nor saved.
         rewritten_network: what the rewrites make of the network, where that is at hand.
-        **kwargs: of `keras.Model`.
+        **kwargs: options of `keras.Model`.
     """
 
     network: keras.Model
@@ -190,7 +190,7 @@ class Learner(BaseModel):
         """Make the same model for other classes, if its family can renew the head.
 
         Args:
-            class_names: of the classes to tell apart.
+            class_names: names of the classes to tell apart.
 
         Returns:
             Itself if these are its classes, else a model of its own with new predictors for the
@@ -298,7 +298,7 @@ def checked_images(model: Any, args: Any) -> tuple[Any, ...]:
 
     Args:
         model: a `Learner`.
-        args: of the step.
+        args: arguments of the step.
 
     Raises:
         ValueError: images of another shape, or of a size that the model cannot see.
@@ -325,7 +325,7 @@ def checked_batch(model: Any, args: Any) -> tuple[Any, ...]:
 
     Args:
         model: a `Learner`.
-        args: of the step.
+        args: arguments of the step.
 
     Raises:
         ValueError: another batch.

@@ -29,7 +29,7 @@ def shown(value: object) -> str:
     """Write a value as an error message shows it, cut to a readable length.
 
     Args:
-        value: anything.
+        value: what to show.
 
     Example:
         >>> shown("a" * 100)[-5:]

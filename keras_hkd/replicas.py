@@ -201,7 +201,7 @@ def expand_to_rank(weights: Tensor, rank: int) -> Tensor:
 
     Args:
         weights: tensor of at most `rank` axes.
-        rank: int.
+        rank: number of axes of the values.
 
     Returns:
         The weights with `rank` axes.

@@ -1,5 +1,6 @@
 """What tests need before TensorFlow loads: a quiet log, a fair share of the cores, shared data."""
 
+import contextlib
 import functools
 import inspect
 import os
@@ -45,7 +46,13 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
-NETWORKS = re.compile(r"keras_hkd\.detectors|keras_hkd\.classifiers|keras_cv|keras_hub|\.fit\(")
+# Imports and calls, not words: `Letterbox.fit` trains nothing, and names of modules stand in texts.
+NETWORKS = re.compile(
+    r"^\s*(?:from|import) (?:keras_hkd\.(?:detectors|classifiers)|keras_cv|keras_hub)\b"
+    r"|\bkeras_hkd\.(?:detectors|classifiers)\.\w+\("
+    r"|(?<!\bLetterbox)\.fit\(",
+    re.MULTILINE,
+)
 
 
 @functools.cache
@@ -87,6 +94,26 @@ def fresh_python():
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory, worker_id):
+    """Give `folder(name, make)`: the folder that `make(folder)` filled, once for all processes.
+
+    Tests leave it as it is.
+    """
+
+    def folder(name, make):
+        base = tmp_path_factory.getbasetemp()
+        shared = (base if worker_id == "master" else base.parent) / f"{name}_made_once"
+        if not shared.exists():  # whole or not at all
+            made = tmp_path_factory.mktemp(name)
+            make(made)
+            with contextlib.suppress(OSError):  # another process was first
+                made.rename(shared)
+        return shared
+
+    return folder
 
 
 @pytest.fixture(scope="session")

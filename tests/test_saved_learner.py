@@ -7,7 +7,7 @@ import pytest
 import keras_hkd
 from keras_hkd.detectors import build, load_detector
 from keras_hkd.detectors.rtmdet import RTMDet, RTMDetConfig
-from keras_hkd.saved_learner import MIXED, in_float32
+from keras_hkd.saved_learner import MIXED, in_float32, in_precision
 from keras_hkd.training import checkpoint
 
 SIZE = (64, 64)
@@ -140,3 +140,24 @@ def test_a_model_checkpoint_of_a_distiller_is_refused_before_the_first_step(tmp_
     again = keras.callbacks.BackupAndRestore(tmp_path / "backup")
     history = trained.fit(*batch(), epochs=2, verbose=0, callbacks=[again])
     assert history.epoch == [1], "the first epoch was done before"
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_a_float32_model_computes_in_half_precision_as_one_built_for_it(precision):
+    whole = tiny()
+    half = in_precision(whole, precision)
+    assert in_precision(whole, "float32") is whole and in_precision(half, precision) is half
+    keras.config.set_dtype_policy(precision)
+    try:
+        built = tiny()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    dtypes = [[layer.compute_dtype for layer in m.network._flatten_layers()] for m in (half, built)]
+    assert dtypes[0] == dtypes[1]
+    for a, b in zip(half.weights, whole.weights, strict=True):
+        assert a.dtype == "float32"
+        np.testing.assert_array_equal(a, b)
+    images = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype("float32")
+    logits = [np.asarray(model(images)["class_logits"], "float32") for model in (half, whole)]
+    np.testing.assert_allclose(*logits, rtol=0.05, atol=0.05)
+    assert np.abs(logits[0] - logits[1]).max() > 0

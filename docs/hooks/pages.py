@@ -8,17 +8,20 @@ import importlib
 import inspect
 import pathlib
 import pkgutil
+import re
 import sys
 from types import ModuleType
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 import keras_hkd
 
 LEFT_OUT = {"keras_hkd.cli"}  # the command line has pages of its own
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROOT_PAGES = ("CHANGELOG", "CONTRIBUTING", "SECURITY")
+DEMO, DEMO_MARK = ROOT / "build" / "demo", "<!-- the demo -->"
 OPTIONS = "    options:\n      heading: {0}\n      toc_label: {0}\n"
 
 
@@ -28,7 +31,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
     packages = [{name: f"reference/{name}.md"} for name in package_names()]
     commands = [{f"keras-hkd {name}": f"commands/{name}.md"} for name in COMMANDS]
+    notebooks = [path for path in notebook_pages() if path != "notebooks/index.md"]
     config.nav += [
+        {"Notebooks": ["notebooks/index.md", *notebooks]},
         {"Commands": ["commands/index.md", *commands]},
         {"Reference": ["reference/index.md", *packages]},
     ]
@@ -36,10 +41,34 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated pages to the files of the site."""
-    for path, text in {**root_pages(), **command_pages(), **reference_pages()}.items():
+    """Add the generated pages to the files of the site, and the browser demo where it is built."""
+    pages = {**root_pages(), **notebook_pages(), **command_pages(), **reference_pages()}
+    for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
+    for path in demo_files():
+        uri = f"demo/app/{path.relative_to(DEMO).as_posix()}"
+        files.append(File.generated(config, uri, abs_src_path=str(path)))
     return files
+
+
+def demo_files() -> list[pathlib.Path]:
+    """Files of the browser demo, if `make web` has built it."""
+    if not (DEMO / "models.json").is_file():
+        return []
+    return sorted(path for path in DEMO.rglob("*") if path.is_file())
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Write into the page of the browser demo where it is: here, or how to build it."""
+    if DEMO_MARK not in markdown:
+        return markdown
+    text = (
+        "[Open the demo](demo/app/index.html){ .md-button .md-button--primary }"
+        if demo_files()
+        else "This copy of the documentation was built without the demo: `make web` builds it, and "
+        "`make docs` then carries it."
+    )
+    return markdown.replace(DEMO_MARK, text)
 
 
 def root_pages() -> dict[str, str]:
@@ -51,6 +80,47 @@ def root_pages() -> dict[str, str]:
             text = text.replace(f"]({other}.md)", f"]({other.lower()}.md)")
         pages[f"{name.lower()}.md"] = text
     return pages
+
+
+def notebook_pages() -> dict[str, str]:
+    """Path of a page -> its text, for every notebook, and the page that lists them."""
+    pages, rows = {}, []
+    for path in sorted((ROOT / "notebooks").glob("*.py")):
+        pages[f"notebooks/{path.stem}.md"] = page = notebook_page(path.read_text(encoding="utf-8"))
+        rows.append(f"- [{page.splitlines()[0].lstrip('# ')}]({path.stem}.md)")
+    lines = [
+        "# Notebooks",
+        "",
+        "They lie in `notebooks/` as text, in jupytext's percent format. Editors that know it open",
+        "them as notebooks, `python notebooks/1_find_people.py` runs one as a program, and",
+        "`pip install jupytext && jupytext --to ipynb notebooks/*.py` writes `.ipynb` files.",
+        "",
+        *rows,
+        "",
+    ]
+    return {"notebooks/index.md": "\n".join(lines), **pages}
+
+
+def notebook_page(code: str) -> str:
+    r"""Write a notebook in the percent format as Markdown, without what its cells would show.
+
+    Example:
+        >>> print(notebook_page("# ---\\n# %% [markdown]\\n# # Title\\n\\n# %%\\nx = 1\\n"))
+        # Title
+        <BLANKLINE>
+        ```python
+        x = 1
+        ```
+        <BLANKLINE>
+    """
+    parts = []
+    for cell in re.split(r"^# %%", code, flags=re.MULTILINE)[1:]:
+        kind, _, text = cell.partition("\n")
+        if kind.strip() == "[markdown]":
+            parts.append(re.sub(r"^# ?", "", text, flags=re.MULTILINE).strip())
+        else:
+            parts.append(f"```python\n{text.strip()}\n```")
+    return "\n\n".join(parts) + "\n"
 
 
 def package_names() -> list[str]:

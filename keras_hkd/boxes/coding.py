@@ -271,7 +271,7 @@ def coding_to_json(coding: BoxCoding) -> tuple[str, dict]:
     """Returns a coding as plain values for a file.
 
     Args:
-        coding: the coding.
+        coding: the coding to write.
 
     Returns:
         The coding's name, and the options that differ from their defaults.
@@ -294,7 +294,7 @@ def coding_from_json(name: str, options: dict) -> BoxCoding:
 
     Args:
         name: name of the coding.
-        options: its options.
+        options: the options that it was written with.
 
     Returns:
         A `BoxCoding`.

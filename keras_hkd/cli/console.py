@@ -34,11 +34,15 @@ def figures() -> rich.console.Console:
 
 
 def remark(text: str) -> None:
-    """Tell the user something that is no error, on the error stream.
+    """Tell the user something that is no error, on the error stream; of several workers one does.
 
     Args:
         text: what is said, shown as it is.
     """
+    from keras_hkd.training.workers import current_workers
+
+    if not current_workers().is_first:
+        return
     messages().print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 

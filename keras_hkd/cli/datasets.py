@@ -65,11 +65,11 @@ def read_boxes(
     """Read annotations to score with, and report as `read_images` does; see there.
 
     Args:
-        source: as of `read_images`.
-        format: as of `read_images`.
-        on_bad_data: as of `read_images`.
-        classes: as of `read_images`; every class of the source if None.
-        images: as of `read_images`.
+        source: as `read_images` takes it.
+        format: as `read_images` takes it.
+        on_bad_data: as `read_images` takes it.
+        classes: as `read_images` takes it; every class of the source if None.
+        images: as `read_images` takes it.
     """
     from keras_hkd.data.loading import load_boxes
 

@@ -3,12 +3,13 @@
 import dataclasses
 import pathlib
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
 from keras_hkd.cli import method_arguments, options, training_run
 from keras_hkd.cli.console import print_json, remark
+from keras_hkd.cli.datasets import say
 from keras_hkd.cli.model_kinds import kind_of
 from keras_hkd.cli.training_options import RunOptions, with_run_options
 from keras_hkd.errors import InvalidValueError
@@ -20,7 +21,7 @@ Teacher = Annotated[
         "--teacher",
         metavar="FILE_OR_NAME",
         help="A trained detector or classifier: a .keras file or preset. Of methods mutual and "
-        "hssakd: the second student. Repeated (adl, hkd, kd, ld): several, with equal shares.",
+        "hssakd: the second student. Repeated (adl, auto, hkd, kd, ld): several, equally heavy.",
         show_default=False,
     ),
 ]
@@ -53,6 +54,13 @@ Unlabelled = Annotated[
         show_default=False,
     ),
 ]
+FirstLook = Annotated[
+    bool,
+    typer.Option(
+        "--doctor/--no-doctor",
+        help="Begin with the quick ones of the checks of `keras-hkd doctor`, a line each.",
+    ),
+]
 PseudoLabelScore = Annotated[
     float | None,
     typer.Option(
@@ -76,6 +84,15 @@ ShardOfUnlabelled = Annotated[
         show_default=False,
     ),
 ]
+TeacherPrecision = Annotated[
+    Literal["float32", "float16", "bfloat16"] | None,
+    typer.Option(
+        "--teacher-precision",
+        help="What the teacher computes in, whatever the student does: half precision takes half "
+        "of a GPU's time and memory for it. By default as --mixed-precision says.",
+        show_default=False,
+    ),
+]
 
 
 @with_run_options
@@ -85,15 +102,18 @@ def command(
     teacher: Teacher = None,
     teacher_cache: TeacherCache = None,
     person_class: options.PersonClass = None,
-    method: method_arguments.Method = "hkd",
+    teacher_precision: TeacherPrecision = None,
+    method: method_arguments.Method = "auto",
     method_option: method_arguments.MethodOption = None,
     unlabelled: Unlabelled = None,
     pseudo_label_score: PseudoLabelScore = None,
     shard: ShardOfUnlabelled = None,
+    doctor: FirstLook = True,
 ) -> None:
     """Distil a heavy detector or classifier (the teacher) into a compact one (the student).
 
-    Writes student.keras (the bare student, without teacher), metrics.json, curves.png, for
+    Without --method the terms are chosen from the pair and weigh themselves; it is said which and
+    why. Writes student.keras (the bare student, without teacher), metrics.json, curves.png, for
     detectors gallery.png, and a checkpoint after every epoch to --out. A run that was killed goes
     on with --resume. Classifiers learn from a folder of images per class (--data PATH, or
     PATH:train for PATH/train).
@@ -120,24 +140,40 @@ def command(
     inputs = {"command": "distill", "student": student, **how}
     if person_class is not None:
         inputs["person_class"] = person_class
+    if teacher_precision is not None:
+        inputs["teacher_precision"] = teacher_precision
     if unlabelled:
         # Folders may move between sessions; what the images are is in the pseudo-labels' own file.
         names = [pathlib.PurePath(source).name for source in unlabelled]
         inputs.update(unlabelled=names, pseudo_label_score=pseudo_label_score)
     kind = kind_of(student)
+    _check_strategy(given.strategy, method)
     run = training_run.run_folder(given, inputs)
     if share is not None:
-        sources = _Sources(first, student, person_class=person_class)
+        sources = Sources(first, student, person_class=person_class)
         _label_share(run, kind, given, sources, unlabelled, share)
         return
     results = training_run.finished_results(run, given, kind)
     if results is None:
-        sources = _Sources(first, student, teacher_cache, tuple(more_teachers), person_class)
-        results = _distill(run, kind, given, sources, unlabelled, pseudo_label_score, **how)
+        more = tuple(more_teachers)
+        sources = Sources(first, student, teacher_cache, more, person_class, teacher_precision)
+        ways = (unlabelled, pseudo_label_score, doctor)
+        results = _distill(run, kind, given, sources, *ways, **how)
     training_run.show(run, kind, results, given.json)
 
 
-class _Sources(NamedTuple):
+def _check_strategy(strategy: str | None, method: str) -> None:
+    """Refuse to share among processes a method that trains a teacher of its own in one."""
+    from keras_hkd.methods.registry import described
+
+    if strategy == "multi_worker" and "folder" in described(method).facts:
+        raise InvalidValueError(
+            f"Method {method} first trains a small teacher of its own, in one process: take "
+            "--strategy mirrored, or none. Received: --strategy multi_worker"
+        )
+
+
+class Sources(NamedTuple):
     """The models' names or files."""
 
     teacher: str | None
@@ -145,6 +181,7 @@ class _Sources(NamedTuple):
     teacher_cache: pathlib.Path | None = None
     more_teachers: tuple[str, ...] = ()
     person_class: int | None = None
+    teacher_precision: str | None = None
 
 
 def _distill(
@@ -154,17 +191,18 @@ def _distill(
     sources: Any,
     unlabelled: Any,
     score: Any,
+    doctor: bool,
     method: str,
     method_options: Mapping[str, Any],
 ) -> Any:
     dataset, val = given.load_data(kind)
     settings = given.settings(kind)
     from keras_hkd import methods
-    from keras_hkd.training import train_model, training_scope
+    from keras_hkd.training import current_workers, train_model, training_scope
 
     takes = methods.described(method)
     with training_scope(settings):
-        teacher, student = _make_pair(kind, given, sources, dataset, settings)
+        teacher, student = make_pair(kind, given, sources, dataset, settings)
         student = training_run.quantized(student, sources.student, given, dataset)
         class_names, size = dataset.class_names, student.image_size
         more = [
@@ -176,6 +214,8 @@ def _distill(
         distiller, train_teacher = method_arguments.make_distiller(
             method, teacher, student, method_options
         )
+    if getattr(distiller, "chosen", None):
+        remark(distiller.chosen)
     stored = sources.teacher_cache is not None
     if takes.teacher == "frozen" and not stored and not training_run.is_saved(sources.teacher):
         remark(
@@ -183,12 +223,20 @@ def _distill(
             "knows nothing. Give the .keras file of a trained one."
         )
     settings = dataclasses.replace(settings, image_size=size)
+    if doctor and kind.name == "detector":
+        _look(
+            None if stored else teacher[0] if more else teacher,
+            distiller.student,
+            dataset,
+            settings,
+        )
     if train_teacher is not None:
         remark(f"First the teacher's branches are trained ({run.path / 'teacher'}).")
         train_teacher(dataset, settings, run.path / "teacher", resume=given.resume)
     images = dataset
     if unlabelled:
-        images = _label(run, given, teacher, dataset, unlabelled, score, size)
+        with current_workers().first_before_others():
+            images = _label(run, given, teacher, dataset, unlabelled, score, size)
     history = train_model(
         distiller, images, settings, run, validation=val, resume=given.resume, title="student"
     )
@@ -203,8 +251,27 @@ def _distill(
     return training_run.conclude(run, kind, models, history, settings, dataset, val)
 
 
-def _make_pair(kind: Any, given: Any, sources: Any, dataset: Any, settings: Any) -> tuple[Any, Any]:
-    """Make the teacher, or None, and the student, at the size of the training."""
+def _look(teacher: Any, student: Any, dataset: Any, settings: Any) -> None:
+    """Say in a line each what the quick checks of the doctor found."""
+    from keras_hkd.doctor import first_look
+
+    for found in first_look(teacher, student, dataset, settings):
+        if found.is_alarm:
+            remark(f"Doctor: {found.severity}: {found.text} {found.advice}")
+        else:
+            say(f"Doctor: {found.text}")
+
+
+def make_pair(kind: Any, given: Any, sources: Any, dataset: Any, settings: Any) -> tuple[Any, Any]:
+    """Make the teacher, or None, and the student, at the size of the training.
+
+    Args:
+        kind: `Detectors` or `Classifiers`.
+        given: the `RunOptions`.
+        sources: names or files of the models.
+        dataset: the training images, for the names of classes.
+        settings: the run's `TrainingSettings`.
+    """
     teacher, class_names, size = None, dataset.class_names, settings.image_size
     if sources.teacher_cache is not None:
         from keras_hkd.teacher_cache import TeacherCache
@@ -231,8 +298,11 @@ def _make_teacher(
     name: str, given: Any, sources: Any, class_names: Any, size: tuple[int, int] | None, seed: int
 ) -> Any:
     kind, person = kind_of(name), sources.person_class
-    make = training_run.make_model
-    return make(kind, name, given, class_names, size, seed=seed, person_class=person, learns=False)
+    make, precision = training_run.make_model, sources.teacher_precision
+    if precision in ("float16", "bfloat16"):
+        precision = f"mixed_{precision}"
+    how = {"seed": seed, "person_class": person, "learns": False, "precision": precision}
+    return make(kind, name, given, class_names, size, **how)
 
 
 def _facts(run: Any, dataset: Any, settings: Any, takes: Any) -> dict[str, Any]:
@@ -256,7 +326,7 @@ def _label_share(
     dataset, _ = given.load_data(kind)
     settings = given.settings(kind)
     with training_scope(settings):
-        teacher, student = _make_pair(kind, given, sources, dataset, settings)
+        teacher, student = make_pair(kind, given, sources, dataset, settings)
     images = _load_unlabelled(given, dataset, unlabelled)
     file = run.path / "pseudo_labels.json"
     num_images = label_shard(teacher, images, file, share, image_size=student.image_size)

@@ -18,7 +18,9 @@ from keras_hkd.cli import exit_codes
 COMMANDS = {
     "train": "Train a detector or a classifier alone, or fine-tune a saved one.",
     "cache": "Store what a teacher says about images, for training without it.",
+    "doctor": "Check a teacher, a student and their images before a training.",
     "distill": "Distil a heavy model (the teacher) into a compact one (the student).",
+    "report": "Write one HTML page about runs: gains, curves, costs, what is still missed.",
     "evaluate": "Measure a detector or a classifier on labelled images.",
     "detect": "Find people in images: pictures with boxes, and COCO results JSON.",
     "presets": "List the detectors that come with the package, or show the card of one.",
@@ -91,7 +93,7 @@ def make_app() -> typer.Typer:
 
     Example:
         >>> [command.name for command in make_app().registered_commands][:4]
-        ['train', 'cache', 'distill', 'evaluate']
+        ['train', 'cache', 'doctor', 'distill']
     """
     app = typer.Typer(
         cls=LazyCommands,

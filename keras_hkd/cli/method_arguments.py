@@ -29,7 +29,7 @@ def parse_options(texts: list[str]) -> dict[str, object]:
     """Read `NAME=VALUE` options; the value is YAML, so that 3 is a number and [P3, P4] a list.
 
     Args:
-        texts: as given on the command line.
+        texts: the words NAME=VALUE as given on the command line.
 
     Raises:
         ValueError: for a text without a name and a value, or a value that is not YAML.
@@ -141,8 +141,13 @@ def _check_cache_fits(method: str | None, takes: Any, teacher: Any) -> None:
     """Refuse a cache where the teacher itself is needed, or is given too."""
     if teacher is not None:
         raise InvalidValueError("--teacher-cache takes the place of --teacher: give one of them.")
-    if takes.teacher != "frozen" or takes.prepare or takes.unlabelled:
+    if not _reads_cache(takes):
+        names = ", ".join(name for name in sorted(METHODS) if _reads_cache(METHODS[name]))
         raise InvalidValueError(
             f"The method {method!r} runs its teacher itself, or has none, so that a stored one is "
-            "of no use. Methods that read a cache: adl, hkd, kd, ld."
+            f"of no use. Methods that read a cache: {names}."
         )
+
+
+def _reads_cache(takes: Any) -> bool:
+    return takes.teacher == "frozen" and not takes.prepare and not takes.unlabelled

@@ -66,7 +66,7 @@ def load_model_file(path: pathlib.Path, person_class: int | None = None) -> Any:
     """Load a detector; a `.tflite` needs neither TensorFlow nor Keras for it.
 
     Args:
-        path: of a `.keras` or `.tflite` file, or of a preset's folder, whose float weights are
+        path: path of a `.keras` or `.tflite` file, or of a preset's folder, whose float weights are
             loaded.
         person_class: what `--person-class` gave.
 

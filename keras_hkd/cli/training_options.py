@@ -117,6 +117,13 @@ class RunOptions:
         """The strategy, or None."""
         return self.asked["strategy"]
 
+    @property
+    def precision(self) -> str:
+        """The dtype policy that the models of the run compute in."""
+        return (
+            f"mixed_{self.asked['half_precision']}" if self.asked["mixed_precision"] else "float32"
+        )
+
     def settings(self, kind: Any) -> TrainingSettings:
         """Give the settings that these options ask for.
 

@@ -22,8 +22,9 @@ def run_folder(options: RunOptions, inputs: dict) -> Any:
         options: for `out` and `resume`.
         inputs: what is asked for beyond settings and data; models by name or file.
     """
-    from keras_hkd.training import RunFolder
+    from keras_hkd.training import RunFolder, join_workers
 
+    join_workers(options.strategy)  # before anything is computed
     if options.quantize:
         inputs = {**inputs, "quantize": True}
     # Of a file only the name counts: the folder may have moved since the run began.
@@ -83,6 +84,7 @@ def make_model(
     seed: int | None = None,
     person_class: int | None = None,
     learns: bool = True,
+    precision: str | None = None,
 ) -> Any:
     """Load a saved detector or classifier, or build a named one with the run's seed.
 
@@ -93,20 +95,22 @@ def make_model(
         name_or_file: a `.keras` file, a preset, or one of `names()` of `keras_hkd.detectors` or
             `keras_hkd.classifiers`.
         options: for the seed and the strategy.
-        class_names: of the training images.
+        class_names: names of the classes of the training images.
         image_size: `(height, width)` in pixels for a named model; a saved one has its own.
         backbone_weights: for a named model, or None.
-        seed: of a named model; the run's by default.
+        seed: seed of a named model; the run's by default.
         person_class: of a saved detector, what `--person-class` gave.
         learns: False for a teacher, which keeps the classes that it knows.
+        precision: in which the model computes, such as "mixed_float16"; None for the run's.
     """
     from keras_hkd.batch_norm import synchronize_batch_norm
+    from keras_hkd.saved_learner import in_precision
 
     if not is_saved(name_or_file):
         if "/" in name_or_file:  # a path: a mere word may name a model and a folder
             refuse_folder(pathlib.Path(name_or_file))
         with _presets_suggested(name_or_file):
-            return kind.build(
+            model = kind.build(
                 name_or_file,
                 image_size=image_size,
                 class_names=class_names,
@@ -114,6 +118,7 @@ def make_model(
                 synchronized=options.strategy is not None,
                 seed=options.seed if seed is None else seed,
             )
+        return in_precision(model, precision) if precision else model
     if backbone_weights is not None:
         raise InvalidValueError(
             f"`--backbone-weights` goes with a model given by name; {name_or_file} has weights."
@@ -122,6 +127,9 @@ def make_model(
     model = kind.load(file, **person_class_options(person_class))
     if learns:
         model = _for_classes(model, name_or_file, class_names)
+    wanted = precision or options.precision
+    if wanted != "float32":  # as every saved model is
+        model = in_precision(model, wanted)
     if options.strategy is not None:
         synchronize_batch_norm(model)
     return model
@@ -203,8 +211,28 @@ def conclude(
         val: the images to measure on, or None for the training images.
 
     Returns:
-        What `metrics.json` holds.
+        What `metrics.json` holds; of several workers the first one does it, and the others, which
+        wait for it, get an empty dict.
     """
+    from keras_hkd.training import current_workers
+
+    workers = current_workers()
+    results = {}
+    if workers.is_first:
+        results = _measured(run, kind, models, history, settings, dataset, val)
+    workers.wait()
+    return results
+
+
+def _measured(
+    run: Any,
+    kind: Any,
+    models: Mapping[str, Any],
+    history: Any,
+    settings: Any,
+    dataset: Any,
+    val: Any,
+) -> dict:
     from keras_hkd import evaluation, report
     from keras_hkd.metrics import FewImagesWarning
 
@@ -222,6 +250,7 @@ def conclude(
         remark(f"Warning: {message}")
     results["measured_on"] = "training images" if val is None else "val"
     results["num_images"] = len(measured_on)
+    results["data_hash"] = measured_on.content_hash
     last = list(models)[-1]
     report.save_curves({last: history}, run.path / "curves.png", title=str(run.path.name))
     if kind.draws_gallery:
@@ -232,6 +261,8 @@ def conclude(
 
 def show(run: Any, kind: Any, results: dict, as_json: bool) -> None:
     """Print the results: one JSON object, or a table and where the files are."""
+    if not run.writes:
+        return
     if as_json:
         print_json({**results, "out": str(run.path)})
         return

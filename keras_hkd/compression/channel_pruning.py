@@ -43,8 +43,8 @@ def prune_channels(
             student is taken. It is left as it is.
         amount: share of the channels to remove from every set of layers that belong together, in
             (0, 1).
-        worth: of each group of channels, as `keras_hkd.compression.gradient_worth` estimates it
-            from data; None for the norms above.
+        worth: worth of each group of channels, as `keras_hkd.compression.gradient_worth` estimates
+            it from data; None for the norms above.
         multiple_of: channels are kept in multiples of this, where there are as many; 8 suits
             phones.
         min_channels: least that are kept of such a set.
@@ -96,9 +96,9 @@ def least_groups(
     Args:
         groups: `ChannelGroups`.
         amount: share to remove.
-        multiple_of: of what is kept.
+        multiple_of: the number of channels kept is a multiple of this.
         min_channels: least that is kept.
-        worth: of each group; None for that of `group_worth`.
+        worth: worth of each group; None for that of `group_worth`.
 
     Returns:
         set of numbers of groups.
@@ -131,9 +131,9 @@ def least_groups_of_all(
     Args:
         groups: `ChannelGroups`.
         amount: share of all removable channels to remove.
-        multiple_of: of what is kept.
+        multiple_of: the number of channels kept is a multiple of this.
         min_channels: least that is kept of a set.
-        worth: of each group; None for that of `group_worth`.
+        worth: worth of each group; None for that of `group_worth`.
 
     Returns:
         set of numbers of groups.

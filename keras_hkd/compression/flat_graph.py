@@ -111,7 +111,7 @@ def call_again(call: Call, values: Any, names: LayerNames, **config: Any) -> Any
     """Repeat a call without weights on other tensors. Layers are copied, operations are not.
 
     Args:
-        call: of a `FlatGraph`.
+        call: an operation of a `FlatGraph`.
         values: `{id(tensor): tensor}`, the new tensors for those of the graph.
         names: `LayerNames` of the new network.
         **config: what the copy of a layer is to have otherwise.

@@ -23,8 +23,8 @@ class MagnitudePruning(keras.callbacks.Callback):
     sensitive: they are left alone.
 
     Args:
-        schedule: of tfmot: `PolynomialDecay` or `ConstantSparsity` of `keras_hkd.compression`, or
-            any function from a step to (whether to prune, sparsity).
+        schedule: a schedule of tfmot: `PolynomialDecay` or `ConstantSparsity` of
+            `keras_hkd.compression`, or any function from a step to (whether to prune, sparsity).
 
     Raises:
         TypeError: the schedule cannot be called.

@@ -147,7 +147,7 @@ def calibrate_to_coverage(quantized: Any, images: Any, shares: tuple[float, ...]
     Args:
         quantized: what `quantize` gave.
         images: `(n, height, width, 3)` in [0, 255].
-        shares: of the values that a range may hold.
+        shares: shares of the values that a range may hold.
     """
     ranges = activation_ranges(quantized)
     last = [layer for layer in ranges if not layer._outbound_nodes]
@@ -195,7 +195,7 @@ def rounding_error(values: np.ndarray, least: float, largest: float) -> float:
     """Compute the mean squared error of values rounded to 256 steps of a range.
 
     Args:
-        values: of an activation.
+        values: values of an activation.
         least: end of the range, 0 or below.
         largest: end of the range, 0 or above.
 

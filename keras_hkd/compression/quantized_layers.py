@@ -19,12 +19,12 @@ class QuantizedLayer(keras.layers.Layer):
     integer file computes, so nothing changes when it is written.
 
     Args:
-        kernel_shape: of the kernel as Keras stores it.
+        kernel_shape: shape of the kernel as Keras stores it.
         num_outputs: channels that come out.
         folded: whether a BatchNorm is folded in.
-        strides: of a convolution, one number for each axis.
+        strides: strides of a convolution, one number for each axis.
         padding: `"same"` or `"valid"`.
-        dilation_rate: of a convolution.
+        dilation_rate: dilation rate of a convolution.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ def norm_values(norm: Any, num_channels: int) -> tuple[Any, Any, Any]:
 
     Args:
         norm: a built `keras.layers.BatchNormalization`.
-        num_channels: of what it normalises.
+        num_channels: number of channels of what it normalises.
 
     Returns:
         Three tensors `(num_channels,)` with `norm(x) = x * gamma * inverse_std + shift`.

@@ -26,6 +26,7 @@ __getattr__, __dir__, __all__ = attach(
         "evaluation_batches": "batches.pipeline",
         "find_duplicates": "duplicate_images",
         "find_odd_boxes": "odd_boxes",
+        "find_shared": "duplicate_images",
         "glyph_dataset": "drawn.glyphs",
         "load_classification": "classification_loading",
         "load_dataset": "loading",

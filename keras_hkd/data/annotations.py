@@ -39,8 +39,8 @@ class BadDataError(InvalidValueError):
         problem: what was expected, what came and how to mend it.
 
     Example:
-        >>> print(BadDataError("boxes.json", "annotation 17", "width must be above 0, got -3"))
-        boxes.json: annotation 17: width must be above 0, got -3
+        >>> print(BadDataError("a.json", "annotation 17", "width must be 1 or more. Received: -3"))
+        a.json: annotation 17: width must be 1 or more. Received: -3
     """
 
     def __init__(self, file: str | os.PathLike, record: str, problem: str) -> None:
@@ -138,8 +138,8 @@ class ImageAnnotation:
         """Return the image with other boxes, of which no more is known.
 
         Args:
-            boxes: as of the class.
-            classes: as of the class.
+            boxes: see the class.
+            classes: see the class.
         """
         unknown: dict[str, Any] = dict.fromkeys(
             name for name in COLUMNS if name not in ("boxes", "classes")

@@ -171,6 +171,6 @@ def _unknown(
     more = f" and {len(owned) - 20} more" if len(owned) > 20 else ""
     hint = did_you_mean(asked.split(", ")[0], names)
     return (
-        f"expected a class called {asked}, got only {there}{more}:{hint} choose by --class NAME "
-        "(class_names in Python); --class person=NAME,NAME makes several the person"
+        f"expected a class called {asked}:{hint} choose by --class NAME (class_names in Python); "
+        f"--class person=NAME,NAME makes several the person. Received: only {there}{more}"
     )

@@ -127,8 +127,8 @@ def check_target(path: str | os.PathLike, overwrite: bool = False) -> None:
     """Refuse a file that `save_coco` would not write, before anything is read.
 
     Args:
-        path: as of `save_coco`.
-        overwrite: as of `save_coco`.
+        path: as `save_coco` takes it.
+        overwrite: as `save_coco` takes it.
 
     Raises:
         ValueError: another suffix than .json or .json.gz.

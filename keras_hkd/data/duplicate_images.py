@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -36,11 +37,25 @@ class DuplicateGroup:
     same_labels: bool
 
 
+class SharedPicture(NamedTuple):
+    """A picture that is in two datasets.
+
+    Attributes:
+        first: position in the first dataset.
+        second: position in the second dataset.
+        identical: whether the files are the same byte for byte.
+    """
+
+    first: int
+    second: int
+    identical: bool
+
+
 def difference_hash(picture: Image.Image) -> np.ndarray:
     """Hash a picture by its look: whether grey grows from one of 9 x 9 places to the next.
 
     Args:
-        picture: of any size and mode.
+        picture: a picture of any size and mode.
 
     Returns:
         uint64 (2,): 64 bits for steps to the right, 64 for steps down. Pictures that were stored
@@ -81,10 +96,7 @@ def find_duplicates(dataset: Dataset, near_bits: int = NEAR_BITS) -> list[Duplic
         >>> find_duplicates(synthetic_dataset(3, (64, 64), seed=0))
         []
     """
-    if isinstance(near_bits, bool) or near_bits not in range(NUM_BITS + 1):
-        raise InvalidValueError(
-            f"`near_bits` must be a whole number from 0 to {NUM_BITS}. Received: {near_bits!r}"
-        )
+    _check_near_bits(near_bits)
     digests, hashes = _fingerprints(dataset)
     identical = _groups_of_equal(digests)
     near = _near_groups(hashes, near_bits)
@@ -94,6 +106,47 @@ def find_duplicates(dataset: Dataset, near_bits: int = NEAR_BITS) -> list[Duplic
         for groups, same in ((identical, True), (different, False))
         for group in groups
     ]
+
+
+def find_shared(first: Dataset, second: Dataset, near_bits: int = NEAR_BITS) -> list[SharedPicture]:
+    """Find the pictures of one dataset that are in another, such as test images trained on.
+
+    Args:
+        first: images that can be read, such as those to train on.
+        second: others, such as those to test on; their classes may be others.
+        near_bits: as of `find_duplicates`.
+
+    Returns:
+        One `SharedPicture` for each picture of `second` that is in `first`, the most alike.
+
+    Raises:
+        ValueError: `near_bits` is no number from 0 to 128.
+
+    Example:
+        >>> from keras_hkd.data import synthetic_dataset
+        >>> scenes = synthetic_dataset(3, (64, 64), seed=0)
+        >>> find_shared(scenes, scenes.select([2]))
+        [SharedPicture(first=2, second=0, identical=True)]
+    """
+    _check_near_bits(near_bits)
+    digests, hashes = _fingerprints(first)
+    other_digests, others = _fingerprints(second)
+    place = {digest: index for index, digest in reversed(list(enumerate(digests)))}
+    shared = []
+    for index, (digest, row) in enumerate(zip(other_digests, others, strict=True)):
+        differing = np.bitwise_count(hashes ^ row).sum(axis=1, dtype=int)
+        if digest in place:
+            shared.append(SharedPicture(place[digest], index, True))
+        elif len(differing) and differing.min() <= near_bits:
+            shared.append(SharedPicture(int(differing.argmin()), index, False))
+    return shared
+
+
+def _check_near_bits(near_bits: int) -> None:
+    if isinstance(near_bits, bool) or near_bits not in range(NUM_BITS + 1):
+        raise InvalidValueError(
+            f"`near_bits` must be a whole number from 0 to {NUM_BITS}. Received: {near_bits!r}"
+        )
 
 
 def _fingerprints(dataset: Dataset) -> tuple[list[bytes], np.ndarray]:

@@ -83,8 +83,8 @@ def _tell_of_frames(
         raise BadDataError(
             image.file,
             image.record,
-            f"the frames of films must be there as pictures, found none in {folders}: "
-            f"{records.frames.advice}, or name their folder (--images DIR)",
+            f"the frames of films must be there as pictures: {records.frames.advice}, or name "
+            f"their folder (--images DIR). Received: none in {folders}",
         )
     notes.append(f"of {len(records.images):,} frames the {num_kept:,} that have a picture")
 
@@ -128,15 +128,16 @@ def _missing(image: ImageRecord, finder: PictureFinder, size: tuple | None) -> s
     folders = [folder for folder in finder.folders if os.path.isdir(folder)]
     folders = (folders or list(finder.folders))[:6]
     name = image.file_name or "(no name)"
-    problem = f"the image file {name!r} must exist, found none in {', '.join(folders)}"
+    problem = f"the image file {name!r} must exist"
+    received = f"Received: none in {', '.join(folders)}"
     if size is None:
         return (
             f"{problem}: put the image there, or name its folder (--images DIR); the annotations "
-            "do not state its size"
+            f"do not state its size. {received}"
         )
     return (
         f"{problem}: put it there, name its folder (--images DIR, images_folder in Python), or "
-        "read the boxes alone with check_images=False"
+        f"read the boxes alone with check_images=False. {received}"
     )
 
 
@@ -197,7 +198,7 @@ def _look_at(image: ImageRecord) -> tuple[str | None, bool]:
     if (width, height) == stated:
         hint = "its sides are swapped, and no EXIF tag turns it: turn the image, or the record"
     wanted = f"{image.width} x {image.height} px, as {image.file} says"
-    return f"the image must be of {wanted}, got {width} x {height}: {hint}", False
+    return f"the image must be of {wanted}: {hint}. Received: {width} x {height}", False
 
 
 def _turned_note(count: int) -> str:

@@ -51,7 +51,9 @@ def read_image_folder(
                 continue
             annotations.append(whole_image(path.resolve(), image_id, size[1], size[0], index))
     if not annotations:
-        raise BadDataError(root, "dataset", f"expected images in the folders {sorted(files)}")
+        raise BadDataError(
+            root, "dataset", f"expected images in the folders {sorted(files)}. Received: none"
+        )
     annotations = _distinct(annotations)
     return ClassificationDataset(annotations, names, source, "image_folder", tuple(bad.skipped))
 
@@ -65,7 +67,7 @@ def _folder(source: str) -> Path:
         source,
         "dataset",
         "expected a folder with one folder of images per class, as PATH, or as PATH:train for "
-        "PATH/train, or synthetic:NAME; found no such folder",
+        "PATH/train, or synthetic:NAME. Received: no such folder",
     )
 
 
@@ -93,13 +95,13 @@ def _class_names(root: Path, files: dict, wanted: Any) -> tuple[str, ...]:
             raise BadDataError(
                 root,
                 "classes",
-                f"expected two or more folders of images, one per class; got {sorted(files)}"
+                f"expected two or more folders of images, one per class. Received: {sorted(files)}"
                 + (f", of which {empty} hold no image" if empty else ""),
             )
         return check_class_names(sorted(files))
     unknown = sorted(name for name in files if name not in wanted and files[name])
     if unknown:
-        raise BadDataError(root, "classes", f"expected {tuple(wanted)}, got also {unknown}")
+        raise BadDataError(root, "classes", f"expected {tuple(wanted)}. Received: also {unknown}")
     return check_class_names(wanted)
 
 

@@ -124,11 +124,11 @@ def load_boxes(
     fractions of it; where the size is not known, the dataset says 0.
 
     Args:
-        source: as of `load_dataset`.
-        format: as of `load_dataset`.
-        class_names: as of `load_dataset`; by default every class of the source.
-        on_bad_data: as of `load_dataset`.
-        images_folder: as of `load_dataset`.
+        source: as `load_dataset` takes it.
+        format: as `load_dataset` takes it.
+        class_names: as `load_dataset` takes it; by default every class of the source.
+        on_bad_data: as `load_dataset` takes it.
+        images_folder: as `load_dataset` takes it.
 
     Raises:
         BadDataError: bad data, see `load_dataset`.
@@ -321,9 +321,9 @@ def _numbered(
         raise BadDataError(
             path,
             "classes",
-            f"expected class numbers below {len(names)}, one for each of {names}, got "
-            f"{unknown[:5]}: list the names in data.yaml or classes.txt, or say which number is "
-            f"the class, as in --class {names[0]}=0",
+            f"expected class numbers below {len(names)}, one for each of {names}: list the names "
+            "in data.yaml or classes.txt, or say which number is the class, as in --class "
+            f"{names[0]}=0. Received: {unknown[:5]}",
         )
     pairs = ", ".join(f"class {number} taken for {name}" for number, name in enumerate(names))
     notes.append(f"no class list found, {pairs}")
@@ -346,9 +346,9 @@ def _category_ids(records: Records, classes: ResolvedClasses) -> tuple:
 
 
 def _empty(bad: BadRecords) -> str:
-    problem = "expected at least one image, got none"
+    problem = "expected at least one image. Received: none"
     if bad.skipped:
-        problem += f": {len(bad.skipped)} bad records were skipped, the first: {bad.skipped[0]}"
+        problem += f" ({len(bad.skipped)} bad records were skipped, the first: {bad.skipped[0]})"
     return problem
 
 
@@ -361,8 +361,8 @@ def _path_and_split(source: str) -> tuple[Path, str | None]:
     raise BadDataError(
         source,
         "dataset",
-        "expected a folder or file that exists, as PATH or PATH:split, or synthetic:NAME; got "
-        f"neither {source!r}" + (f" nor {place!r}" if place else ""),
+        "expected a folder or file that exists, as PATH or PATH:split, or synthetic:NAME. "
+        f"Received: {source!r}" + (f" (nor is there {place!r})" if place else ""),
     )
 
 
@@ -373,6 +373,6 @@ def _recognised(path: Path) -> ModuleType:
     raise BadDataError(
         path,
         "dataset",
-        f"expected annotations in one of the formats {readers.names()}, recognised none: name the "
-        "annotation file itself, or the format (--format)",
+        f"expected annotations in one of the formats {readers.names()}: name the annotation file "
+        "itself, or the format (--format). Received: none of them, as far as can be recognised",
     )

@@ -147,9 +147,9 @@ class PictureFinder:
         if len(candidates) > 1:
             first, second = candidates[:2]
             raise RecordProblem(
-                f"the image file {name!r} must be one file, but {len(candidates)} fit, such as "
-                f"{first} and {second}: write its whole name in the annotations, or name the "
-                "folder of the images (--images)"
+                f"the image file {name!r} must be one file: write its whole name in the "
+                "annotations, or name the folder of the images (--images). Received: "
+                f"{len(candidates)} that fit, such as {first} and {second}"
             )
         return candidates[0] if candidates else ""
 
@@ -205,8 +205,8 @@ class FrameFinder:
         found = self._paths.get(self._key(file_name), [])
         if len(found) > 1:
             raise RecordProblem(
-                f"the frame {file_name!r} must have one picture, but there are {len(found)}, such "
-                f"as {found[0]} and {found[1]}: name the folder of those that are meant (--images)"
+                f"the frame {file_name!r} must have one picture: name the folder of those that are "
+                f"meant (--images). Received: {len(found)}, such as {found[0]} and {found[1]}"
             )
         return found[0] if found else ""
 

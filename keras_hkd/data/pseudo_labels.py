@@ -28,7 +28,7 @@ def matching_threshold(scores: Sequence[float], num_images: int, per_image: floa
     where there are fewer. Detections of equal score stand or fall together, so that ties add some.
 
     Args:
-        scores: of all detections in all images, in any order; at least one.
+        scores: scores of all detections in all images, in any order; at least one.
         num_images: images that the detections are from, those without a detection included.
         per_image: boxes per image to be reached.
 

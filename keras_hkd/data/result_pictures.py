@@ -53,8 +53,8 @@ class ResultPictures:
         """Give the position of each result's picture.
 
         Args:
-            image_ids: of the results.
-            file_names: of the results; None where one has none.
+            image_ids: ids of the images that the results name.
+            file_names: file names of the results; None where one has none.
             unknown: "raise", or "skip" for -1 where a result names no picture.
 
         Raises:
@@ -97,9 +97,9 @@ class ResultPictures:
             there = named[image_id, name]
             if name and self.names[place] and place not in there:
                 raise InvalidValueError(
-                    f"the image_id {image_id!r} is that of {self._shown(place)}, but the result's "
-                    f"file_name is {name!r}: correct the ids, or leave the file names out if the "
-                    "ids are right"
+                    f"the image_id {image_id!r} is that of {self._shown(place)}: correct the ids, "
+                    "or leave the file names out if the ids are right. Received: a result with the "
+                    f"file_name {name!r}"
                 )
 
     def _of_name(self, name: object) -> list[int]:

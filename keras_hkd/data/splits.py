@@ -46,7 +46,7 @@ def choose_split(
     if not chosen:
         known = sorted({*lists, *own})
         expected = f"one of {known}" if known else "splits/<split>.txt beside the data"
-        raise BadDataError(path, f"split {split!r}", f"expected {expected}, got {split!r}")
+        raise BadDataError(path, f"split {split!r}", f"expected {expected}. Received: {split!r}")
     return chosen
 
 
@@ -84,10 +84,12 @@ def _position(name: str, positions: dict[str, list[int]]) -> int:
     found = next((positions[key] for key in _keys(name) if key in positions), [])
     if not found:
         raise RecordProblem(
-            f"must name an image of the annotations, got {name!r}: correct the line or delete it"
+            "must name an image of the annotations: correct the line or delete it. "
+            f"Received: {name!r}"
         )
     if len(found) > 1:
         raise RecordProblem(
-            f"must name one image, but {name!r} fits {len(found)}: write it with its folder"
+            "must name one image: write it with its folder. "
+            f"Received: {name!r}, which fits {len(found)}"
         )
     return found[0]

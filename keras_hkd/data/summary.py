@@ -110,7 +110,7 @@ def _skipped(problems: Sequence[str]) -> str:
 
 def _reason(problem: str) -> str:
     """Reduce a problem to its kind, without the values of the record."""
-    kind = re.split(r", got |: |, but ", problem)[0]
+    kind = re.split(r"\. Received: |: |, but ", problem)[0]
     kind = re.sub(r"\[[^\]]*\]|'[^']*'", "...", kind)
     kind = re.sub(r"-?\d+(\.\d+)?", "#", kind)
     return kind if len(kind) <= 100 else kind[:97] + "..."

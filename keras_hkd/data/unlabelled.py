@@ -68,7 +68,8 @@ def _load(source: str, class_names: tuple[str, ...], on_bad_data: str) -> Datase
     images = whole_images(locate(records.images, records, bad, required=True), bad)
     if not images:
         endings = ", ".join(SUFFIXES)
-        raise BadDataError(source, "folder", f"expected at least one image ({endings}), got none")
+        problem = f"expected at least one image ({endings}). Received: none"
+        raise BadDataError(source, "folder", problem)
     no_boxes, no_classes = np.zeros((0, 4)), np.zeros(0)
     annotations = [
         ImageAnnotation(
@@ -104,6 +105,7 @@ def _without_images_of(other: Dataset, dataset: Dataset) -> Dataset:
         raise BadDataError(
             dataset.source,
             "dataset",
-            f"expected images that {other.source} does not hold, got none: name another folder",
+            f"expected images that {other.source} does not hold: name another folder. "
+            "Received: none",
         )
     return dataset if len(new) == len(dataset) else dataset.select(new)

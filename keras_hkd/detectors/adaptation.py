@@ -25,10 +25,10 @@ def as_detector(model: Any, **options: Any) -> Detector:
     Args:
         model: `keras_cv.models.RetinaNet`, `keras_cv.models.YOLOV8Detector`, a `keras_hub`
             `RetinaNetObjectDetector` or `DFineObjectDetector`, or a `Detector`.
-        **options: of the `Detector`: `image_size`, `class_names`, `class_indices`, ... Without
-            them every class of the model is kept, under the names `class_0`, `class_1`, ..., or
-            `person` where there is one class; a RetinaNet keeps the thresholds of its own label
-            encoder. Of a `Detector`, `class_names` chooses classes by name, or with
+        **options: options of the `Detector`: `image_size`, `class_names`, `class_indices`, ...
+            Without them every class of the model is kept, under the names `class_0`, `class_1`,
+            ..., or `person` where there is one class; a RetinaNet keeps the thresholds of its own
+            label encoder. Of a `Detector`, `class_names` chooses classes by name, or with
             `class_indices` by number, and names them. Images reach the model as RGB in [0, 255];
             one that does not rescale them itself needs `scale` and `offset`, such as `scale=1/255`,
             and without them a warning is given; `scale=1` says that it takes [0, 255].
@@ -88,6 +88,7 @@ def _narrowed(
             f"class_names=..., class_indices=... Received: {sorted(unknown)}"
         )
     if class_indices is None:
+        class_names = detector.class_names if class_names is None else tuple(class_names)
         missing = [name for name in class_names if name not in detector.class_names]
         if missing:
             raise InvalidValueError(
@@ -123,8 +124,8 @@ def load_detector(path: str | os.PathLike, **options: Any) -> Detector:
 
     Args:
         path: the file.
-        **options: of `as_detector`, such as the class of a COCO detector that is the person:
-            `class_names=("person",), class_indices=(0,)`.
+        **options: options of `as_detector`, such as the class of a COCO detector that is the
+            person: `class_names=("person",), class_indices=(0,)`.
 
     Raises:
         FileNotFoundError: no such file.

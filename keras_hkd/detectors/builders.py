@@ -45,8 +45,8 @@ def build(
         class_names: classes to detect.
         backbone_weights: path of ImageNet weights for a MobileNetV2 backbone.
         synchronized: BatchNorm statistics over all replicas of a `tf.distribute` strategy.
-        seed: of the initial weights, through `keras.utils.set_random_seed`; None leaves the global
-            generators alone.
+        seed: seed of the initial weights, through `keras.utils.set_random_seed`; None leaves the
+            global generators alone.
         **options: passed to the `Detector`.
 
     Returns:

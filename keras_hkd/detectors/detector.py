@@ -115,17 +115,21 @@ class Detector(Learner):
     levels: tuple[str, ...] = ()
     """Names of the pyramid levels, finest first; none of a family that predicts sets of boxes."""
 
-    coding: BoxCoding | None = None
-    """How box outputs code boxes."""
-
     cell_offset = 0.5
     """Where in a cell its anchors lie, in strides from the upper left corner."""
 
     anchors_per_cell = 1
     """Anchors at each cell of a pyramid level."""
 
-    clip_anchors = False
-    """Whether anchors are cut at the edge of the image."""
+    @property
+    def coding(self) -> BoxCoding | None:
+        """How box outputs code boxes; None of a family that predicts sets of boxes."""
+        return None
+
+    @property
+    def clip_anchors(self) -> bool:
+        """Whether anchors are cut at the edge of the image."""
+        return False
 
     @property
     def anchor_sizes(self) -> tuple[tuple[tuple[float, float], ...], ...]:
@@ -199,10 +203,9 @@ class Detector(Learner):
 
     def level_shapes(self, image_size: Sequence[int]) -> dict[str, tuple[int, int]]:
         """Return `{level: (height, width)}` in cells, for images of `image_size`."""
-        return {
-            level: tuple(math.ceil(side / self.stride(level)) for side in image_size)
-            for level in self.levels
-        }
+        height, width = image_size
+        steps = zip(self.levels, self.strides, strict=True)
+        return {level: (math.ceil(height / s), math.ceil(width / s)) for level, s in steps}
 
     def channels(self, level: str) -> int:
         """Return the number of channels of the pyramid map at a level."""
@@ -220,14 +223,17 @@ class Detector(Learner):
         Raises:
             TypeError: the family predicts a set of boxes and has no grid.
         """
+        size = tuple(int(side) for side in image_size)
+        coding, sizes, clip = self._coding_of_grid(), self.anchor_sizes, self.clip_anchors
+        return _grid(size, coding, self.levels, self.strides, sizes, clip, self.cell_offset)
+
+    def _coding_of_grid(self) -> BoxCoding:
         if not self.levels or self.coding is None:
             raise InvalidTypeError(
-                "Expected a detector that predicts a box for each anchor of a grid. Received: a "
-                f"{type(self).__name__}, which predicts a set of boxes. Distil it into another."
+                "Expected a detector that predicts a box for each anchor of a grid: distil it into "
+                f"another. Received: a {type(self).__name__}, which predicts a set of boxes"
             )
-        size = tuple(int(side) for side in image_size)
-        sizes, clip = self.anchor_sizes, self.clip_anchors
-        return _grid(size, self.coding, self.levels, self.strides, sizes, clip, self.cell_offset)
+        return self.coding
 
     def priors(self, image_size: Sequence[int]) -> Tensor:
         """`(anchors, 4)` centre and size (that of the stride without anchors) in pixels."""
@@ -250,15 +256,15 @@ class Detector(Learner):
 
     def decode_boxes(self, box_outputs: Tensor, image_size: Sequence[int]) -> Tensor:
         """Decode raw box outputs to boxes `(batch, anchors, 4)` xyxy pixels."""
-        return self.coding.decode(box_outputs, self.priors(image_size), ops)
+        return self._coding_of_grid().decode(box_outputs, self.priors(image_size), ops)
 
     def encode_boxes(self, boxes: Tensor, image_size: Sequence[int]) -> Tensor:
         """Encode a target box for each anchor, `(batch, anchors, 4)`, as raw box outputs."""
-        return self.coding.encode(boxes, self.priors(image_size), ops)
+        return self._coding_of_grid().encode(boxes, self.priors(image_size), ops)
 
     def box_values(self, box_outputs: Tensor) -> Tensor:
         """Box outputs shaped for comparison: `(batch, anchors, 4)`, or with bins behind."""
-        return self.coding.edges(box_outputs, ops)
+        return self._coding_of_grid().edges(box_outputs, ops)
 
     def raw_heads(self, outputs: TensorDict) -> dict:
         """The raw heads of what `call` gave, by `head_names`: what an exported file ends in."""
@@ -344,9 +350,8 @@ class Detector(Learner):
         self, outputs: TensorDict, assignment: Any, image_size: Sequence[int]
     ) -> dict[str, Tensor]:
         """Compute the losses by name: `{"class_loss": scalar, "box_loss": scalar}`."""
-        return dict(
-            zip(self.loss_names, self.losses_of(outputs, assignment, image_size), strict=True)
-        )
+        values = self.losses_of(outputs, assignment, image_size)
+        return dict(zip(self.loss_names, values, strict=True))
 
     def predictions(self, outputs: TensorDict, image_size: Sequence[int]) -> dict[str, Tensor]:
         """Return the detections of a batch, as `predict` does."""

@@ -10,16 +10,19 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from keras_hkd.sources import decorated
+
+if TYPE_CHECKING:
+    from keras_hkd.detectors.detector import Detector
 
 
 class Builder(NamedTuple):
     """Where a named detector is built.
 
     Attributes:
-        module: the module.
+        module: name of the module.
         function: its function `(**options)`, which gives a `Detector` of random weights.
         about: one line about the detector.
     """
@@ -38,7 +41,7 @@ def builder(*, about: str, name: str | None = None) -> Callable:
 
     Args:
         about: one line about the detector, a literal.
-        name: of the detector, a literal; that of the function by default.
+        name: name of the detector, a literal; that of the function by default.
     """
     return lambda function: function
 
@@ -71,7 +74,7 @@ ADAPTERS = {
 """Class of a library, such as `"keras_cv.RetinaNet"` -> module and name of what adapts it."""
 
 
-def adapter_of(model: object) -> type | None:
+def adapter_of(model: object) -> type[Detector] | None:
     """Return the class that adapts a library's detector, or None.
 
     Args:

@@ -14,7 +14,7 @@ def sources_of(detector: Any, class_names: Sequence[str]) -> list[int | None]:
 
     Args:
         detector: a `Detector`.
-        class_names: of the new one.
+        class_names: names of the classes of the new one.
     """
     index_of = dict(zip(detector.class_names, detector.class_indices, strict=True))
     return [index_of.get(name) for name in class_names]

@@ -23,7 +23,7 @@ class SharedTower:
     Args:
         conv_layers: the convolutions in order, at least two.
         prediction_layer: what predicts from the last hidden map.
-        compute_dtype: of the head.
+        compute_dtype: computation type of the head.
 
     Raises:
         ValueError: too few convolutions, or no activation inside the last but one.
@@ -157,7 +157,7 @@ def can_be_cut(conv_layers: Sequence[keras.layers.Layer]) -> bool:
     """Tell whether convolutions can be a `SharedTower`.
 
     Args:
-        conv_layers: in order.
+        conv_layers: the convolutions, from the first to the last.
     """
     if len(conv_layers) < 2:
         return False

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = attach(
         "GradientShares": "gradient_norms",
         "MeanTeacher": "ema_teacher",
         "MutualDistiller": "mutual",
+        "RebalanceTerms": "balance",
         "gradient_shares": "gradient_norms",
         "schedules": None,
         "weights_hash": "teachers",

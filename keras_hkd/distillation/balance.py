@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -131,9 +132,9 @@ class Balance:
         """Measures on the first batches of what `fit` is given, unless that was done before.
 
         Args:
-            x: as of `fit`.
-            y: as of `fit`.
-            batch_size: as of `fit`.
+            x: as `fit` takes it.
+            y: as `fit` takes it.
+            batch_size: as `fit` takes it.
             quiet: print nothing.
 
         Returns:
@@ -141,6 +142,8 @@ class Balance:
         """
         if self.is_measured:
             return x
+        if not quiet and self.distiller.chosen:
+            print(self.distiller.chosen)
         batches, x = first_batches(x, y, batch_size, NUM_BATCHES)
         record = self.measure(batches)
         if not quiet:
@@ -227,6 +230,41 @@ class BalancesTerms:
         return super().train_on_batch(x, y, *args, **kwargs)  # type: ignore[misc]
 
 
+class RebalanceTerms(keras.callbacks.Callback):
+    """Callback that measures the scales of balanced terms anew after some epochs.
+
+    Shares hold where they are measured, and drift while the student learns.
+
+    Args:
+        batches: pairs of images and labels to measure on, such as `list(train_data.take(8))`.
+        after_epochs: numbers of finished epochs after which to measure.
+
+    Raises:
+        ValueError: when training begins, if the model balances nothing.
+
+    Example:
+
+        distiller.fit(train_data, epochs=24, steps_per_epoch=100, callbacks=[
+            keras_hkd.distillation.RebalanceTerms(list(train_data.take(8)), after_epochs=[4, 12])
+        ])
+    """
+
+    def __init__(self, batches: Iterable[Any], after_epochs: Collection[int]) -> None:
+        super().__init__()
+        self.batches, self.after_epochs = list(batches), frozenset(after_epochs)
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        if getattr(self.model, "balance", None) is None:
+            raise InvalidValueError(
+                "RebalanceTerms needs a Distiller whose terms are balanced: give shares, or no "
+                f"numbers as `distillation_loss_weights`. Received: {self.model.name!r}"
+            )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if epoch + 1 in self.after_epochs:
+            print(f"After epoch {epoch + 1}: {told(self.model.measure_balance(self.batches))}")
+
+
 def told(record: dict[str, Any]) -> str:
     """Says in one line what `Balance.measure` found.
 
@@ -286,11 +324,9 @@ def resolve(
                 '`distillation_loss_weights` must be "balanced", or a number or schedule for each '
                 f"term. Received: {weights!r}"
             )
-        if not num_terms:
-            raise InvalidValueError(
-                'distillation_loss_weights="balanced" needs `distillation_losses`. Received: none'
-            )
         weights = None
+        if not num_terms and shares is None:  # the student's own loss alone
+            return [], None
         shares = [_SUM_OF_EQUAL_SHARES / num_terms] * num_terms if shares is None else shares
     of_terms = schedules.for_losses(weights, num_terms)
     if shares is None:

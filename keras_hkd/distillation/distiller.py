@@ -9,6 +9,7 @@ import keras
 
 from keras_hkd.base_model import BaseModel
 from keras_hkd.distillation import balance as balancing
+from keras_hkd.distillation import default_terms
 from keras_hkd.distillation import teachers as frozen
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.whole_model import refuse_saving, refuse_saving_whole
@@ -42,16 +43,18 @@ class Distiller(balancing.BalancesTerms, BaseModel):
             outputs of a `TeacherCache` are read from the batches, and no teacher runs.
         student: one of these, trained in place.
         distillation_losses: hierarchies, or `keras.distillation.DistillationLoss` objects; one or a
-            list, empty for the student's loss only.
-        distillation_loss_weights: a number or schedule for each of them; 1 by default. "balanced":
-            each gets a share of the gradient, measured before the first step; see `shares`.
+            list, empty for the student's loss only. By default those that are known to help such
+            pairs, chosen by `keras_hkd/distillation/default_terms.yaml`; `fit` prints which.
+        distillation_loss_weights: "balanced": each of them gets a share of the gradient, measured
+            before the first step; see `shares`. Or a number or schedule for each; None for 1.
         student_loss_weight: weight of the student's own loss.
         teacher_image_size: `(height, width)` in pixels to which the batch is resized for the
             teacher; None for the size of the batch. A list with one for each of several teachers.
         teacher_weights: a number for each of several teachers; equal shares of 1 by default.
         shares: a share for each term of the gradient at the student, above 0, with a sum below 1:
             the rest is the student's own. `fit` measures on its first eight batches; schedules as
-            `distillation_loss_weights` multiply what it finds. By default equal, 0.5 in all.
+            `distillation_loss_weights` multiply what it finds. By default those of the table
+            with chosen terms; of given ones equal, 0.5 in all.
         name: name of the model.
         **kwargs: arguments of `keras.Model`.
 
@@ -65,11 +68,13 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         student: the bare model that is distilled, `learner.deployed`.
         teacher: the frozen teacher, the first of several, or None.
         teachers: tuple of all teachers.
-        balance: the measured scales of the terms, None without `shares`.
+        balance: the measured scales of the terms, None where their weights are numbers.
+        chosen: what was chosen and why, a text; None where `distillation_losses` were given.
 
     Raises:
         TypeError: if a model is no detector or classifier, or a loss no hierarchy.
         ValueError: if a hierarchy cannot compare the pair or needs a teacher and there is none,
+            no default fits,
             weights do not fit the losses, or teacher and student share weights.
 
     Example:
@@ -79,12 +84,9 @@ class Distiller(balancing.BalancesTerms, BaseModel):
     >>> distiller = keras_hkd.Distiller(
     ...     teacher=build("yolo_v8_mobilenet_v2_0.35", image_size=(64, 64)),
     ...     student=build("yolo_v8_micro", image_size=(64, 64)),
-    ...     distillation_losses=[
-    ...         keras_hkd.hierarchies.Pyramid(keras_hkd.losses.PearsonCorrelation()),
-    ...     ],
     ... )
     >>> distiller.term_names
-    ('pyramid',)
+    ('boxes', 'pyramid')
 
     Train and save the student as with any Keras model, `train_data` being batches of
     `keras_hkd.data.training_batches`:
@@ -100,8 +102,8 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         self,
         teacher: Any,
         student: Any,
-        distillation_losses: Any,
-        distillation_loss_weights: Any = None,
+        distillation_losses: Any = None,
+        distillation_loss_weights: Any = "balanced",
         student_loss_weight: float = 1.0,
         teacher_image_size: Any = None,
         teacher_weights: Sequence[float] | None = None,
@@ -118,6 +120,12 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         frozen.cached_teacher(teachers)  # refuses several
         self.teacher_image_size, self.teacher_weights = teacher_image_size, teacher_weights
         self._teacher_sizes = frozen.sizes_of(teacher_image_size, teachers)
+        self.chosen: str | None = None
+        if distillation_losses is None:
+            chosen = default_terms.choose(teachers, self.learner, self._teacher_sizes)
+            self.chosen, distillation_losses = str(chosen), chosen.hierarchies
+            if distillation_loss_weights == "balanced" and shares is None:
+                shares = chosen.shares
         hierarchies = as_hierarchies(distillation_losses)
         self.distillation_loss_weights, of_terms = balancing.resolve(
             distillation_loss_weights, shares, len(hierarchies)

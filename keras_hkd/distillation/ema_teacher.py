@@ -162,7 +162,7 @@ def moving_average(old: Tensor, new: Tensor, momentum: Tensor) -> Tensor:
     """Computes `momentum * old + (1 - momentum) * new` without gradient, exact at 0 and 1.
 
     Args:
-        old: a variable.
+        old: the variable of the model.
         new: a variable of the same shape.
         momentum: float32 scalar tensor in [0, 1].
 

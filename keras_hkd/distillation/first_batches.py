@@ -26,7 +26,7 @@ def first_batches(
         x: what `fit` takes: arrays, a `tf.data.Dataset`, a `PyDataset`, a generator, or another
             iterable of batches.
         y: labels beside arrays.
-        batch_size: of arrays; 32 by default.
+        batch_size: number of images in a batch of arrays; 32 by default.
         count: batches wanted.
 
     Returns:

@@ -52,9 +52,30 @@ def gradient_shares(distiller: Distiller, images: Tensor, labels: Any) -> dict[s
 
 
 def norms_of(
-    distiller: Distiller, combine: Combine, training: bool
+    distiller: Distiller, combine: Combine, training: bool, compiled: bool = False
 ) -> Callable[[Tensor, Any], np.ndarray]:
     """Makes a function that measures norms of gradients at the student's trainable weights.
+
+    Args:
+        distiller: as of `values_and_norms_of`.
+        combine: as of `values_and_norms_of`.
+        training: as of `values_and_norms_of`.
+        compiled: as of `values_and_norms_of`.
+
+    Returns:
+        A function of images and labels that gives a float32 array, a norm for each scalar.
+
+    Raises:
+        ValueError: if the backend is neither TensorFlow nor JAX.
+    """
+    measure = values_and_norms_of(distiller, combine, training, compiled)
+    return lambda images, labels: measure(images, labels)[:, 1]
+
+
+def values_and_norms_of(
+    distiller: Distiller, combine: Combine, training: bool, compiled: bool = False
+) -> Callable[[Tensor, Any], np.ndarray]:
+    """Makes a function that measures losses, and norms of their gradients at the student's weights.
 
     It runs inside a `keras.StatelessScope`: what training updates along the way (statistics of
     BatchNormalization, queues of hierarchies, seeds of dropout) is thrown away.
@@ -63,9 +84,11 @@ def norms_of(
         distiller: a `Distiller`.
         combine: what to differentiate: gives scalars from the dict of unweighted terms.
         training: whether layers and hierarchies behave as in training.
+        compiled: whether TensorFlow traces the function, as training does; JAX always compiles.
 
     Returns:
-        A function of images and labels that gives a float32 array, a norm for each scalar.
+        A function of images and labels that gives a float32 array `(scalars, 2)`: value and norm of
+        each.
 
     Raises:
         ValueError: if the backend is neither TensorFlow nor JAX.
@@ -75,33 +98,38 @@ def norms_of(
         outputs = distiller(images, training=training)
         return combine(distiller.compute_terms(images, labels, outputs, training=training))
 
-    measure = (_on_jax if keras.backend.backend() == "jax" else _on_tensorflow)(distiller, scalars)
+    if keras.backend.backend() == "jax":
+        measure = _on_jax(distiller, scalars)
+    else:
+        measure = _on_tensorflow(distiller, scalars, compiled)
 
-    def norms(images: Tensor, labels: Any) -> np.ndarray:
+    def measured(images: Tensor, labels: Any) -> np.ndarray:
         images, labels = keras.tree.map_structure(_as_tensor, (images, labels))
-        return np.array([float(norm) for norm in measure(images, labels)], "float32")
+        values, norms = measure(images, labels)
+        return np.array([[float(one) for one in row] for row in (values, norms)], "float32").T
 
-    return norms
+    return measured
 
 
 def _as_tensor(value: Any) -> Tensor:
     return value if ops.is_tensor(value) else ops.convert_to_tensor(np.asarray(value))
 
 
-def _on_tensorflow(distiller: Distiller, scalars: Callable) -> Callable:
+def _on_tensorflow(distiller: Distiller, scalars: Callable, compiled: bool) -> Callable:
     require_tensorflow("The norm of a term's gradient (or KERAS_BACKEND=jax)")
     import tensorflow as tf
 
     variables = [variable.value for variable in distiller.student.trainable_variables]
 
-    @tf.function
-    def norms(images: Tensor, labels: Any) -> list[Tensor]:
+    def measured(images: Tensor, labels: Any) -> tuple[list[Tensor], list[Tensor]]:
         with tf.GradientTape(persistent=True) as tape, keras.StatelessScope():
             values = scalars(images, labels)
         gradients = [tape.gradient(value, variables) for value in values]
-        return [tf.linalg.global_norm([g for g in each if g is not None]) for each in gradients]
+        norms = [tf.linalg.global_norm([g for g in each if g is not None]) for each in gradients]
+        return list(values), norms
 
-    return norms
+    # Eagerly: tracing a gradient for each term takes ten times as long as a few batches.
+    return tf.function(measured) if compiled else measured
 
 
 def _on_jax(distiller: Distiller, scalars: Callable) -> Callable:
@@ -112,7 +140,7 @@ def _on_jax(distiller: Distiller, scalars: Callable) -> Callable:
     others = list({id(v): v for v in distiller.variables if id(v) not in apart}.values())
 
     @jax.jit
-    def compiled(weights: Any, state: Any, images: Tensor, labels: Any) -> list[Tensor]:
+    def compiled(weights: Any, state: Any, images: Tensor, labels: Any) -> tuple[Any, Any]:
         def values(weights: Any) -> Tensor:
             mapping = [*zip(trained, weights, strict=True), *zip(others, state, strict=True)]
             with keras.StatelessScope(state_mapping=mapping):
@@ -120,13 +148,14 @@ def _on_jax(distiller: Distiller, scalars: Callable) -> Callable:
 
         found, pull_back = jax.vjp(values, weights)
         rows = [pull_back(row)[0] for row in ops.eye(len(found))]
-        return [ops.sqrt(sum(ops.sum(ops.square(g)) for g in row)) for row in rows]
+        norms = [ops.sqrt(sum(ops.sum(ops.square(g)) for g in row)) for row in rows]
+        return list(found), norms
 
-    def norms(images: Tensor, labels: Any) -> list[Tensor]:
+    def measured(images: Tensor, labels: Any) -> tuple[Any, Any]:
         weights, state = ([v.value for v in each] for each in (trained, others))
         return compiled(weights, state, images, labels)
 
-    return norms
+    return measured
 
 
 class GradientShares(keras.callbacks.Callback):

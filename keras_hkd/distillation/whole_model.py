@@ -14,7 +14,7 @@ def refuse_saving_whole(callbacks: Iterable[keras.callbacks.Callback] | None) ->
     """Refuse, before the first step, callbacks that would save teacher and student as one model.
 
     Args:
-        callbacks: of `fit`.
+        callbacks: the callbacks of `fit`.
 
     Raises:
         ValueError: a `ModelCheckpoint` of whole models, with what to use.
@@ -36,7 +36,7 @@ def refuse_saving(filepath: Any) -> NoReturn:
     """Refuse to save a Distiller as a model.
 
     Args:
-        filepath: of the file that was to be.
+        filepath: path of the file that was to be.
 
     Raises:
         ValueError: always, with what to save instead.

@@ -26,7 +26,8 @@ class AveragePrecisionGate:
         dataset: labelled images that neither was calibrated on, a `keras_hkd.data.Dataset`.
         max_drop: largest loss of AP (0.5:0.95) that passes, as a fraction: 0.01 is one point.
         force: let the file pass all the same; the figures stand in `results`.
-        representative_images: of the export, for the report on layers; None leaves it out.
+        representative_images: representative images of the export, for the report on layers; None
+            leaves it out.
         batch_size: images at a time for the Keras detector.
 
     Attributes:

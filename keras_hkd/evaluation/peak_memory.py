@@ -26,7 +26,7 @@ def measure_peak_memory_mib(
 
     Args:
         path: a `.tflite` file (any) or a `.keras` detector.
-        num_threads: of the TFLite interpreter; its own choice if None.
+        num_threads: number of threads of the TFLite interpreter; its own choice if None.
         image_size: `(height, width)` in pixels of a `.keras` detector; its own if None.
 
     Returns:

@@ -30,7 +30,7 @@ def convert(
             weights and int16 activations between a float32 image and float32 outputs.
         representative: for "int8" and "int16x8", float32 images `(n, height, width, 3)` in
             [0, 255]; None where the graph carries ranges of its own (quantisation-aware training).
-        input_type: of the image of an "int8" model, one of `INPUT_TYPES`.
+        input_type: type of the image of an "int8" model, one of `INPUT_TYPES`.
 
     Returns:
         The model; outputs in the order of the function's.

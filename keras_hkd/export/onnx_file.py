@@ -54,7 +54,7 @@ def export_onnx(
 
     Args:
         detector: a `Detector`, a raw KerasCV detector, or a Distiller, whose student is taken.
-        path: of the file, which must end in `.onnx`.
+        path: path of the file, which must end in `.onnx`.
         image_size: `(height, width)` in pixels, multiples of 32; the detector's own by default.
         nms: False leaves decoding and suppression out.
         max_detections: length of the result.

@@ -44,7 +44,7 @@ def export_saved_model(
 
     Args:
         detector: a `Detector`, a raw KerasCV detector, or a Distiller, whose student is taken.
-        path: of the folder, which must not hold anything yet.
+        path: path of the folder, which must not hold anything yet.
         image_size: `(height, width)` in pixels, multiples of 32; the detector's own by default.
         nms: False leaves decoding and suppression out.
         max_detections: N above.

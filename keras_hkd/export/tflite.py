@@ -97,7 +97,7 @@ def export_tflite(
     Args:
         detector: a `Detector`, a raw KerasCV RetinaNet or YOLOV8Detector, or a Distiller, whose
             student is taken.
-        path: of the file, which should end in `.tflite`.
+        path: path of the file, which should end in `.tflite`.
         image_size: `(height, width)` in pixels, multiples of 32; the detector's own by default.
         quantization: None for float32, "float16" (half the size), "dynamic" (int8 weights),
             "int8", or "int16x8" (int8 weights, int16 activations), larger and slower, where int8
@@ -112,8 +112,8 @@ def export_tflite(
         max_detections: N above.
         score_threshold: detections that score at most this are dropped; the detector's by default.
         iou_threshold: overlap above which the lower score is dropped; the detector's by default.
-        input_type: of the image of an int8 file: "uint8" by default, "int8" (the pixel less 128,
-            for TFLite Micro and many accelerators) or "float32".
+        input_type: type of the image of an int8 file: "uint8" by default, "int8" (the pixel less
+            128, for TFLite Micro and many accelerators) or "float32".
         card: a `ModelCard`, what the metadata says about name, author, licence, ...
         gate: called with the temporary path of the finished file before it is renamed, to refuse it
             by raising: `keras_hkd.evaluation.AveragePrecisionGate`.

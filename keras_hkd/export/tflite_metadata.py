@@ -32,9 +32,9 @@ class ModelCard:
     """What a file says to people.
 
     Args:
-        name: of the model.
+        name: name of the model.
         description: what it does, on what it was trained.
-        version: of the model.
+        version: version of the model.
         author: who made it.
         license: under which it may be used.
 

@@ -90,7 +90,7 @@ def check_post_processing(
         suppression: a `Suppression`.
         run: function from the raw heads in order (arrays of a batch of one) to boxes, classes,
             scores and count, as the graph gives them.
-        seed: of the heads.
+        seed: seed of the heads.
 
     Raises:
         ExportError: they differ.
@@ -129,7 +129,7 @@ def random_heads(
     Args:
         grid: a `Grid`.
         num_classes: classes of the detector.
-        seed: of the draw.
+        seed: seed of the draw.
         head_names: which heads.
 
     Returns:

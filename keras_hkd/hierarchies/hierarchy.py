@@ -9,6 +9,7 @@ import keras
 
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.hierarchies.alignment import projection
+from keras_hkd.hierarchies.step import Compared
 from keras_hkd.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Hierarchy(keras.layers.Layer):
         """Checks that a loss can compare what is read here.
 
         Args:
-            loss: the loss.
+            loss: the loss that compares teacher and student.
             tensors: kinds of tensors that it would compare; those of the hierarchy by default.
 
         Raises:
@@ -249,6 +250,9 @@ class Hierarchy(keras.layers.Layer):
         asked = (*getattr(loss, "needs", ()), *getattr(loss, "uses", ()))
         given = self.given(step)
         context = {name: given[name]() for name in asked if name in given}
+        if step.compared is not None:
+            row = Compared(self.name, key, teacher, student, mask, context, loss)
+            step.compared.append(row)
         if mask is not None:
             context["mask"] = mask
         return loss(teacher, student, **context)

@@ -88,10 +88,27 @@ def possible(
     for name, hierarchy in _samples().items():
         if student.kind not in hierarchy.learner_kinds:
             continue
-        reason = refusal(hierarchy, teacher, student, same_size) or _not_cached(hierarchy, teacher)
+        reason = why_not(hierarchy, teacher, student, same_size)
         how = hierarchy.describe_match(teacher, student, same_size) if reason is None else reason
         rows[name] = Possibility(reason is None, how)
     return rows
+
+
+def why_not(
+    hierarchy: Hierarchy, teacher: Any, student: Learner, same_size: bool = True
+) -> str | None:
+    """Explains why a hierarchy cannot compare a pair, or cannot read what a cache holds.
+
+    Args:
+        hierarchy: a `Hierarchy`.
+        teacher: a `Learner`, what stands for a stored one, or None.
+        student: a `Learner`.
+        same_size: whether both see the images at the same size.
+
+    Returns:
+        A sentence, or None if it can.
+    """
+    return refusal(hierarchy, teacher, student, same_size) or _not_cached(hierarchy, teacher)
 
 
 def refusal(

@@ -112,13 +112,27 @@ class Region(Hierarchy):
             self.add_projection(level, teacher.channels(level), student.channels(level))
         self.built = True
 
-    def compute(self, step: Step) -> Tensor:
+    def regions_of(self, step: Step) -> tuple[Tensor, Tensor, Tensor]:
+        """Chooses the regions of a step: labelled people first, then the best detections.
+
+        Args:
+            step: a `Step`.
+
+        Returns:
+            `boxes (batch, regions, 4)` xyxy pixels, `valid (batch, regions)` bool, and the number
+            of the pyramid level of each, `(batch, regions)` int32.
+        """
         boxes, valid = step.regions(self.num_detections, self.score_threshold)
         # People come first, then detections by their score.
         order = ops.where(valid, 1.0 / ops.arange(1, ops.shape(valid)[1] + 1, dtype="float32"), 0.0)
         boxes, valid = best_boxes(boxes, order, self.max_regions)
-        chosen = self.level_of(boxes)
+        return boxes, valid, self.level_of(boxes)
+
+    def compute(self, step: Step) -> Tensor:
+        boxes, valid, chosen = self.regions_of(step)
         total = ops.maximum(sum_over_replicas(ops.sum(ops.cast(valid, "float32"))), 1.0)
+        if self._reads_differences(step):
+            return self._of_differences(step, boxes, valid, chosen, total)
         loss = 0.0
         for level in self.attached_levels:
             here = ops.cast(valid & (chosen == int(level[1:])), "float32")
@@ -132,6 +146,53 @@ class Region(Hierarchy):
             stride = step.teacher.stride(level) / scale
             teacher = roi_align(teacher, boxes, stride, self.output_size)
             loss += share * self.compare(level, step, teacher, student, mask=here)
+        return loss
+
+    def _reads_differences(self, step: Step) -> bool:
+        """Whether the loss reads `S - T` alone, and both maps have the same cells."""
+        scale = view_scale(step.image_size, step.teacher_image_size)
+        outputs = (step.student_outputs["pyramid"], step.teacher_outputs["pyramid"])
+        return (
+            hasattr(self.loss, "of_difference")
+            and not self.level_losses
+            and all(
+                step.student.stride(level) == step.teacher.stride(level) / scale
+                and outputs[0][level].shape[1:3] == outputs[1][level].shape[1:3]
+                for level in self.attached_levels
+            )
+        )
+
+    def _of_differences(
+        self, step: Step, boxes: Tensor, valid: Tensor, chosen: Tensor, total: Tensor
+    ) -> Tensor:
+        """Computes the same loss from the features of regions of `psi(F^S) - F^T`.
+
+        RoIAlign is linear, so it is read once and not from both maps. A region is read from one
+        level; features of levels of one width are 0 elsewhere and added up, so that the loss passes
+        over the regions once and not for every level.
+        """
+        widths = {level: step.teacher.channels(level) for level in self.attached_levels}
+        features: dict[int, Tensor] = {}
+        masks: dict[int, Tensor] = {}
+        for level, width in widths.items():
+            here = ops.cast(valid & (chosen == int(level[1:])), "float32")
+            student = self.project(level, step.student_outputs["pyramid"][level])
+            teacher = ops.stop_gradient(step.teacher_outputs["pyramid"][level])
+            wide = ops.cast(student, "float32") - ops.cast(teacher, "float32")
+            alone = list(widths.values()).count(width) == 1
+            found = roi_align(
+                ops.cast(wide, keras.backend.standardize_dtype(student.dtype)),
+                boxes,
+                step.student.stride(level),
+                self.output_size,
+                weights=None if alone else here,
+            )
+            features[width] = features[width] + found if width in features else found
+            masks[width] = masks[width] + here if width in masks else here
+        loss = 0.0
+        for width, mask in masks.items():
+            share = sum_over_replicas(ops.sum(mask)) / total
+            loss += share * self.loss.of_difference(features[width], mask)
         return loss
 
     def level_of(self, boxes: Tensor) -> Tensor:

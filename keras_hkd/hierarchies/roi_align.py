@@ -6,7 +6,12 @@ from keras_hkd.tensors import Tensor
 
 
 def roi_align(
-    features: Tensor, boxes: Tensor, stride: float, output_size: int = 7, samples_per_bin: int = 2
+    features: Tensor,
+    boxes: Tensor,
+    stride: float,
+    output_size: int = 7,
+    samples_per_bin: int = 2,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Averages bilinear samples in every bin of a grid over each region.
 
@@ -20,6 +25,8 @@ def roi_align(
         stride: pixels between cells of the map.
         output_size: number of bins along each side.
         samples_per_bin: number of samples along each side of a bin.
+        weights: `(batch, regions)`, what the features of each region are multiplied by, at next to
+            no cost; None for 1.
 
     Returns:
         `(batch, regions, output_size, output_size, channels)` in the dtype of `features`.
@@ -40,6 +47,8 @@ def roi_align(
     columns = _interpolation(
         boxes[..., 0], boxes[..., 2], width, stride, output_size, samples_per_bin
     )
+    if weights is not None:
+        rows *= weights[..., None, None]
     rows, columns = ops.cast(rows, features.dtype), ops.cast(columns, features.dtype)
     # Plain matrix products in the layout of the result: einsum would transpose the large
     # intermediate tensor, which takes three times as long.

@@ -1,8 +1,8 @@
 """Step: the outputs of one training step, which all hierarchies read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -16,6 +16,28 @@ __all__ = ["Step"]
 
 # Number and least score of the detections of a teacher with other anchors.
 MATCHED_DETECTIONS, MATCHED_SCORE = 64, 0.05
+
+
+class Compared(NamedTuple):
+    """What a loss was given at one call.
+
+    Attributes:
+        term: name of the hierarchy.
+        key: key of the level, such as "P3"; "all" where levels lie behind one another.
+        teacher: the teacher's tensor.
+        student: the student's tensor, projected.
+        mask: weights on the leading axes, or None.
+        context: the further arguments that the loss declares, by name.
+        loss: the loss that was called.
+    """
+
+    term: str
+    key: str
+    teacher: Tensor
+    student: Tensor
+    mask: Tensor | None
+    context: Mapping[str, Any]
+    loss: Any
 
 
 class Step:
@@ -65,6 +87,8 @@ class Step:
         self.training = training
         self.teacher_image_size = image_size if teacher_image_size is None else teacher_image_size
         self.of_teachers: tuple[Step, ...] = (self,)
+        # Where this is a list, hierarchies add to it what they give to their losses.
+        self.compared: list[Compared] | None = None
         self._detections: dict[tuple[int, float], TensorDict] = {}
 
     @cached_property

@@ -74,13 +74,22 @@ class AttentionTransfer(DistillationLoss):
         if tuple(teacher.shape[1:-1]) != tuple(student.shape[1:-1]) and student.ndim == 4:
             teacher, student = _at_smaller_size(teacher, student)
         weights = positions.flat_weights(mask, student)
-        difference = self._attention(student, weights) - self._attention(teacher, weights)
+        difference = self.attention(student, weights) - self.attention(teacher, weights)
         return weighted_mean(ops.square(difference), weights)
 
     def get_config(self) -> dict[str, Any]:
         return {"power": self.power}
 
-    def _attention(self, features: Tensor, weights: Tensor) -> Tensor:
+    def attention(self, features: Tensor, weights: Tensor) -> Tensor:
+        """Computes the attention of each position, a vector of length 1 for each image.
+
+        Args:
+            features: (batch, ..., channels).
+            weights: (batch, positions); positions of weight 0 count for nothing.
+
+        Returns:
+            (batch, positions); 0 where nothing of an image is active.
+        """
         strength = ops.mean(ops.power(ops.abs(positions.flatten(features)), self.power), axis=-1)
         squares = ops.sum(weights * ops.square(strength), axis=1, keepdims=True)
         varies = squares > 1e-24

@@ -46,4 +46,16 @@ class FeatureImitation(DistillationLoss):
         Returns:
             A float32 scalar.
         """
-        return weighted_mean(ops.square(student - teacher), mask)
+        return self.of_difference(student - teacher, mask)
+
+    def of_difference(self, difference: Tensor, mask: Tensor | None) -> Tensor:
+        """Computes the loss from `S - T`, where that is cheaper to have than both tensors.
+
+        Args:
+            difference: tensor `(batch, ..., channels)`, finite where the mask is not 0.
+            mask: weights on the leading axes, or `None`.
+
+        Returns:
+            A float32 scalar.
+        """
+        return weighted_mean(ops.square(ops.cast(difference, "float32")), mask)

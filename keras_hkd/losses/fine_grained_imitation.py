@@ -138,6 +138,25 @@ class FineGrainedImitation(LearnableLoss):
         squares = ops.sum(positions.flatten(ops.square(student - teacher)), axis=-1)
         return global_ratio(ops.sum(squares * weights) / 2.0, ops.sum(weights))
 
+    def cell_weights(self, boxes: Tensor, image_size: Sequence[int], map_size: Any) -> Tensor:
+        """Computes I, 1 for the cells near people at which maps are compared.
+
+        Args:
+            boxes: (batch, n, 4) xyxy pixels, padded with -1.
+            image_size: (height, width) in pixels.
+            map_size: (h, w) in cells.
+
+        Returns:
+            float32 (batch, h, w).
+
+        Raises:
+            ValueError: if boxes or image size do not fit.
+        """
+        boxes, present = as_boxes(boxes, None)
+        image_size = checks.image_size("image_size", image_size)
+        near = self._near(boxes, present, image_size, map_size)
+        return ops.reshape(near, (-1, *map_size))
+
     def get_config(self) -> dict[str, Any]:
         return {
             "threshold": self.threshold,

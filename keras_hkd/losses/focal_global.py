@@ -154,6 +154,24 @@ class FocalGlobal(LearnableLoss):
             total += self.relation_weight * self._relation(teacher, student, weights)
         return global_ratio(total, ops.sum(positions.image_weights(weights)))
 
+    def cell_weights(self, boxes: Tensor, image_size: Sequence[int], map_size: Any) -> Tensor:
+        """Computes the weight of each cell in the foreground, 0 in the background.
+
+        Args:
+            boxes: (batch, n, 4) xyxy pixels, padded with -1.
+            image_size: (height, width) in pixels.
+            map_size: (h, w) in cells.
+
+        Returns:
+            float32 (batch, h, w).
+
+        Raises:
+            ValueError: if boxes or image size do not fit.
+        """
+        boxes, present = as_boxes(boxes, None)
+        image_size = checks.image_size("image_size", image_size)
+        return foreground_weights(boxes, present, image_size, map_size)
+
     def get_config(self) -> dict[str, Any]:
         return {
             "alpha": self.alpha,

@@ -155,7 +155,7 @@ def order_of_ids(ids: Sequence[Any]) -> list[int]:
     """Returns the positions that sort image ids in ascending order, numbers before names.
 
     Args:
-        ids: ints or strings.
+        ids: ids of images, whole numbers or text.
     """
     return sorted(range(len(ids)), key=lambda i: (isinstance(ids[i], str), ids[i]))
 

@@ -1,4 +1,4 @@
-"""Learning curves, galleries of detections, tables, and the check of a dataset."""
+"""Learning curves, galleries of detections, tables, the check of a dataset, the report of runs."""
 
 from keras_hkd._lazy import attach
 
@@ -12,5 +12,6 @@ __getattr__, __dir__, __all__ = attach(
         "save_curves": "curves",
         "save_dataset_gallery": "gallery",
         "save_gallery": "gallery",
+        "write_report": "run_report",
     },
 )

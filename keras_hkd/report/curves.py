@@ -27,7 +27,7 @@ def save_curves(
         histories: name of a run -> its history: dict of lists with one entry per epoch, None where
             an epoch has no such figure. Names that start with `val_` are validation figures.
         path: the PNG to write; its folder is made if need be.
-        title: above the panels.
+        title: text above the panels.
 
     Returns:
         The path.

@@ -49,7 +49,7 @@ def check_dataset(
             those for training and for validation: pictures that are in two of them are named.
         folder: where to write; made if need be. Files of earlier checks are replaced.
         num_pictures: most pictures on each sheet.
-        near_bits: as of `keras_hkd.data.find_duplicates`.
+        near_bits: as `keras_hkd.data.find_duplicates` takes it.
 
     Returns:
         What `check.json` holds: `summary`, `images`, `images_without_boxes`, `boxes`, `classes`,

@@ -92,7 +92,7 @@ def save_dataset_gallery(
         results: heading -> COCO results, as `keras_hkd.evaluation.predict_dataset` gives them.
         path: the PNG to write.
         num_images: rows.
-        **options: of `save_gallery`.
+        **options: options of `save_gallery`.
 
     Returns:
         The path.

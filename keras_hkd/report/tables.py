@@ -43,7 +43,7 @@ def rich_table(
         rows: name of a detector -> its results by key. A list of numbers, such as one per seed, is
             written as mean and sample standard deviation; what is absent or None as a dash.
         columns: keys in order; by default those of `COLUMNS` that some row has.
-        title: above the table.
+        title: text above the table.
 
     Example:
 
@@ -51,7 +51,7 @@ def rich_table(
     >>> [column.header for column in table.columns]
     ['detector', 'parameters', 'AP']
     """
-    headings, lines = _cells(rows, columns)
+    headings, lines = cells(rows, columns)
     table = rich.table.Table(title=title, title_justify="left", box=rich.box.SIMPLE)
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="left" if number == 0 else "right", no_wrap=True)
@@ -71,15 +71,22 @@ def markdown_table(rows: Mapping[str, Mapping], columns: Sequence[str] | None = 
     | alone | 0.260 ± 0.014 |
     | distilled | 0.300 |
     """
-    headings, lines = _cells(rows, columns)
+    headings, lines = cells(rows, columns)
     rule = "|:--" + "|--:" * (len(headings) - 1) + "|"
     body = [f"| {' | '.join(line)} |" for line in lines]
     return "\n".join([f"| {' | '.join(headings)} |", rule, *body])
 
 
-def _cells(
-    rows: Mapping[str, Mapping], columns: Sequence[str] | None
+def cells(
+    rows: Mapping[str, Mapping], columns: Sequence[str] | None = None
 ) -> tuple[list[str], list[list[str]]]:
+    """Write the headings and the lines of a table of results; see `rich_table` for the arguments.
+
+    Example:
+
+    >>> cells({"alone": {"AP": [0.25, 0.27]}})
+    (['detector', 'AP'], [['alone', '0.260 ± 0.014']])
+    """
     if columns is None:
         columns = [key for key in COLUMNS if any(key in row for row in rows.values())]
     known = {key: COLUMNS.get(key, (key, "{:.4g}".format)) for key in columns}

@@ -17,6 +17,8 @@ from keras_hkd.tensors import Tensor
 if TYPE_CHECKING:
     from keras_hkd.data import Augmentation, Dataset
     from keras_hkd.teacher_cache.cache import TeacherCache
+    from keras_hkd.teacher_cache.row_format import RowFormat
+    from keras_hkd.teacher_cache.shards import Shards
 
 
 def batch_reader(
@@ -46,10 +48,7 @@ def batch_reader(
         rows = tf.cast(indices, tf.int64)
         if cache.views is not None:
             rows += cache.views.view_of(tf.cast(epochs, tf.int64)) * cache.num_images
-        values = cache.row_format.unpack(cache.shards.gather(rows))
-        values = tf.nest.map_structure(
-            lambda value: tf.ensure_shape(value, (indices.shape[0], *value.shape[1:])), values
-        )
+        values = stored_rows(cache.row_format, cache.shards, rows)
         found = stored_detections.decode(values, cache.image_size)
         if replays:
             shown = tf.gather(content_sizes, indices)
@@ -58,3 +57,28 @@ def batch_reader(
         return {"detections": found, **others}
 
     return read
+
+
+def stored_rows(row_format: RowFormat, shards: Shards, rows: Tensor) -> dict[str, Any]:
+    """Reads and unpacks rows, in TensorFlow.
+
+    Args:
+        row_format: the format of the rows.
+        shards: the files that hold them.
+        rows: int64 `(batch,)`, numbers of the rows.
+
+    Returns:
+        See `RowFormat.unpack`.
+    """
+
+    def read(numbers: np.ndarray) -> list[np.ndarray]:
+        return tf.nest.flatten(row_format.unpack(list(map(shards.row, numbers))))
+
+    none = row_format.unpack([])  # the structure, with shapes and kinds of numbers
+    kinds = tf.nest.flatten(none)
+    found = tf.numpy_function(read, [rows], [kind.dtype for kind in kinds], stateful=False)
+    found = [
+        tf.ensure_shape(values, (rows.shape[0], *kind.shape[1:]))
+        for values, kind in zip(found, kinds, strict=True)
+    ]
+    return tf.nest.pack_sequence_as(none, found)

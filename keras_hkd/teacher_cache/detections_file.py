@@ -202,7 +202,7 @@ def _warn(
     """Warn of detections that are left out, and where hardly a label is found by any.
 
     Args:
-        name: of the file.
+        name: name of the file.
         left_out: counts of what was of other images and of other classes.
         agreement: what `_agreement` gave.
         chosen: whether the user said which categories count, so that others are meant to be left.

@@ -44,7 +44,7 @@ def exact_differences(
         `unexplained_variance`, the share of their variance around the channels' means that is lost,
         averaged over levels; of `pyramid` and `class_tower` the larger.
     """
-    values = cache.row_format.unpack(cache.shards.gather(tf.constant(rows, tf.int64)))
+    values = cache.row_format.unpack([cache.shards.row(number) for number in rows])
     found = stored_detections.decode(values, cache.image_size)
     others = {name: v for name, v in values.items() if not name.startswith("detections/")}
     stored = cache.outputs({"detections": found, **others})
@@ -97,7 +97,7 @@ def replay_differences(
         for name in batches[0]
     }
     live = stored_detections.decode(live, size)
-    values = cache.row_format.unpack(cache.shards.gather(tf.constant(rows, tf.int64)))
+    values = cache.row_format.unpack([cache.shards.row(number) for number in rows])
     sizes = np.array([(image.height, image.width) for image in dataset])
     contents = tf.constant(sizes * letterbox_scales(dataset, size)[:, None], tf.float32)
     draws = draw_numbers(views.seed, 0, len(dataset))

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from keras_hkd.errors import InvalidValueError
@@ -64,8 +63,8 @@ class RowFormat:
     >>> packed = rows.pack({"a": np.array([[0.5, -2.0]]), "b": np.array([[[7]]])})
     >>> rows.row_bytes, packed.shape
     (14, (1, 7))
-    >>> found = rows.unpack(tf.constant(packed))
-    >>> found["b"].numpy().tolist(), restored(found["a"]).numpy().tolist()
+    >>> found = rows.unpack(packed)
+    >>> found["b"].tolist(), restored(found["a"]).numpy().tolist()
     ([[[7]]], [[0.5, -2.0]])
     """
 
@@ -107,30 +106,34 @@ class RowFormat:
             columns.append(value.astype("<u2"))
         return np.concatenate(columns, axis=1)
 
-    def unpack(self, rows: Tensor) -> dict:
-        """Unpacks the tensors of rows, in TensorFlow.
+    def unpack(self, rows: Sequence[np.ndarray]) -> dict[str, Any]:
+        """Unpacks the tensors of rows, each of which is copied once.
 
         Args:
-            rows: uint16 `(b, row length)`.
+            rows: `b` rows, uint16 `(row length,)` each.
 
         Returns:
             dict from the name of a field to uint16 `(b, *shape)`, or to a dict that `restored`
             takes.
         """
-        values, start = {}, 0
+        found: dict[str, Any] = {}
+        parts: list[tuple[slice, np.ndarray]] = []
+        start = 0
         for field in self.fields:
-            value = rows[:, start : start + field.length]
-            start += field.length
+            stop, shape = start + field.length, (len(rows), *field.shape)
             if field.dtype == HALF:
-                header = tf.reshape(value[:, :_HEADER], (-1, 2, 2))
-                halves = tf.bitcast(value[:, _HEADER:], tf.float16)
-                values[field.name] = {
-                    "halves": tf.reshape(halves, (-1, *field.shape)),
-                    "mean_and_scale": tf.bitcast(header, tf.float32),
-                }
+                values, header = np.empty(shape, "<f2"), np.empty((len(rows), 2), "<f4")
+                found[field.name] = {"halves": values, "mean_and_scale": header}
+                parts.append((slice(start, start + _HEADER), header))
+                start += _HEADER
             else:
-                values[field.name] = tf.reshape(value, (-1, *field.shape))
-        return values
+                found[field.name] = values = np.empty(shape, "<u2")
+            parts.append((slice(start, stop), values))
+            start = stop
+        for place, row in enumerate(rows):
+            for part, values in parts:
+                values[place] = row[part].view(values.dtype).reshape(values.shape[1:])
+        return found
 
     def to_json(self) -> list:
         """Returns the format as plain values."""

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from keras_hkd.atomic_write import replacing
-from keras_hkd.data.batches.mapped_file import mapped_file
 from keras_hkd.errors import InvalidValueError
-from keras_hkd.tensors import Tensor
 
 SHARD_BYTES = 64 * 2**20
 MOST_SHARDS = 64
@@ -55,6 +51,9 @@ class Shards:
     num_rows: int
     row_bytes: int
     shard_rows: int
+    _maps: dict[int, np.ndarray] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def count(self) -> int:
@@ -94,6 +93,7 @@ class Shards:
         with replacing(self.path(number)) as partial, open(partial, "wb") as file:
             file.write(content)
             file.write(self._digest(number, content))
+        self._maps.pop(number, None)
 
     def is_whole(self, number: int) -> bool:
         """Returns whether a shard exists and its checksum is right."""
@@ -112,35 +112,20 @@ class Shards:
         """Returns the numbers of the shards that are missing or damaged."""
         return [number for number in range(self.count) if not self.is_whole(number)]
 
-    def gather(self, rows: Tensor) -> Tensor:
-        """Gathers rows from the memory-mapped files, in TensorFlow.
+    def row(self, number: int) -> np.ndarray:
+        """Returns a row from its memory-mapped file.
 
         Args:
-            rows: int64 `(b,)`, numbers of the rows.
+            number: number of the row.
 
         Returns:
-            uint16 `(b, row length)`.
+            uint16 `(row length,)`, read-only.
         """
-        parts = [self._mapped(number) for number in range(self.count)]
-        if len(parts) == 1:
-            return tf.gather(parts[0](), rows)
-        places = tf.range(tf.shape(rows)[0])
-        shard_of = tf.cast(rows // self.shard_rows, tf.int32)
-        within = tf.dynamic_partition(rows % self.shard_rows, shard_of, self.count)
-        places = tf.dynamic_partition(places, shard_of, self.count)
-        found = [
-            tf.cond(tf.size(r) > 0, lambda p=p, r=r: tf.gather(p(), r), lambda: self._no_rows())
-            for p, r in zip(parts, within, strict=True)
-        ]
-        return tf.dynamic_stitch(places, found)
-
-    def _no_rows(self) -> Tensor:
-        return tf.zeros((0, self.row_bytes // 2), tf.uint16)
-
-    def _mapped(self, number: int) -> Callable[[], Tensor]:
-        shape = (len(self.rows_of(number)), self.row_bytes // 2)
-
-        return lambda: mapped_file(self.path(number), tf.uint16, shape)
+        shard, place = divmod(number, self.shard_rows)
+        if shard not in self._maps:
+            shape = (len(self.rows_of(shard)), self.row_bytes // 2)
+            self._maps[shard] = np.asarray(np.memmap(self.path(shard), "<u2", "r", shape=shape))
+        return self._maps[shard][place]
 
     def _digest(self, number: int, content: bytes) -> bytes:
         digest = hashlib.sha256(f"{self.key_digest} {number}".encode())

@@ -28,6 +28,7 @@ def run_batches(
     settings: TrainingSettings,
     first_epoch: int,
     teacher_cache: TeacherCache | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> Any:
     """Make the endless stream of training batches from an epoch on.
 
@@ -36,6 +37,7 @@ def run_batches(
         settings: `TrainingSettings`.
         first_epoch: epoch to begin with.
         teacher_cache: a `TeacherCache` whose outputs the labels are to carry, or None.
+        share: `(index, count)`: which rows of every batch this process reads.
     """
     shared: dict[str, Any] = {
         "image_size": settings.image_size,
@@ -44,6 +46,7 @@ def run_batches(
         "first_epoch": first_epoch,
         "cache": settings.cache,
         "cache_folder": settings.cache_folder,
+        "share": share,
     }
     if isinstance(dataset, ClassificationDataset):
         augmentation = CLASSIFICATION_AUGMENTATION if settings.augment else None

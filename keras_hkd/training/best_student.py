@@ -18,11 +18,12 @@ class BestStudent(keras.callbacks.ModelCheckpoint):
     classifier that is trained alone it saves that.
 
     Args:
-        filepath: of the `.keras` file; may hold fields such as `{epoch:02d}`.
+        filepath: path of the `.keras` file; may hold fields such as `{epoch:02d}`.
         monitor: the figure of an epoch's logs that says how good it was, such as `"val_loss"`, or
             `"val_AP"` with `keras_hkd.evaluation.DetectionMetrics` before it.
         mode: `"min"`, `"max"` or `"auto"`: `"max"` for figures such as `"val_AP"`.
-        **kwargs: of `keras.callbacks.ModelCheckpoint`; `save_best_only=False` saves every epoch.
+        **kwargs: options of `keras.callbacks.ModelCheckpoint`; `save_best_only=False` saves every
+            epoch.
 
     Example:
         >>> BestStudent("best.keras", monitor="val_AP").save_best_only

@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -16,6 +16,7 @@ from keras_hkd.atomic_write import DAMAGE, remove_partial_files, replacing
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.json_files import as_json, plain
 from keras_hkd.training.identity import DifferentRunError, require_same_run
+from keras_hkd.training.workers import current_workers
 
 _FILE_NAME = re.compile(r"epoch_(\d+)\.npz")
 _FORMAT_VERSION = 1
@@ -91,9 +92,15 @@ class Checkpoint(keras.callbacks.Callback):
         self.save(epoch + 1)
 
     def save(self, epoch: int) -> Path:
-        """Write the state after `epoch` finished epochs; gives the file's path."""
+        """Write the state after `epoch` finished epochs; gives the file's path.
+
+        Of several workers the first one writes; reading a variable may take all of them.
+        """
         path = self.folder / f"epoch_{epoch:04d}.npz"
-        write_state(path, self.model, epoch, self.history, self.identity)
+        state = state_of(self.model, epoch, self.history, self.identity)
+        if not current_workers().is_first:
+            return path
+        write_state(path, state)
         for old in list_checkpoints(self.folder)[self.keep :]:
             old.unlink(missing_ok=True)
         return path
@@ -101,7 +108,8 @@ class Checkpoint(keras.callbacks.Callback):
     def restore(self, model: keras.Model) -> int:
         """Bring `model` and its optimizer to the newest whole checkpoint; fill `history` from it.
 
-        A damaged file is reported as a warning, and the one before it is taken.
+        A damaged file is reported as a warning, and the one before it is taken. Of several workers
+        the first one reads, and gives to the others what it found: they need not see the folder.
 
         Args:
             model: compiled, with its variables and those of its optimizer built.
@@ -113,11 +121,17 @@ class Checkpoint(keras.callbacks.Callback):
             DifferentRunError: if the checkpoint does not belong to this run.
             ValueError: if there are checkpoints and all of them are damaged.
         """
-        remove_partial_files(self.folder)
-        state = read_newest(self.folder)
+        workers, state = current_workers(), None
+        if workers.is_first:
+            remove_partial_files(self.folder)
+            state = read_newest(self.folder)
+            if state is not None:
+                require_same_run(state.facts["identity"], plain(self.identity), self.folder)
+        if workers.count > 1:
+            data = workers.broadcast(b"" if state is None else packed(state))
+            state = unpacked(data) if data else None
         if state is None:
             return 0
-        require_same_run(state.facts["identity"], plain(self.identity), self.folder)
         _assign(model, state)
         self.history.clear()
         self.history.update(state.facts["history"])
@@ -132,14 +146,10 @@ def list_checkpoints(folder: str | Path) -> list[Path]:
     return sorted(epochs, key=epochs.__getitem__, reverse=True)
 
 
-def write_state(
-    path: str | os.PathLike,
-    model: keras.Model,
-    epoch: int,
-    history: dict[str, list],
-    identity: Mapping[str, Any],
-) -> None:
-    """Write one checkpoint, all or nothing; see `Checkpoint` for the arguments."""
+def state_of(
+    model: keras.Model, epoch: int, history: dict[str, list], identity: Mapping[str, Any]
+) -> SavedState:
+    """Read the state of a run out of a model; see `Checkpoint` for the arguments."""
     variables = _state_variables(model)
     facts = {
         "format_version": _FORMAT_VERSION,
@@ -148,10 +158,34 @@ def write_state(
         "identity": identity,
         "names": [variable.path for variable in variables],
     }
-    text = as_json(facts, indent=None).encode()
-    arrays = {f"{i:05d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
+    return SavedState(facts, [keras.ops.convert_to_numpy(variable) for variable in variables])
+
+
+def write_state(path: str | os.PathLike, state: SavedState) -> None:
+    """Write one checkpoint, all or nothing."""
     with replacing(path) as partial, open(partial, "wb") as file:
-        np.savez(file, facts=np.frombuffer(text, np.uint8), **arrays)
+        _write(file, state)
+
+
+def packed(state: SavedState) -> bytes:
+    """Return what the file of a checkpoint would hold."""
+    file = io.BytesIO()
+    _write(file, state)
+    return file.getvalue()
+
+
+def unpacked(data: bytes) -> SavedState:
+    """Read what `packed` gave; every member's checksum is verified."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as members:
+        facts = json.loads(members["facts"].tobytes())
+        variables = [members[f"{i:05d}"] for i in range(len(facts["names"]))]
+    return SavedState(facts, variables)
+
+
+def _write(file: IO[bytes], state: SavedState) -> None:
+    text = as_json(state.facts, indent=None).encode()
+    arrays = {f"{i:05d}": value for i, value in enumerate(state.variables)}
+    np.savez(file, facts=np.frombuffer(text, np.uint8), **arrays)
 
 
 def read_state(path: str | Path) -> SavedState:
@@ -161,17 +195,15 @@ def read_state(path: str | Path) -> SavedState:
         ValueError: for a file that is damaged or not a checkpoint; names the file.
     """
     try:
-        with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as members:
-            facts = json.loads(members["facts"].tobytes())
-            variables = [members[f"{i:05d}"] for i in range(len(facts["names"]))]
+        state = unpacked(Path(path).read_bytes())
     except DAMAGE as error:
         raise InvalidValueError(f"The checkpoint {path} is damaged: {error}") from error
-    if facts["format_version"] != _FORMAT_VERSION:
+    if state.facts["format_version"] != _FORMAT_VERSION:
         raise InvalidValueError(
-            f"The checkpoint {path} has format {facts['format_version']}; this version of "
+            f"The checkpoint {path} has format {state.facts['format_version']}; this version of "
             f"keras_hkd reads format {_FORMAT_VERSION}. Resume it with the version that wrote it."
         )
-    return SavedState(facts, variables)
+    return state
 
 
 def read_newest(folder: str | Path) -> SavedState | None:

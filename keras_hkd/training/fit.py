@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import rich.console
+
 from keras_hkd.base_model import compiles_by_default
 from keras_hkd.data import Dataset, steps_per_epoch
+from keras_hkd.distillation.balance import NUM_BATCHES
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.folder_lock import folder_lock
 from keras_hkd.training.batches import check_cache, check_fits, run_batches
@@ -22,6 +26,7 @@ from keras_hkd.training.run_folder import RunFolder
 from keras_hkd.training.seeds import enable_determinism
 from keras_hkd.training.settings import TrainingSettings
 from keras_hkd.training.validation import averaged_metrics
+from keras_hkd.training.workers import current_workers, losses_explained
 
 if TYPE_CHECKING:
     import keras
@@ -47,6 +52,10 @@ def train_model(
     At the end the weights are their moving average, and the model's `image_size` is that of the
     settings.
 
+    Of several workers (`strategy="multi_worker"`) each reads its share of every batch; the first
+    one alone writes the run, measures on `validation` and shows progress. Where one is lost the
+    others end with an error, and all go on from the last checkpoint when they are started again.
+
     Args:
         model: a `Detector`, `Classifier` or `Distiller`, built inside `training_scope(settings)`.
         dataset: the training images, for a classifier a `ClassificationDataset`.
@@ -69,6 +78,7 @@ def train_model(
         ValueError: if the images are not of the kind or the classes that the model learns.
         CacheError: if the teacher is a cache that was built for other images or settings.
         DivergedError: if the loss becomes NaN or infinite.
+        RunFailedError: if another worker was lost.
     """
     if settings.deterministic:
         enable_determinism()
@@ -80,8 +90,9 @@ def train_model(
     check_cache(cache, dataset, settings)
     num_steps = steps_per_epoch(dataset, settings.batch_size)
     identity = run_identity(model, dataset, settings)
-    with folder_lock(folder.path):
-        if resume:
+    workers = current_workers()
+    with _locked(folder), losses_explained():
+        if resume and folder.writes:
             _check_length(folder, settings.epochs)
         folder.begin(identity, resume)
         _set_image_size(model, settings.image_size)
@@ -93,7 +104,8 @@ def train_model(
             model.optimizer.finalize_variable_values(model.trainable_variables)
             return history
         watchers = [StopWhenDiverged(num_steps)]
-        if validation is not None and settings.validate_every:
+        measured = workers.is_first and settings.validate_every
+        if validation is not None and measured:
             every = settings.validate_every
             watchers.append(averaged_metrics(validation, settings.image_size, every))
         record = HistoryFile(history, functools.partial(folder.write_json, "history.json"))
@@ -102,15 +114,22 @@ def train_model(
             epochs=settings.epochs,
             steps_per_epoch=num_steps,
             batch_size=settings.batch_size,
+            console=None if workers.is_first else rich.console.Console(quiet=True),
         )
         balance = getattr(model, "balance", None)
         if balance is not None:
             say = functools.partial(progress.console.print, highlight=False, soft_wrap=True)
             write = functools.partial(folder.write_json, "balance.json")
             watchers.append(BalanceFile(balance, write, say))
+        if workers.count > 1 and balance is not None and not balance.is_measured:
+            # On whole batches, as one process does: each worker finds the same.
+            whole = run_batches(dataset, settings, first_epoch, cache)
+            model.measure_balance(itertools.islice(whole, NUM_BATCHES))
+            del whole  # and the images that it may hold
+        batches = run_batches(dataset, settings, first_epoch, cache, workers.share)
         with contextlib.closing(progress):
             model.fit(
-                run_batches(dataset, settings, first_epoch, cache),
+                workers.distributed(batches),
                 epochs=settings.epochs,
                 initial_epoch=first_epoch,
                 steps_per_epoch=num_steps,
@@ -119,6 +138,10 @@ def train_model(
                 verbose=0,
             )
         return history
+
+
+def _locked(folder: RunFolder) -> contextlib.AbstractContextManager:
+    return folder_lock(folder.path) if folder.writes else contextlib.nullcontext()
 
 
 def _check_length(folder: RunFolder, epochs: int) -> None:

@@ -141,4 +141,5 @@ def build_optimizer(settings: TrainingSettings, steps_per_epoch: int) -> keras.o
             else settings.gradient_accumulation_steps
         ),
     )
-    return ReplicatedLossScaleOptimizer(optimizer) if settings.mixed_precision else optimizer
+    scaled = settings.mixed_precision and settings.half_precision == "float16"
+    return ReplicatedLossScaleOptimizer(optimizer) if scaled else optimizer

@@ -253,10 +253,9 @@ def _read(file: Path) -> tuple[dict, list[dict]]:
         info = {key: value for key, value in content["info"].items() if key != "description"}
         info["asked"], info["score_threshold"] = dict(info["asked"]), float(info["score_threshold"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        problem = f"expected pseudo-labels as keras_hkd writes them, got {type(error).__name__}"
-        raise BadDataError(
-            file,
-            "the whole file",
-            f"{problem}: {error}. Delete it to have the images labelled anew",
-        ) from error
+        problem = (
+            "expected pseudo-labels as keras_hkd writes them: delete the file to have the images "
+            f"labelled anew. Received: {type(error).__name__}: {error}"
+        )
+        raise BadDataError(file, "the whole file", problem) from error
     return info, results

@@ -16,6 +16,7 @@ from keras_hkd.atomic_write import remove_partial_files, replacing
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.json_files import plain, read_json, write_json
 from keras_hkd.training.identity import require_same, require_same_run
+from keras_hkd.training.workers import current_workers
 
 if TYPE_CHECKING:
     import keras
@@ -36,6 +37,10 @@ class RunFolder:
             teacher and student. A run resumes only with the same.
         command: the words that started it; those of this process by default.
 
+    Attributes:
+        writes: False in a process that trains beside the first of several workers: it may read, and
+            its calls that would check or write anything do nothing.
+
     Example:
 
     >>> import tempfile
@@ -53,6 +58,7 @@ class RunFolder:
         inputs: Mapping[str, Any] | None = None,
         command: Sequence[str] | None = None,
     ) -> None:
+        self.writes = current_workers().is_first
         self.path = Path(path)
         self.inputs = plain(dict(inputs or {}))
         self.command = list(sys.argv if command is None else command)
@@ -74,7 +80,7 @@ class RunFolder:
             RunFolderError: if the folder holds a run and `resume` is False.
             DifferentRunError: with `resume`, if it holds a run with other `inputs`.
         """
-        record = self._record()
+        record = self._record() if self.writes else {}
         if not record:
             return
         if not resume:
@@ -96,6 +102,8 @@ class RunFolder:
             RunFolderError: if the folder holds a run and `resume` is False.
             DifferentRunError: with `resume`, if it holds a run with another identity.
         """
+        if not self.writes:
+            return
         self.require_free(resume)
         remove_partial_files(self.path)
         identity = plain(identity)
@@ -117,13 +125,13 @@ class RunFolder:
             **timing: durations for the record, with the unit in the name (`training_seconds`).
         """
         self.write_json("metrics.json", results)
-        self.write_json(
-            "run.json", {**self._record(), "status": "finished", "finished": _now(), **timing}
-        )
+        record = self._record() if self.writes else {}
+        self.write_json("run.json", {**record, "status": "finished", "finished": _now(), **timing})
 
     def write_json(self, name: str, value: object) -> Path:
         """Write a JSON file into the folder, all or nothing; gives its path."""
-        write_json(self.path / name, value)
+        if self.writes:
+            write_json(self.path / name, value)
         return self.path / name
 
     def read_json(self, name: str) -> dict:
@@ -132,8 +140,9 @@ class RunFolder:
 
     def save_model(self, model: keras.Model, name: str) -> Path:
         """Save a Keras model without its optimizer into the folder, all or nothing."""
-        with replacing(self.path / name) as partial, without_optimizer(model):
-            model.save(partial)
+        if self.writes:
+            with replacing(self.path / name) as partial, without_optimizer(model):
+                model.save(partial)
         return self.path / name
 
     def _record(self) -> dict:

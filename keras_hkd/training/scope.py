@@ -4,9 +4,11 @@ import contextlib
 from collections.abc import Iterator
 
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.training.devices import grow_memory
 from keras_hkd.training.seeds import enable_determinism, set_seed
 from keras_hkd.training.settings import TrainingSettings
 from keras_hkd.training.strategy import strategy_scope
+from keras_hkd.training.workers import join_workers
 
 
 @contextlib.contextmanager
@@ -36,10 +38,12 @@ def training_scope(settings: TrainingSettings) -> Iterator[int]:
         enable_determinism()
     import keras
 
+    grow_memory()
+    join_workers(settings.strategy)
     set_seed(settings.seed)
     policy = keras.config.dtype_policy()
     if settings.mixed_precision:
-        keras.config.set_dtype_policy("mixed_float16")
+        keras.config.set_dtype_policy(f"mixed_{settings.half_precision}")
     try:
         with strategy_scope(settings.strategy) as num_replicas:
             if settings.batch_size % num_replicas:

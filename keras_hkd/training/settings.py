@@ -59,14 +59,18 @@ class TrainingSettings:
         warmup_epochs: length of the linear rise to the learning rate; may be a fraction.
         weight_decay: AdamW's, decoupled; biases and scales (variables of rank below 2) keep out.
         global_clip_norm: upper bound on the norm of the whole gradient; None for no bound.
-        ema_momentum: of the moving average of the weights that training ends with; None for none.
-        seed: of initial weights, order of images, and augmentation.
+        ema_momentum: momentum of the moving average of the weights that training ends with; None
+            for none.
+        seed: seed of initial weights, order of images, and augmentation.
         image_size: `(height, width)` in pixels that images are letterboxed to.
         augment: random flips, scales, crops and colours.
         deterministic: repeat bit for bit, also over a resumed run; slower.
-        mixed_precision: compute in float16 and keep weights in float32; for GPUs.
+        mixed_precision: compute in half precision and keep weights in float32; for GPUs.
+        half_precision: which half precision that is, "float16", whose loss is scaled, or
+            "bfloat16", which needs no scaling.
         jit_compile: compile the training step with XLA.
-        strategy: train on all of the machine's devices at once ("mirrored").
+        strategy: train on all of the machine's devices at once ("mirrored"), or on those of several
+            processes or machines ("multi_worker").
         validate_every: epochs between measurements on the validation images; 0 for none before the
             end.
         cache: where decoded images are kept, which changes no bit of a batch: memory, disk, or none
@@ -99,9 +103,12 @@ class TrainingSettings:
     augment: bool = _setting(True)
     deterministic: bool = _setting(False)
     mixed_precision: bool = _setting(False)
+    half_precision: Literal["float16", "bfloat16"] = _setting(
+        "float16", functools.partial(checks.one_of, choices=("float16", "bfloat16"))
+    )
     jit_compile: bool = _setting(False)
-    strategy: Literal["mirrored"] | None = _setting(
-        None, functools.partial(checks.one_of, choices=("mirrored",))
+    strategy: Literal["mirrored", "multi_worker"] | None = _setting(
+        None, functools.partial(checks.one_of, choices=("mirrored", "multi_worker"))
     )
     validate_every: int = _whole(0, changes_weights=False)
     cache: CacheMode = _setting("auto", checked_mode, changes_weights=False)
@@ -141,6 +148,8 @@ class TrainingSettings:
         values = {name: value for name, value in self.to_dict().items() if changing[name]}
         if self.gradient_accumulation_steps == 1:  # as of runs before there was such a setting
             del values["gradient_accumulation_steps"]
+        if not self.mixed_precision or self.half_precision == "float16":
+            del values["half_precision"]
         return values
 
     @classmethod

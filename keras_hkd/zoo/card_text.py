@@ -19,7 +19,7 @@ def card_text(name: str, card: Mapping) -> str:
     """Write a card as Markdown.
 
     Args:
-        name: of the preset.
+        name: name of the preset.
         card: dict of `facts` and `measured`, see `keras_hkd.zoo.write_card`.
     """
     facts, measured = card["facts"], card["measured"]

@@ -51,7 +51,7 @@ def write_card(folder: str | os.PathLike, facts: Mapping, measured: Mapping) -> 
     """Add `card.json` and `card.md` to a preset, whose checksums then cover them.
 
     Args:
-        folder: of the preset; its name is the preset's.
+        folder: folder of the preset; its name is the preset's.
         facts: what `FACTS` lists.
         measured: what `MEASURED` lists; numbers that are not known are None.
 

@@ -60,7 +60,7 @@ def load_for_detection(
     Args:
         name_or_folder: see `from_preset`.
         image_size: `(height, width)` in pixels; the twin has one size, at others Keras detects.
-        num_threads: of the TFLite interpreter; its own choice by default.
+        num_threads: number of threads of the TFLite interpreter; its own choice by default.
 
     Returns:
         A `TFLiteDetector`, or a Keras detector of a preset without twin of this size.

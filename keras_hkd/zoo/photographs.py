@@ -30,7 +30,7 @@ def detect(
             `(height, width, 3)` RGB; or a list of such.
         preset: one of `keras_hkd.list_presets()`, or the folder of a preset.
         score_threshold: detections that score less are left out.
-        num_threads: of the TFLite interpreter; its own choice by default.
+        num_threads: number of threads of the TFLite interpreter; its own choice by default.
 
     Returns:
         For one picture a dict of `boxes (n, 4)` xyxy pixels of the upright picture, `classes (n,)`

@@ -18,10 +18,10 @@ def add_twin(folder: str | os.PathLike, representative_images: Any, **options: A
     `keras_hkd.detect` and `keras-hkd detect` then use it.
 
     Args:
-        folder: of the preset.
+        folder: folder of the preset.
         representative_images: see `keras_hkd.export_tflite`; None for a detector that was trained
             quantisation-aware.
-        **options: of `keras_hkd.export_tflite`, such as `card` and `gate`.
+        **options: options of `keras_hkd.export_tflite`, such as `card` and `gate`.
 
     Returns:
         The `ExportReport`; its path is that within the preset.

@@ -61,7 +61,10 @@ def test_categories_of_the_file_are_named(command, detections, tmp_path):
             "--method, --store would change nothing",
         ),
         (("--teacher", "FOUND", "--method", "osakd"), "runs its teacher itself, or has none"),
-        (("--teacher", "FOUND", "--method", "sad"), "Methods that read a cache: adl, hkd, kd, ld"),
+        (
+            ("--teacher", "FOUND", "--method", "sad"),
+            "Methods that read a cache: adl, auto, hkd, kd, ld",
+        ),
     ],
 )
 def test_what_is_missing_is_said(command, detections, tmp_path, arguments, message):

@@ -39,6 +39,13 @@ def test_a_teacher_by_name_knows_nothing_and_that_is_said(run):
 
 
 @pytest.mark.slow
+def test_begins_with_the_quick_checks_of_the_doctor(run):
+    said = (run / "said.txt").read_text()
+    assert "Doctor: Data, student and teacher agree on the classes: person." in said
+    assert said.count("Doctor: ") == 5
+
+
+@pytest.mark.slow
 def test_leaves_what_was_promised(run):
     files = {"student.keras", "metrics.json", "curves.png", "gallery.png", "history.json"}
     assert files <= set(os.listdir(run))
@@ -50,7 +57,7 @@ def test_leaves_what_was_promised(run):
     assert {"loss", "class_loss", "box_loss"} < set(history)
     assert all(len(row) == 2 for row in history.values())
     record = json.loads((run / "run.json").read_text())
-    assert record["inputs"]["method"] == "hkd"
+    assert record["inputs"]["method"] == "auto"
     assert len(record["teacher_hash"]) == 64
 
 
@@ -111,7 +118,10 @@ def test_resuming_with_another_teacher_is_refused(run, tmp_path, command):
         (["--teacher", "absent.keras"], "absent.keras"),
         (["--teacher", "/"], "is a folder"),
         (["--student", "yolo_v8_mikro"], "yolo_v8_micro"),
-        (["--unlabelled", "photos"], "--unlabelled goes with --method sad. Received: --method hkd"),
+        (
+            ["--unlabelled", "photos"],
+            "--unlabelled goes with --method sad. Received: --method auto",
+        ),
         (["--pseudo-label-score", "0.5"], "--pseudo-label-score goes with --method sad"),
         (["--method", "sad"], "'sad' needs --unlabelled"),
         (["--shard", "1/2"], "--shard shares out the images of --unlabelled (method sad)"),
@@ -131,7 +141,7 @@ def test_a_method_that_needs_a_teacher_says_so(tmp_path, command):
     at = words.index("--teacher")
     code, _, err = command(*words[:at], *words[at + 2 :])
     assert code == 2
-    assert "'hkd' needs --teacher" in err
+    assert "'auto' needs --teacher" in err
 
 
 @pytest.mark.slow
@@ -179,4 +189,13 @@ def test_several_teachers_go_with_methods_that_read_them(command, tmp_path):
     words = distill_words(tmp_path / "run", "--teacher", "retinanet_micro", "--method", "sad")
     code, _, said = command(*words, "--unlabelled", tmp_path)
     assert code == 2
-    assert "Several teachers go with --method adl, hkd, kd, ld" in said.replace("\n", " ")
+    assert "Several teachers go with --method adl, auto, hkd, kd, ld" in said.replace("\n", " ")
+
+
+def test_a_method_that_trains_a_teacher_of_its_own_does_so_in_one_process():
+    from keras_hkd.cli.distill import _check_strategy
+
+    with pytest.raises(ValueError, match="lw_kd.*--strategy mirrored.*Received"):
+        _check_strategy("multi_worker", "lw_kd")
+    _check_strategy("mirrored", "lw_kd")
+    _check_strategy("multi_worker", "hkd")

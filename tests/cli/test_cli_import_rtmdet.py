@@ -41,13 +41,18 @@ def test_what_it_writes_and_says(imported):
     assert not detector.antialias
 
 
-def test_the_detector_serves_other_commands(imported, command, tmp_path):
+def test_the_detector_is_evaluated(imported, command):
     folder, _ = imported
     code, out, err = command(
         "evaluate", folder / "rtmdet.keras", "--data", DATA, "--json", "--no-cost"
     )
     assert code == 0, err
     assert json.loads(out)["num_images"] == 3
+
+
+@pytest.mark.long
+def test_the_detector_is_trained_on(imported, command, tmp_path):
+    folder, _ = imported
     words = ["train", "--detector", folder / "rtmdet.keras", "--data", DATA, "--epochs", 1]
     code, out, err = command(*words, "--batch-size", 3, "--out", tmp_path / "run", "--json")
     assert code == 0, err

@@ -131,6 +131,7 @@ def test_fine_tunes_a_saved_detector_at_its_own_size(run, data, tmp_path, comman
         (["--image-size", "big"], "--image-size"),
         (["--epochs", 0], "--epochs"),
         (["--strategy", "tpu"], "mirrored"),
+        (["--strategy", "multi_worker"], "TF_CONFIG"),
     ],
 )
 def test_bad_input_is_told_in_a_line_and_leaves_nothing(data, tmp_path, command, more, message):

@@ -50,10 +50,10 @@ def test_rows_that_do_not_match_are_refused():
 
 
 def test_error_names_file_and_record_and_survives_pickling():
-    error = BadDataError("boxes.json", "annotation 17", "width must be above 0, got -3")
+    error = BadDataError("boxes.json", "annotation 17", "width must be above 0. Received: -3")
     assert isinstance(error, ValueError)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
-    assert str(error) == "boxes.json: annotation 17: width must be above 0, got -3"
+    assert str(error) == "boxes.json: annotation 17: width must be above 0. Received: -3"
     assert str(BadRecord("a", "b", "c")) == "a: b: c"
 
 

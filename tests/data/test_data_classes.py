@@ -84,7 +84,7 @@ def test_every_class_those_of_one_name_together():
 
 
 def test_an_unknown_class_names_those_there_are_and_the_option():
-    with pytest.raises(UnknownClassError, match=r"car \(7 boxes\), bus .*--class NAME"):
+    with pytest.raises(UnknownClassError, match=r"--class NAME .*only car \(7 boxes\), bus"):
         resolve_classes({1: "bus", 2: "car"}, {2: 7}, PERSON)
     with pytest.raises(UnknownClassError, match="Did you mean 'pedestrain'"):
         resolve_classes({1: "pedestrain"}, {}, wanted_classes("pedestrian walking"))

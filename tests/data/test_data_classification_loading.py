@@ -35,7 +35,9 @@ def test_a_part_is_read_with_the_classes_of_the_whole(folder):
     names = load_classification(f"{folder}:train").class_names
     part = load_classification(f"{folder}:val", class_names=names)
     assert part.class_names == names and part.classes.tolist() == [0, 2, 2]
-    with pytest.raises(BadDataError, match=r"expected \('cat', 'person'\), got also \['dog'\]"):
+    with pytest.raises(
+        BadDataError, match=r"expected \('cat', 'person'\). Received: also \['dog'\]"
+    ):
         load_classification(f"{folder}:train", class_names=("cat", "person"))
 
 

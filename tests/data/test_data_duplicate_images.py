@@ -12,6 +12,7 @@ from keras_hkd.data import (
     Dataset,
     ImageAnnotation,
     find_duplicates,
+    find_shared,
     load_dataset,
     synthetic_dataset,
 )
@@ -147,3 +148,13 @@ def test_photographs_are_all_different_and_their_copies_are_found(shared_dir, tm
         paths.append(tmp_path / f"{number}.jpg")
     groups = find_duplicates(dataset(paths))
     assert [one.images for one in groups] == [(i, len(photos) + i) for i in range(5)]
+
+
+def test_pictures_of_one_dataset_in_another():
+    scenes = synthetic_dataset(6, (64, 64), seed=0)
+    other = synthetic_dataset(4, (64, 64), seed=1)
+    test = Dataset.merge([other.select([0]), scenes.select([5, 2]), other.select([3])])
+    assert find_shared(scenes, test) == [(5, 1, True), (2, 2, True)]
+    assert find_shared(other, scenes) == []
+    with pytest.raises(ValueError, match="`near_bits` must be"):
+        find_shared(scenes, test, near_bits=129)

@@ -54,9 +54,9 @@ def test_pictures_are_found(pictures, ids, names, expected):
             NUMBERED,
             [1, 2],
             [None, "000003.jpg"],
-            "image_id 2 is that of '000001.jpg', but .* '000003",
+            "image_id 2 is that of '000001.jpg': .* '000003",
         ),
-        (NUMBERED, [1], ["other.jpg"], "image_id 1 is that of '000003.jpg', but .* 'other.jpg'"),
+        (NUMBERED, [1], ["other.jpg"], "image_id 1 is that of '000003.jpg': .* 'other.jpg'"),
         (([1, 7], ["7.jpg", "1.jpg"]), ["7"], None, "'7' may be the id of '1.jpg' or the name of"),
     ],
 )

@@ -70,7 +70,7 @@ def test_images_that_are_labelled_already_are_left_out(coco):
     labelled = load_dataset(f"{coco}:train")
     dataset = load_unlabelled(coco / "images", leave_out=labelled)
     assert [image.image_id for image in dataset] == ["b"]
-    with pytest.raises(BadDataError, match="got none: name another folder"):
+    with pytest.raises(BadDataError, match="name another folder. Received: none"):
         load_unlabelled(coco, leave_out=load_dataset(coco))
 
 

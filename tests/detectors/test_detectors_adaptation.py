@@ -1,5 +1,6 @@
 """Library models behind the contract, and detectors to a file and back."""
 
+import json
 import pathlib
 
 import keras
@@ -9,6 +10,7 @@ import pytest
 
 import keras_hkd
 from keras_hkd.detectors import YOLOV8, RetinaNet, as_detector
+from keras_hkd.detectors.rtmdet import RTMDet, RTMDetConfig
 
 IMAGE_SIZE = (64, 96)
 CLASSES = {"retinanet": RetinaNet, "yolo_v8": YOLOV8}
@@ -137,6 +139,7 @@ def test_a_custom_pyramid_survives_saving(library_model, images, tmp_path):
 
 
 LOAD = """
+import json
 import sys
 import numpy
 import keras_hkd
@@ -148,18 +151,25 @@ for path in sys.argv[2:]:
     numpy.savez(
         path + ".npz", **{key: outputs[key] for key in ("class_logits", "box_outputs")}
     )
+    with open(path + ".json", "w") as file:
+        names = list(detector.class_names)
+        json.dump([type(detector).__name__, names, list(detector.image_size)], file)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.own_process
-def test_a_fresh_process_loads_both_families(
+def test_a_fresh_process_loads_every_family(
     micro_detector, library_model, images, fresh_python, tmp_path
 ):
     numpy.save(tmp_path / "images.npy", images)
     written = {name: micro_detector(name) for name in CLASSES}
     for name, detector in written.items():
         detector.save(tmp_path / f"{name}.keras")
+    config = RTMDetConfig(width=0.125, depth=0.167, pyramid_channels=16, num_classes=3)
+    names = ("person", "rider", "dog")
+    written["rtmdet"] = RTMDet(config, image_size=IMAGE_SIZE, class_names=names)
+    written["rtmdet"].save(tmp_path / "rtmdet.keras")
     raw = library_model("yolo_v8")
     written["raw"] = as_detector(raw)
     raw.save(tmp_path / "raw.keras")
@@ -170,6 +180,9 @@ def test_a_fresh_process_loads_both_families(
         # Another process splits sums over other threads.
         found = numpy.load(tmp_path / f"{name}.keras.npz")
         assert_equal_outputs(found, detector(images), atol=1e-5)
+        said = json.loads((tmp_path / f"{name}.keras.json").read_text())
+        assert said[:2] == [type(detector).__name__, list(detector.class_names)]
+        assert name == "raw" or tuple(said[2]) == IMAGE_SIZE
 
 
 def test_missing_file(tmp_path):

@@ -54,6 +54,12 @@ def distiller(wide_model, pair_of):
 
     from keras_hkd.methods.hkd import hkd
 
-    made = hkd(wide_model, pair_of("yolo_v8")[1], num_detections=4, score_threshold=0.0)
+    made = hkd(
+        wide_model,
+        pair_of("yolo_v8")[1],
+        weights="published",
+        num_detections=4,
+        score_threshold=0.0,
+    )
     made.compile(optimizer=keras.optimizers.SGD(1e-3), run_eagerly=True)
     return made

@@ -10,7 +10,13 @@ import tensorflow as tf
 
 from keras_hkd.classifiers import build
 from keras_hkd.data import load_classification
-from keras_hkd.distillation import Distiller, GradientShares, MeanTeacher, MutualDistiller
+from keras_hkd.distillation import (
+    Distiller,
+    GradientShares,
+    MeanTeacher,
+    MutualDistiller,
+    RebalanceTerms,
+)
 from keras_hkd.distillation.first_batches import first_batches
 from keras_hkd.distillation.schedules import LinearWarmUp
 from keras_hkd.hierarchies import ClassLogits, Logits, Pyramid
@@ -23,7 +29,7 @@ LABELS = {"classes": np.array([0, 1, 2, 0, 1, 2])}
 
 @pytest.fixture(autouse=True)
 def eager(monkeypatch):
-    """Run the measuring as it is: traced, a detector takes a minute."""
+    """Run steps eagerly: to trace that of a detector takes a minute."""
     monkeypatch.setattr(tf, "function", lambda function=None, **options: function or (lambda f: f))
 
 
@@ -227,6 +233,24 @@ def test_the_callback_warns_of_a_share_that_drifted(images):
     distiller.balance.scales.assign([scales[0], 4.0 * scales[1]])
     with pytest.warns(RuntimeWarning, match="epoch 2 .*'sharp'.* 4 times"):
         callback.on_epoch_end(1, logs)
+
+
+def test_terms_are_balanced_anew_after_the_epochs_that_are_named(images, capsys):
+    distiller = of_classifiers(shares=SHARES)
+    distiller.compile(optimizer="sgd")
+    callback = RebalanceTerms([(images, LABELS)], after_epochs=[2])
+    scales = []
+    seen = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: scales.append(np.array(distiller.balance.scales))
+    )
+    distiller.fit(images, LABELS, epochs=3, batch_size=6, verbose=0, callbacks=[callback, seen])
+    assert np.array_equal(scales[1], scales[2])
+    assert not np.array_equal(scales[0], scales[1])
+    assert capsys.readouterr().out.startswith("After epoch 2: Balanced on 1 batch, shares")
+    plain = of_classifiers(None)
+    plain.compile(optimizer="sgd")
+    with pytest.raises(ValueError, match="RebalanceTerms needs a Distiller whose terms"):
+        plain.fit(images, LABELS, batch_size=6, verbose=0, callbacks=[callback])
 
 
 @pytest.mark.parametrize("kind", ["dataset", "generator", "sequence", "list"])

@@ -16,7 +16,7 @@ assert keras.backend.backend() == "jax"
 size = (64, 64)
 teacher = build("yolo_v8_micro", image_size=size, seed=1)
 student = build("yolo_v8_micro", image_size=size, seed=2)
-distiller = hkd.hkd(teacher, student, num_detections=4, score_threshold=0.0)
+distiller = hkd.hkd(teacher, student, weights="published", num_detections=4, score_threshold=0.0)
 distiller.compile(optimizer=keras.optimizers.SGD(1e-3))
 
 generator = np.random.default_rng(0)

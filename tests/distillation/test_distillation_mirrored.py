@@ -59,7 +59,7 @@ scope = (
 with scope.scope():
     teacher = build(f"{family}_micro", image_size=size, synchronized=True, seed=1)
     student = build(f"{family}_micro", image_size=size, synchronized=True, seed=2)
-    distiller = hkd(teacher, student, num_detections=4, score_threshold=0.0)
+    distiller = hkd(teacher, student, weights="published", num_detections=4, score_threshold=0.0)
     optimizer = keras.optimizers.SGD(1e-3)
     distiller.compile(optimizer=optimizer, jit_compile=False)
 start = [keras.ops.convert_to_numpy(v) for v in student.weights]

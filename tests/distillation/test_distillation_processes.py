@@ -34,7 +34,7 @@ policy, family, options = sys.argv[1], sys.argv[2], dict.fromkeys(sys.argv[3:], 
 keras.mixed_precision.set_global_policy(policy)
 size = (64, 64)
 teacher, student = (build(f"{family}_micro", image_size=size, seed=seed) for seed in (1, 2))
-distiller = hkd(teacher, student, num_detections=4, score_threshold=0.0)
+distiller = hkd(teacher, student, weights="published", num_detections=4, score_threshold=0.0)
 optimizer = keras.optimizers.SGD(1e-4)
 if policy == "mixed_float16":
     # From the usual 32768 the first steps overflow and are skipped on purpose.

@@ -113,7 +113,7 @@ def test_images_without_people_or_regions_give_zero_and_finite_gradients(distill
 def test_families_may_differ_for_pyramid_and_region(pair_of, batch):
     images, labels = batch
     teacher, student = pair_of("retinanet")[0], pair_of("yolo_v8")[1]
-    distiller = hkd(teacher, student, logit_source=None, num_detections=4)
+    distiller = hkd(teacher, student, logit_source=None, num_detections=4, weights="published")
     assert distiller.term_names == ("pyramid", "region")
     assert len(distiller.projections) == 4  # P5 has 40 channels in both
     terms = distiller.compute_terms(images, labels, student(images))

@@ -71,16 +71,19 @@ def commands_in(block: str) -> list[list[str]]:
     return [line[1:] for line in words if line[:1] == ["keras-hkd"]]
 
 
-@pytest.fixture(scope="module")
-def material(tmp_path_factory):
+@pytest.fixture(scope="session")
+def material(made_once):
     """A folder with all that the pages name: photographs of 64 px with labels, trained models."""
+    return made_once("material", make_material)
+
+
+def make_material(folder):
     from PIL import Image
 
     from keras_hkd.data import synthetic_dataset
     from keras_hkd.detectors import build
     from keras_hkd.export.representative import sample_images
 
-    folder = tmp_path_factory.mktemp("material")
     scenes = synthetic_dataset(6, (64, 64), seed=0)
     for place in ("photos/images", "photos/splits", "holiday_pictures"):
         (folder / place).mkdir(parents=True)
@@ -120,7 +123,6 @@ def material(tmp_path_factory):
     weights = folder / "benchmarks" / "weights"
     weights.mkdir(parents=True)
     shutil.copy(ROOT / "benchmarks" / "weights" / "student_coco_person.keras", weights)
-    return folder
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ STUDENT = ROOT / "benchmarks" / "weights" / "student_coco_person.keras"
 CARD = ModelCard("Demo teacher", "Finds drawn people.", "2", "The maintainers", "Apache-2.0")
 THRESHOLD = 0.2
 
-pytestmark = [pytest.mark.slow, pytest.mark.own_process]
+# Half a minute for pip to install MediaPipe, which no other test asks for.
+pytestmark = [pytest.mark.long, pytest.mark.own_process]
 
 
 @pytest.fixture(scope="session")
@@ -144,11 +145,7 @@ def published_rtmdet(shared_dir):
 
 @pytest.mark.parametrize(
     ("trained", "quantization"),
-    [
-        (trained_student, None),
-        (trained_student, "int8"),
-        pytest.param(published_rtmdet, None, marks=pytest.mark.long),
-    ],
+    [(trained_student, None), (trained_student, "int8"), (published_rtmdet, None)],
 )
 def test_people_in_real_photographs(trained, quantization, shared_dir, tmp_path, mediapipe_detects):
     from keras_hkd.data import load_dataset

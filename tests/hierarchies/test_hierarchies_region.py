@@ -7,6 +7,7 @@ import pytest
 from keras_hkd.hierarchies import Region
 from keras_hkd.hierarchies.roi_align import roi_align
 from keras_hkd.losses import FeatureImitation
+from keras_hkd.replicas import weighted_mean
 
 SMALL, MIDDLE = (10.0, 8.0, 26.0, 40.0), (4.0, 4.0, 60.0, 60.0)
 
@@ -133,3 +134,41 @@ def test_the_cap_keeps_labelled_people_first_and_counts_no_padding(family, step_
     labelled = float(region(teacher, student, num_detections=0).compute(step))
     assert capped == pytest.approx(labelled, rel=1e-6)
     assert capped != float(region(teacher, student, max_regions=3).compute(step))
+
+
+class TensorByTensor(FeatureImitation):
+    """The same loss, which is not known to read the difference alone."""
+
+    of_difference = property()  # `hasattr` says no
+
+    def compute(self, teacher, student, mask):
+        return weighted_mean(keras.ops.square(student - teacher), mask)
+
+
+@pytest.mark.parametrize("widths", [(4, 4), (4, 7)])
+def test_one_pass_over_the_difference_is_the_loss_of_both_maps(family, step_of, widths):
+    import tensorflow as tf
+
+    teacher, student = family(width=widths[1]), family(width=widths[0])
+    teacher.found = [(30.0, 30.0, 62.0, 60.0)]
+    results = []
+    for loss in (FeatureImitation(), TensorByTensor()):
+        hierarchy = Region(loss, num_detections=2, canonical_size=32.0)
+        hierarchy.attach(teacher, student)
+        for layer in hierarchy.projections.values():
+            kernel = np.random.default_rng(0).normal(size=layer.kernel.shape)
+            layer.kernel.assign(kernel.astype("float32"))
+        step = step_of(teacher, student, [SMALL, MIDDLE])
+        assert hierarchy._reads_differences(step) == (type(loss) is FeatureImitation)
+        maps = {k: tf.constant(v) for k, v in step.student_outputs["pyramid"].items()}
+        step.student_outputs["pyramid"] = maps
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            value = hierarchy.compute(step)
+        results.append((value, tape.gradient(value, maps)))
+    (value, gradients), (wanted, expected) = results
+    assert float(wanted) > 0
+    np.testing.assert_allclose(value, wanted, rtol=1e-6)
+    for level, gradient in expected.items():
+        np.testing.assert_allclose(gradients[level], gradient, rtol=1e-4, atol=1e-7)
+    assert np.abs(expected["P3"]).max() > 0 and np.abs(expected["P4"]).max() > 0

@@ -13,12 +13,24 @@ def pair():
     return [build("yolo_v8_micro", image_size=(64, 64), seed=seed) for seed in (1, 2)]
 
 
-def test_three_terms_with_the_starting_weights(pair):
-    distiller = hkd(*pair)
+def test_three_terms_with_the_published_weights(pair):
+    distiller = hkd(*pair, weights="published")
     assert distiller.term_names == ("pyramid", "region", "class_tower")
     assert [float(w(0)) for w in distiller.distillation_loss_weights] == [0.5, 30.0, 30.0]
     assert distiller.student_loss_weight == 1.0
     assert all(type(h.loss) is FeatureImitation for h in distiller.distillation_losses)
+
+
+def test_terms_are_balanced_unless_a_weight_is_given(pair):
+    distiller = hkd(*pair)
+    assert distiller.shares == pytest.approx([1 / 6] * 3)
+    assert [float(w(0)) for w in distiller.distillation_loss_weights] == [1.0, 1.0, 1.0]
+    distiller = hkd(*pair, region_weight=2)
+    assert distiller.balance is None
+    assert [float(w(0)) for w in distiller.distillation_loss_weights] == [0.5, 2.0, 30.0]
+    assert hkd(*pair, box_weight=2).balance is None
+    with pytest.raises(ValueError, match="'balanced', 'published'.*Received: 'papers'"):
+        hkd(*pair, weights="papers")
 
 
 def test_logit_sources(pair):
@@ -53,7 +65,7 @@ def test_options_reach_the_terms(pair):
     assert (region.num_detections, region.canonical_size) == (3, 56.0)
     assert distiller.distillation_loss_weights[0] is warm_up
     assert distiller.student_loss_weight == 0.25
-    said = "'num_detection'. Did you mean 'num_detections'.*Allowed: pyramid_weight.*max_regions"
+    said = "'num_detection'. Did you mean 'num_detections'.*Allowed: weights, .*max_regions"
     with pytest.raises(TypeError, match=said):
         hkd(*pair, num_detection=3)
     with pytest.raises(TypeError, match="'pyramid_wieght'. Did you mean 'pyramid_weight'"):

@@ -19,7 +19,7 @@ FOUND = {
 
 def stored(found):
     form = RowFormat(fields(found["classes"].shape[1]))
-    return decode(form.unpack(tf.constant(form.pack(encode(found, SIZE)))), SIZE)
+    return decode(form.unpack(form.pack(encode(found, SIZE))), SIZE)
 
 
 def test_detections_come_back_to_a_hundredth_of_a_pixel():

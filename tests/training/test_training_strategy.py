@@ -22,6 +22,13 @@ def test_an_unknown_strategy_is_refused():
 
 
 def test_other_backends_are_refused(monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with pytest.raises(ValueError, match="TensorFlow backend"), strategy_scope("mirrored"):
+        pass
+
+
+def test_workers_that_nobody_named_are_refused(monkeypatch):
+    for name in ("TF_CONFIG", "SLURM_PROCID", "JOB_COMPLETION_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match="TF_CONFIG.*Received"), strategy_scope("multi_worker"):
         pass

@@ -25,8 +25,8 @@ SCRIPTS = {
 }
 
 
-# One of detectors and one of classifiers with every `make test`, all with `make test-long`.
-QUICK = ("demo", "osakd")
+# The one that the README names with every `make test`, all with `make test-long`.
+QUICK = ("demo",)
 
 
 @pytest.mark.slow

@@ -130,18 +130,24 @@ def at_random_after(folder, after_epoch, seconds):
 @pytest.mark.slow
 @pytest.mark.own_process
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-def test_killed_again_and_again_a_run_ends_with_the_same_bits(tmp_path):
+@pytest.mark.parametrize(
+    "num_random_moments", [0, pytest.param(2, marks=pytest.mark.long)], ids=["once", "often"]
+)
+def test_killed_again_and_again_a_run_ends_with_the_same_bits(tmp_path, num_random_moments):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     wait(start(whole), whole)
     seed = random.SystemRandom().randrange(1_000_000)
     print("seed of the moments:", seed)  # pytest shows it if the test fails
     draw = random.Random(seed)
 
-    epochs = [kill_at(start(killed), killed, lambda: True)]  # before anything was trained
+    epochs = [0]
+    if num_random_moments:
+        epochs = [kill_at(start(killed), killed, lambda: True)]  # before anything was trained
     moment = while_a_checkpoint_is_written(killed, draw.randrange(1, 8))
     epochs.append(kill_at(start(killed), killed, moment))
-    moment = at_random_after(killed, epochs[-1] + draw.randrange(1, 8), draw.uniform(0, 0.1))
-    epochs.append(kill_at(start(killed), killed, moment))
+    for _ in range(num_random_moments):
+        moment = at_random_after(killed, epochs[-1] + draw.randrange(1, 8), draw.uniform(0, 0.1))
+        epochs.append(kill_at(start(killed), killed, moment))
     assert epochs == sorted(epochs)
     assert 0 < epochs[-1] < EPOCHS
     wait(start(killed), killed)

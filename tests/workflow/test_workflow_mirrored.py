@@ -90,7 +90,7 @@ print(json.dumps({"weights": weights, "loss": history["loss"]}))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.own_process
 def test_two_devices_train_as_one_also_over_a_resume(tmp_path):
     one, two = (

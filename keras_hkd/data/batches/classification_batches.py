@@ -31,6 +31,7 @@ def classification_training_batches(
     augmentation: Augmentation | None = CLASSIFICATION_AUGMENTATION,
     cache: str | bool = "auto",
     cache_folder: str | os.PathLike | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Yield shuffled, augmented batches without end, the same for the same seed.
 
@@ -46,6 +47,7 @@ def classification_training_batches(
         augmentation: how images vary; None for letterboxing alone.
         cache: where decoded images are kept: "auto", "memory", "disk" or "none".
         cache_folder: folder of the disk mode.
+        share: of `keras_hkd.data.training_batches`: which rows of every batch are read.
 
     Returns:
         A `tf.data.Dataset` of `(images, labels)`: images float32 `(batch_size, height, width, 3)`
@@ -68,6 +70,7 @@ def classification_training_batches(
         augmentation=augmentation,
         cache=cache,
         cache_folder=cache_folder,
+        share=share,
     )
     return batches.map(_with_classes)
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_hkd.data.batches.augmentation import draw_numbers
 from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.data.batches.stored_views import StoredViews
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.tensors import Tensor
 
 
@@ -85,12 +86,29 @@ class EpochPlan:
         batch_size: images per batch, at most the number of (labelled) images.
         seed: the run's seed.
         views: see `Stream`; of a `Dataset` only.
+        share: `(index, count)`, of several processes that share every batch which one this is and
+            how many they are: it reads `batch_size / count` rows of each batch, those of process 0
+            first.
+
+    Raises:
+        ValueError: if the batch does not divide among the processes.
     """
 
     def __init__(
-        self, dataset: Any, batch_size: int, seed: int, views: StoredViews | None = None
+        self,
+        dataset: Any,
+        batch_size: int,
+        seed: int,
+        views: StoredViews | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
+        if batch_size % share[1]:
+            raise InvalidValueError(
+                f"The batch must divide among the {share[1]} processes that share it. "
+                f"Received: batch_size={batch_size}"
+            )
         self.batch_size = batch_size
+        self.share = share
         sets = [dataset]
         if isinstance(dataset, SemiSupervisedDataset):
             sets = [dataset.labelled, dataset.images]
@@ -105,11 +123,24 @@ class EpochPlan:
             epoch: int64 scalar.
 
         Returns:
-            int32 `(n,)` and float32 `(n, 11)`.
+            int32 `(n,)` and float32 `(n, 11)`, of this process's share of every batch.
         """
         num_batches = self.streams[0].batches_per_pass
         parts = [stream.epoch(epoch, num_batches) for stream in self.streams]
-        return tuple(self._in_turn(column, num_batches) for column in zip(*parts, strict=True))
+        columns = (self._in_turn(column, num_batches) for column in zip(*parts, strict=True))
+        return tuple(self._own_rows(column) for column in columns)
+
+    @property
+    def rows_per_batch(self) -> int:
+        """Rows of every batch that this process reads."""
+        return self.batch_size // self.share[1]
+
+    def _own_rows(self, rows: Tensor) -> Tensor:
+        index, count = self.share
+        if count == 1:
+            return rows
+        shares = tf.reshape(rows, (-1, count, self.rows_per_batch, *rows.shape[1:]))
+        return tf.reshape(shares[:, index], (-1, *rows.shape[1:]))
 
     def _in_turn(self, rows: Any, num_batches: int) -> Tensor:
         if len(rows) == 1:

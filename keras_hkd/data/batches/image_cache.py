@@ -104,6 +104,29 @@ def load_checked(dataset: Dataset, index: int) -> np.ndarray:
     return image
 
 
+def decoded_bytes(dataset: Dataset, max_size: tuple[int, int], half_size: bool = True) -> float:
+    """Compute how much memory the decoded images of a dataset take.
+
+    Args:
+        dataset: the images, of which only the sizes are read.
+        max_size: as of `Canvases.plan`.
+        half_size: as of `decode_all`.
+
+    Returns:
+        Bytes. While images are loaded TensorFlow holds a copy of as much.
+
+    Example:
+        >>> from keras_hkd.data import synthetic_dataset
+        >>> decoded_bytes(synthetic_dataset(2, (64, 96), seed=0), (64, 96), half_size=False)
+        36864.0
+    """
+    return _num_bytes(len(dataset), Canvases.plan(dataset, max_size).size, half_size)
+
+
+def _num_bytes(num_images: int, size: tuple[int, int], half_size: bool) -> float:
+    return num_images * size[0] * size[1] * 3 * (1.25 if half_size else 1.0)
+
+
 def decode_all(
     dataset: Dataset, canvases: Canvases, *, half_size: bool = False, antialias: bool = True
 ) -> tuple[np.ndarray, Any]:
@@ -123,7 +146,7 @@ def decode_all(
         MemoryError: the arrays would not fit into the free memory.
     """
     height, width = canvases.size
-    require_memory(int(len(dataset) * height * width * 3 * (1.25 if half_size else 1.0)))
+    require_memory(int(_num_bytes(len(dataset), canvases.size, half_size)))
     pixels = np.empty((len(dataset), height, width, 3), np.uint8)
     halves = np.empty((len(dataset), height // 2, width // 2, 3), np.uint8) if half_size else None
 

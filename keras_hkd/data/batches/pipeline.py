@@ -67,6 +67,7 @@ def training_batches(
     cache_folder: str | os.PathLike | None = None,
     ignore_regions: bool = False,
     stored: Any = None,
+    share: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Yield shuffled, augmented batches without end, the same for the same seed.
 
@@ -92,13 +93,15 @@ def training_batches(
             that are not labels (cut off, too small, or above `max_boxes`).
         stored: what a teacher said about these images beforehand, a `keras_hkd.TeacherCache`,
             which labels then hold as `teacher`; its `training_batches` checks that they fit.
+        share: `(index, count)`: of `count` processes that share every batch, the rows of number
+            `index`; all shares together, in order, are the batch.
 
     Returns:
         A `tf.data.Dataset` of `(images, labels)`: images float32 `(batch_size, height, width, 3)`
         RGB in [0, 255]; labels `boxes` float32 `(batch_size, max_boxes, 4)` xyxy pixels, `classes`
         float32 `(batch_size, max_boxes)`, and on request `ignore_boxes` float32
         `(batch_size, num_ignore, 4)`, all padded with -1 at the end. `steps_per_epoch(dataset,
-        batch_size)` batches make an epoch.
+        batch_size)` batches make an epoch. With `share`, `batch_size / count` rows of each.
 
     Raises:
         ValueError: an argument is out of range, or `cache="disk"` with images that have no file,
@@ -112,7 +115,8 @@ def training_batches(
     checks.whole("seed", seed)
     checks.whole("first_epoch", first_epoch)
     views = None if stored is None else stored.views
-    plan_epoch = EpochPlan(dataset, batch_size, seed, views).epoch
+    epochs = EpochPlan(dataset, batch_size, seed, views, share)
+    plan_epoch, batch_size = epochs.epoch, epochs.rows_per_batch
     if isinstance(dataset, SemiSupervisedDataset):
         dataset = dataset.images
     labels = _collect_labels(dataset, frame_size, max_boxes)
@@ -358,9 +362,11 @@ def _letterboxed(
         scales = letterbox_scales(dataset, frame_size) / canvases.scales
         contents = canvases.content_sizes
 
-        def read(index: Any) -> Tensor:
+        def content(index: Tensor) -> Tensor:
             height, width = tf.unstack(tf.gather(contents, index))
             return canvas(index)[:height, :width]
+
+        read: Callable[[Tensor], Tensor] = content
     else:
         read = _file_reader(dataset)
         scales = letterbox_scales(dataset, frame_size)

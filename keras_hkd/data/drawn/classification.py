@@ -79,7 +79,7 @@ def synthetic_classes_of(
         raise BadDataError(
             source,
             "num_classes",
-            f"expected the classes {tuple(class_names)}, drawn are {dataset.class_names}",
+            f"expected the classes {tuple(class_names)}. Received: {dataset.class_names}",
         )
     return dataclasses.replace(dataset, source=source)
 
@@ -104,11 +104,14 @@ def draw_class(name: str, seed: Any, image_size: tuple[int, int]) -> np.ndarray:
         sprite = draw_thing(rng, _DRAWN_PX, kind=name)
     largest = np.divide((width, height), sprite.image.size).min()
     scale = largest * rng.uniform(0.55, 0.95)
-    size = tuple(max(2, round(side * scale)) for side in sprite.image.size)
+    size = (
+        max(2, round(sprite.image.width * scale)),
+        max(2, round(sprite.image.height * scale)),
+    )
     free = np.subtract((width, height), size) / 2
-    corner = free + free * rng.uniform(-0.6, 0.6, 2)
+    left, top = (int(c) for c in free + free * rng.uniform(-0.6, 0.6, 2))
     cover = sprite.cover.resize(size, Image.Resampling.BILINEAR)
-    picture.paste(sprite.image.resize(size), tuple(int(c) for c in corner), cover)
+    picture.paste(sprite.image.resize(size), (left, top), cover)
     pixels = np.asarray(picture.reduce(_OVERSAMPLING), np.float32) * rng.uniform(0.6, 1.1)
     noise = rng.normal(0, rng.uniform(2, 10), pixels.shape)
     return np.clip(pixels + noise, 0, 255).astype(np.uint8)

@@ -24,7 +24,7 @@ _STAR = [
 ]
 
 # Outline and hole, in a square of side 2 around the origin.
-SHAPES = {
+SHAPES: dict[str, tuple[Any, float | None]] = {
     "disc": (_ROUND, None),
     "square": (_SQUARE, None),
     "triangle": ([(0, -1), (0.95, 0.8), (-0.95, 0.8)], None),

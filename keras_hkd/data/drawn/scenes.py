@@ -277,7 +277,7 @@ class _Scene:
             self.height,
             boxes=np.reshape([box for box, _, _ in rows], (-1, 4)) / _OVERSAMPLING,
             classes=np.zeros(len(rows), np.int32),
-            ignore=[ignored for _, _, ignored in rows],
+            ignore=np.array([ignored for _, _, ignored in rows], bool),
             visible_boxes=np.reshape([box for _, box, _ in rows], (-1, 4)) / _OVERSAMPLING,
         )
 

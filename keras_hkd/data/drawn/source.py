@@ -39,7 +39,8 @@ def parse_synthetic(source: str, defaults: Mapping[str, int]) -> tuple[dict[str,
             raise BadDataError(
                 source,
                 key,
-                f"expected whole numbers for {sorted(options)}, from {minimum}; got {key}={value}",
+                f"expected whole numbers for {sorted(options)}, from {minimum}. "
+                f"Received: {key}={value}",
             )
         options[key] = int(value)
     digest = hashlib.sha256(f"{name}:{options['seed']}".encode()).digest()

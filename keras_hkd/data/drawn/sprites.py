@@ -75,7 +75,8 @@ class Sprite:
         self.image, self._parts = Image.new("RGB", size), Image.new("L", size)
         self._draw, self._mark = ImageDraw.Draw(self.image), ImageDraw.Draw(self._parts)
         self.part = _THING
-        self.cover = self.body = self.whole_box = None
+        self.cover = self.body = Image.new("L", size)
+        self.whole_box: tuple[int, int, int, int] | None = None
         self.num_whole_pixels = 0
 
     def begin_body(self) -> None:

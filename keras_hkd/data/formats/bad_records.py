@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 
 from keras_hkd.data.annotations import BadDataError, BadRecord
 from keras_hkd.errors import InvalidValueError
 
+Content = TypeVar("Content")
 CHOICES = ("raise", "skip")
 MAX_SIZE_PX = 1_000_000
 MAX_COORDINATE_PX = 1e9
@@ -38,7 +40,7 @@ class BadRecords:
         ...         print(integer(width, "width", minimum=1))
         4
         >>> print(bad.skipped[0])
-        boxes.json: width -1: width must be a whole number from 1, got -1
+        boxes.json: width -1: width must be a whole number from 1. Received: -1
     """
 
     def __init__(self, on_bad_data: str = "raise") -> None:
@@ -62,6 +64,26 @@ class BadRecords:
             yield
         except RecordProblem as problem:
             self.report(file, record, str(problem))
+
+    def readable(
+        self, files: Iterable[Path], read: Callable[[Path], Content]
+    ) -> Iterator[tuple[Path, Content]]:
+        """Read files of one image each; one that cannot be read is a bad image.
+
+        Args:
+            files: paths of the files.
+            read: reads one; a `BadDataError` says that it cannot be.
+
+        Yields:
+            The path and the content of each file that can be read.
+        """
+        for file in files:
+            try:
+                content = read(file)
+            except BadDataError as error:
+                self.report(error.file, error.record, error.problem)
+            else:
+                yield file, content
 
 
 class Unique:
@@ -93,8 +115,8 @@ class Unique:
         if record is not None and record == same:
             return False
         raise RecordProblem(
-            f"each {self.what} must be used once, got {value!r} again (first in {first}): rename "
-            "or delete one of the two"
+            f"each {self.what} must be used once: rename or delete one of the two. "
+            f"Received: {value!r} again (first in {first})"
         )
 
 
@@ -122,9 +144,9 @@ def number(value: Any, what: str) -> float:
             raise TypeError
         result = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise RecordProblem(f"{what} must be a number, got {shown(value)}") from None
+        raise RecordProblem(f"{what} must be a number. Received: {shown(value)}") from None
     if not math.isfinite(result) or abs(result) > MAX_COORDINATE_PX:
-        raise RecordProblem(f"{what} must be a finite number of pixels, got {shown(value)}")
+        raise RecordProblem(f"{what} must be a finite number of pixels. Received: {shown(value)}")
     return result
 
 
@@ -141,7 +163,7 @@ def integer(value: Any, what: str, minimum: int = 0, maximum: int | None = None)
         RecordProblem: it is none, or outside the limits.
     """
     limits = f"from {minimum}" + ("" if maximum is None else f" to {maximum}")
-    wanted = f"{what} must be a whole number {limits}, got {shown(value)}"
+    wanted = f"{what} must be a whole number {limits}. Received: {shown(value)}"
     try:
         result = number(value, what)
     except RecordProblem:
@@ -157,14 +179,14 @@ def flag(value: Any, what: str) -> bool:
         return bool(value)
     found = _FLAGS.get(value.strip().lower()) if isinstance(value, str) else None
     if found is None:
-        raise RecordProblem(f"{what} must be 0 or 1, got {shown(value)}")
+        raise RecordProblem(f"{what} must be 0 or 1. Received: {shown(value)}")
     return found
 
 
 def words(value: Any, what: str) -> str:
     """Check that a value is text with something in it."""
     if not isinstance(value, str) or not value.strip():
-        raise RecordProblem(f"{what} must be text, got {shown(value)}")
+        raise RecordProblem(f"{what} must be text. Received: {shown(value)}")
     return value
 
 
@@ -173,21 +195,21 @@ def identifier(value: Any, what: str) -> int | str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     if isinstance(value, bool) or not isinstance(value, (int, str)) or value == "":
-        raise RecordProblem(f"{what} must be a whole number or text, got {shown(value)}")
+        raise RecordProblem(f"{what} must be a whole number or text. Received: {shown(value)}")
     return value
 
 
 def mapping(value: Any, what: str) -> Mapping:
     """Check that a value is a JSON object."""
     if not isinstance(value, dict):
-        raise RecordProblem(f"{what} must be an object {{...}}, got {shown(value)}")
+        raise RecordProblem(f"{what} must be an object {{...}}. Received: {shown(value)}")
     return value
 
 
 def four_numbers(values: Any, what: str) -> list[float]:
     """Check that a value is a list of four finite numbers."""
     if not isinstance(values, (list, tuple)) or len(values) != 4:
-        raise RecordProblem(f"{what} must be four numbers, got {shown(values)}")
+        raise RecordProblem(f"{what} must be four numbers. Received: {shown(values)}")
     return [number(value, what) for value in values]
 
 

@@ -8,6 +8,7 @@ F. Yu et al., BDD100K: A Diverse Driving Dataset for Heterogeneous Multitask Lea
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from keras_hkd.data.annotations import BadDataError
@@ -50,7 +51,7 @@ def read(path: Path, bad: BadRecords) -> Records:
     """
     files = _files(path)
     if not files:
-        raise BadDataError(path, "folder", "expected a JSON file of BDD100K, got none")
+        raise BadDataError(path, "folder", "expected a JSON file of BDD100K. Received: none")
     images = [image for file in files for image in _images(file, bad)]
     found = dict.fromkeys(["pedestrian", *(b.category for i in images for b in i.boxes)])
     folders, roots = places(files[0])
@@ -61,7 +62,9 @@ def _images(file: Path, bad: BadRecords) -> list[ImageRecord]:
     content = read_json(file)
     frames = content.get("frames") if isinstance(content, dict) else content
     if not isinstance(frames, list):
-        raise BadDataError(file, WHOLE_FILE, f"expected a list of frames, got {shown(content)}")
+        raise BadDataError(
+            file, WHOLE_FILE, f"expected a list of frames. Received: {shown(content)}"
+        )
     split = file.name.split(".")[0].split("_")[-1]
     images = []
     for index, frame in enumerate(frames):
@@ -71,7 +74,7 @@ def _images(file: Path, bad: BadRecords) -> list[ImageRecord]:
             name = words(frame.get("name"), "name")
             labels = frame.get("labels") or []
             if not isinstance(labels, list):
-                raise RecordProblem(f"labels must be a list, got {shown(labels)}")
+                raise RecordProblem(f"labels must be a list. Received: {shown(labels)}")
             image_id = name.rpartition(".")[0] or name
             image = ImageRecord(str(file), f"{place} ({name})", image_id, name, split=split)
             images.append(image)
@@ -84,7 +87,7 @@ def _images(file: Path, bad: BadRecords) -> list[ImageRecord]:
     return images
 
 
-def _box(label: dict, place: str) -> BoxRecord | None:
+def _box(label: Mapping, place: str) -> BoxRecord | None:
     if label.get("box2d") is None:
         return None  # lanes and drivable areas
     category = words(label.get("category"), "category").strip()

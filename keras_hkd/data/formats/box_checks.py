@@ -32,7 +32,7 @@ def checked_annotations(
 
     Args:
         images: the images' records.
-        box_format: as of `Records`.
+        box_format: as `Records` takes it.
         class_index: category -> index of the class.
         bad: takes the bad boxes.
     """
@@ -109,12 +109,12 @@ def _check_geometry(
         if flat[row]:
             which = 0 if not sides[row, 0] > 0 else 1
             side, length = ("width", "height")[which], sides[row, which]
-            problem = f"{box} must have a {side} above 0, got {length:g}: delete it"
+            problem = f"{box} must have a {side} above 0: delete it. Received: {length:g}"
         else:
             width, height = sizes[row].astype(int)
             problem = (
-                f"{box} must overlap its image of {width} x {height} px, but lies wholly outside: "
-                "check the image size and the order of the numbers, or delete it"
+                f"{box} must overlap its image of {width} x {height} px: check the image size and "
+                "the order of the numbers, or delete it. Received: one that lies wholly outside"
             )
         problems[row] = problem
 
@@ -183,8 +183,8 @@ class _Columns:
                 ImageAnnotation(
                     image_path=image.image_path,
                     image_id=image.image_id,
-                    width=image.width,
-                    height=image.height,
+                    width=image.width or 0,
+                    height=image.height or 0,
                     boxes=self.boxes[rows],
                     classes=self.classes[rows],
                     ignore=self.ignore[rows],

@@ -70,15 +70,10 @@ def read(path: Path, bad: BadRecords) -> Records:
         base = base / "annotations"
     files = [path] if path.is_file() else sorted(filter(_is_annotation, _texts(base)))
     if not files:
-        problem = 'expected text files that begin with "% bbGt version=3", got none'
+        problem = 'expected text files that begin with "% bbGt version=3". Received: none'
         raise BadDataError(path, "folder", problem)
     images = []
-    for file in files:
-        try:
-            text = read_text(file)
-        except BadDataError as error:
-            bad.report(error.file, error.record, error.problem)
-            continue
+    for file, text in bad.readable(files, read_text):
         with bad.record(file, WHOLE_FILE):
             images.append(_image(file, base, text, bad))
     found = dict.fromkeys(["person", *(box.category for image in images for box in image.boxes)])
@@ -90,8 +85,8 @@ def _image(file: Path, base: Path, text: str, bad: BadRecords) -> ImageRecord:
     lines = text.splitlines()
     header = _HEADER.match(lines[0]) if lines else None
     if header is None or header[1] != "3":
-        got = shown(lines[0]) if lines else "an empty file"
-        raise RecordProblem(f'the first line must be "% bbGt version=3", got {got}')
+        received = shown(lines[0]) if lines else "an empty file"
+        raise RecordProblem(f'the first line must be "% bbGt version=3". Received: {received}')
     # both frame.txt and frame.jpg.txt are in use
     name = without_suffix(file.relative_to(base).with_suffix("").as_posix())
     image = ImageRecord(str(file), WHOLE_FILE, name, name)
@@ -105,7 +100,7 @@ def _image(file: Path, base: Path, text: str, bad: BadRecords) -> ImageRecord:
 def _box(fields: list[str], record: str) -> BoxRecord:
     if len(fields) != 12:
         raise RecordProblem(
-            "must be: label x y w h occluded vx vy vw vh ignore angle (12 fields), got "
+            "must be: label x y w h occluded vx vy vw vh ignore angle (12 fields). Received: "
             f"{len(fields)}: {shown(' '.join(fields))}"
         )
     label = fields[0].strip().lower()
@@ -113,11 +108,11 @@ def _box(fields: list[str], record: str) -> BoxRecord:
     box, visible = values[0:4], values[5:9]
     occluded, ignore, angle = values[4], values[9], values[10]
     if angle:
-        raise RecordProblem(f"angle must be 0 (turned boxes are not read), got {fields[11]}")
+        raise RecordProblem(f"angle must be 0 (turned boxes are not read). Received: {fields[11]}")
     if occluded not in (0, 1, 2):
-        raise RecordProblem(f"occluded must be 0 or 1 (KAIST: up to 2), got {occluded:g}")
+        raise RecordProblem(f"occluded must be 0 or 1 (KAIST: up to 2). Received: {occluded:g}")
     if ignore not in (0, 1):
-        raise RecordProblem(f"ignore must be 0 or 1, got {ignore:g}")
+        raise RecordProblem(f"ignore must be 0 or 1. Received: {ignore:g}")
     if label in IGNORED_LABELS:
         label, ignore = "person", 1
     visible = visible_part(box, occluded, visible)

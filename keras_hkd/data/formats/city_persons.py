@@ -83,7 +83,7 @@ def read(path: Path, bad: BadRecords) -> Records:
         return _from_files(per_image, path, bad)
     if not files or (len(files) > 1 and is_json(files[0])):
         found = ", ".join(file.name for file in files) or "none"
-        problem = f"expected anno_train.mat, anno_val.mat or one evaluation file, got {found}"
+        problem = f"expected anno_train.mat, anno_val.mat or one evaluation file. Received: {found}"
         raise BadDataError(path, "folder", problem)
     if is_json(files[0]):
         return _from_json(files[0], bad)
@@ -113,7 +113,7 @@ def _with_city(name: str) -> str:
 def _from_json(file: Path, bad: BadRecords) -> Records:
     """Read a file of the evaluation: all but pedestrians of whatever category are ignored."""
     found = coco.parse(read_json(file), file, bad, name_key="im_name")
-    people = [key for key, name in found.categories.items() if name.lower() in _PEOPLE]
+    people = [key for key, name in (found.categories or {}).items() if name.lower() in _PEOPLE]
     for image in found.images:
         image.file_name = _name_of_picture(image.file_name, found.image_folders)
         for box in image.boxes:
@@ -137,12 +137,7 @@ def _name_of_picture(name: str, folders: tuple[Path, ...]) -> str:
 def _from_files(files: list[Path], path: Path, bad: BadRecords) -> Records:
     """Read the files of `gtBboxCityPersons`, one for each image; a bad file is a bad image."""
     images = []
-    for file in files:
-        try:
-            content = read_json(file)
-        except BadDataError as error:
-            bad.report(error.file, error.record, error.problem)
-            continue
+    for file, content in bad.readable(files, read_json):
         with bad.record(file, WHOLE_FILE):
             images.append(_image_of_file(content, file, bad))
     return _records(images, path if path.is_dir() else files[0], {1: "pedestrian"})
@@ -152,7 +147,7 @@ def _image_of_file(content: object, file: Path, bad: BadRecords) -> ImageRecord:
     content = mapping(content, "the file")
     objects = content.get("objects")
     if not isinstance(objects, list):
-        raise RecordProblem(f"must have a list of objects, got {shown(objects)}")
+        raise RecordProblem(f"must have a list of objects. Received: {shown(objects)}")
     stem = file.name.removesuffix(_ENDING)
     size = (content.get("imgWidth"), content.get("imgHeight"))
     size = size if all(size) else (None, None)
@@ -186,21 +181,22 @@ def _cells(file: Path) -> list:
     try:
         content = read_mat(file)
     except (MatFileError, OSError) as error:
-        problem = f"expected a whole MATLAB file, got one where {error}: fetch it again"
+        problem = f"expected a whole MATLAB file: fetch it again. Received: one where {error}"
         raise BadDataError(file, WHOLE_FILE, problem) from error
     arrays = [value for name, value in content.items() if name.startswith("anno")]
     if len(arrays) != 1 or not isinstance(arrays[0], list):
-        problem = f"expected one cell array anno_..., a cell per image; got {shown(list(content))}"
+        received = shown(list(content))
+        problem = f"expected one cell array anno_..., a cell per image. Received: {received}"
         raise BadDataError(file, WHOLE_FILE, problem)
     return arrays[0]
 
 
 def _image(cell: object, file: Path, index: int, split: str, bad: BadRecords) -> ImageRecord:
     if not isinstance(cell, dict) or not {"im_name", "bbs"} <= set(cell):
-        raise RecordProblem(f"must be a structure with im_name and bbs, got {shown(cell)}")
+        raise RecordProblem(f"must be a structure with im_name and bbs. Received: {shown(cell)}")
     name, boxes = words(cell["im_name"], "im_name"), cell["bbs"]
     if not isinstance(boxes, np.ndarray) or (boxes.size and boxes.shape[1:] != (_NUM_COLUMNS,)):
-        raise RecordProblem(f"bbs must hold {_NUM_COLUMNS} numbers a row, got {shown(boxes)}")
+        raise RecordProblem(f"bbs must hold {_NUM_COLUMNS} numbers a row. Received: {shown(boxes)}")
     record = f"image {index} ({name})"
     image = ImageRecord(str(file), record, index, _with_city(name), "", *IMAGE_SIZE, split=split)
     for row, values in enumerate(boxes.tolist() if boxes.size else (), start=1):
@@ -212,5 +208,6 @@ def _image(cell: object, file: Path, index: int, split: str, bad: BadRecords) ->
 def _box(values: list, record: str) -> BoxRecord:
     label = values[0]
     if label not in range(6):
-        raise RecordProblem(f"the class must be a whole number from 0 to 5, got {shown(label)}")
+        wanted = "the class must be a whole number from 0 to 5"
+        raise RecordProblem(f"{wanted}. Received: {shown(label)}")
     return BoxRecord(record, 1, values[1:5], label != PEDESTRIAN, values[6:10])

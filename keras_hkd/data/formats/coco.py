@@ -42,7 +42,7 @@ RANK = 50
 _INSIDE = ("_annotations.coco.json", "annotations.json", "instances*.json", "labels.json")
 _NUM_PEEKED = 50
 _MANY = 20_000
-_FLAGS = {None: False, 0: False, 1: True}
+_FLAGS: dict[Any, bool] = {None: False, 0: False, 1: True}
 
 
 class _Image(msgspec.Struct, gc=False):
@@ -135,7 +135,9 @@ def _annotation_file(folder: Path) -> Path:
     if len(files) == 1:
         return files[0]
     if not files:
-        raise BadDataError(folder, "folder", "expected a COCO file annotations.json, got none")
+        raise BadDataError(
+            folder, "folder", "expected a COCO file annotations.json. Received: none"
+        )
     names = ", ".join(str(file.relative_to(folder)) for file in files)
     parts = dict.fromkeys(
         file.parent.name if file.parent not in (folder, folder / "annotations") else _subset(file)
@@ -144,8 +146,8 @@ def _annotation_file(folder: Path) -> Path:
     raise BadDataError(
         folder,
         "folder",
-        f"expected one COCO file, got {names}: name one of them, or its part, as "
-        f"{' or '.join(f'{folder}:{name}' for name in parts)}",
+        "expected one COCO file: name one of them, or its part, as "
+        f"{' or '.join(f'{folder}:{name}' for name in parts)}. Received: {names}",
     )
 
 
@@ -188,16 +190,16 @@ def _part(content: object, name: str, file: Path, required: bool = True) -> list
     if isinstance(content, _Content):
         return getattr(content, name) or []
     if not isinstance(content, Mapping):
-        raise BadDataError(file, WHOLE_FILE, f"{expected}, got {shown(content)}")
+        raise BadDataError(file, WHOLE_FILE, f"{expected}. Received: {shown(content)}")
     if content.get(name) is None and not required:
         return []
     if not isinstance(content.get(name), list):
-        got = f"{name} = {shown(content[name])}" if name in content else f"no {name}"
-        raise BadDataError(file, WHOLE_FILE, f"{expected}, got {got}")
+        received = f"{name} = {shown(content[name])}" if name in content else f"no {name}"
+        raise BadDataError(file, WHOLE_FILE, f"{expected}. Received: {received}")
     return content[name]
 
 
-def _record(record: object, kind: type, what: str) -> Any:
+def _record(record: object, kind: type[msgspec.Struct], what: str) -> Any:
     """Convert a record of plain JSON to its structure."""
     if type(record) is kind:
         return record
@@ -261,11 +263,13 @@ def _images(
                 name = words(name, f"an image's {name_key}")
                 names.add(name, where)
             split = None if record.split is None else words(record.split, "an image's split")
-            size = (record.width, record.height)
-            if any(side in (None, 0, "", "0") for side in size):
-                size = (None, None)
+            width, height = record.width, record.height
+            if any(side in (None, 0, "", "0") for side in (width, height)):
+                width = height = None
             where = f"{where} ({name or image_id})"
-            images[image_id] = ImageRecord(str(file), where, image_id, name or "", "", *size, split)
+            images[image_id] = ImageRecord(
+                str(file), where, image_id, name or "", "", width, height, split
+            )
     return images
 
 
@@ -311,8 +315,8 @@ def _told_of(records: list) -> Iterator:
 def _refuse_other(first: _Annotation, record: _Annotation, number: Tensor, index: int) -> None:
     if first != record:
         raise RecordProblem(
-            f"each annotation id must be used once, got {number!r} again (first in "
-            f"annotations[{index}]): number them anew, or leave the ids out"
+            "each annotation id must be used once: number them anew, or leave the ids out. "
+            f"Received: {number!r} again (first in annotations[{index}])"
         )
 
 
@@ -334,8 +338,8 @@ def _key(value: object, key: str, known: Iterable, part: str) -> Any:
     if other in known:
         return other
     raise RecordProblem(
-        f"{key} must be the id of one of the file's {part}, got {shown(value)}: correct it "
-        f"or add that record to {part}"
+        f"{key} must be the id of one of the file's {part}: correct it or add that record to "
+        f"{part}. Received: {shown(value)}"
     )
 
 

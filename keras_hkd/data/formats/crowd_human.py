@@ -52,7 +52,7 @@ def read(path: Path, bad: BadRecords) -> Records:
     """
     files = _files(path)
     if not files:
-        raise BadDataError(path, "folder", "expected annotation_*.odgt, got none")
+        raise BadDataError(path, "folder", "expected annotation_*.odgt. Received: none")
     images, ids = [], Unique("image id")
     for file in files:
         for number, line in enumerate(read_text(file).splitlines(), start=1):
@@ -69,12 +69,14 @@ def _image(line: str, file: Path, number: int, bad: BadRecords) -> ImageRecord:
     try:
         content = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise RecordProblem(f"must be a JSON object, got {error}: fetch the file again") from error
+        raise RecordProblem(
+            f"must be a JSON object: fetch the file again. Received: {error}"
+        ) from error
     content = mapping(content, "an image")
     image_id = words(content.get("ID"), "ID")
     boxes = content.get("gtboxes", [])
     if not isinstance(boxes, list):
-        raise RecordProblem(f"gtboxes must be a list, got {shown(boxes)}")
+        raise RecordProblem(f"gtboxes must be a list. Received: {shown(boxes)}")
     place = f"line {number} ({image_id})"
     split = file.stem.split("_")[-1]
     image = ImageRecord(str(file), place, image_id, f"{image_id}.jpg", split=split)

@@ -9,6 +9,7 @@ M. Braun et al., EuroCity Persons: A Novel Benchmark for Person Detection, TPAMI
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 
 from keras_hkd.data.annotations import BadDataError
@@ -55,14 +56,9 @@ def read(path: Path, bad: BadRecords) -> Records:
     """
     files = _files(path)
     if not files:
-        raise BadDataError(path, "folder", "expected labels/<split>/<city>/*.json, got none")
+        raise BadDataError(path, "folder", "expected labels/<split>/<city>/*.json. Received: none")
     images = []
-    for file in files:
-        try:
-            content = read_json(file)
-        except BadDataError as error:
-            bad.report(error.file, error.record, error.problem)
-            continue
+    for file, content in bad.readable(files, read_json):
         with bad.record(file, WHOLE_FILE):
             images.append(_image(content, file, bad))
     folders, roots = places(path if path.is_dir() else files[0].parent)
@@ -79,7 +75,7 @@ def _image(content: object, file: Path, bad: BadRecords) -> ImageRecord:
     image = ImageRecord(str(file), WHOLE_FILE, file.stem, inside, "", *size, split)
     children = content.get("children")
     if not isinstance(children, list):
-        raise RecordProblem(f"must have a list of children, got {shown(children)}")
+        raise RecordProblem(f"must have a list of children. Received: {shown(children)}")
     for index, child in enumerate(children):
         place = f"children[{index}]"
         with bad.record(file, place):
@@ -89,7 +85,7 @@ def _image(content: object, file: Path, bad: BadRecords) -> ImageRecord:
     return image
 
 
-def _box(child: dict, place: str) -> BoxRecord | None:
+def _box(child: Mapping, place: str) -> BoxRecord | None:
     kind = words(child.get("identity"), "identity").lower()
     ignored = any(word in kind for word in _IGNORED)
     if kind != "pedestrian" and not ignored:

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from keras_hkd.data.annotations import BadDataError
 from keras_hkd.data.formats.bad_records import BadRecords
 from keras_hkd.data.formats.folders import files_below
 from keras_hkd.data.formats.records import BoxRecord, ImageRecord, without_suffix
@@ -56,15 +55,10 @@ def images_of_texts(
         bad: takes bad records.
         box: makes the record of a line, given the line and its place; None for a line without one.
     """
-    for file in files:
-        try:
-            lines = read_text(file).splitlines()
-        except BadDataError as error:
-            bad.report(error.file, error.record, error.problem)
-            continue
+    for file, text in bad.readable(files, read_text):
         name = without_suffix(file.name[: -len(file.suffix)])
         image = ImageRecord(str(file), WHOLE_FILE, name, name)
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(text.splitlines(), start=1):
             place = f"line {number}"
             if line.strip():
                 with bad.record(file, place):

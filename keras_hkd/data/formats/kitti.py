@@ -45,7 +45,7 @@ def read(path: Path, bad: BadRecords) -> Records:
     """
     files = texts(path, _looks_right)
     if not files:
-        raise BadDataError(path, "folder", "expected label_2/<number>.txt of KITTI, got none")
+        raise BadDataError(path, "folder", "expected label_2/<number>.txt of KITTI. Received: none")
     images = list(images_of_texts(files, bad, _box))
     found = dict.fromkeys([_PERSON, *(box.category for image in images for box in image.boxes)])
     base = files[0].parent.parent
@@ -56,7 +56,7 @@ def read(path: Path, bad: BadRecords) -> Records:
 def _box(line: str, place: str) -> BoxRecord:
     kind, *fields = line.split()
     if len(fields) not in _NUM_NUMBERS:
-        raise RecordProblem(f"must be a type and 14 numbers, got {shown(line)}")
+        raise RecordProblem(f"must be a type and 14 numbers. Received: {shown(line)}")
     ignored = kind.lower() in _IGNORED
     occluded = number(fields[1], "the level of occlusion")
     level = int(occluded) if occluded >= 0 else None

@@ -62,7 +62,7 @@ def read(path: Path, bad: BadRecords) -> Records:
     """
     files = _files(path)
     if not files:
-        raise BadDataError(path, "folder", "expected <sequence>/gt/gt.txt, got none")
+        raise BadDataError(path, "folder", "expected <sequence>/gt/gt.txt. Received: none")
     images, numbers = [], {_PEDESTRIAN}
     for file in files:
         with bad.record(file, WHOLE_FILE):
@@ -78,7 +78,7 @@ def _sequence(file: Path, bad: BadRecords) -> list[ImageRecord]:
     base = file.parent.parent if file.parent.name == "gt" else file.parent
     info = _info(base / "seqinfo.ini")
     folder, suffix = info.get("imdir", "img1"), info.get("imext", ".jpg")
-    size = tuple(
+    width, height = (
         integer(info[key], key, 1, MAX_SIZE_PX) if key in info else None
         for key in ("imwidth", "imheight")
     )
@@ -97,7 +97,9 @@ def _sequence(file: Path, bad: BadRecords) -> list[ImageRecord]:
         found = str(picture.absolute()) if picture.is_file() else ""
         image_id = f"{base.name}/{frame:06d}"
         where = f"frame {frame}"
-        images.append(ImageRecord(str(file), where, image_id, name, found, *size, base.name, boxes))
+        images.append(
+            ImageRecord(str(file), where, image_id, name, found, width, height, base.name, boxes)
+        )
     return images
 
 
@@ -108,14 +110,18 @@ def _info(file: Path) -> dict[str, str]:
     try:
         parser.read_string(read_text(file))
     except configparser.Error as error:
-        raise RecordProblem(f"{file.name} must be an .ini file, got {shown(str(error))}") from error
+        raise RecordProblem(
+            f"{file.name} must be an .ini file. Received: {shown(str(error))}"
+        ) from error
     return dict(parser["Sequence"]) if parser.has_section("Sequence") else {}
 
 
 def _box(line: str, place: str) -> tuple[int, BoxRecord]:
     fields = line.strip().strip(",").split(",")
     if len(fields) < 7:
-        raise RecordProblem(f"must be frame,track,x,y,w,h,considered,..., got {shown(line)}")
+        raise RecordProblem(
+            f"must be frame,track,x,y,w,h,considered and more. Received: {shown(line)}"
+        )
     frame = integer(fields[0], "the frame", 1, _MAX_FRAMES)
     has_class = len(fields) in (8, 9)
     category = integer(fields[7], "the class", 1) if has_class else _PEDESTRIAN

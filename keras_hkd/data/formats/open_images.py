@@ -51,7 +51,7 @@ def read(path: Path, bad: BadRecords) -> Records:
     """
     files = _files(path)
     if not files:
-        raise BadDataError(path, "folder", "expected *-annotations-bbox.csv, got none")
+        raise BadDataError(path, "folder", "expected *-annotations-bbox.csv. Received: none")
     images: dict[str, ImageRecord] = {}
     for file in files:
         _add_rows(file, images, bad)

@@ -67,15 +67,10 @@ def read(path: Path, bad: BadRecords) -> Records:
     """
     files = _files(path)
     if not files:
-        problem = f'expected text files that begin with "{_HEADER}" in Annotation, got none'
+        problem = f'expected text files that begin with "{_HEADER}" in Annotation. Received: none'
         raise BadDataError(path, "folder", problem)
     images, names = [], Unique("image file name")
-    for file in files:
-        try:
-            text = read_text(file)
-        except BadDataError as error:
-            bad.report(error.file, error.record, error.problem)
-            continue
+    for file, text in bad.readable(files, read_text):
         with bad.record(file, WHOLE_FILE):
             image = _image(file, text, bad)
             names.add(image.file_name, file.name)
@@ -87,19 +82,17 @@ def read(path: Path, bad: BadRecords) -> Records:
 
 def _image(file: Path, text: str, bad: BadRecords) -> ImageRecord:
     if not text.startswith(_HEADER):
-        raise RecordProblem(f'must begin with "{_HEADER}", got {shown(text[:40])}')
-    name, size, count = (pattern.search(text) for pattern in (_NAME, _SIZE, _COUNT))
-    for what, match in (("Image filename", name), ("Image size", size)):
-        if match is None:
-            raise RecordProblem(f'must have a line "{what} ...", got none: the file is damaged')
+        raise RecordProblem(f'must begin with "{_HEADER}". Received: {shown(text[:40])}')
+    name, size = _line(text, "Image filename", _NAME), _line(text, "Image size", _SIZE)
+    count = _COUNT.search(text)
     width, height = (integer(one, "Image size", 1, MAX_SIZE_PX) for one in size.groups())
     file_name = PurePosixPath(name[1]).name
     image = ImageRecord(str(file), WHOLE_FILE, file.stem, file_name, "", width, height)
     lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if _states_box(line)]
     if count is not None and integer(count[1], "the number of objects") != len(lines):
         raise RecordProblem(
-            f"must have as many bounding boxes as it says, {count[1]}, got {len(lines)}: the file "
-            "is truncated or edited"
+            f"must have as many bounding boxes as it says, {count[1]} (the file is truncated or "
+            f"edited). Received: {len(lines)}"
         )
     for index, line in lines:
         with bad.record(file, f"line {index}"):
@@ -111,12 +104,19 @@ def _states_box(line: str) -> bool:
     return line.startswith("Bounding box for object")
 
 
+def _line(text: str, what: str, pattern: re.Pattern[str]) -> re.Match[str]:
+    match = pattern.search(text)
+    if match is None:
+        raise RecordProblem(f'must have a line "{what} ..." (the file is damaged). Received: none')
+    return match
+
+
 def _box(line: str, record: str) -> BoxRecord:
     match = _BOX.match(line)
     if match is None:
         raise RecordProblem(
             'must be as in: Bounding box for object 1 "PASpersonWalking" (Xmin, Ymin) - (Xmax, '
-            f"Ymax) : (160, 182) - (302, 431); got {shown(line)}"
+            f"Ymax) : (160, 182) - (302, 431). Received: {shown(line)}"
         )
     label = match[2].strip()
     return BoxRecord(record, "person" if "person" in label.lower() else label, match.groups()[2:])

@@ -30,7 +30,7 @@ class BoxRecord:
 
     record: str | int
     category: Any
-    values: Sequence
+    values: Any
     ignore: bool = False
     visible: Sequence | None = None
     crowd: bool | None = None

@@ -60,8 +60,8 @@ def read_text(path: Path) -> str:
 
 
 def _unreadable(error: Exception) -> str:
-    problem = f"expected a readable UTF-8 text file, got {type(error).__name__}: {error}"
-    return f"{problem}: fetch or export it again"
+    wanted = "expected a readable UTF-8 text file: fetch or export it again"
+    return f"{wanted}. Received: {type(error).__name__}: {error}"
 
 
 def read_json(path: Path, into: Any = Any) -> Any:
@@ -88,9 +88,10 @@ def _read_loosely(path: Path) -> object:
     try:
         return json.loads(text)
     except RecursionError:
-        problem = "expected JSON of a few levels, got one nested too deeply"
+        problem = "expected JSON of a few levels. Received: one nested too deeply"
     except ValueError as error:
-        problem = f"expected valid JSON, got {error}: the file may be truncated, fetch it again"
+        wanted = "expected valid JSON: the file may be truncated, fetch it again"
+        problem = f"{wanted}. Received: {error}"
     raise BadDataError(path, WHOLE_FILE, problem)
 
 

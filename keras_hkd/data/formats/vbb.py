@@ -80,7 +80,7 @@ def read(path: Path, bad: BadRecords) -> Records:
     """
     files = [path] if path.is_file() else sorted(files_below(path, ".vbb"))
     if not files:
-        raise BadDataError(path, "folder", "expected files set00/V000.vbb, got none")
+        raise BadDataError(path, "folder", "expected files set00/V000.vbb. Received: none")
     images: list[ImageRecord] = []
     with image_progress("Reading films", len(files), len(files) > _FEW_FILMS, "films") as advance:
         for file in files:
@@ -105,18 +105,18 @@ def _frames(file: Path, bad: BadRecords) -> list[ImageRecord]:
     name = _FILM.search(file.absolute().as_posix())
     if name is None:
         raise RecordProblem(
-            f"must be called set00/V000.vbb or set00_V000.vbb, so that its frames are known, got "
-            f"{file.parent.name}/{file.name}"
+            "must be called set00/V000.vbb or set00_V000.vbb, so that its frames are known. "
+            f"Received: {file.parent.name}/{file.name}"
         )
     try:
         content = read_mat(file).get("A")
     except (MatFileError, OSError) as error:
-        raise RecordProblem(f"must be a whole MATLAB file, got one where {error}") from error
+        raise RecordProblem(f"must be a whole MATLAB file. Received: one where {error}") from error
     if not isinstance(content, dict) or not {"objLists", "objLbl"} <= set(content):
-        raise RecordProblem("must hold a structure A with objLists and objLbl, got none")
+        raise RecordProblem("must hold a structure A with objLists and objLbl. Received: none")
     lists, labels = content["objLists"], content["objLbl"]
     if not isinstance(lists, list) or not isinstance(labels, list):
-        raise RecordProblem("objLists and objLbl must be cell arrays, got other ones")
+        raise RecordProblem("objLists and objLbl must be cell arrays. Received: other ones")
     number = int(re.sub(r"\D", "", name[1]))
     split = "train" if number < _NUM_TRAINING_SETS else "test"
     images = []
@@ -140,17 +140,19 @@ def _objects(value: object) -> list:
 
 def _box(one: object, labels: list, where: str) -> BoxRecord:
     if not isinstance(one, dict) or not {"id", "pos"} <= set(one):
-        raise RecordProblem(f"must be a structure with id and pos, got {shown(one)}")
+        raise RecordProblem(f"must be a structure with id and pos. Received: {shown(one)}")
     (number,) = _numbers(one["id"], 1, "id")
     known = number in range(1, len(labels) + 1)
     label = labels[int(number) - 1] if known else None
     if not isinstance(label, str) or not label.strip():
-        raise RecordProblem(f"id must be the number of an object with a label, got {number:g}")
+        raise RecordProblem(
+            f"id must be the number of an object with a label. Received: {number:g}"
+        )
     label = label.strip().lower()
     box = _numbers(one["pos"], 4, "pos")
     (occluded,) = _numbers(one.get("occl", 0), 1, "occl")
     if occluded not in (0, 1, 2):
-        raise RecordProblem(f"occl must be 0 or 1 (KAIST: up to 2), got {occluded:g}")
+        raise RecordProblem(f"occl must be 0 or 1 (KAIST: up to 2). Received: {occluded:g}")
     seen = _numbers(one.get("posv", [0] * 4), 4, "posv")
     if np.rint(seen).tolist() == np.rint(box).tolist():
         seen = box  # equal as the text files have them
@@ -170,5 +172,5 @@ def _numbers(value: object, count: int, what: str) -> list[float]:
     if array.size == 1 and count == 4 and not array.any():
         return [0.0] * 4  # a visible box that was never drawn
     if array.size != count or array.dtype.kind not in "iuf":
-        raise RecordProblem(f"{what} must hold {count} numbers, got {shown(value)}")
+        raise RecordProblem(f"{what} must hold {count} numbers. Received: {shown(value)}")
     return array.astype(float).reshape(-1).tolist()

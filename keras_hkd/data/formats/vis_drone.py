@@ -45,7 +45,9 @@ def read(path: Path, bad: BadRecords) -> Records:
     """
     files = texts(path, _looks_right)
     if not files:
-        raise BadDataError(path, "folder", "expected annotations/<name>.txt of VisDrone, got none")
+        raise BadDataError(
+            path, "folder", "expected annotations/<name>.txt of VisDrone. Received: none"
+        )
     images = list(images_of_texts(files, bad, _box))
     categories = {i: name for i, name in enumerate(_CATEGORIES) if i}
     folders, roots = places(files[0])
@@ -56,7 +58,8 @@ def _box(line: str, place: str) -> BoxRecord:
     fields = line.strip().strip(",").split(",")
     if len(fields) != 8:
         raise RecordProblem(
-            "must be x,y,w,h,score,category,truncation,occlusion (8 numbers), got " + shown(line)
+            "must be x,y,w,h,score,category,truncation,occlusion (8 numbers). Received: "
+            + shown(line)
         )
     category = integer(fields[5], "the category", 0, len(_CATEGORIES) - 1)
     ignored = category == 0 or number(fields[4], "the score") == 0

@@ -68,7 +68,7 @@ def read(path: Path, bad: BadRecords) -> Records:
     """
     base, files = _files(path)
     if not files:
-        raise BadDataError(path, "folder", "expected XML files in Annotations, got none")
+        raise BadDataError(path, "folder", "expected XML files in Annotations. Received: none")
     images, names = [], Unique("image file name")
     for file in files:
         with bad.record(file, WHOLE_FILE):
@@ -104,9 +104,9 @@ def _parse(file: Path) -> ElementTree.Element:
     try:
         root = ElementTree.fromstring(_decoded(file.read_bytes()))
     except (ElementTree.ParseError, ValueError, LookupError, OSError) as error:
-        raise RecordProblem(f"expected valid XML, got {error}: export it again") from error
+        raise RecordProblem(f"expected valid XML: export it again. Received: {error}") from error
     if root.tag != "annotation":
-        raise RecordProblem(f"expected the VOC element <annotation>, got <{shown(root.tag)}>")
+        raise RecordProblem(f"expected the VOC element <annotation>. Received: <{shown(root.tag)}>")
     return root
 
 
@@ -132,6 +132,6 @@ def _box(element: ElementTree.Element, record: str) -> BoxRecord:
     difficult = flag((element.findtext("difficult") or "0").strip(), "difficult")
     corners = element.find("bndbox")
     if corners is None:
-        raise RecordProblem("must have a <bndbox>, got none: add it or delete the object")
+        raise RecordProblem("must have a <bndbox>: add it or delete the object. Received: none")
     values = [corners.findtext(key) for key in ("xmin", "ymin", "xmax", "ymax")]
     return BoxRecord(record, name.strip(), values, difficult)

@@ -42,7 +42,7 @@ def read(path: Path, bad: BadRecords) -> Records:
     """
     files = _files(path)
     if not files:
-        raise BadDataError(path, "folder", "expected Annotations/<name>.jpg.txt, got none")
+        raise BadDataError(path, "folder", "expected Annotations/<name>.jpg.txt. Received: none")
     images = list(images_of_texts(files, bad, _box))
     folders, roots = places(files[0], extra=("Images",))
     return Records(images, "xyxy", {1: "pedestrian"}, folders, roots, {1: 1})
@@ -53,6 +53,6 @@ def _box(line: str, place: str) -> BoxRecord | None:
     if place == "line 1" and len(fields) == 1:
         return None
     if len(fields) != 5:
-        raise RecordProblem(f"must be: class x1 y1 x2 y2 (5 numbers), got {shown(line)}")
+        raise RecordProblem(f"must be: class x1 y1 x2 y2 (5 numbers). Received: {shown(line)}")
     category = integer(fields[0], "the class", 1, 5)
     return BoxRecord(place, 1, fields[1:], category not in _PEOPLE)

@@ -84,13 +84,14 @@ def read(path: Path, bad: BadRecords) -> Records:
     found = read_yaml(path) if path.is_file() and is_yaml(path) else description(root)
     notes: list[str] = []
     splits = _images_of_splits(found, bad, notes) if found and not is_label else {}
+    pairs: list[tuple[Path, Path | None]]
     if is_label:
         pairs = [(path.absolute(), _image_of(path.absolute()))]
     elif path.is_file() and splits:
         pairs = [(_label_of(image), image) for image in splits]
     else:
         pairs = _pairs(root) or [(_label_of(image), image) for image in splits]
-        if path.is_file() and found.missing:
+        if path.is_file() and found is not None and found.missing:
             notes.append(f"no split of {path.name} is there: its whole folder was read")
     images, reading = [], _Lines(found, bad)
     for label, image in pairs:
@@ -137,7 +138,7 @@ def _listed(file: Path, yaml_file: Path, bad: BadRecords) -> Iterator[Path]:
             with bad.record(file, f"line {index}"):
                 found = finder.find(line.strip())
                 if not found:
-                    raise RecordProblem(f"must name an image that exists, got {shown(line)}")
+                    raise RecordProblem(f"must name an image that exists. Received: {shown(line)}")
                 yield Path(found)
 
 
@@ -247,13 +248,14 @@ class _Lines:
         else:
             raise RecordProblem(
                 "must be: class x y width height (5 numbers), or class and the points of an "
-                "outline; scores are not read, and poses need kpt_shape in the YAML file; got "
-                f"{len(fields)}: {shown(' '.join(fields))}"
+                "outline; scores are not read, and poses need kpt_shape in the YAML file. "
+                f"Received: {len(fields)}: {shown(' '.join(fields))}"
             )
         category = integer(fields[0], "the class")
         if self.names is not None and category not in self.names:
             raise RecordProblem(
-                f"the class must be one of the names file's {shown(self.names)}, got {category}"
+                f"the class must be one of the names file's {shown(self.names)}. "
+                f"Received: {category}"
             )
         return BoxRecord(record, category, values)
 

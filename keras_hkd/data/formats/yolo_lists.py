@@ -95,8 +95,8 @@ def _one_of(found: list[Description], folder: Path) -> Description | None:
         raise BadDataError(
             folder,
             "classes",
-            f"expected one list of class names, got several that differ: {names}; name one of "
-            "the YAML files, or one part of the dataset, as the source",
+            "expected one list of class names: name one of the YAML files, or one part of the "
+            f"dataset, as the source. Received: several that differ, in {names}",
         )
     return found[0] if found else None
 
@@ -145,7 +145,7 @@ def read_yaml(file: Path) -> Description:
     except BadDataError:
         raise
     except Exception as error:  # the parser lets ValueError, TypeError and others through
-        problem = f"expected valid YAML, got {type(error).__name__}: {shown(str(error))}"
+        problem = f"expected valid YAML. Received: {type(error).__name__}: {shown(str(error))}"
         raise BadDataError(file, WHOLE_FILE, problem) from error
     content = content if isinstance(content, dict) else {}
     names = content.get("names")
@@ -162,7 +162,7 @@ def _checked(pairs: Iterable, file: Path) -> dict[int, str]:
     except RecordProblem as problem:
         raise BadDataError(file, "names", str(problem)) from problem
     if not names:
-        problem = "expected names: a list, or numbers with names; got none"
+        problem = "expected names: a list, or numbers with names. Received: none"
         raise BadDataError(file, "names", problem)
     return names
 

@@ -92,7 +92,7 @@ def mobilenet_v2(
         alpha: width multiplier: 0.35, 0.5, 0.75, 1.0, 1.3 or 1.4.
         widths: channels of P3, P4 and P5.
         weights: path of a `.weights.h5` or `.h5` file, or None for random weights.
-        activation: of the 1x1 convolutions.
+        activation: activation function of the 1x1 convolutions.
 
     Returns:
         A `Backbone` that takes RGB in [0, 255].

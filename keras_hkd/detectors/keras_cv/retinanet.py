@@ -55,8 +55,6 @@ class RetinaNet(Detector):
     Paper: https://arxiv.org/abs/1708.02002.
     """
 
-    coding = Deltas(variances=(0.1, 0.1, 0.2, 0.2), order="yxhw")
-
     def __init__(
         self, model: Any, *, positive_iou: float = 0.5, negative_iou: float = 0.4, **kwargs: Any
     ) -> None:
@@ -76,10 +74,12 @@ class RetinaNet(Detector):
         maps = model.feature_pyramid(model.feature_extractor(images))
         maps = list(maps.values()) if isinstance(maps, dict) else list(maps)
         heads = (model.classification_head, model.box_head)
+        class_head, box_head = (functools.partial(_apply_head, head) for head in heads)
         return self._outputs_per_level(
             images,
             {f"P{index}": features for index, features in enumerate(maps, start=3)},
-            *(functools.partial(_apply_head, head) for head in heads),
+            class_head,
+            box_head,
             _anchors_per_cell(model),
         )
 
@@ -122,6 +122,10 @@ class RetinaNet(Detector):
             for ours, theirs in names.items()
             if hasattr(encoder, theirs)
         }
+
+    @property
+    def coding(self) -> Deltas:
+        return Deltas(variances=(0.1, 0.1, 0.2, 0.2), order="yxhw")
 
     @property
     def anchor_sizes(self) -> tuple[tuple[tuple[float, float], ...], ...]:
@@ -199,7 +203,8 @@ class RetinaNet(Detector):
         return SharedTower(layers, head.prediction_layer, head.compute_dtype)
 
     def with_classes(self, class_names: Sequence[str]) -> Learner:
-        class_names, head = tuple(class_names), getattr(self.model, "classification_head", None)
+        class_names = tuple(class_names)
+        head: Any = getattr(self.model, "classification_head", None)
         new_head = hasattr(head, "output_filters") and hasattr(head, "prediction_layer")
         if class_names == self.class_names or self.rewrites or not new_head:
             return super().with_classes(class_names)

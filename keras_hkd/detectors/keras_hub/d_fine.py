@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
 from keras_hkd.boxes.formats import convert
-from keras_hkd.detectors.detector import Detector
+from keras_hkd.detectors.detector import Assignment, Detector
 from keras_hkd.detectors.families import adapter
 from keras_hkd.detectors.keras_hub.image_scaling import prepared
 from keras_hkd.errors import InvalidValueError
@@ -39,14 +39,12 @@ class HubDFine(Detector):
     learns = False
 
     def __init__(
-        self, model: Any, *, image_size: tuple[int, int] | None = None, **kwargs: Any
+        self, model: Any, *, image_size: Sequence[int] | None = None, **kwargs: Any
     ) -> None:
         own = tuple(model.backbone.image_shape[:2])
         if image_size is None and None not in own:
             image_size = own
-        super().__init__(
-            model, **({} if image_size is None else {"image_size": image_size}), **kwargs
-        )
+        super().__init__(model, image_size=image_size, **kwargs)
 
     def build_network(self, model: Any) -> keras.Model:
         images = keras.Input(model.backbone.image_shape, name="images")
@@ -70,7 +68,7 @@ class HubDFine(Detector):
         self._check_fixed(images.shape[1:3])
         return super().call(images, training=False)
 
-    def _check_fixed(self, image_size: tuple[int, int]) -> None:
+    def _check_fixed(self, image_size: Sequence[int]) -> None:
         wanted = tuple(self.model.backbone.image_shape[:2])
         if None not in wanted and tuple(image_size) != wanted:
             raise InvalidValueError(
@@ -78,14 +76,14 @@ class HubDFine(Detector):
                 f"Under a Distiller give teacher_image_size={wanted}."
             )
 
-    def decode_boxes(self, box_outputs: Tensor, image_size: tuple[int, int]) -> Tensor:
+    def decode_boxes(self, box_outputs: Tensor, image_size: Sequence[int]) -> Tensor:
         height, width = image_size
         pixels = box_outputs * ops.array([width, height, width, height], "float32")
         return convert(pixels, "center_xywh", "xyxy", xp=ops)
 
     def match(
-        self, outputs: Mapping[str, Any], labels: dict[str, Tensor], image_size: tuple[int, int]
-    ) -> None:
+        self, outputs: Mapping[str, Any], labels: dict[str, Tensor], image_size: Sequence[int]
+    ) -> Assignment:
         raise InvalidValueError(
             "A D-FINE detector can teach and detect; it cannot be trained here."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -48,7 +49,7 @@ class HubRetinaNet(RetinaNet):
         )
 
     @property
-    def coding(self) -> Any:
+    def coding(self) -> Deltas:
         encoder = getattr(self.model, "label_encoder", None)
         return Deltas(tuple(getattr(encoder, "box_variance", (1.0, 1.0, 1.0, 1.0))), "xywh")
 
@@ -57,7 +58,7 @@ class HubRetinaNet(RetinaNet):
         generator = self.model.anchor_generator
         return tuple(_anchor_sizes(generator, int(level[1:])) for level in self.levels)
 
-    def anchors(self, image_size: tuple[int, int]) -> np.ndarray:
+    def anchors(self, image_size: Sequence[int]) -> Tensor:
         generator = self.model.anchor_generator
         height, width = image_size
         boxes = generator(ops.zeros((1, height, width, 1)))

@@ -74,11 +74,11 @@ class RTMDet(Detector):
         return model
 
     @property
-    def coding(self) -> Any:
+    def coding(self) -> Distances:
         return Distances(exponential=self.exponential)
 
     def match(
-        self, outputs: Mapping[str, Any], labels: dict[str, Tensor], image_size: tuple[int, int]
+        self, outputs: Mapping[str, Any], labels: dict[str, Tensor], image_size: Sequence[int]
     ) -> Assignment:
         return dynamic_soft_labels(
             ops.stop_gradient(outputs["class_logits"]),
@@ -89,7 +89,7 @@ class RTMDet(Detector):
         )
 
     def losses_of(
-        self, outputs: Mapping[str, Any], assignment: Assignment, image_size: tuple[int, int]
+        self, outputs: Mapping[str, Any], assignment: Assignment, image_size: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
         logits, targets = outputs["class_logits"], assignment.target_scores
         count = ops.sum(targets)

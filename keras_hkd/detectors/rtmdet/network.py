@@ -40,7 +40,7 @@ class RTMDetConfig:
             BatchNorm of its own.
         exponential: whether box distances pass through an exponential, as in the sizes m to x.
         num_classes: number of classes.
-        activation: of every convolution, a name that Keras knows.
+        activation: activation function of every convolution, a name that Keras knows.
 
     Raises:
         ValueError: a number out of range.

@@ -17,7 +17,7 @@ def network_for_classes(network: keras.Model, sources: Sequence[int | None]) -> 
     """Build a network with other class predictors and otherwise the same weights.
 
     Args:
-        network: of an `RTMDet`, also with fewer channels.
+        network: network of an `RTMDet`, also with fewer channels.
         sources: for each new class the index of the old class whose predictor it takes, or None
             for one that begins at zero with the prior: each point scores 0.01.
 

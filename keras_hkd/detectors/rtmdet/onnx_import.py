@@ -38,7 +38,7 @@ class RTMDetExport:
 
     Attributes:
         size: name of the size whose layers it has, a key of `SIZES`; its widths may be others.
-        config: of its network.
+        config: configuration of its network.
         network: the functional Keras model with its weights.
         difference: largest difference of raw outputs from onnxruntime's, over their largest value.
     """
@@ -94,8 +94,8 @@ def import_rtmdet(
         image_size: `(height, width)` in pixels, the detector's default.
         images: `(n, height, width, 3)` RGB in [0, 255], letterboxed photographs, both sides
             multiples of 32; a few hundred.
-        **options: of the `Detector`; thresholds and resizing are those of the published code unless
-            given here.
+        **options: options of the `Detector`; thresholds and resizing are those of the published
+            code unless given here.
 
     Returns:
         The detector, whose raw outputs agree with onnxruntime's to 1e-4 of their largest value.

@@ -246,7 +246,7 @@ def hsakd_in_detector(
             easy to tell.
         temperature: temperature of the divergence between branches.
         student_loss_weight: weight of the detector's own loss.
-        **crop_options: of `CropRotations`.
+        **crop_options: options of `CropRotations`.
 
     Returns:
         A `Distiller`, to be compiled and fitted; its `.student` has no branches.

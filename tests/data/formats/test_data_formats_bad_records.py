@@ -39,7 +39,9 @@ def test_unique_says_where_the_first_was():
     seen = Unique("image id")
     seen.add(7, "images[0]")
     seen.add("7", "images[1]")
-    with pytest.raises(RecordProblem, match=r"image id .* got 7 again \(first in images\[0\]\)"):
+    with pytest.raises(
+        RecordProblem, match=r"image id .* Received: 7 again \(first in images\[0\]\)"
+    ):
         seen.add(7, "images[2]")
 
 

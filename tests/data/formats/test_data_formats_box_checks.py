@@ -65,16 +65,16 @@ def test_boxes_stay_as_annotated_where_they_reach_out_of_the_image():
 @pytest.mark.parametrize(
     "values, message",
     [
-        ([10, 10, 0, 5], "width above 0, got 0"),
-        ([10, 10, 5, -3], "height above 0, got -3"),
-        ([math.nan, 10, 5, 5], "finite number of pixels, got nan"),
-        ([10, math.inf, 5, 5], "finite number of pixels, got inf"),
+        ([10, 10, 0, 5], "width above 0: delete it. Received: 0"),
+        ([10, 10, 5, -3], "height above 0: delete it. Received: -3"),
+        ([math.nan, 10, 5, 5], "finite number of pixels. Received: nan"),
+        ([10, math.inf, 5, 5], "finite number of pixels. Received: inf"),
         ([10, 10, 5], "four numbers"),
-        (["x", 10, 5, 5], "must be a number, got 'x'"),
-        ([True, 10, 5, 5], "must be a number, got True"),
+        (["x", 10, 5, 5], "must be a number. Received: 'x'"),
+        ([True, 10, 5, 5], "must be a number. Received: True"),
         ([100, 10, 5, 5], "overlap its image of 100 x 50 px"),
         ([10, -9, 5, 9], "overlap its image of 100 x 50 px"),
-        (None, "four numbers, got None"),
+        (None, "four numbers. Received: None"),
     ],
 )
 def test_bad_boxes_raise_with_file_and_record_or_are_skipped(values, message):

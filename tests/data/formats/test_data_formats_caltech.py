@@ -74,10 +74,10 @@ def test_split_lists_are_no_frames(tmp_path):
 @pytest.mark.parametrize(
     "line, message",
     [
-        ("person 1 2 3", r"12 fields\), got 4"),
+        ("person 1 2 3", r"12 fields\). Received: 4"),
         ("person 1 2 3 4 0 0 0 0 0 0 x", "angle must be a number"),
         ("person 1 2 3 4 0 0 0 0 0 0 45", "turned boxes are not read"),
-        ("person 1 2 3 4 3 0 0 0 0 0 0", "occluded must be 0 or 1 .*got 3"),
+        ("person 1 2 3 4 3 0 0 0 0 0 0", "occluded must be 0 or 1 .*Received: 3"),
         ("person 1 2 0 4 0 0 0 0 0 0 0", "width above 0"),
         ("person 1 2 inf 4 0 0 0 0 0 0 0", "w must be a finite number"),
         ("person 1 2 3 4 1 1 2 -3 4 0 0", "visible box .* negative"),

@@ -143,14 +143,14 @@ def test_files_bad_as_a_whole_raise_in_both_modes(tmp_path, on_bad_data):
         with pytest.raises(BadDataError, match="anno_train.mat: the whole file: expected"):
             load(tmp_path, on_bad_data=on_bad_data)
     savemat(tmp_path / "anno_train.mat", {"x": [1]})
-    with pytest.raises(BadDataError, match=r"expected one cell array anno_.*got \['x'\]"):
+    with pytest.raises(BadDataError, match=r"expected one cell array anno_.*Received: \['x'\]"):
         load(tmp_path, on_bad_data=on_bad_data)
 
 
 def test_several_evaluation_files_must_be_named(tmp_path):
     stored_json(tmp_path).rename(tmp_path / "one.json")
     stored_json(tmp_path)
-    with pytest.raises(BadDataError, match="got one.json, val_gt.json"):
+    with pytest.raises(BadDataError, match="Received: one.json, val_gt.json"):
         load(tmp_path)
 
 

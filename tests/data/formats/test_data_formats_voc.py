@@ -69,9 +69,9 @@ def test_a_size_not_stated_comes_from_the_image(tmp_path, size):
 @pytest.mark.parametrize(
     "objects, message",
     [
-        (PERSON.replace("<xmin>11", "<xmin>41"), "object 1: .*width above 0, got -10"),
+        (PERSON.replace("<xmin>11", "<xmin>41"), "object 1: .*width above 0: .* Received: -10"),
         (PERSON.replace("<xmin>11", "<xmin>nan"), "object 1: .*finite number"),
-        (PERSON.replace("<xmin>11</xmin>", ""), "object 1: .*must be a number, got None"),
+        (PERSON.replace("<xmin>11</xmin>", ""), "object 1: .*must be a number. Received: None"),
         (PERSON.replace("bndbox", "box"), "object 1: must have a <bndbox>"),
         (PERSON.replace("<name>person</name>", ""), "object 1: an object's name must be text"),
         (PERSON.replace("<difficult>0", "<difficult>yes"), "object 1: difficult must be 0 or 1"),
@@ -94,7 +94,7 @@ def test_bad_objects_raise_or_are_skipped(tmp_path, objects, message):
     [
         ("<annotation><object>", "expected valid XML"),
         ("", "expected valid XML"),
-        ("<html></html>", "expected the VOC element <annotation>, got <'html'>"),
+        ("<html></html>", "expected the VOC element <annotation>. Received: <'html'>"),
         (f"<annotation>{SIZE.replace('100', '-4')}</annotation>", "width must be a whole number"),
         ("<annotation><filename>a.jpg</filename></annotation>", "'a.jpg' again"),
     ],
@@ -110,7 +110,7 @@ def test_a_bad_file_is_a_bad_image(tmp_path, content, message):
 
 def test_without_the_wanted_class_the_classes_there_are_named(tmp_path):
     stored(tmp_path, objects=CAR)
-    with pytest.raises(BadDataError, match="categories: .*got only car"):
+    with pytest.raises(BadDataError, match="categories: .*Received: only car"):
         load(tmp_path)
 
 

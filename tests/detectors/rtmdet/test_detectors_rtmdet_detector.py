@@ -115,32 +115,6 @@ def test_learns_drawn_people_from_nothing():
     assert history["box_loss"][1] < history["box_loss"][0]
 
 
-@pytest.mark.slow
-@pytest.mark.own_process
-def test_a_saved_one_is_read_in_a_fresh_process(new_detector, fresh_python, tmp_path):
-    detector = new_detector(num_classes=3)
-    images = np.random.default_rng(0).uniform(0, 255, (1, *SIZE, 3)).astype("float32")
-    detector.save(tmp_path / "detector.keras")
-    np.save(tmp_path / "images.npy", images)
-    program = """
-        import sys
-        import numpy as np
-        import keras_hkd
-        folder = sys.argv[1]
-        detector = keras_hkd.load_detector(f"{folder}/detector.keras")
-        assert type(detector).__name__ == "RTMDet"
-        assert detector.class_names == ("person", "rider", "dog"), detector.class_names
-        assert detector.image_size == (64, 96)
-        outputs = detector(np.load(f"{folder}/images.npy"))
-        heads = {name: outputs[name] for name in ("class_logits", "box_outputs")}
-        np.savez(f"{folder}/outputs.npz", **heads)
-    """
-    fresh_python(program, tmp_path)
-    expected, found = detector(images), np.load(tmp_path / "outputs.npz")
-    for name in ("class_logits", "box_outputs"):
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-4)
-
-
 def test_one_of_several_classes(new_detector):
     several = new_detector(num_classes=3)
     images = np.random.default_rng(0).uniform(0, 255, (1, *SIZE, 3)).astype("float32")

@@ -140,14 +140,6 @@ def test_it_is_saved_with_its_branches(tmp_path, images):
         np.testing.assert_allclose(loaded(images)["branch_logits"][level], logits, rtol=1e-5)
 
 
-@pytest.mark.slow
-@pytest.mark.own_process
-def test_another_process_reads_it_too(fresh_python, tmp_path):
-    made("frozen").save(tmp_path / "teacher.keras")
-    script = "import sys, keras_hkd; print(type(keras_hkd.load_classifier(sys.argv[1])).__name__)"
-    assert fresh_python(script, tmp_path / "teacher.keras") == "SelfSupervisedClassifier\n"
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

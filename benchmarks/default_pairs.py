@@ -1,0 +1,144 @@
+"""Does the default help, whatever the pair? `make default`, hours on two cores, resumable.
+
+Six pairs, three seeds each, the same budget with a teacher as alone: the default (`auto`), HKD with
+balanced weights, and for YOLOV8 students the best weights that were found by hand
+(docs/results/losses.md). Detectors are measured on the test lists at the size of the training,
+classifiers on test crops. Every run is one `keras-hkd` command; see `proof_runs.py`. A row of
+`keras_hkd/distillation/default_terms.yaml` rests on these figures: `results/default_pairs.json`.
+"""
+
+import pathlib
+import subprocess
+import sys
+from typing import NamedTuple
+
+from figures import made_with
+from proof import cut, imported
+from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
+
+from keras_hkd.json_files import write_json
+
+DATA, WEIGHTS = SHARED / "data", SHARED / "weights"
+RESULTS = ROOT / "benchmarks" / "results"
+YOLO_TEACHER = ROOT / "benchmarks" / "weights" / "teacher_coco_person.keras"
+SEEDS = (0, 1, 2)
+SMALL = WEIGHTS / "mobilenet_v2_0.35_96_notop.weights.h5"
+LARGE = WEIGHTS / "mobilenet_v2_1.0_224_notop.weights.h5"
+TESTS = {name: f"{DATA / name}:test" for name in ("coco_person", "pennfudan", "pets_s3mf1")}
+DETECTOR_BUDGET = {"image_size": 160, "batch_size": 16, "epochs": 12, "validate_every": 0}
+CLASSIFIER_BUDGET = {"image_size": 64, "batch_size": 32, "epochs": 30, "validate_every": 0}
+BY_HAND = {"method": "ld", "method_option": ["weight=20", "pyramid_weight=6"]}
+SHOWN = ("AP", "AP50", "MR2", "accuracy", "balanced_accuracy")
+
+
+class Pair(NamedTuple):
+    """A teacher, a student, and what both start from.
+
+    Attributes:
+        teacher: file of the teacher.
+        student: name or file of the student.
+        kind: "detector" or "classifier".
+        start: file of the weights of the student's backbone, or None.
+        by_hand: options of the best method with weights set by hand, or None.
+    """
+
+    teacher: pathlib.Path
+    student: str | pathlib.Path
+    kind: str = "detector"
+    start: pathlib.Path | None = None
+    by_hand: dict | None = None
+
+
+def main(runs, only=None):
+    """Runs what is not finished yet; the table holds what is."""
+    run = Runner(runs / "default", RESULTS / "default_pairs", only)
+    crops = runs / "crops" / "objects"
+    for name, pair in pairs(run, runs, crops).items():
+        tests = TESTS if pair.kind == "detector" else {"crops": f"{crops}:test"}
+        for method, how in methods(pair).items():
+            for seed in SEEDS:
+                run(f"{name}_{method}_{seed}", words(pair, how, seed, crops), tests)
+                write_results(run)
+
+
+def pairs(run, runs, crops):
+    """The pairs by name; teachers that are not there yet are trained first."""
+    rtmdet = imported(runs / "proof")
+    yolo, retinanet = "yolo_v8_mobilenet_v2_0.35", "retinanet_mobilenet_v2_0.35"
+    large = Pair(YOLO_TEACHER, "retinanet_mobilenet_v2_1.0", start=LARGE)
+    retinanet_teacher = run("retinanet_teacher", words(large, None, 0, crops), TESTS)
+    program = pathlib.Path(__file__).with_name("object_crops.py")
+    subprocess.run([sys.executable, str(program), "--out", str(runs / "crops")], check=True)
+    large = Pair(YOLO_TEACHER, "mobilenet_v2_1.0", "classifier", start=LARGE)
+    classifier = run("classifier_teacher", words(large, None, 0, crops), {"crops": f"{crops}:test"})
+    return {
+        "rtmdet_to_yolo": Pair(rtmdet, yolo, start=SMALL, by_hand=BY_HAND),
+        "rtmdet_to_rtmdet": Pair(rtmdet, cut(rtmdet, 6, runs / "proof")),
+        "yolo_to_yolo": Pair(YOLO_TEACHER, yolo, start=SMALL, by_hand=BY_HAND),
+        "yolo_to_retinanet": Pair(YOLO_TEACHER, retinanet, start=SMALL),
+        "retinanet_to_retinanet": Pair(retinanet_teacher, retinanet, start=SMALL),
+        "classifiers": Pair(classifier, "cnn_small", "classifier"),
+    }
+
+
+def methods(pair):
+    """Options of `keras-hkd distill` by name; None is the student alone."""
+    found = {"alone": None, "auto": {"method": "auto"}}
+    if pair.kind == "detector":
+        found["hkd"] = {"method": "hkd"}
+    if pair.by_hand:
+        found["by_hand"] = pair.by_hand
+    return found
+
+
+def words(pair, how, seed, crops):
+    """Words of the command of one run."""
+    if pair.kind == "detector":
+        data = [f"{DATA / name}:train" for name in ("coco_person", "coco_person_nc")]
+        common = options(data=data, seed=seed, **DETECTOR_BUDGET)
+    else:
+        common = options(data=f"{crops}:train", seed=seed, **CLASSIFIER_BUDGET)
+    if pair.start is not None:
+        common += options(backbone_weights=pair.start)
+    if how is None:
+        return ["train", *options(**{pair.kind: pair.student}), *common]
+    return ["distill", *options(teacher=pair.teacher, student=pair.student, **how), *common]
+
+
+def write_results(run):
+    """Mean and deviation over the seeds, and gains over the student alone, seed by seed."""
+    results, table = run.results(), {}
+    for name in ("alone", "auto", "hkd", "by_hand"):
+        for key in [key for key in results if f"_{name}_" in key and key.endswith("_0")]:
+            pair = key.partition(f"_{name}_")[0]
+            done = [results.get(f"{pair}_{name}_{seed}") for seed in SEEDS]
+            alone = [results.get(f"{pair}_alone_{seed}") for seed in SEEDS]
+            if None in done or None in alone:
+                continue
+            table.setdefault(pair, {})[name] = {
+                test: {
+                    "scores": {
+                        k: v
+                        for k, v in summary([o["test"][test] for o in done]).items()
+                        if k in SHOWN
+                    },
+                    "gains": {
+                        k: [
+                            o["test"][test][k] - a["test"][test][k]
+                            for o, a in zip(done, alone, strict=True)
+                        ]
+                        for k in SHOWN
+                        if k in done[0]["test"][test]
+                    },
+                }
+                for test in done[0]["test"]
+            }
+    write_json(
+        RESULTS / "default_pairs.json",
+        {"command": "make default", "made_with": made_with(), "pairs": table},
+    )
+
+
+if __name__ == "__main__":
+    given = arguments(__doc__)
+    main(given.runs, given.only)

@@ -1,0 +1,150 @@
+"""The seed paper's headline with a teacher that is worth it: `make proof`, hours, resumable.
+
+RTMDet-nano teaches students with 2, 4, 6 and 8 times fewer parameters. A student is RTMDet-nano
+with channels removed in rounds, each followed by a short training on its own loss alone, so that
+none has had a teacher before the comparison begins. Each is then trained in the same budget on
+`coco_person` and `coco_person_nc` (train): alone, by HKD, by the default (`auto`), by adaptive
+distillation (`adl`) and by pseudo-labels of photographs without labels (`sad`); three seeds.
+Measured on the test lists, at the size of the training. Every run is one `keras-hkd` command; see
+`proof_runs.py`. Figures: `results/proof.json`, one file a run in `results/proof/`.
+"""
+
+import json
+
+import keras
+from figures import made_with
+from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
+
+from keras_hkd.json_files import write_json
+
+DATA = SHARED / "data"
+RESULTS = ROOT / "benchmarks" / "results"
+TIMES = (6, 2, 4, 8)  # the headline first
+SEEDS = (0, 1, 2)
+TESTS = {name: f"{DATA / name}:test" for name in ("coco_person", "pennfudan", "pets_s3mf1")}
+SIDE, BATCH_SIZE, EPOCHS = 256, 16, 8
+METHODS = {
+    "alone": None,
+    "auto": {"method": "auto"},
+    "hkd": {"method": "hkd"},
+    "adl": {"method": "adl"},
+    "sad": {"method": "sad", "unlabelled": [DATA / "street_unlabelled"]},
+}
+CUTTING = {"amount": 0.1, "epochs_per_round": 0.5, "learning_rate": 8e-4}
+SHOWN = ("AP", "AP50", "MR2")
+
+
+def main(runs, only=None):
+    """Runs what is not finished yet and writes the table; with `only`, those runs and no table."""
+    run = Runner(runs / "proof", RESULTS / "proof", only)
+    teacher = imported(runs / "proof")
+    for times in TIMES:
+        student = cut(teacher, times, runs / "proof")
+        for name, how in METHODS.items():
+            for seed in SEEDS:
+                run(f"{name}_{times}x_{seed}", words(teacher, student, how, seed), TESTS)
+                write_results(run)
+
+
+def imported(folder):
+    """The teacher: RTMDet-nano for people, as `make zoo` imports it."""
+    from zoo_train import start_of, training_images
+
+    folder.mkdir(parents=True, exist_ok=True)
+    start_of("rtmdet_nano", folder, training_images({"data": ["coco_person"]}))
+    return folder / "rtmdet_nano.keras"
+
+
+def cut(teacher, times, folder):
+    """A student of `times` fewer parameters, which no teacher has taught."""
+    from zoo_train import endless, save, training_images
+
+    from keras_hkd.compression import prune_gradually
+    from keras_hkd.data import steps_per_epoch, training_batches
+    from keras_hkd.detectors import load_detector
+    from keras_hkd.training import TrainingSettings
+    from keras_hkd.training.optimizer import build_optimizer
+
+    file = folder / f"cut_{times}x.keras"
+    if file.exists():
+        return file
+    keras.utils.set_random_seed(0)
+    detector = load_detector(teacher)
+    detector.image_size = (SIDE, SIDE)
+    target = detector.count_params() // times
+    smaller = [folder / f"cut_{one}x.keras" for one in sorted(TIMES) if one < times]
+    done = [one for one in smaller if one.exists()]
+    student = load_detector(done[-1]) if done else detector
+    images = training_images({"data": ["coco_person", "coco_person_nc"]})
+    stream = endless(
+        iter(training_batches(images, image_size=(SIDE, SIDE), batch_size=BATCH_SIZE, seed=0))
+    )
+    num_steps = round(CUTTING["epochs_per_round"] * steps_per_epoch(images, BATCH_SIZE))
+    settings = TrainingSettings(
+        epochs=1,
+        batch_size=BATCH_SIZE,
+        learning_rate=CUTTING["learning_rate"],
+        warmup_epochs=0.1,
+        image_size=(SIDE, SIDE),
+    )
+
+    def recover(smaller, number):
+        smaller.compile(optimizer=build_optimizer(settings, num_steps))
+        smaller.fit(stream, steps_per_epoch=num_steps, verbose=0)
+        print(f"{times}x: round {number}, {smaller.count_params()} parameters", flush=True)
+
+    student = prune_gradually(
+        student, target, batches=stream, recover=recover, amount=CUTTING["amount"]
+    )
+    save(student, file)
+    return file
+
+
+def words(teacher, student, how, seed):
+    """Words of the command of one run."""
+    common = options(
+        data=[f"{DATA / name}:train" for name in ("coco_person", "coco_person_nc")],
+        val=f"{DATA / 'coco_person'}:val",
+        seed=seed,
+        epochs=EPOCHS,
+        image_size=SIDE,
+        batch_size=BATCH_SIZE,
+        validate_every=0,
+    )
+    if how is None:
+        return ["train", *options(detector=student), *common]
+    return ["distill", *options(teacher=teacher, student=student, **how), *common]
+
+
+def write_results(run):
+    """Means and deviations over the seeds of every method and size that has all of them."""
+    results, table = run.results(), {}
+    for times in sorted(TIMES):
+        for name in METHODS:
+            done = [results.get(f"{name}_{times}x_{seed}") for seed in SEEDS]
+            if None not in done:
+                scores = {
+                    test: {
+                        key: value
+                        for key, value in summary([one["test"][test] for one in done]).items()
+                        if key in SHOWN
+                    }
+                    for test in TESTS
+                }
+                table.setdefault(f"{times}x", {})[name] = scores
+    write_json(
+        RESULTS / "proof.json",
+        {
+            "command": "make proof",
+            "made_with": made_with(),
+            "image_size": SIDE,
+            "epochs": EPOCHS,
+            "students": table,
+        },
+    )
+    print(json.dumps(table)[:200])
+
+
+if __name__ == "__main__":
+    given = arguments(__doc__)
+    main(given.runs, given.only)

@@ -1,0 +1,1 @@
+from fixtures.exported import tflite  # noqa: F401

@@ -1,0 +1,1 @@
+from fixtures.chromium import chromium  # noqa: F401
