@@ -132,14 +132,11 @@ class DiskCache:
             with folder_lock(self.folder, wait=True):
                 if not self._is_whole():
                     self._build()
-        num = len(self.dataset)
-        return MappedPictures(
-            *(
-                mapped_file(self.folder / name, tf.uint8, (num, *shape))
-                for name, shape in zip(_FILES, self._shapes, strict=True)
-            ),
-            image_bytes=sum(map(_size, self._shapes)),
+        full, half = (
+            mapped_file(self.folder / name, tf.uint8, (len(self.dataset), *shape))
+            for name, shape in zip(_FILES, self._shapes, strict=True)
         )
+        return MappedPictures(full, half, sum(map(_size, self._shapes)))
 
     def _is_whole(self) -> bool:
         """Compare sizes, and the checksums of blocks spread evenly over the files."""
@@ -235,8 +232,9 @@ class DiskCache:
             parts[0][row], parts[1][row] = canvas, half_size_of(canvas)
         digest = hashlib.sha256()
         for path, part, shape in zip(paths, parts, self._shapes, strict=True):
-            digest.update(part)
-            _write_at(path, block.start * _size(shape), memoryview(part).cast("B"))
+            content = part.tobytes()
+            digest.update(content)
+            _write_at(path, block.start * _size(shape), content)
         return digest.hexdigest()
 
 
@@ -325,7 +323,7 @@ def _read_at(path: Path, start: int, count: int) -> bytes:
         return file.read(count)
 
 
-def _write_at(path: Path, start: int, content: memoryview) -> None:
+def _write_at(path: Path, start: int, content: bytes) -> None:
     """Write into a file, through to the disk."""
     with open(path, "r+b") as file:
         file.seek(start)

@@ -195,7 +195,8 @@ class _Views:
         ignore_regions: bool,
     ) -> None:
         self.dataset = dataset
-        self.canvases = Canvases.plan(dataset, tuple(int(CACHE_OVERSIZE * s) for s in frame_size))
+        height, width = (int(CACHE_OVERSIZE * side) for side in frame_size)
+        self.canvases = Canvases.plan(dataset, (height, width))
         augmentation = augmentation or NO_AUGMENTATION
         self.make = ViewMaker(augmentation, frame_size, labels, self.canvases, ignore_regions)
 
