@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: web benchmark-int8-networks demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-load benchmark-int8 losses benchmark-mobile compression install clean
+.PHONY: web benchmark-int8-networks demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-load benchmark-input large-data benchmark-int8 losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
@@ -30,6 +30,8 @@ help:
 	@echo "make benchmark-step  time of a distillation step, as ratios"
 	@echo "make benchmark-mobile our student beside public detectors: AP, size, latency"
 	@echo "make benchmark-cache time and disk of a stored teacher, as ratios"
+	@echo "make benchmark-input images per second of the input in each mode, beside tf.data and Grain"
+	@echo "make large-data      118,000 images: memory, and time to the first step (16 GB of disk)"
 	@echo "make benchmark-load  time and memory of reading a large COCO file, beside pycocotools"
 	@echo "make benchmark-int8  which layers int8 makes faster here"
 	@echo "make benchmark-int8-networks  what would make a preset faster as int8"
@@ -122,6 +124,12 @@ benchmark-mobile: $(INSTALLED)
 
 benchmark-cache: $(INSTALLED)
 	$(RUN) benchmarks/cache_time.py
+
+benchmark-input: $(INSTALLED)
+	$(RUN) benchmarks/input_time.py
+
+large-data: $(INSTALLED)
+	$(RUN) benchmarks/large_data.py
 
 benchmark-load: $(INSTALLED)
 	$(RUN) benchmarks/load_time.py

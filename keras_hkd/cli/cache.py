@@ -8,16 +8,17 @@ from typing import Annotated, Any, Literal
 import typer
 
 from keras_hkd.cli import method_arguments, options
-from keras_hkd.cli.console import figures, print_json
+from keras_hkd.cli.console import figures, print_json, remark
 from keras_hkd.cli.datasets import read_images
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import check_model_file
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.parts import Shard
 
 DEFAULT_VIEWS = 4
 OF_A_TEACHER = (
     *("mode", "views", "method", "method_option", "store", "feature_pooling", "feature_channels"),
-    *("person_class", "batch_size", "seed"),
+    *("person_class", "batch_size", "seed", "shard", "shard_rows"),
 )
 
 Teacher = Annotated[
@@ -90,6 +91,15 @@ BatchSize = Annotated[
     int, typer.Option("--batch-size", min=1, help="Images per batch of the teacher.")
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the views that are stored.")]
+ShardRows = Annotated[
+    int | None,
+    typer.Option(
+        "--shard-rows",
+        min=1,
+        help="Images in one file of the cache: shares of --shard are whole files.",
+        show_default="as many as 64 MiB hold, more where there would be over 64 files",
+    ),
+]
 
 
 def command(
@@ -110,6 +120,8 @@ def command(
     image_size: ImageSize = None,
     batch_size: BatchSize = 16,
     seed: Seed = 0,
+    shard: options.ShardOfImages = None,
+    shard_rows: ShardRows = None,
     format: options.Format = None,
     classes: options.Classes = None,
     images: options.ImagesFolder = None,
@@ -121,7 +133,11 @@ def command(
 
     `keras-hkd distill --teacher-cache DIR` then trains without running it. Called again, it
     computes what is missing or damaged; a folder that holds another cache is refused.
+
+    Of millions of images several processes take a share each, into one folder: --shard 1/4 to
+    --shard 4/4. The same command without --shard then checks all files and finishes the cache.
     """
+    share = Shard.parse(shard)
     size = parse_image_size(image_size)
     if (teacher is None) == (detections is None):
         raise InvalidValueError("Give --teacher, or --detections in its place.")
@@ -162,9 +178,13 @@ def command(
         given |= {"feature_pooling": feature_pooling, "feature_channels": feature_channels}
         chosen = method_arguments.parse_options(method_option or [])
         what = _what(teacher, person_class, mode, store, method, chosen)
+        given |= {"shard_rows": shard_rows, "shard": share}
         cache = TeacherCache.build(
             what.pop("teacher"), dataset, out, image_size=size, **given, **what
         )
+    if share is not None:
+        _report_share(cache, share, json)
+        return
     _report(cache, json)
 
 
@@ -214,6 +234,28 @@ def _what(
     student = load_detector(file, **of_many)
     distiller, _ = method_arguments.make_distiller(method, teacher, student, method_options)
     return {"teacher": teacher, "hierarchies": distiller.distillation_losses}
+
+
+def _report_share(cache: Any, share: Shard, json: bool) -> None:
+    files = share.of(cache.shards.count)
+    facts = {
+        "out": str(cache.folder),
+        "shard": str(share),
+        "num_files": len(files),
+        "num_files_of_all": cache.shards.count,
+    }
+    if json:
+        print_json(facts)
+    elif files:
+        remark(
+            f"Shard {share}: {len(files)} of the {cache.shards.count} files of {cache.folder} are "
+            "whole. When all shards are done, call the command once more without --shard."
+        )
+    else:
+        remark(
+            f"Shard {share}: nothing to do, the cache has {cache.shards.count} file(s). Smaller "
+            "ones (--shard-rows) can be shared among more processes."
+        )
 
 
 def _report(cache: Any, json: bool) -> None:

@@ -1,8 +1,9 @@
 """`keras-hkd detect`: find people in images; pictures with boxes, and COCO results, out."""
 
+import hashlib
 import pathlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from keras_hkd.cli.model_files import TFLITE, check_model_file, check_size_fits,
 from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.json_files import write_json
 from keras_hkd.messages import did_you_mean
+from keras_hkd.parts import Parts, Shard
 from keras_hkd.zoo.catalogue import DEFAULT_PRESET, is_preset, list_presets
 
 Images = Annotated[
@@ -68,6 +70,7 @@ def command(
     image_size: ImageSize = None,
     batch_size: BatchSize = 8,
     pictures: Pictures = True,
+    shard: options.ShardOfImages = None,
     on_bad_data: options.OnBadData = "raise",
     json: options.Json = False,
     config: options.Config = None,
@@ -80,7 +83,12 @@ def command(
     keras-hkd detect --video in.mp4 --out out.mp4
 
     keras-hkd detect --webcam --track
+
+    Of millions of images several processes take a share each: --shard 1/4 to --shard 4/4 write what
+    they find to DIR/parts, and go on there when they are called again after a kill. The same
+    command without --shard then joins the parts to DIR/detections.json.
     """
+    share = Shard.parse(shard)
     size = parse_image_size(image_size)
     if video is not None or webcam:
         model = check_model_file(_model_of_video(model, images, video, webcam))
@@ -119,21 +127,53 @@ def command(
     out.mkdir(parents=True, exist_ok=True)
     picture_folder = out / "pictures" if pictures else None
     run = _Run(detector, size, batch_size, score_threshold, picture_folder, on_bad_data)
-    start = time.perf_counter()
-    results = run.over(list(zip(paths, ids, strict=True)))
+    named = list(zip(paths, ids, strict=True))
+    start, file = time.perf_counter(), out / "detections.json"
+    folder = out / "parts"
+    if share is None and not folder.exists():
+        results = run.over(named)
+        num_detections = len(results)
+        write_json(file, results, indent=None)
+    else:
+        facts = {
+            "model": _file_digest(model),
+            "images": _digest(f"{i} {path.stat().st_size}" for path, i in named),
+            "image_size": size,
+            "score_threshold": score_threshold,
+            "person_class": person_class,
+            "on_bad_data": on_bad_data,
+        }
+        parts = Parts(folder, facts, len(named), run.batch_size)
+        num_detections = run.over_parts(parts, share, named)
+        if share is None:
+            parts.join("results", file)
     seconds = time.perf_counter() - start
-    file = out / "detections.json"
-    write_json(file, results, indent=None)
     summary = {
         "model": model.name,
         "num_images": run.num_images,
-        "num_detections": len(results),
+        "num_detections": num_detections,
         "num_skipped": run.num_skipped + len(others),
-        "images_per_second": run.num_images / seconds,
-        "detections": str(file),
+        "images_per_second": run.num_computed / seconds,
+        "detections": str(file if share is None else folder),
         "pictures": str(picture_folder) if pictures else None,
     }
+    if share is not None:
+        summary["shard"] = str(share)
     _report(summary, run.found, json)
+
+
+def _digest(words: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for word in words:
+        digest.update(f"{word}\n".encode())
+    return digest.hexdigest()
+
+
+def _file_digest(model: Path) -> str:
+    """Compute the checksum of a model's file, or of all files of its folder."""
+    files = sorted(model.rglob("*")) if model.is_dir() else [model]
+    parts = (path for path in files if path.is_file())
+    return _digest(f"{p.name} {hashlib.sha256(p.read_bytes()).hexdigest()}" for p in parts)
 
 
 def _model_and_images(model: Any, words: Any) -> tuple[Any, list[Path]]:
@@ -186,18 +226,47 @@ class _Run:
         self.picture_folder = picture_folder
         self.on_bad_data = on_bad_data
         self.categories = list(range(1, len(detector.class_names) + 1))
-        self.num_images = self.num_skipped = 0
+        self.num_images = self.num_skipped = self.num_computed = 0
 
     def over(self, paths_and_ids: Sequence[tuple[Path, int | str]]) -> list[dict]:
         """Detect in all images; returns COCO results."""
         from keras_hkd.progress import image_progress
 
-        results = []
         with image_progress("Detecting", len(paths_and_ids)) as advance:
-            for start in range(0, len(paths_and_ids), self.batch_size):
-                batch = paths_and_ids[start : start + self.batch_size]
-                results += self._detect(list(self._decoded(batch)))
-                advance(len(batch))
+            return self._over(paths_and_ids, advance)
+
+    def over_parts(
+        self, parts: Parts, share: Shard | None, paths_and_ids: Sequence[tuple[Path, int | str]]
+    ) -> int:
+        """Detect in the images of the parts that are missing; returns the number of results."""
+        from keras_hkd.progress import image_progress
+
+        parts.begin()
+        missing = parts.missing(share)
+        with image_progress("Detecting", sum(len(parts.items(n)) for n in missing)) as advance:
+            for number in missing:
+                self.num_images, self.num_skipped, self.found = 0, 0, []
+                items = parts.items(number)
+                results = self._over(paths_and_ids[items.start : items.stop], advance)
+                counts = {"num_images": self.num_images, "num_skipped": self.num_skipped}
+                parts.write(number, {"results": results, "found": self.found, **counts})
+        self.num_images, self.num_skipped, self.found = 0, 0, []
+        num_results = 0
+        for part in parts.read_all(share):
+            self.num_images += part["num_images"]
+            self.num_skipped += part["num_skipped"]
+            self.found += part["found"] if len(self.found) <= MOST_PICTURES_SHOWN else []
+            num_results += len(part["results"])
+        return num_results
+
+    def _over(
+        self, paths_and_ids: Sequence[tuple[Path, int | str]], advance: Callable[[int], None]
+    ) -> list[dict]:
+        results = []
+        for start in range(0, len(paths_and_ids), self.batch_size):
+            batch = paths_and_ids[start : start + self.batch_size]
+            results += self._detect(list(self._decoded(batch)))
+            advance(len(batch))
         return results
 
     def _decoded(self, batch: Any) -> Iterator[tuple]:
@@ -228,6 +297,7 @@ class _Run:
             if self.picture_folder is not None:
                 self._draw(photo, one, self.picture_folder / _picture_name(path, image_id))
         self.num_images += len(decoded)
+        self.num_computed += len(decoded)
         return results
 
     def _draw(self, photo: np.ndarray, found: Any, path: Path) -> None:

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 import typer
 
 from keras_hkd.cli import method_arguments, options, training_run
-from keras_hkd.cli.console import remark
+from keras_hkd.cli.console import print_json, remark
 from keras_hkd.cli.datasets import say
 from keras_hkd.cli.model_kinds import kind_of
 from keras_hkd.cli.training_options import RunOptions, with_run_options
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.parts import Shard
 
 Teacher = Annotated[
     list[str] | None,
@@ -73,6 +74,16 @@ PseudoLabelScore = Annotated[
 ]
 
 
+ShardOfUnlabelled = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Only let the teacher label the I-th of N shares of --unlabelled, such as 2/8, and "
+        "stop; the same command without it then trains.",
+        show_default=False,
+    ),
+]
 TeacherPrecision = Annotated[
     Literal["float32", "float16", "bfloat16"] | None,
     typer.Option(
@@ -96,6 +107,7 @@ def command(
     method_option: method_arguments.MethodOption = None,
     unlabelled: Unlabelled = None,
     pseudo_label_score: PseudoLabelScore = None,
+    shard: ShardOfUnlabelled = None,
     doctor: FirstLook = True,
 ) -> None:
     """Distil a heavy detector or classifier (the teacher) into a compact one (the student).
@@ -114,6 +126,12 @@ def command(
     first, *more_teachers = teachers
     method_arguments.check_teachers(method, first, more_teachers, teacher_cache)
     method_arguments.check_unlabelled(method, unlabelled, pseudo_label_score)
+    share = Shard.parse(shard)
+    if share is not None and not unlabelled:
+        raise InvalidValueError(
+            "--shard shares out the images of --unlabelled (method sad). "
+            f"Received: --shard {share} without --unlabelled"
+        )
     if teacher_cache is not None and person_class is not None:
         raise InvalidValueError(
             "A stored teacher has the classes it was stored with. Received: --person-class "
@@ -131,6 +149,10 @@ def command(
     kind = kind_of(student)
     _check_strategy(given.strategy, method)
     run = training_run.run_folder(given, inputs)
+    if share is not None:
+        sources = Sources(first, student, person_class=person_class)
+        _label_share(run, kind, given, sources, unlabelled, share)
+        return
     results = training_run.finished_results(run, given, kind)
     if results is None:
         more = tuple(more_teachers)
@@ -297,6 +319,37 @@ def _facts(run: Any, dataset: Any, settings: Any, takes: Any) -> dict[str, Any]:
     return {name: known[name] for name in takes.facts}
 
 
+def _label_share(
+    run: Any, kind: Any, given: Any, sources: Any, unlabelled: Any, share: Shard
+) -> None:
+    """Label one share of the unlabelled images, as the training after it will want them."""
+    from keras_hkd.training import label_shard, training_scope
+
+    dataset, _ = given.load_data(kind)
+    settings = given.settings(kind)
+    with training_scope(settings):
+        teacher, student = make_pair(kind, given, sources, dataset, settings)
+    images = _load_unlabelled(given, dataset, unlabelled)
+    file = run.path / "pseudo_labels.json"
+    num_images = label_shard(teacher, images, file, share, image_size=student.image_size)
+    if given.json:
+        print_json({"out": str(run.path), "shard": str(share), "num_images": num_images})
+    else:
+        remark(
+            f"Shard {share}: {num_images} images were labelled now. When all shards are done, call "
+            "the command without --shard: it trains."
+        )
+
+
+def _load_unlabelled(given: Any, labelled: Any, unlabelled: Any) -> Any:
+    from keras_hkd.data import load_unlabelled
+
+    images = load_unlabelled(unlabelled, labelled.class_names, given.on_bad_data, labelled)
+    for record in images.skipped:
+        remark(f"Skipped: {record}")
+    return images
+
+
 def _label(
     run: Any,
     given: Any,
@@ -307,12 +360,9 @@ def _label(
     size: tuple[int, int] | None,
 ) -> Any:
     """Make the training set with pseudo-labels of the unlabelled images."""
-    from keras_hkd.data import load_unlabelled
     from keras_hkd.training import pseudo_label_facts, semi_supervised
 
-    images = load_unlabelled(unlabelled, labelled.class_names, given.on_bad_data, labelled)
-    for record in images.skipped:
-        remark(f"Skipped: {record}")
+    images = _load_unlabelled(given, labelled, unlabelled)
     file = run.path / "pseudo_labels.json"
     dataset = semi_supervised(
         teacher, labelled, images, file, score_threshold=score, image_size=size

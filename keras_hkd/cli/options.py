@@ -6,7 +6,7 @@ A command names them in its signature:
 """
 
 import pathlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -54,6 +54,17 @@ ImagesFolder = Annotated[
         metavar="DIR",
         help="The folder of the images, where it is not beside the annotations.",
         show_default=False,
+    ),
+]
+
+_SHARD: dict[str, Any] = {"metavar": "I/N", "show_default": False}
+ShardOfImages = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        help="Take the I-th of N shares of the images, such as 2/8, and write it to --out; call "
+        "the command once more without --shard when all are done.",
+        **_SHARD,
     ),
 ]
 

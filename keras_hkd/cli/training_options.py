@@ -18,6 +18,8 @@ import typer
 
 from keras_hkd.cli import options
 from keras_hkd.cli.image_size import ImageSize, parse_image_size, parse_sizes
+from keras_hkd.data.batches.cache_mode import CACHE_MODES, checked_mode
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.training.settings import TrainingSettings
 
 DETERMINISTIC_ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_DETERMINISTIC_OPS": "1"}
@@ -41,6 +43,7 @@ ShowBatches = Annotated[
         "--out/batches.png, and stop before training.",
     ),
 ]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="The same as --cache none.", hidden=True)]
 BackboneWeights = Annotated[
     pathlib.Path | None,
     typer.Option(
@@ -98,6 +101,7 @@ class RunOptions:
     val: options.Val = None
     backbone_weights: BackboneWeights = None
     resume: Resume = False
+    no_cache: NoCache = False
     quantize: Quantize = False
     show_batches: ShowBatches = False
     format: options.Format = None
@@ -140,6 +144,8 @@ class RunOptions:
             values["image_size"] = kind.default_image_size
         if values["validate_every"] is None:
             values["validate_every"] = max(1, values["epochs"] // 10)
+        if self.no_cache:
+            values["cache"] = "none"
         for field in _fields():
             if _is_optional_number(field):
                 values[field.name] = values[field.name] or None
@@ -229,6 +235,9 @@ def setting_option(name: str) -> object:
         more["show_default"] = False
     if name == "sizes":
         more |= {"metavar": "SIZE,SIZE,...", "show_default": False}
+    if name == "cache":
+        kind = str
+        more |= {"parser": _cache_mode, "metavar": f"[{'|'.join(CACHE_MODES)}]"}
     if name == "deterministic":
         more["callback"] = set_deterministic_environment
     flag = f"--{name.replace('_', '-')}"
@@ -236,6 +245,14 @@ def setting_option(name: str) -> object:
         flag = f"{flag}/--no-{flag[2:]}"
     text = meaning[:1].upper() + meaning[1:]
     return Annotated[kind, typer.Option(flag, help=text, **more)]
+
+
+def _cache_mode(word: str) -> str:
+    """Check the word; `true` and `false` in files of options of old stand for memory and none."""
+    try:
+        return checked_mode("--cache", {"true": True, "false": False}.get(str(word).lower(), word))
+    except InvalidValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _fields() -> tuple[dataclasses.Field, ...]:

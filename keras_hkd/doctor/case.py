@@ -141,7 +141,7 @@ class Case:
         from keras_hkd.training.batches import run_batches
 
         size = max(1, min(self.settings.batch_size, 8, len(self.images)))
-        settings = dataclasses.replace(self.settings, batch_size=size, cache=True)
+        settings = dataclasses.replace(self.settings, batch_size=size, cache="none")
         made = run_batches(self.images, settings, 0)
         return [
             (np.asarray(images), {name: np.asarray(value) for name, value in labels.items()})

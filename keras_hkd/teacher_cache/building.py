@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import keras
 import numpy as np
@@ -17,6 +17,7 @@ from keras_hkd.data import Augmentation, Dataset, StoredViews, stored_view_batch
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.teachers import weights_hash
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
+from keras_hkd.folder_lock import folder_lock
 from keras_hkd.hierarchies.alignment import shared_classes
 from keras_hkd.progress import image_progress
 from keras_hkd.teacher_cache import manifest
@@ -27,9 +28,9 @@ from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
 from keras_hkd.teacher_cache.differences import exact_differences, replay_differences
 from keras_hkd.teacher_cache.features import FeatureStore
 from keras_hkd.teacher_cache.shards import Shards, rows_per_shard
-from keras_hkd.training.folder_lock import folder_lock
 
 if TYPE_CHECKING:
+    from keras_hkd.parts import Shard
     from keras_hkd.teacher_cache.row_format import RowFormat
 
 SAMPLE_IMAGES = 64
@@ -55,9 +56,10 @@ class Recipe:
     num_detections: int = 100
     features: FeatureStore = dataclasses.field(default_factory=FeatureStore)
     batch_size: int = 16
-    cache_images: bool = True
+    cache_images: str | bool = "auto"
     progress: bool = True
     shard_rows: int | None = None
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in (EXACT, REPLAY):
@@ -137,10 +139,18 @@ def build(cls: Any, teacher: Any, dataset: Dataset, folder: Path, recipe: Recipe
     contents = recipe.contents()
     key = _key(teacher, dataset, recipe)
     with completing(folder, key) as saved:
-        return _complete(cls, teacher, dataset, folder, recipe, contents, key, saved)
+        begun = _begin(cls, teacher, dataset, folder, recipe, contents, key, saved)
+        if recipe.shard is None:
+            return _complete(*begun, teacher, dataset, recipe)
+    # Other processes fill their shares at the same time: each file is written by one alone.
+    cache, collector = begun[:2]
+    share = recipe.shard.of(cache.shards.count)
+    missing = [number for number in share if not cache.shards.is_whole(number)]
+    _fill(cache.shards, missing, collector, cache.row_format, dataset, recipe)
+    return cache
 
 
-def _complete(
+def _begin(
     cls: Any,
     teacher: Any,
     dataset: Dataset,
@@ -149,7 +159,8 @@ def _complete(
     contents: Contents,
     key: dict[str, Any],
     saved: dict[str, Any] | None,
-) -> Any:
+) -> tuple[Any, Collector, _Manifest]:
+    """Write the manifest of a cache; give the cache, not yet filled, and what fills it."""
     num_rows = len(dataset) * max(1, recipe.views)
     sample = np.unique(np.linspace(0, num_rows - 1, min(SAMPLE_IMAGES, num_rows)).astype(int))
     bases = manifest.read_bases(folder / manifest.BASES) if saved else {}
@@ -179,13 +190,35 @@ def _complete(
         "report": None if saved is None else saved.get("report"),
     }
     standing = teacher if contents.outputs else _detections_alone(teacher, image_size)
-    begin(folder, facts, bases, standing)
-    cache = cls(*manifest.read(folder))
+    if recipe.shard is None or saved is None:
+        begin(folder, facts, bases, standing)
+    return cls(*manifest.read(folder)), collector, _Manifest(facts, bases, standing, sample)
+
+
+class _Manifest(NamedTuple):
+    """What is written beside the shards of a cache, and the rows that its report looks at."""
+
+    facts: dict[str, Any]
+    bases: dict[str, Any]
+    teacher: Any
+    sample: np.ndarray
+
+
+def _complete(
+    cache: Any,
+    collector: Collector,
+    begun: _Manifest,
+    teacher: Any,
+    dataset: Dataset,
+    recipe: Recipe,
+) -> Any:
+    """Compute the shards that are missing, and the report."""
     missing = cache.shards.missing()
-    _fill(cache.shards, missing, collector, row_format, dataset, recipe)
+    _fill(cache.shards, missing, collector, cache.row_format, dataset, recipe)
     if missing or cache.report is None:
-        cache.report = _report(cache, teacher, collector, dataset, recipe, sample)
-        manifest.write(folder, {**facts, "report": cache.report}, bases, standing)
+        cache.report = _report(cache, teacher, collector, dataset, recipe, begun.sample)
+        facts = {**begun.facts, "report": cache.report}
+        manifest.write(cache.folder, facts, begun.bases, begun.teacher)
     return cache
 
 
@@ -315,22 +348,17 @@ def _fill(
     """Computes the missing shards in order and writes each as soon as it is complete."""
     if not missing:
         return
-    wanted = np.concatenate([np.array(shards.rows_of(number)) for number in missing])
-    number, held, done = 0, [], 0
-    with image_progress("Running the teacher", len(wanted), recipe.progress) as advance:
-        for images in recipe.images(dataset, wanted):
-            rows = row_format.pack(collector.rows(np.asarray(images)))
-            rows = rows[: len(wanted) - done]
-            done += len(rows)
-            advance(len(rows))
-            held.append(rows)
-            while number < len(missing):
-                needed = len(shards.rows_of(missing[number]))
-                if sum(map(len, held)) < needed:
-                    break
-                rows = np.concatenate(held)
-                shards.write(missing[number], rows[:needed])
-                number, held = number + 1, [rows[needed:]]
+    # Batches begin anew with each shard: its bytes do not depend on which others are missing.
+    rows_of = [np.array(shards.rows_of(number)) for number in missing]
+    padded = [np.pad(rows, (0, -len(rows) % recipe.batch_size), mode="edge") for rows in rows_of]
+    stream = iter(recipe.images(dataset, np.concatenate(padded)))
+    with image_progress("Running the teacher", sum(map(len, rows_of)), recipe.progress) as advance:
+        for number, rows, seen in zip(missing, rows_of, padded, strict=True):
+            packed: list[np.ndarray] = []
+            for start in range(0, len(seen), recipe.batch_size):
+                packed.append(row_format.pack(collector.rows(np.asarray(next(stream)))))
+                advance(min(recipe.batch_size, len(rows) - start))
+            shards.write(number, np.concatenate(packed)[: len(rows)])
 
 
 def _report(

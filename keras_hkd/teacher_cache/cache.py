@@ -28,6 +28,7 @@ from keras_hkd.tensors import TensorDict
 if TYPE_CHECKING:
     from keras_hkd.data import Augmentation, Dataset
     from keras_hkd.hierarchies.hierarchy import Hierarchy
+    from keras_hkd.parts import Shard
 
 AS_STORED = object()
 
@@ -117,9 +118,10 @@ class TeacherCache:
         feature_pooling: int = 1,
         feature_channels: int | None = None,
         batch_size: int = 16,
-        cache_images: bool = True,
+        cache_images: str | bool = "auto",
         progress: bool = True,
         shard_rows: int | None = None,
+        shard: Shard | None = None,
     ) -> TeacherCache:
         """Runs the teacher on all images and stores its outputs.
 
@@ -144,12 +146,15 @@ class TeacherCache:
             feature_pooling: side in cells of the blocks whose means are stored of maps.
             feature_channels: number of principal components stored of maps; None for all channels.
             batch_size: number of images in a batch of the teacher.
-            cache_images: whether to keep all decoded images in memory.
+            cache_images: where decoded images are kept: "auto", "memory", "disk" or "none", see
+                `keras_hkd.data.training_batches`.
             progress: whether to show a progress bar on the error stream if it is a terminal.
             shard_rows: number of images in one file; by default about 64 MiB.
+            shard: compute only this share of the files, beside other processes that compute theirs
+                in the same folder. A call without it, when all are done, finishes the cache.
 
         Returns:
-            The cache.
+            The cache; with `shard`, one that is not whole yet and has no report.
 
         Raises:
             CacheError: if the folder holds the cache of another teacher or pipeline.
@@ -171,6 +176,7 @@ class TeacherCache:
             cache_images=cache_images,
             progress=progress,
             shard_rows=shard_rows,
+            shard=shard,
         )
         return building.build(cls, teacher, dataset, Path(folder), recipe)
 

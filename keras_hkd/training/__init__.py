@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = attach(
         "enable_determinism": "seeds",
         "join_workers": "workers",
         "pseudo_label_facts": "pseudo_labelling",
+        "label_shard": "pseudo_labelling",
         "current_workers": "workers",
         "semi_supervised": "pseudo_labelling",
         "set_seed": "seeds",

@@ -45,6 +45,7 @@ def run_batches(
         "seed": settings.seed,
         "first_epoch": first_epoch,
         "cache": settings.cache,
+        "cache_folder": settings.cache_folder,
         "share": share,
     }
     if isinstance(dataset, ClassificationDataset):

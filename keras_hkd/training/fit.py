@@ -15,11 +15,11 @@ from keras_hkd.base_model import compiles_by_default
 from keras_hkd.data import Dataset, steps_per_epoch
 from keras_hkd.distillation.balance import NUM_BATCHES
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.folder_lock import folder_lock
 from keras_hkd.training.batches import check_cache, check_fits, check_mixing, run_batches
 from keras_hkd.training.callbacks import BalanceFile, HistoryFile, StopWhenDiverged
 from keras_hkd.training.checkpoint import Checkpoint, list_checkpoints
 from keras_hkd.training.epoch_progress import RichProgress
-from keras_hkd.training.folder_lock import folder_lock
 from keras_hkd.training.identity import run_identity
 from keras_hkd.training.optimizer import build_optimizer
 from keras_hkd.training.run_folder import RunFolder

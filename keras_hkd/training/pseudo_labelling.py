@@ -1,6 +1,7 @@
 """A teacher labels images once; the labels stand in a file that belongs to it and to them."""
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from keras_hkd.errors import InvalidValueError
 from keras_hkd.evaluation.prediction import predict_dataset
 from keras_hkd.inference.prediction import input_size
 from keras_hkd.json_files import plain, read_json, write_json
+from keras_hkd.parts import Parts, Shard
+from keras_hkd.progress import image_progress
 from keras_hkd.training.identity import require_same
 
 
@@ -30,7 +33,9 @@ def semi_supervised(
     """Make the training set of SAD: labelled images, and unlabelled ones with pseudo-labels.
 
     The teacher runs over the unlabelled images once. Its labels are written to `file`, all or
-    nothing, as COCO annotations with their scores; a run that resumes reads them from there.
+    nothing, as COCO annotations with their scores; a run that resumes reads them from there. Until
+    then what it found stands in parts beside `file`: a pass that was killed goes on behind them,
+    and several processes can share it, see `label_shard`.
 
     Args:
         teacher: a trained detector, or anything that `predict_dataset` takes.
@@ -59,25 +64,107 @@ def semi_supervised(
         raise InvalidValueError(
             f"`score_threshold` must be None or in [0, 1]. Received: {score_threshold!r}"
         )
-    facts = {
-        "teacher_hash": weights_hash(teacher),
-        "unlabelled_hash": unlabelled.content_hash,
-        "class_names": unlabelled.class_names,
-        "image_size": input_size(teacher, image_size),
-        "given_score_threshold": score_threshold,
-        "boxes_per_labelled_image": boxes_per_image(labelled) if score_threshold is None else None,
-    }
-    facts = plain(facts)
+    labelling = _Labelling(teacher, unlabelled, file, image_size, batch_size)
+    facts = plain(
+        {
+            **labelling.facts,
+            "given_score_threshold": score_threshold,
+            "boxes_per_labelled_image": (
+                boxes_per_image(labelled) if score_threshold is None else None
+            ),
+        }
+    )
     file = Path(file)
     if file.exists():
         recorded, results = _read(file)
         require_same(recorded["asked"], facts, file)
     else:
-        results = predict_dataset(teacher, unlabelled, image_size, batch_size)
+        results = labelling.results()
+        if not results:  # `_threshold` says so; whatever mends it, the parts are of no use
+            shutil.rmtree(labelling.folder)
         _write(file, facts, unlabelled, results, _threshold(facts, unlabelled, results))
+        shutil.rmtree(labelling.folder)
         recorded, results = _read(file)
     pseudo = pseudo_labelled(unlabelled, results, recorded["score_threshold"])
     return SemiSupervisedDataset(labelled, pseudo)
+
+
+def label_shard(
+    teacher: Any,
+    unlabelled: Dataset,
+    file: str | Path,
+    shard: Shard,
+    *,
+    image_size: tuple[int, int] | None = None,
+    batch_size: int = 16,
+) -> int:
+    """Let the teacher look at one share of the unlabelled images, for `semi_supervised`.
+
+    Args:
+        teacher: as of `semi_supervised`, and all others.
+        unlabelled: all images to be labelled.
+        file: where the pseudo-labels are to be written. If it is there, nothing is done.
+        shard: which share, such as `keras_hkd.parts.Shard(2, 8)`.
+        image_size: `(height, width)` in pixels that the teacher sees; its own if None.
+        batch_size: images that the teacher sees at a time.
+
+    Returns:
+        How many images the teacher looked at now; those that were done are skipped.
+
+    Raises:
+        DifferentPassError: beside `file` stand parts of another teacher or of other images.
+        BadDataError: an image cannot be read.
+    """
+    if Path(file).exists():
+        return 0
+    return _Labelling(teacher, unlabelled, file, image_size, batch_size).run(shard)
+
+
+class _Labelling:
+    """The pass of a teacher over unlabelled images, in parts."""
+
+    def __init__(
+        self,
+        teacher: Any,
+        unlabelled: Dataset,
+        file: str | Path,
+        image_size: tuple[int, int] | None,
+        batch_size: int,
+    ) -> None:
+        self.teacher, self.unlabelled = teacher, unlabelled
+        self.image_size, self.batch_size = image_size, batch_size
+        self.folder = Path(file).with_suffix(".parts")
+        self.facts = {
+            "teacher_hash": weights_hash(teacher),
+            "unlabelled_hash": unlabelled.content_hash,
+            "class_names": unlabelled.class_names,
+            "image_size": input_size(teacher, image_size),
+        }
+        self.parts = Parts(self.folder, self.facts, len(unlabelled), batch_size)
+
+    def run(self, shard: Shard | None = None) -> int:
+        """Compute the parts that are missing; give the number of their images."""
+        self.parts.begin()
+        missing = self.parts.missing(shard)
+        total = sum(len(self.parts.items(number)) for number in missing)
+        with image_progress("Labelling", total) as advance:
+            for number in missing:
+                items = self.parts.items(number)
+                results = predict_dataset(
+                    self.teacher,
+                    self.unlabelled.select(items),
+                    self.image_size,
+                    self.batch_size,
+                    progress=False,
+                )
+                self.parts.write(number, {"results": results})
+                advance(len(items))
+        return total
+
+    def results(self) -> list[dict]:
+        """Give what the teacher finds in all images."""
+        self.run()
+        return [one for part in self.parts.read_all() for one in part["results"]]
 
 
 def pseudo_label_facts(file: str | Path) -> dict[str, object]:

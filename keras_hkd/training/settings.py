@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from keras_hkd import checks
+from keras_hkd.data.batches.cache_mode import CacheMode, checked_mode
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
 
@@ -95,7 +96,11 @@ class TrainingSettings:
             processes or machines ("multi_worker").
         validate_every: epochs between measurements on the validation images; 0 for none before the
             end.
-        cache: keep decoded images in memory.
+        cache: where decoded images are kept, which changes no bit of a batch: memory, disk, or none
+            to decode them in every epoch; auto for memory if they fit, else disk if they fit there,
+            else none.
+        cache_folder: where the disk mode keeps them, for all runs; None for the folder that the
+            environment variable KERAS_HKD_CACHE_FOLDER names, or ~/.cache/keras_hkd/pictures.
 
     Raises:
         ValueError: for values outside their range.
@@ -136,7 +141,8 @@ class TrainingSettings:
         None, functools.partial(checks.one_of, choices=("mirrored", "multi_worker"))
     )
     validate_every: int = _whole(0, changes_weights=False)
-    cache: bool = _setting(True, changes_weights=False)
+    cache: CacheMode = _setting("auto", checked_mode, changes_weights=False)
+    cache_folder: str | None = _setting(None, changes_weights=False)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

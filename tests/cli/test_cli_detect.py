@@ -133,3 +133,74 @@ def test_pictures_that_are_left_out_are_named_and_counted(command, tmp_path, mod
     summary = json.loads(printed)
     assert (summary["num_images"], summary["num_skipped"]) == (5, 2)
     assert "4.HEIC" in err and "5.cr2" in err and "notes.txt" not in err
+
+
+@pytest.fixture
+def many_photos(tmp_path):
+    """Eleven pictures, every third of nobody."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(11):
+        grey = 255 if number % 3 == 0 else 10 * number
+        Image.new("RGB", (64 + number, 64), (grey,) * 3).save(folder / f"{number}.png")
+    return folder
+
+
+def test_four_shards_joined_are_one_run_byte_for_byte(command, tmp_path, model, many_photos):
+    words = ("detect", model, many_photos, "--batch-size", 2, "--json")
+    code, printed, err = command(*words, "--out", tmp_path / "one")
+    assert code == 0, err
+    one = json.loads(printed)
+    for number in (2, 4, 1, 3):
+        code, printed, err = command(*words, "--out", tmp_path / "four", "--shard", f"{number}/4")
+        assert code == 0, err
+        assert json.loads(printed)["shard"] == f"{number}/4"
+        assert not (tmp_path / "four" / "detections.json").exists()
+    code, printed, err = command(*words, "--out", tmp_path / "four")
+    assert code == 0, err
+    four = json.loads(printed)
+    same = ("num_images", "num_detections", "num_skipped")
+    assert [four[name] for name in same] == [one[name] for name in same] == [11, 14, 0]
+    contents = [(tmp_path / name / "detections.json").read_bytes() for name in ("one", "four")]
+    assert contents[0] == contents[1]
+    pictures = [
+        sorted(p.name for p in (tmp_path / n / "pictures").iterdir()) for n in ("one", "four")
+    ]
+    assert pictures[0] == pictures[1] and len(pictures[0]) == 11
+
+
+def test_a_killed_shard_goes_on(command, tmp_path, model, many_photos, monkeypatch):
+    seen, predict = [], BlackBoxDetector.predict_on_batch
+
+    def until_killed(self, images):
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        seen.append(len(images))
+        return predict(self, images)
+
+    words = ("detect", model, many_photos, "--batch-size", 2, "--out", tmp_path / "found")
+    with monkeypatch.context() as patch:
+        patch.setattr(BlackBoxDetector, "predict_on_batch", until_killed)
+        assert command(*words, "--shard", "1/1")[0] != 0
+    parts = tmp_path / "found" / "parts"
+    assert len(list(parts.glob("part-*.json"))) == 3
+    del seen[:]
+
+    def counted(self, images):
+        seen.append(len(images))
+        return predict(self, images)
+
+    monkeypatch.setattr(BlackBoxDetector, "predict_on_batch", counted)
+    assert command(*words, "--shard", "1/1")[0] == 0
+    assert len(seen) == 3
+    assert command(*words)[0] == 0 and len(seen) == 3
+    assert len(json.loads((tmp_path / "found" / "detections.json").read_text())) == 14
+
+
+def test_shards_of_another_run_are_refused(command, tmp_path, model, many_photos):
+    words = ("detect", model, many_photos, "--out", tmp_path / "found")
+    assert command(*words, "--shard", "1/2")[0] == 0
+    code, _, err = command(*words, "--shard", "2/2", "--score-threshold", 0.5)
+    assert code == 2 and "score_threshold was 0.3 and is now 0.5" in err
+    code, _, err = command(*words, "--shard", "3/2")
+    assert code == 2 and "I-th of N shares" in err

@@ -124,6 +124,7 @@ def test_resuming_with_another_teacher_is_refused(run, tmp_path, command):
         ),
         (["--pseudo-label-score", "0.5"], "--pseudo-label-score goes with --method sad"),
         (["--method", "sad"], "'sad' needs --unlabelled"),
+        (["--shard", "1/2"], "--shard shares out the images of --unlabelled (method sad)"),
         (["--method", "sad", "--unlabelled", "absent"], "absent"),
     ],
 )
@@ -148,8 +149,13 @@ def test_semi_supervised(tmp_path, command):
     out, unlabelled = tmp_path / "run", f"synthetic:more?num_images=4&height={SIZE}&width={SIZE}"
     few = DATA.replace("num_images=6", "num_images=3")
     more = ["--method", "sad", "--unlabelled", unlabelled, "--epochs", 1]
+    code, printed, err = command(*distill_words(out, *more, "--shard", "1/1", data=few), "--json")
+    assert code == 0, err
+    assert json.loads(printed) == {"out": str(out), "shard": "1/1", "num_images": 4}
+    assert [path.name for path in out.iterdir()] == ["pseudo_labels.parts"]
     code, _, err = command(*distill_words(out, *more, data=few))
     assert code == 0, err
+    assert not (out / "pseudo_labels.parts").exists()
     assert "Pseudo-labels: " in err
     record = json.loads((out / "run.json").read_text())
     assert record["inputs"]["unlabelled"] == [unlabelled]

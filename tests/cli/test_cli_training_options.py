@@ -76,7 +76,7 @@ def test_what_is_given_becomes_a_setting(run):
         ema_momentum=None,
         global_clip_norm=None,
         augment=False,
-        cache=False,
+        cache="none",
         seed=3,
         image_size=(96, 128),
         validate_every=0,
@@ -87,7 +87,22 @@ def test_what_is_given_becomes_a_setting(run):
 
 
 @pytest.mark.parametrize(
-    "words", ["--data a --out x", f"{REQUIRED} --seed -1", f"{REQUIRED} --strategy many"]
+    ("given", "expected"),
+    [("disk", "disk"), ("true", "memory"), ("False", "none"), ("none", "none"), (None, "auto")],
+)
+def test_where_images_are_kept(run, tmp_path, given, expected):
+    words = "" if given is None else f"--cache {given} --cache-folder {tmp_path}"
+    settings = run(f"{REQUIRED} {words}")[0].settings(KIND)
+    assert settings.cache == expected
+    assert settings.cache_folder == (None if given is None else str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("--data a --out x", f"{REQUIRED} --seed -1", f"{REQUIRED} --strategy many"),
+        f"{REQUIRED} --cache ram",
+    ],
 )
 def test_missing_or_impossible_values_are_wrong_usage(run, words):
     assert CliRunner().invoke(run.app, words.split()).exit_code == 2

@@ -242,6 +242,8 @@ class TestLeakage:
 def test_more_images_than_memory(people, case_of, ask, monkeypatch):
     monkeypatch.setattr(cost, "available_memory_bytes", lambda: 1000)
     (found,) = ask("memory", case_of(people(4)))
+    assert found.severity == "ok" and "kept on disk" in found.text
+    (found,) = ask("memory", case_of(people(4), how={"cache": True}))
     assert (found.severity, found.figures["free_bytes"]) == ("warning", 1000)
     # Four canvases of 64 px (pictures are not enlarged), at full and at half size, twice.
     assert found.figures["decoded_images_bytes"] == 2 * 4 * SIDE * SIDE * 3 * 1.25

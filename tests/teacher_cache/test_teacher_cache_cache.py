@@ -8,6 +8,7 @@ from keras_hkd import Distiller, TeacherCache
 from keras_hkd.data import Augmentation, synthetic_dataset
 from keras_hkd.hierarchies import ClassLogits, Pyramid, Region, possible
 from keras_hkd.losses import AdaptiveDistillation, FeatureImitation
+from keras_hkd.parts import Shard
 from keras_hkd.teacher_cache import CacheError, differences, manifest
 from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
 from keras_hkd.teacher_cache.shards import Shards
@@ -318,3 +319,42 @@ def test_pictures_of_several_images_are_refused_and_old_keys_hold(cache, images,
     with pytest.raises(CacheError, match="single images at one size.*Received: {"):
         cache.training_batches(images, batch_size=4, seed=0, augmentation=Augmentation(**mixing))
     assert not {"mosaic", "mixup", "copy_paste", "sizes"} & set(cache.key["augmentation"])
+
+
+def test_four_shards_are_one_build_byte_for_byte(pair, images, recipe, tmp_path):
+    recipe = {**recipe, "shard_rows": 3}
+    TeacherCache.build(pair[0], images, tmp_path / "one", **recipe)
+    for number in (3, 1, 4, 2):
+        shard = Shard(number, 4)
+        part = TeacherCache.build(pair[0], images, tmp_path / "four", shard=shard, **recipe)
+        assert part.report is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Shards, "write", None)  # all of it is there
+        TeacherCache.build(pair[0], images, tmp_path / "four", **recipe)
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert sum(name.startswith("shard-") for name in names) == 4
+    assert names == sorted(path.name for path in (tmp_path / "four").iterdir())
+    for name in names:
+        assert (tmp_path / "four" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+
+
+def test_a_killed_shard_goes_on_and_leaves_the_others_alone(pair, images, recipe, tmp_path):
+    recipe = {**recipe, "shard_rows": 2, "shard": Shard(2, 2)}
+    write, written = Shards.write, []
+
+    def until_killed(self, number, rows):
+        if len(written) == 1:
+            raise KeyboardInterrupt
+        written.append(number)
+        write(self, number, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Shards, "write", until_killed)
+        with pytest.raises(KeyboardInterrupt):
+            TeacherCache.build(pair[0], images, tmp_path / "new", **recipe)
+        written.append(None)
+        patch.setattr(Shards, "write", lambda s, n, rows: written.append(n) or write(s, n, rows))
+        TeacherCache.build(pair[0], images, tmp_path / "new", **recipe)
+    assert written == [3, None, 4, 5]
+    with pytest.raises(CacheError, match="not whole: 3 of 6"):
+        TeacherCache.load(tmp_path / "new")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_hkd.data import Dataset, ImageAnnotation
+from keras_hkd.folder_lock import FolderInUseError, folder_lock
 from keras_hkd.training import (
     DifferentRunError,
     DivergedError,
@@ -15,7 +16,6 @@ from keras_hkd.training import (
     training_scope,
 )
 from keras_hkd.training.checkpoint import list_checkpoints
-from keras_hkd.training.folder_lock import FolderInUseError, folder_lock
 
 SETTINGS = TrainingSettings(epochs=3, batch_size=2, image_size=(32, 32), seed=3, ema_momentum=0.9)
 

@@ -9,9 +9,11 @@ from PIL import Image
 
 from keras_hkd.data import BadDataError, Dataset, ImageAnnotation, load_dataset
 from keras_hkd.data.unlabelled import without_labels
+from keras_hkd.parts import Shard
 from keras_hkd.training import (
     DifferentRunError,
     TrainingSettings,
+    label_shard,
     pseudo_label_facts,
     semi_supervised,
     train_model,
@@ -187,3 +189,41 @@ def test_a_run_on_two_streams_resumes_on_the_data_it_would_have_seen(
     assert len(history["loss"]) == 3
     for left, right in zip(weights, expected, strict=True):
         np.testing.assert_allclose(left, right, rtol=1e-5)
+
+
+def test_four_shards_are_one_run_byte_for_byte(labelled, unlabelled, tmp_path):
+    """Each image is seen once; the file that stands at the end is that of one process."""
+    one, teacher = tmp_path / "one" / "pseudo_labels.json", Teacher()
+    semi_supervised(teacher, labelled, unlabelled, one, batch_size=1)
+    shared, others = tmp_path / "shared" / "pseudo_labels.json", Teacher()
+    counts = [
+        label_shard(others, unlabelled, shared, Shard(number, 4), batch_size=1)
+        for number in (4, 2, 3, 1)
+    ]
+    assert sum(counts) == others.calls == 5 and max(counts) == 2
+    semi_supervised(others, labelled, unlabelled, shared, batch_size=1)
+    assert others.calls == 5
+    assert shared.read_bytes() == one.read_bytes()
+    assert [path.name for path in shared.parent.iterdir()] == ["pseudo_labels.json"]
+    assert label_shard(others, unlabelled, shared, Shard(1, 4), batch_size=1) == 0
+
+
+def test_a_killed_pass_goes_on_behind_its_last_part(labelled, unlabelled, tmp_path, monkeypatch):
+    file, teacher = tmp_path / "pseudo_labels.json", Teacher()
+    with monkeypatch.context() as patch:
+        predict = Teacher.predict_on_batch
+
+        def until_killed(self, images):
+            if self.calls == 3:
+                raise KeyboardInterrupt
+            return predict(self, images)
+
+        patch.setattr(Teacher, "predict_on_batch", until_killed)
+        with pytest.raises(KeyboardInterrupt):
+            semi_supervised(teacher, labelled, unlabelled, file, batch_size=1)
+    assert not file.exists()
+    semi_supervised(teacher, labelled, unlabelled, file, batch_size=1)
+    assert teacher.calls == 5
+    with pytest.raises(ValueError, match="teacher_hash was"):
+        label_shard(teacher, unlabelled, tmp_path / "b.json", Shard(1, 2), batch_size=1)
+        label_shard(Teacher(seed=1), unlabelled, tmp_path / "b.json", Shard(2, 2), batch_size=1)

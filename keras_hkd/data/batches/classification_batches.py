@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any
 
 import tensorflow as tf
@@ -28,7 +29,8 @@ def classification_training_batches(
     seed: int,
     first_epoch: int = 0,
     augmentation: Augmentation | None = CLASSIFICATION_AUGMENTATION,
-    cache: bool = True,
+    cache: str | bool = "auto",
+    cache_folder: str | os.PathLike | None = None,
     share: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Yield shuffled, augmented batches without end, the same for the same seed.
@@ -43,7 +45,8 @@ def classification_training_batches(
         seed: whole number of at least 0.
         first_epoch: epoch to begin with.
         augmentation: how images vary; None for letterboxing alone.
-        cache: decode all images once into memory; False reads the files in every epoch.
+        cache: where decoded images are kept: "auto", "memory", "disk" or "none".
+        cache_folder: folder of the disk mode.
         share: of `keras_hkd.data.training_batches`: which rows of every batch are read.
 
     Returns:
@@ -72,6 +75,7 @@ def classification_training_batches(
         max_boxes=1,
         augmentation=augmentation,
         cache=cache,
+        cache_folder=cache_folder,
         share=share,
     )
     return batches.map(_with_classes)
@@ -90,7 +94,8 @@ def classification_evaluation_batches(
         dataset: the images.
         image_size: `(height, width)` of the batches in pixels.
         batch_size: images per batch; the last batch holds what is left.
-        cache: decode the images once into memory. Images without a file always are.
+        cache: decode the images once into memory; images that are no JPEG or PNG files are in any
+            case, if they fit.
 
     Returns:
         A finite `tf.data.Dataset` of `(images, labels)`, as those for training are.

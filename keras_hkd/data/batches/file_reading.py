@@ -1,16 +1,15 @@
-"""Reads image files in the graph, in parallel, in their order."""
+"""Reads images in parallel, in their order: files in the graph, canvases as caches hold them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from keras_hkd.data.batches.image_cache import Canvases
-from keras_hkd.data.batches.views import fit_top_left
+from keras_hkd.data.batches.image_cache import Canvases, half_size_of, load_checked
 from keras_hkd.data.dataset import Dataset
-from keras_hkd.errors import InvalidValueError
 from keras_hkd.tensors import Tensor
 
 _GRAPH_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -33,11 +32,35 @@ def file_reader(dataset: Dataset) -> Callable[[Tensor], Tensor]:
     return read
 
 
-def canvas_reader(dataset: Dataset, canvases: Canvases) -> Callable[[Tensor], Tensor]:
-    """Make a function that reads image i onto its canvas: float32 (height, width, 3)."""
-    read = file_reader(dataset)
-    scales = tf.constant(canvases.scales, tf.float32)
-    return lambda index: fit_top_left(read(index), tf.gather(scales, index), canvases.size)
+def canvas_reader(
+    dataset: Dataset, canvases: Canvases, num_levels: int = 1, antialias: bool = True
+) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """Make a function that draws image i on its canvas when asked, by the code that fills caches.
+
+    Args:
+        dataset: the images.
+        canvases: where they are drawn.
+        num_levels: how many sizes of a canvas are given, each half of the one before.
+        antialias: whether images are smoothed when they shrink.
+
+    Returns:
+        A function of an index that gives `num_levels` uint8 tensors `(height, width, 3)`.
+    """
+    sizes = [tuple(side // 2**level for side in canvases.size) for level in range(num_levels)]
+
+    def draw(index: int) -> tuple[np.ndarray, ...]:
+        levels = [canvases.draw(load_checked(dataset, int(index)), int(index), antialias)]
+        while len(levels) < num_levels:
+            levels.append(half_size_of(levels[-1]))
+        return tuple(levels)
+
+    def read(index: Tensor) -> tuple[Tensor, ...]:
+        levels = tf.numpy_function(draw, [index], [tf.uint8] * num_levels, stateful=False)
+        return tuple(
+            tf.ensure_shape(level, (*size, 3)) for level, size in zip(levels, sizes, strict=True)
+        )
+
+    return read
 
 
 def readable_in_graph(dataset: Dataset) -> bool:
@@ -46,15 +69,6 @@ def readable_in_graph(dataset: Dataset) -> bool:
     return type(dataset).load_image is Dataset.load_image and all(
         path.lower().endswith(_GRAPH_SUFFIXES) for path in paths
     )
-
-
-def require_files(dataset: Dataset) -> None:
-    """Refuse to read images in every epoch that are no files, or of other formats."""
-    if not readable_in_graph(dataset):
-        raise InvalidValueError(
-            f"cache=False reads files while training, but {dataset.source!r} holds images that are "
-            f"drawn, or are none of {', '.join(_GRAPH_SUFFIXES)}. Pass cache=True."
-        )
 
 
 def in_parallel(batches: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:

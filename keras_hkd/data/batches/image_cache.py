@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from keras_hkd.data.annotations import BadDataError
+from keras_hkd.data.batches.cache_mode import require_memory
 from keras_hkd.data.batches.letterbox import PADDING_GREY, content_size, fit_scale, shrink
 from keras_hkd.data.dataset import Dataset
-from keras_hkd.errors import OutOfMemoryError
 from keras_hkd.progress import FEW_IMAGES, image_progress
 
 
@@ -146,17 +146,18 @@ def decode_all(
         MemoryError: the arrays would not fit into the free memory.
     """
     height, width = canvases.size
-    _check_memory(_num_bytes(len(dataset), canvases.size, half_size))
+    require_memory(int(_num_bytes(len(dataset), canvases.size, half_size)))
     pixels = np.empty((len(dataset), height, width, 3), np.uint8)
     halves = np.empty((len(dataset), height // 2, width // 2, 3), np.uint8) if half_size else None
 
-    def decode(index: int) -> None:
+    def decode(index: int) -> int:
         canvas = canvases.draw(load_checked(dataset, index), index, antialias)
         pixels[index] = canvas
         if halves is not None:
             halves[index] = half_size_of(canvas)
+        return 1
 
-    _run_in_threads(decode, len(dataset), "Decoding images")
+    run_in_threads(decode, range(len(dataset)), "Decoding images", len(dataset))
     return pixels, halves
 
 
@@ -174,38 +175,35 @@ def half_size_of(image: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(image).reduce(2))
 
 
-def _run_in_threads(task: Callable[[int], None], count: int, title: str) -> None:
-    shown = count > FEW_IMAGES
+def run_in_threads(
+    task: Callable[[int], int], numbers: Sequence[int], title: str, num_images: int
+) -> None:
+    """Do a task for each of some numbers on all cores, with a progress bar above 200 images.
+
+    Args:
+        task: what is done with a number; it returns how many images that were.
+        numbers: the numbers.
+        title: what is being done.
+        num_images: of all tasks together.
+
+    Raises:
+        Exception: what a task raised first; tasks that have not begun are dropped.
+    """
     with (
-        image_progress(title, count, shown) as advance,
-        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+        image_progress(title, num_images, num_images > FEW_IMAGES) as advance,
+        ThreadPoolExecutor(usable_cores()) as pool,
     ):
-        futures = [pool.submit(task, index) for index in range(count)]
+        futures = [pool.submit(task, number) for number in numbers]
         try:
             for future in futures:
-                future.result()
-                advance(1)
+                advance(future.result())
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _check_memory(num_bytes: float) -> None:
-    free_bytes = available_memory_bytes()
-    needed = 2 * num_bytes  # the array, and its copy in TensorFlow's own memory
-    if free_bytes is not None and needed > free_bytes:
-        raise OutOfMemoryError(
-            f"The decoded images would take {needed / 2**30:.1f} GiB while they are loaded, of "
-            f"{free_bytes / 2**30:.1f} GiB of free memory. Pass cache=False to decode them anew in "
-            "each epoch, or take a smaller `image_size`."
-        )
-
-
-def available_memory_bytes() -> int | None:
-    """Return the free memory of the machine in bytes; None where the system does not tell."""
-    try:
-        with open("/proc/meminfo") as lines:
-            found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    except OSError:  # not every system tells
-        return None
-    return int(found[0]) * 1024 if found else None
+def usable_cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_hkd.data.batches import cache_mode
 from keras_hkd.data.batches.augmentation import Augmentation
 from keras_hkd.data.batches.epoch_plan import EpochPlan
-from keras_hkd.data.batches.file_reading import canvas_reader, in_parallel, require_files
+from keras_hkd.data.batches.file_reading import canvas_reader, in_parallel
 from keras_hkd.data.batches.image_cache import Canvases, decode_all, half_size_of
 from keras_hkd.data.batches.label_table import LabelTable
 from keras_hkd.data.batches.mixed_views import MixedViewMaker
 from keras_hkd.data.batches.mixing_plan import MixingPlan
 from keras_hkd.data.batches.pasted_people import Donors
 from keras_hkd.data.dataset import Dataset
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.tensors import Tensor
 
 CACHE_OVERSIZE = 1.5
@@ -35,7 +37,7 @@ def mixed_batches(
     frame_size: tuple[int, int],
     first_epoch: int,
     max_boxes: int | None,
-    cache: bool,
+    cache: cache_mode.CacheMode,
     ignore_regions: bool,
 ) -> Any:
     """Yield the batches of `training_batches` for an augmentation that mixes.
@@ -47,9 +49,18 @@ def mixed_batches(
         frame_size: `(height, width)` of the batches, where the augmentation names no sizes.
         first_epoch: epoch to begin with.
         max_boxes: places for people, or None.
-        cache: decode all images once into memory.
+        cache: "memory", "none", or "auto" for memory if the images fit there.
         ignore_regions: also give `ignore_boxes`.
+
+    Raises:
+        ValueError: `cache="disk"`.
     """
+    if cache == "disk":
+        raise InvalidValueError(
+            "Mixed pictures are made of images in memory, or of files read in every epoch: "
+            "take cache='auto', 'memory' or 'none' (on the command line --cache). Received: "
+            "cache='disk'"
+        )
     sizes = augmentation.sizes or (frame_size,)
     largest = max(height for height, _ in sizes), max(width for _, width in sizes)
     tables = [LabelTable.collect(dataset, size, max_boxes) for size in sizes]
@@ -70,12 +81,14 @@ def mixed_batches(
         lambda epoch: tf.data.Dataset.from_tensor_slices(plan.epoch(epoch))
     )
     batch_size = epoch_plan.rows_per_batch
-    if cache:
+    if cache == "auto":
+        height, width = canvases.size
+        cache = cache_mode.choose_mode(len(dataset) * height * width * 63 // 16, None)
+    if cache == "memory":
         levels = _decoded(dataset, canvases)
         rows = rows.batch(batch_size, drop_remainder=True)
         return in_parallel(rows, lambda row: _make(makers, levels, row["images"], row))
-    require_files(dataset)
-    rows = in_parallel(rows, _file_levels(canvas_reader(dataset, canvases), canvases.size))
+    rows = in_parallel(rows, _file_levels(canvas_reader(dataset, canvases, 3), canvases.size))
     rows = rows.batch(batch_size, drop_remainder=True)
     return rows.map(functools.partial(_from_batch, makers))
 
@@ -104,25 +117,19 @@ def _make(
 
 
 def _file_levels(
-    read: Callable[[Tensor], Tensor], size: tuple[int, int]
+    read: Callable[[Tensor], tuple[Tensor, ...]], size: tuple[int, int]
 ) -> Callable[[dict[str, Tensor]], tuple[dict[str, Tensor], tuple[Tensor, ...]]]:
     """Make a function that adds to a row its images, each at three sizes."""
 
-    def levels_of(index: Tensor) -> tuple[Tensor, ...]:
-        full = read(index)[None]
-        half = tf.nn.avg_pool2d(full, 2, 2, "SAME")
-        quarter = tf.nn.avg_pool2d(half, 2, 2, "SAME")
-        return tuple(tf.cast(tf.round(one[0]), tf.uint8) for one in (full, half, quarter))
-
     def nothing() -> tuple[Tensor, ...]:
-        sides = [tuple(-(-side // 2**level) for side in size) for level in range(3)]
+        sides = [tuple(side // 2**level for side in size) for level in range(3)]
         return tuple(tf.zeros((*one, 3), tf.uint8) for one in sides)
 
     def read_row(row: dict[str, Tensor]) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
         images = tf.unstack(row["images"])
         used = tf.unstack(row["used"])
-        found = [levels_of(images[0])] + [
-            tf.cond(needed, functools.partial(levels_of, image), nothing)
+        found = [read(images[0])] + [
+            tf.cond(needed, functools.partial(read, image), nothing)
             for image, needed in zip(images[1:], used[1:], strict=True)
         ]
         return row, tuple(tf.stack(level) for level in zip(*found, strict=True))

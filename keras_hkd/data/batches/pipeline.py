@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_hkd import checks
+from keras_hkd.data.batches import cache_mode, disk_cache
 from keras_hkd.data.batches.augmentation import NO_AUGMENTATION, Augmentation, draw_numbers
 from keras_hkd.data.batches.epoch_plan import EpochPlan
 from keras_hkd.data.batches.file_reading import (
@@ -16,7 +19,6 @@ from keras_hkd.data.batches.file_reading import (
     file_reader,
     in_parallel,
     readable_in_graph,
-    require_files,
 )
 from keras_hkd.data.batches.image_cache import Canvases, decode_all
 from keras_hkd.data.batches.label_table import LabelTable, letterbox_scales
@@ -63,7 +65,8 @@ def training_batches(
     first_epoch: int = 0,
     max_boxes: int | None = None,
     augmentation: Augmentation | None = Augmentation(),  # noqa: B008 (frozen)
-    cache: bool = True,
+    cache: str | bool = "auto",
+    cache_folder: str | os.PathLike | None = None,
     ignore_regions: bool = False,
     stored: Any = None,
     share: tuple[int, int] = (0, 1),
@@ -86,7 +89,11 @@ def training_batches(
             mixed pictures at least 50 if so many can come together. Of more people the largest are
             kept.
         augmentation: how images vary; None for letterboxing alone.
-        cache: decode all images once into memory; False reads the files in every epoch.
+        cache: where decoded images are kept, which changes no bit of the batches: "memory" (or
+            True), "disk", "none" (or False) to decode them in every epoch, or "auto" for memory if
+            they fit there, else disk if they fit there, else none.
+        cache_folder: folder of the disk mode, which runs share; None for the environment variable
+            `KERAS_HKD_CACHE_FOLDER`, or `~/.cache/keras_hkd/pictures`.
         ignore_regions: also give `ignore_boxes`: ignore regions, and the people partly in view
             that are not labels (cut off, too small, or above `max_boxes`).
         stored: what a teacher said about these images beforehand, a `keras_hkd.TeacherCache`,
@@ -103,10 +110,13 @@ def training_batches(
         `augmentation.sizes` height and width are those of each batch.
 
     Raises:
-        ValueError: an argument is out of range, or `cache=False` with images that have no file.
+        ValueError: an argument is out of range, or `cache="disk"` with images that have no file,
+            or no room for them.
+        MemoryError: `cache="memory"` with images that do not fit.
         BadDataError: an image cannot be read.
     """
     frame_size = checks.image_size("image_size", image_size)
+    mode = cache_mode.checked_mode("cache", cache)
     steps_per_epoch(dataset, batch_size)  # refuses a batch size that does not fit
     checks.whole("seed", seed)
     checks.whole("first_epoch", first_epoch)
@@ -125,16 +135,15 @@ def training_batches(
             frame_size=frame_size,
             first_epoch=first_epoch,
             max_boxes=max_boxes,
-            cache=cache,
+            cache=mode,
             ignore_regions=ignore_regions,
         ).prefetch(2)
     labels = _collect_labels(dataset, frame_size, max_boxes)
     plan = tf.data.Dataset.counter(first_epoch).flat_map(
         lambda epoch: tf.data.Dataset.from_tensor_slices(plan_epoch(epoch))
     )
-    batches = _views(
-        dataset, plan, frame_size, batch_size, labels, augmentation, cache, ignore_regions
-    )
+    views_of = _Views(dataset, frame_size, labels, augmentation, ignore_regions)
+    batches = views_of.batches(plan, batch_size, mode, cache_folder)
     if stored is not None:
         taught = _stored_batches(stored, plan_epoch, first_epoch, batch_size)
         batches = tf.data.Dataset.zip(batches, taught).map(
@@ -151,7 +160,8 @@ def stored_view_batches(
     batch_size: int,
     views: StoredViews | None = None,
     augmentation: Augmentation | None = None,
-    cache: bool = True,
+    cache: str | bool = "auto",
+    cache_folder: str | os.PathLike | None = None,
 ) -> tf.data.Dataset:
     """Yield the images that training will see, for a teacher to predict on beforehand.
 
@@ -164,55 +174,96 @@ def stored_view_batches(
         batch_size: images per batch; the last batch is filled up with its last row.
         views: which views there are; None for one, where nothing is drawn at random.
         augmentation: how views vary; None for letterboxing alone.
-        cache: decode all images once into memory.
+        cache: see `training_batches`; "auto" keeps nothing where each image is seen once.
+        cache_folder: see `training_batches`.
 
     Returns:
         A finite `tf.data.Dataset` of float32 `(batch_size, height, width, 3)` RGB in [0, 255].
 
     Raises:
-        ValueError: an argument is out of range, or `cache=False` with images that have no file.
+        ValueError: an argument is out of range, or `cache="disk"` with images that have no file.
         BadDataError: an image cannot be read.
     """
     frame_size = checks.image_size("image_size", image_size)
+    mode = cache_mode.checked_mode("cache", cache)
     checks.whole("batch_size", batch_size, low=1)
     if augmentation is not None and augmentation.mixes:
         _refuse_mixing(augmentation)
     views = views or StoredViews(1)
     rows = np.asarray(rows, np.int64)
+    if mode == "auto" and len(np.unique(rows % len(dataset))) == len(np.unique(rows)):
+        mode = "none"
     rows = np.pad(rows, (0, -len(rows) % batch_size), mode="edge")
     draws = tf.stack([draw_numbers(views.seed, v, len(dataset)) for v in range(views.count)])
     indices = (rows % len(dataset)).astype(np.int32)
     drawn = tf.gather_nd(draws, np.stack([rows // len(dataset), indices], axis=1))
     plan = tf.data.Dataset.from_tensor_slices((indices, drawn))
     labels = _collect_labels(dataset, frame_size, None)
-    batches = _views(dataset, plan, frame_size, batch_size, labels, augmentation, cache, False)
+    views_of = _Views(dataset, frame_size, labels, augmentation, ignore_regions=False)
+    batches = views_of.batches(plan, batch_size, mode, cache_folder)
     return batches.map(lambda images, labels: images).prefetch(2)
 
 
-def _views(
-    dataset: Dataset,
-    plan: Any,
-    frame_size: tuple[int, int],
-    batch_size: int,
-    labels: Any,
-    augmentation: Augmentation | None,
-    cache: bool,
-    ignore_regions: bool,
-) -> Any:
-    """Make batches of images and labels from a plan of image numbers and drawn numbers."""
-    height, width = frame_size
-    canvases = Canvases.plan(dataset, (int(CACHE_OVERSIZE * height), int(CACHE_OVERSIZE * width)))
-    make = ViewMaker(augmentation or NO_AUGMENTATION, frame_size, labels, canvases, ignore_regions)
-    if cache:
-        with tf.device("CPU:0"):
-            full, half = map(tf.constant, decode_all(dataset, canvases, half_size=True))
+class _Views:
+    """Makes batches of images and labels from a plan of image numbers and drawn numbers."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        frame_size: tuple[int, int],
+        labels: LabelTable,
+        augmentation: Augmentation | None,
+        ignore_regions: bool,
+    ) -> None:
+        self.dataset = dataset
+        height, width = (int(CACHE_OVERSIZE * side) for side in frame_size)
+        self.canvases = Canvases.plan(dataset, (height, width))
+        augmentation = augmentation or NO_AUGMENTATION
+        self.make = ViewMaker(augmentation, frame_size, labels, self.canvases, ignore_regions)
+
+    def batches(
+        self,
+        plan: Any,
+        batch_size: int,
+        mode: cache_mode.CacheMode,
+        folder: str | os.PathLike | None,
+    ) -> Any:
+        parent = cache_mode.cache_folder(folder)
+        if mode == "auto":
+            mode = self._chosen(parent)
+        if mode == "none":
+            return self._from_files(plan, batch_size)
         plan = plan.batch(batch_size, drop_remainder=True)
-        return in_parallel(plan, lambda indices, draws: make.from_cache(full, half, indices, draws))
-    require_files(dataset)
-    read = canvas_reader(dataset, canvases)
-    plan = in_parallel(plan, lambda index, draws: (index, draws, read(index)))
-    plan = plan.batch(batch_size, drop_remainder=True)
-    return plan.map(lambda indices, draws, pixels: make.from_batch(pixels, indices, draws))
+        if mode == "disk":
+            mapped = disk_cache.DiskCache(self.dataset, self.canvases, parent).open()
+            return mapped.bounded(self._from_cache(plan, mapped.full, mapped.half), batch_size)
+        with tf.device("CPU:0"):
+            pixels = map(tf.constant, decode_all(self.dataset, self.canvases, half_size=True))
+            return self._from_cache(plan, *pixels)
+
+    def _chosen(self, parent: Path) -> cache_mode.CacheMode:
+        height, width = self.canvases.size
+        num_bytes = len(self.dataset) * height * width * 15 // 4  # with the halves
+        mode = cache_mode.choose_mode(num_bytes, None)
+        if mode != "memory" and disk_cache.is_cacheable(self.dataset):
+            held = disk_cache.DiskCache(self.dataset, self.canvases, parent).held_bytes
+            mode = cache_mode.choose_mode(num_bytes, parent, held)
+        cache_mode.announce(mode, num_bytes, parent)
+        return mode
+
+    def _from_cache(self, plan: Any, full: Tensor, half: Tensor) -> Any:
+        return in_parallel(
+            plan, lambda indices, draws: self.make.from_cache(full, half, indices, draws)
+        )
+
+    def _from_files(self, plan: Any, batch_size: int) -> Any:
+        """Draw each canvas when its turn comes, by the code that fills the caches."""
+        read = canvas_reader(self.dataset, self.canvases, num_levels=2)
+        plan = in_parallel(plan, lambda index, draws: (index, draws, *read(index)))
+        plan = plan.batch(batch_size, drop_remainder=True)
+        return plan.map(
+            lambda indices, draws, full, half: self.make.from_batch(full, half, indices, draws)
+        )
 
 
 def _stored_batches(stored: Any, plan_epoch: Any, first_epoch: int, batch_size: int) -> Any:
@@ -244,7 +295,8 @@ def evaluation_batches(
         image_size: `(height, width)` of the batches in pixels.
         batch_size: images per batch; the last batch holds what is left.
         max_boxes: places for people per image; by default the largest count in the set.
-        cache: decode the images once into memory. Images without a file always are.
+        cache: decode the images once into memory; images that are no JPEG or PNG files are in any
+            case, if they fit.
         ignore_regions: also give `ignore_boxes`.
 
     Returns:
@@ -282,7 +334,8 @@ def prediction_batches(
         dataset: the images.
         image_size: `(height, width)` of the batches in pixels.
         batch_size: images per batch; the last batch holds what is left.
-        cache: decode the images once into memory. Images without a file always are.
+        cache: decode the images once into memory; images that are no JPEG or PNG files are in any
+            case, if they fit.
         antialias: whether images are smoothed when they shrink, as the detector wants it.
 
     Returns:
@@ -326,14 +379,13 @@ def _letterboxed(
     canvases = Canvases.plan(dataset, frame_size)
     order = tf.data.Dataset.range(len(dataset))
     if cache or not readable_in_graph(dataset):
-        with tf.device("CPU:0"):
-            pixels = tf.constant(decode_all(dataset, canvases, antialias=antialias)[0])
+        canvas = _canvases_of(dataset, canvases, cache, antialias)
         scales = letterbox_scales(dataset, frame_size) / canvases.scales
         contents = canvases.content_sizes
 
         def content(index: Tensor) -> Tensor:
             height, width = tf.unstack(tf.gather(contents, index))
-            return tf.gather(pixels, index)[:height, :width]
+            return canvas(index)[:height, :width]
 
         read: Callable[[Tensor], Tensor] = content
     else:
@@ -343,3 +395,16 @@ def _letterboxed(
     return in_parallel(
         order, lambda i: fit_top_left(read(i), tf.gather(scales, i), frame_size, antialias)
     )
+
+
+def _canvases_of(
+    dataset: Dataset, canvases: Canvases, cache: bool, antialias: bool
+) -> Callable[[Tensor], Tensor]:
+    """Give canvas i, from memory if that is asked for or they fit there, else drawn when asked."""
+    num_bytes = len(dataset) * canvases.size[0] * canvases.size[1] * 3
+    if cache or cache_mode.choose_mode(num_bytes, None) == "memory":
+        with tf.device("CPU:0"):
+            pixels = tf.constant(decode_all(dataset, canvases, antialias=antialias)[0])
+        return lambda index: tf.gather(pixels, index)
+    read = canvas_reader(dataset, canvases, antialias=antialias)
+    return lambda index: read(index)[0]

@@ -75,19 +75,19 @@ class ViewMaker:
         return self._make(full, half, indices, indices, draws)
 
     def from_batch(
-        self, full: Tensor, indices: Tensor, draws: Tensor
+        self, full: Tensor, half: Tensor, indices: Tensor, draws: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Make the views of the images of one batch.
 
         Args:
-            full: float32 `(b, canvas height, canvas width, 3)`, the images of the batch.
+            full: uint8 `(b, canvas height, canvas width, 3)`, the images of the batch.
+            half: uint8, the same at half the size.
             indices: int32 `(b,)`, their positions in the set.
             draws: float32 `(b, 11)` of `draw_numbers`.
 
         Returns:
             float32 `(b, height, width, 3)` in [0, 255], and the labels.
         """
-        half = tf.nn.avg_pool2d(full, 2, 2, "VALID")
         return self._make(full, half, tf.range(draws.shape[0]), indices, draws)
 
     def _make(

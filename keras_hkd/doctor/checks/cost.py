@@ -6,7 +6,8 @@ import numpy as np
 from keras import ops
 
 from keras_hkd.data import steps_per_epoch
-from keras_hkd.data.batches.image_cache import available_memory_bytes, decoded_bytes
+from keras_hkd.data.batches.free_memory import available_memory_bytes
+from keras_hkd.data.batches.image_cache import decoded_bytes
 from keras_hkd.data.batches.pipeline import CACHE_OVERSIZE
 from keras_hkd.distillation.gradient_norms import norms_of
 from keras_hkd.doctor.case import Case
@@ -23,8 +24,8 @@ _WORTH_A_CACHE = 0.2
 @check(order=90, cheap=True)
 def memory(case: Case) -> Finding:
     """Compares what the decoded images take with the memory that is free."""
-    if not case.settings.cache:
-        return ok("Images are decoded anew in each epoch, and take no memory.")
+    if case.settings.cache in ("none", "disk"):
+        return ok("Decoded images are not kept in memory.")
     height, width = (int(CACHE_OVERSIZE * side) for side in case.image_size)
     needed = 2 * decoded_bytes(case.dataset, (height, width))  # TensorFlow copies them
     free = available_memory_bytes()
@@ -35,8 +36,10 @@ def memory(case: Case) -> Finding:
     text += f", of {free / 2**30:.2g} GiB that are free."
     if needed <= free:
         return ok(text, **figures)
+    if case.settings.cache == "auto":
+        return ok(f"{text} They will be kept on disk, or decoded in each epoch.", **figures)
     return warning(
-        text, "Decode them anew in each epoch (--no-cache), or take a smaller size.", **figures
+        text, "Keep them elsewhere (--cache auto, disk or none), or take a smaller size.", **figures
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from keras_hkd.data.annotations import BadDataError, ImageAnnotation
-from keras_hkd.data.batches import image_cache
+from keras_hkd.data.batches import free_memory, image_cache
 from keras_hkd.data.batches.image_cache import Canvases, decode_all, half_size_of, load_checked
 from keras_hkd.data.dataset import Dataset
 
@@ -58,10 +58,10 @@ def test_damaged_and_misannotated_files_are_named(dataset, tmp_path):
 
 
 def test_more_images_than_memory_are_refused(dataset, monkeypatch):
-    monkeypatch.setattr(image_cache, "available_memory_bytes", lambda: 1000)
-    with pytest.raises(MemoryError, match="cache=False"):
+    monkeypatch.setattr(free_memory, "available_memory_bytes", lambda: 1000)
+    with pytest.raises(MemoryError, match="cache='auto'"):
         decode_all(dataset, Canvases.plan(dataset, (50, 30)))
-    monkeypatch.setattr(image_cache, "available_memory_bytes", lambda: None)
+    monkeypatch.setattr(free_memory, "available_memory_bytes", lambda: None)
     decode_all(dataset, Canvases.plan(dataset, (50, 30)))
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import os
 import re
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_hkd.data.annotations import BadDataError, ImageAnnotation
+from keras_hkd.data.batches import cache_mode, free_memory
 from keras_hkd.data.batches.augmentation import Augmentation
 from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.data.batches.pipeline import (
@@ -18,6 +20,7 @@ from keras_hkd.data.batches.pipeline import (
     steps_per_epoch,
     training_batches,
 )
+from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.data.dataset import Dataset
 
 NO_COLOUR = {"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0}
@@ -90,7 +93,12 @@ def photos(tmp_path_factory):
     return Dataset(rows, ("person",), str(folder), "none")
 
 
-@pytest.mark.parametrize("cache", [True, False])
+@pytest.fixture(autouse=True)
+def no_shared_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HKD_CACHE_FOLDER", str(tmp_path / "pictures"))
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
 def test_a_resumed_stream_equals_the_uninterrupted_one(photos, cache):
     steps = steps_per_epoch(photos, 3)
     whole = take(stream(photos, cache=cache), 4 * steps)
@@ -111,11 +119,42 @@ def test_epochs_and_seeds_differ(photos):
     assert not np.array_equal(first[0], other[0])
 
 
-def test_reading_files_gives_what_the_cache_gives(photos):
-    cached, read = (take(stream(photos, cache=cache), 4) for cache in (True, False))
-    for (images, labels), (other_images, other_labels) in zip(cached, read, strict=True):
-        assert np.abs(images - other_images).mean() < 0.6
-        np.testing.assert_array_equal(labels["boxes"], other_labels["boxes"])
+@pytest.fixture(params=["photographs", "zoomed out", "two streams"])
+def modes(request, photos):
+    """Give a function from a mode to batches: half-size canvases and two streams among them."""
+    dataset, options = photos, {}
+    if request.param == "zoomed out":
+        options["augmentation"] = Augmentation(scale=(0.3, 0.6))
+    if request.param == "two streams":
+        dataset = SemiSupervisedDataset(photos.select(range(4)), photos.select(range(4, 8)))
+    return lambda cache: take(stream(dataset, cache=cache, **options), 5)
+
+
+def test_every_mode_gives_the_same_bits(modes, tmp_path):
+    expected = modes("memory")
+    for cache in ("disk", "none", "auto", True, False):
+        assert_equal(modes(cache), expected)
+    assert len(os.listdir(tmp_path / "pictures")) == 1
+
+
+def test_drawn_images_are_the_same_bits_where_nothing_is_kept():
+    memory, none = (take(stream(numbered(8), cache=cache), 4) for cache in ("memory", "none"))
+    assert_equal(none, memory)
+
+
+def test_auto_does_without_memory(photos, monkeypatch, tmp_path, capsys):
+    expected = take(stream(photos), 4)
+    assert not (tmp_path / "pictures").exists()
+    monkeypatch.setattr(free_memory, "available_memory_bytes", lambda: 1000)
+    folder = tmp_path / "given"
+    assert_equal(take(stream(photos, cache_folder=folder), 4), expected)
+    assert (folder / os.listdir(folder)[0] / "facts.json").exists()
+    assert "kept on disk" in capsys.readouterr().err
+    monkeypatch.setattr(cache_mode, "missing_disk_bytes", lambda num_bytes, folder: 1)
+    assert_equal(take(stream(photos, cache_folder=tmp_path / "full"), 4), expected)
+    assert "decoded anew in every epoch" in capsys.readouterr().err
+    take(stream(numbered(8)), 1)  # drawn: nowhere to be kept
+    assert not (tmp_path / "full").exists()
 
 
 def test_an_epoch_holds_each_image_at_most_once_and_drops_the_rest():
@@ -333,9 +372,16 @@ def test_arguments_out_of_range_are_refused(name, value):
         stream(numbered(8), **{name: value})
 
 
-def test_drawn_images_must_be_cached():
-    with pytest.raises(ValueError, match="'pictures in memory'.*Pass cache=True"):
-        stream(numbered(8), cache=False)
+def test_images_without_a_file_are_not_kept_on_disk():
+    with pytest.raises(ValueError, match="'pictures in memory'.*cache='auto'"):
+        stream(numbered(8), cache="disk")
+
+
+def test_drawn_images_that_do_not_fit_are_drawn_for_each_evaluation(monkeypatch):
+    options = {"image_size": (48, 64), "batch_size": 3}
+    expected = take(evaluation_batches(numbered(8), **options), 3)
+    monkeypatch.setattr(free_memory, "available_memory_bytes", lambda: 1000)
+    assert_equal(take(evaluation_batches(numbered(8), **options), 3), expected)
 
 
 def test_empty_sets_are_refused():

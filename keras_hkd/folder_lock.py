@@ -39,7 +39,7 @@ def folder_lock(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
     ...     with folder_lock(folder):
     ...         pass
     Traceback (most recent call last):
-    keras_hkd.training.folder_lock.FolderInUseError: Another process writes to ...
+    keras_hkd.folder_lock.FolderInUseError: Another process writes to ...
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

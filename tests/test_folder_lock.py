@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from keras_hkd.training.folder_lock import FolderInUseError, folder_lock
+from keras_hkd.folder_lock import FolderInUseError, folder_lock
 
 HOLD = """
 import sys, time
-from keras_hkd.training.folder_lock import folder_lock
+from keras_hkd.folder_lock import folder_lock
 with folder_lock(sys.argv[1]):
     print("held", flush=True)
     time.sleep(600)
