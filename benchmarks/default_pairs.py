@@ -53,7 +53,10 @@ def main(runs, only=None):
     """Runs what is not finished yet; the table holds what is."""
     run = Runner(runs / "default", RESULTS / "default_pairs", only)
     crops = runs / "crops" / "objects"
-    for name, pair in pairs(run, runs, crops).items():
+    for name, make in pairs(run, runs, crops).items():
+        if only and not any(wanted.startswith(name) for wanted in only):
+            continue
+        pair = make()
         tests = TESTS if pair.kind == "detector" else {"crops": f"{crops}:test"}
         for method, how in methods(pair).items():
             for seed in SEEDS:
@@ -62,22 +65,31 @@ def main(runs, only=None):
 
 
 def pairs(run, runs, crops):
-    """The pairs by name; teachers that are not there yet are trained first."""
-    rtmdet = imported(runs / "proof")
+    """Functions that make the pairs, by name; teachers that are not there yet are trained then."""
     yolo, retinanet = "yolo_v8_mobilenet_v2_0.35", "retinanet_mobilenet_v2_0.35"
-    large = Pair(YOLO_TEACHER, "retinanet_mobilenet_v2_1.0", start=LARGE)
-    retinanet_teacher = run("retinanet_teacher", words(large, None, 0, crops), TESTS)
-    program = pathlib.Path(__file__).with_name("object_crops.py")
-    subprocess.run([sys.executable, str(program), "--out", str(runs / "crops")], check=True)
-    large = Pair(YOLO_TEACHER, "mobilenet_v2_1.0", "classifier", start=LARGE)
-    classifier = run("classifier_teacher", words(large, None, 0, crops), {"crops": f"{crops}:test"})
+
+    def rtmdet():
+        return imported(runs / "proof")
+
+    def retinanet_teacher():
+        large = Pair(YOLO_TEACHER, "retinanet_mobilenet_v2_1.0", start=LARGE)
+        return run("retinanet_teacher", words(large, None, 0, crops), TESTS)
+
+    def classifiers():
+        program = pathlib.Path(__file__).with_name("object_crops.py")
+        subprocess.run([sys.executable, str(program), "--out", str(runs / "crops")], check=True)
+        large = Pair(YOLO_TEACHER, "mobilenet_v2_1.0", "classifier", start=LARGE)
+        tests = {"crops": f"{crops}:test"}
+        teacher = run("classifier_teacher", words(large, None, 0, crops), tests)
+        return Pair(teacher, "cnn_small", "classifier")
+
     return {
-        "rtmdet_to_yolo": Pair(rtmdet, yolo, start=SMALL, by_hand=BY_HAND),
-        "rtmdet_to_rtmdet": Pair(rtmdet, cut(rtmdet, 6, runs / "proof")),
-        "yolo_to_yolo": Pair(YOLO_TEACHER, yolo, start=SMALL, by_hand=BY_HAND),
-        "yolo_to_retinanet": Pair(YOLO_TEACHER, retinanet, start=SMALL),
-        "retinanet_to_retinanet": Pair(retinanet_teacher, retinanet, start=SMALL),
-        "classifiers": Pair(classifier, "cnn_small", "classifier"),
+        "rtmdet_to_yolo": lambda: Pair(rtmdet(), yolo, start=SMALL, by_hand=BY_HAND),
+        "rtmdet_to_rtmdet": lambda: Pair(rtmdet(), cut(rtmdet(), 6, runs / "proof")),
+        "yolo_to_yolo": lambda: Pair(YOLO_TEACHER, yolo, start=SMALL, by_hand=BY_HAND),
+        "yolo_to_retinanet": lambda: Pair(YOLO_TEACHER, retinanet, start=SMALL),
+        "retinanet_to_retinanet": lambda: Pair(retinanet_teacher(), retinanet, start=SMALL),
+        "classifiers": classifiers,
     }
 
 
