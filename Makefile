@@ -32,6 +32,7 @@ help:
 	@echo "make benchmark-cache time and disk of a stored teacher, as ratios"
 	@echo "make benchmark-input images per second of the input in each mode, beside tf.data and Grain"
 	@echo "make large-data      118,000 images: memory, and time to the first step (16 GB of disk)"
+	@echo "make benchmark-cache-layout  our shards beside one .npy for each tensor"
 	@echo "make benchmark-load  time and memory of reading a large COCO file, beside pycocotools"
 	@echo "make benchmark-int8  which layers int8 makes faster here"
 	@echo "make benchmark-int8-networks  what would make a preset faster as int8"
@@ -133,6 +134,9 @@ large-data: $(INSTALLED)
 
 benchmark-load: $(INSTALLED)
 	$(RUN) benchmarks/load_time.py
+
+benchmark-cache-layout: $(INSTALLED)
+	$(RUN) benchmarks/cache_layout.py
 
 benchmark-int8-networks: $(INSTALLED)
 	$(RUN) benchmarks/int8_networks.py

@@ -81,9 +81,9 @@ class TeacherCache:
         self.folder = Path(folder)
         self.key, self.report = facts["key"], facts.get("report")
         self.mode, self.teacher_hash = self.key["mode"], self.key["teacher_hash"]
-        self.image_size = _as_size(self.key["image_size"])
+        self.image_size = checks.image_size("image_size", self.key["image_size"])
         seen = self.key["teacher_image_size"]
-        self.teacher_image_size = None if seen is None else _as_size(seen)
+        self.teacher_image_size = _checked_size("teacher_image_size", seen)
         self.views = None if self.key["views"] is None else StoredViews(**self.key["views"])
         self.row_format = RowFormat.from_json(self.key["rows"])
         self.features = FeatureStore(**self.key["features"])
@@ -398,8 +398,3 @@ class TeacherCache:
 
 def _checked_size(name: str, value: Sequence[int] | None) -> tuple[int, int] | None:
     return None if value is None else checks.image_size(name, value)
-
-
-def _as_size(sides: Sequence[int]) -> tuple[int, int]:
-    height, width = (int(side) for side in sides)
-    return height, width

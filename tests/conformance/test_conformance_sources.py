@@ -14,6 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ALLOWED = {
     "tensorflow": {
         *("teacher_cache", "data", "export", "compression", "training", "replicas"),
+        *("base_model", "multi_worker"),  # a step for each size of batches; several processes
         "batch_norm",  # the fused kernel
         *("distillation", "methods"),
         "evaluation",  # counts operations with the profiler of TensorFlow
@@ -21,7 +22,7 @@ ALLOWED = {
     "tensorflow_model_optimization": {"compression"},
     "keras_cv": {"detectors"},
     "keras_hub": {"detectors"},
-    "jax": {"distillation"},
+    "jax": {"distillation", "training", "multi_worker"},  # gradients of terms; several processes
     "torch": set(),
     "typer": {"cli"},
 }

@@ -131,7 +131,7 @@ def test_other_teachers_images_and_thresholds_are_refused(labelled, unlabelled, 
 def test_files_of_another_kind_are_refused(labelled, unlabelled, tmp_path, text):
     file = tmp_path / "pseudo_labels.json"
     file.write_text(text)
-    with pytest.raises(BadDataError, match=r"pseudo_labels.json.*expected pseudo-labels.*Delete"):
+    with pytest.raises(BadDataError, match=r"pseudo_labels.json.*expected pseudo-labels.*delete"):
         semi_supervised(Teacher(), labelled, unlabelled, file)
 
 

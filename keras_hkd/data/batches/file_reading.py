@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_hkd.data.batches.image_cache import Canvases, half_size_of, load_checked
+from keras_hkd.data.batches import cache_mode
+from keras_hkd.data.batches.image_cache import (
+    Canvases,
+    decode_all,
+    half_size_of,
+    load_checked,
+)
 from keras_hkd.data.dataset import Dataset
 from keras_hkd.tensors import Tensor
 
@@ -61,6 +67,19 @@ def canvas_reader(
         )
 
     return read
+
+
+def stored_or_drawn(
+    dataset: Dataset, canvases: Canvases, cache: bool, antialias: bool
+) -> Callable[[Tensor], Tensor]:
+    """Give canvas i, from memory if that is asked for or they fit there, else drawn when asked."""
+    num_bytes = len(dataset) * canvases.size[0] * canvases.size[1] * 3
+    if cache or cache_mode.choose_mode(num_bytes, None) == "memory":
+        with tf.device("CPU:0"):
+            pixels = tf.constant(decode_all(dataset, canvases, antialias=antialias)[0])
+        return lambda index: tf.gather(pixels, index)
+    read = canvas_reader(dataset, canvases, antialias=antialias)
+    return lambda index: read(index)[0]
 
 
 def readable_in_graph(dataset: Dataset) -> bool:

@@ -19,6 +19,7 @@ from keras_hkd.data.batches.file_reading import (
     file_reader,
     in_parallel,
     readable_in_graph,
+    stored_or_drawn,
 )
 from keras_hkd.data.batches.image_cache import Canvases, decode_all
 from keras_hkd.data.batches.label_table import LabelTable, letterbox_scales
@@ -379,7 +380,7 @@ def _letterboxed(
     canvases = Canvases.plan(dataset, frame_size)
     order = tf.data.Dataset.range(len(dataset))
     if cache or not readable_in_graph(dataset):
-        canvas = _canvases_of(dataset, canvases, cache, antialias)
+        canvas = stored_or_drawn(dataset, canvases, cache, antialias)
         scales = letterbox_scales(dataset, frame_size) / canvases.scales
         contents = canvases.content_sizes
 
@@ -395,16 +396,3 @@ def _letterboxed(
     return in_parallel(
         order, lambda i: fit_top_left(read(i), tf.gather(scales, i), frame_size, antialias)
     )
-
-
-def _canvases_of(
-    dataset: Dataset, canvases: Canvases, cache: bool, antialias: bool
-) -> Callable[[Tensor], Tensor]:
-    """Give canvas i, from memory if that is asked for or they fit there, else drawn when asked."""
-    num_bytes = len(dataset) * canvases.size[0] * canvases.size[1] * 3
-    if cache or cache_mode.choose_mode(num_bytes, None) == "memory":
-        with tf.device("CPU:0"):
-            pixels = tf.constant(decode_all(dataset, canvases, antialias=antialias)[0])
-        return lambda index: tf.gather(pixels, index)
-    read = canvas_reader(dataset, canvases, antialias=antialias)
-    return lambda index: read(index)[0]

@@ -38,7 +38,7 @@ def divergence(teacher, student, temperature):
 
 
 def step(teacher, student):
-    return types.SimpleNamespace(teacher_outputs=teacher, student_outputs=student)
+    return types.SimpleNamespace(teacher_outputs=teacher, student_outputs=student, compared=None)
 
 
 def attached(kind, temperature=3.0):
