@@ -82,8 +82,7 @@ class TeacherCache:
         self.key, self.report = facts["key"], facts.get("report")
         self.mode, self.teacher_hash = self.key["mode"], self.key["teacher_hash"]
         self.image_size = checks.image_size("image_size", self.key["image_size"])
-        seen = self.key["teacher_image_size"]
-        self.teacher_image_size = _checked_size("teacher_image_size", seen)
+        self.teacher_image_size = _size("teacher_image_size", self.key["teacher_image_size"])
         self.views = None if self.key["views"] is None else StoredViews(**self.key["views"])
         self.row_format = RowFormat.from_json(self.key["rows"])
         self.features = FeatureStore(**self.key["features"])
@@ -162,14 +161,14 @@ class TeacherCache:
             ValueError: if an option is out of range.
         """
         recipe = building.Recipe(
-            image_size=_checked_size("image_size", image_size),
+            image_size=_size("image_size", image_size),
             hierarchies=hierarchies,
             outputs=None if outputs is None else tuple(outputs),
             mode=mode,
             views=views,
             seed=seed,
             augmentation=augmentation,
-            teacher_image_size=_checked_size("teacher_image_size", teacher_image_size),
+            teacher_image_size=_size("teacher_image_size", teacher_image_size),
             num_detections=num_detections,
             features=FeatureStore(feature_pooling, feature_channels),
             batch_size=batch_size,
@@ -396,5 +395,5 @@ class TeacherCache:
         return self.teacher.levels if attached is None else attached
 
 
-def _checked_size(name: str, value: Sequence[int] | None) -> tuple[int, int] | None:
+def _size(name: str, value: Sequence[int] | None) -> tuple[int, int] | None:
     return None if value is None else checks.image_size(name, value)
