@@ -109,7 +109,7 @@ def test_files_that_hold_no_model_are_named_with_what_to_do(tmp_path):
     detector = tiny()
     detector.compile("sgd")
     detector.optimizer.build(detector.trainable_variables)
-    checkpoint.write_state(tmp_path / "epoch_0007.npz", detector, 7, {}, {})
+    checkpoint.write_state(tmp_path / "epoch_0007.npz", checkpoint.state_of(detector, 7, {}, {}))
     with pytest.raises(ValueError, match="is a checkpoint.*--resume"):
         load_detector(tmp_path / "epoch_0007.npz")
     detector.save_weights(tmp_path / "own.weights.h5")

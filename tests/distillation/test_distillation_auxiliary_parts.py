@@ -7,7 +7,7 @@ import pytest
 from keras_hkd.distillation import Distiller
 from keras_hkd.hierarchies import Hierarchy, Pyramid
 from keras_hkd.losses import FeatureImitation
-from keras_hkd.training.checkpoint import checkpoint_variables, write_state
+from keras_hkd.training.checkpoint import checkpoint_variables, state_of, write_state
 from keras_hkd.training.identity import run_identity
 from keras_hkd.training.settings import TrainingSettings
 
@@ -103,7 +103,7 @@ def test_everything_is_in_a_checkpoint_and_nothing_in_the_student(alone, tmp_pat
     kept = values(own)
     path = tmp_path / "run.weights.h5"
     alone.save_weights(path)
-    write_state(tmp_path / "epoch_0001.npz", alone, 1, {}, {})
+    write_state(tmp_path / "epoch_0001.npz", state_of(alone, 1, {}, {}))
     for variable in own:
         variable.assign(variable + 1)
     alone.load_weights(path)

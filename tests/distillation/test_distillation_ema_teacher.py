@@ -11,7 +11,7 @@ from keras_hkd.distillation.ema_teacher import moving_average
 from keras_hkd.hierarchies import ClassLogits
 from keras_hkd.losses import AdaptiveDistillation
 from keras_hkd.training import Checkpoint, TrainingSettings
-from keras_hkd.training.checkpoint import write_state
+from keras_hkd.training.checkpoint import state_of, write_state
 from keras_hkd.training.identity import run_identity
 
 SIZE = (64, 64)
@@ -125,7 +125,7 @@ def test_a_checkpoint_holds_the_teacher_and_a_resumed_run_goes_on_exactly(batch,
     identities = [run_identity(one, Data, settings) for one in (whole, resumed)]
     assert identities[0] == identities[1]
     assert identities[0]["distillation"]["momentum"] == whole.momentum
-    write_state(tmp_path / "epoch_0001.npz", whole, 1, {}, identities[0])
+    write_state(tmp_path / "epoch_0001.npz", state_of(whole, 1, {}, identities[0]))
     resumed.optimizer.build(resumed.trainable_variables)
     checkpoint = Checkpoint(tmp_path, identity=identities[1], history={})
     assert checkpoint.restore(resumed) == 1

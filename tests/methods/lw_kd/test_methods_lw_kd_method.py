@@ -10,7 +10,7 @@ from keras_hkd.distillation import Distiller
 from keras_hkd.hierarchies import ClassBank, DrawnLogits
 from keras_hkd.methods.lw_kd import lw_kd
 from keras_hkd.methods.lw_kd.adversarial_distiller import AdversarialDistiller
-from keras_hkd.training.checkpoint import checkpoint_variables, read_state, write_state
+from keras_hkd.training.checkpoint import checkpoint_variables, read_state, state_of, write_state
 
 NAMES = ("cat", "dog", "person")
 BANK = np.random.default_rng(0).normal(size=(3, 5, 3)) + 3 * np.eye(3)[:, None]
@@ -121,7 +121,7 @@ def test_everything_is_checkpointed_and_nothing_ships(batch, tmp_path):
     assert {id(variable) for variable in [*own, *optimizer]} <= saved
     assert len(hierarchy.bank.variables) == 2  # logits, and the state of the draw
     assert not {id(v) for v in own} & {id(v) for v in distiller.student.variables}
-    write_state(tmp_path / "epoch_0001.npz", distiller, 1, {}, {})
+    write_state(tmp_path / "epoch_0001.npz", state_of(distiller, 1, {}, {}))
     assert any(
         "discriminator" in name for name in read_state(tmp_path / "epoch_0001.npz").facts["names"]
     )
