@@ -15,6 +15,11 @@ from keras_hkd.inference.post_processing import Suppression
 
 # Largest error of the raw heads that a kind of file may have, as a share of their spread.
 LIMITS = {None: 1e-3, "float16": 2e-2, "dynamic": 0.25, "int8": 0.5, "int16x8": 0.25}
+INT8_REMEDY = (
+    "Train it with rounding first (`--quantize` of keras-hkd train and distill, or "
+    "keras_hkd.compression.quantize and fit), or write float16 or int16x8. The int8 file of a "
+    "preset comes with it. keras_hkd.export.layer_errors says which layers lose most."
+)
 # Heads that hardly vary (an untrained detector) are compared on this scale, in logits or deltas.
 _LEAST_SPREAD = 0.25
 
@@ -70,9 +75,10 @@ def check_heads(
     errors = head_errors(expected, received)
     worst = max(errors, key=lambda name: np.nan_to_num(errors[name], nan=np.inf))
     if not errors[worst] <= limit:
+        mend = f" {INT8_REMEDY}" if "int8" in what else ""
         raise ExportError(
             f"The {what} does not agree with Keras: the error of {worst} is {errors[worst]:.3g} "
-            f"of its spread, {limit:g} at most is allowed. Nothing was written."
+            f"of its spread, {limit:g} at most is allowed. Nothing was written.{mend}"
         )
     return errors
 

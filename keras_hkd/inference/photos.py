@@ -60,7 +60,10 @@ def find_images_and_others(sources: Iterable) -> tuple[list[Path], list[BadRecor
         elif not source.exists():
             raise MissingFileError(f"{source}: there is no such image or folder.")
         elif source.suffix.lower() not in SUFFIXES:
-            raise InvalidValueError(f"{source}: images end in {', '.join(SUFFIXES)}.")
+            raise InvalidValueError(
+                f"{source}: images end in {', '.join(SUFFIXES)}. Films go with --video FILE of "
+                "keras-hkd detect, or keras_hkd.inference.watch_video."
+            )
         else:
             paths.append(source)
     if not paths:

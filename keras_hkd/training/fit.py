@@ -92,11 +92,11 @@ def train_model(
     num_steps = steps_per_epoch(dataset, settings.batch_size)
     identity = run_identity(model, dataset, settings)
     workers = current_workers()
+    _set_image_size(model, settings.image_size)  # refused before the folder holds a run
     with _locked(folder), losses_explained():
         if resume and folder.writes:
             _check_length(folder, settings.epochs)
         folder.begin(identity, resume)
-        _set_image_size(model, settings.image_size)
         _compile(model, settings, num_steps)
         history: dict[str, list] = {}
         checkpoint = Checkpoint(folder.checkpoints, identity=identity, history=history)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_hkd.errors import InvalidTypeError
+from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.inference.photos import load_photo
 from keras_hkd.inference.prediction import predict_images
 from keras_hkd.inference.tflite_detector import TFLiteDetector
@@ -67,6 +67,11 @@ def _pixels(photo: Any) -> np.ndarray:
     if isinstance(photo, np.ndarray):
         return photo
     if isinstance(photo, (str, os.PathLike)):
+        if os.path.isdir(photo):
+            raise InvalidValueError(
+                "Expected pictures: give keras_hkd.inference.find_images(folder), or use "
+                f"`keras-hkd detect FOLDER`. Received: the folder {os.fspath(photo)!r}"
+            )
         return load_photo(photo)
     raise InvalidTypeError(
         "Expected a picture's path or its pixels as a uint8 array (height, width, 3), or a list of "

@@ -36,6 +36,11 @@ def test_one_photograph(little_preset, photo):
         np.testing.assert_array_equal(found[name], values)
 
 
+def test_a_folder_is_refused_with_what_to_give(little_preset, tmp_path):
+    with pytest.raises(ValueError, match="find_images.*Received: the folder"):
+        keras_hkd.detect(tmp_path, little_preset)
+
+
 def test_several_photographs_and_pixels(little_preset, photo):
     pixels = np.asarray(Image.open(photo))
     found = keras_hkd.detect([photo, str(photo), pixels], little_preset)

@@ -86,7 +86,7 @@ def _image(file: Path, inside: Path, bad: BadRecords) -> ImageRecord:
     written = (root.findtext("filename") or "").strip()
     name = (inside.parent / written).as_posix() if written else image_id
     beside = file.parent / written
-    path = str(beside.absolute()) if written and beside.is_file() else ""
+    path = str(beside.absolute()) if written and _is_file(beside) else ""
     split = inside.parts[0] if len(inside.parts) > 1 else None
     image = ImageRecord(str(file), WHOLE_FILE, image_id, name, path, split=split)
     size = root.find("size")
@@ -98,6 +98,13 @@ def _image(file: Path, inside: Path, bad: BadRecords) -> ImageRecord:
         with bad.record(file, f"object {index}"):
             image.boxes.append(_box(element, f"object {index}"))
     return image
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # longer than a name may be
+        return False
 
 
 def _parse(file: Path) -> ElementTree.Element:

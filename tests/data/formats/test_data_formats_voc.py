@@ -159,3 +159,12 @@ def test_pictures_under_other_forms_of_the_name(tmp_path, written):
     Image.new("RGB", (100, 50)).save(tmp_path / "images" / "a.JPG")
     (one,) = load(tmp_path, check_images=True)
     assert one.image_path == str(tmp_path / "images" / "a.JPG")
+
+
+def test_a_name_longer_than_a_file_system_takes_is_a_picture_that_is_not_there(tmp_path):
+    stored(tmp_path)
+    file = tmp_path / "Annotations" / "a.xml"
+    file.write_text(file.read_text().replace("a.jpg", "x" * 5000 + ".jpg"))
+    with pytest.raises(BadDataError, match="image"):
+        load(tmp_path, check_images=True)
+    assert len(load(tmp_path)) == 1
