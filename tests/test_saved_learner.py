@@ -142,7 +142,9 @@ def test_a_model_checkpoint_of_a_distiller_is_refused_before_the_first_step(tmp_
     assert history.epoch == [1], "the first epoch was done before"
 
 
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "precision", [pytest.param("mixed_float16", marks=pytest.mark.long), "mixed_bfloat16"]
+)
 def test_a_float32_model_computes_in_half_precision_as_one_built_for_it(precision):
     whole = tiny()
     half = in_precision(whole, precision)

@@ -68,7 +68,7 @@ def drawn(axes):
 
 @pytest.mark.parametrize(
     ("teacher", "student"),
-    [PAIR, *(pytest.param(*pair, marks=pytest.mark.long) for pair in MORE_PAIRS)],
+    [pytest.param(*pair, marks=pytest.mark.long) for pair in (PAIR, *MORE_PAIRS)],
 )
 def test_every_hierarchy_that_a_pair_allows_is_drawn_or_says_why_not(teacher, student):
     pair = detector(teacher, 1), detector(student, 2)
