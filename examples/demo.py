@@ -3,8 +3,8 @@
     python examples/demo.py        (`make demo` installs what it needs first)
 
 Time: about 8 minutes on two CPU cores.
-Figure (seed 0): AP50 0.422 on 150 drawn scenes, 0.321 for the student alone in as many steps
-(1,080), 0.624 for the teacher. One seed on drawn scenes shows that it runs, not how much it gains.
+Figures: `make demo-figures` (`docs/results/demo.md`). One seed on drawn scenes shows that it runs,
+not how much it gains.
 
 The scenes are a nearer and less cluttered street than the teacher was trained on (2.6 M
 parameters; `make demo-teacher` rebuilds it). It teaches a student of 0.29 M; the
