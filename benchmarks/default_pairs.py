@@ -61,7 +61,7 @@ def main(runs, only=None):
         for method, how in methods(pair).items():
             for seed in SEEDS:
                 run(f"{name}_{method}_{seed}", words(pair, how, seed, crops), tests)
-                write_results(run)
+            write_results(run)
 
 
 def pairs(run, runs, crops):
@@ -129,11 +129,7 @@ def write_results(run):
                 continue
             table.setdefault(pair, {})[name] = {
                 test: {
-                    "scores": {
-                        k: v
-                        for k, v in summary([o["test"][test] for o in done]).items()
-                        if k in SHOWN
-                    },
+                    "scores": summary([one["test"][test] for one in done], SHOWN),
                     "gains": {
                         k: [
                             o["test"][test][k] - a["test"][test][k]

@@ -29,8 +29,7 @@ def main(runs=ROOT / "runs"):
     result = {"command": "make demo-figures", "seeds": list(SEEDS), "made_with": made_with()}
     for name in rows[0]:
         found = [row[name] for row in rows]
-        spread = {key: value for key, value in summary(found).items() if key in SHOWN}
-        result[name] = {**found[0], "over_seeds": spread}
+        result[name] = {**found[0], "over_seeds": summary(found, SHOWN)}
     result["gain_in_AP"] = [
         round(row["student_distilled"]["AP"] - row["student_alone"]["AP"], 4) for row in rows
     ]

@@ -9,8 +9,6 @@ Measured on the test lists, at the size of the training. Every run is one `keras
 `proof_runs.py`. Figures: `results/proof.json`, one file a run in `results/proof/`.
 """
 
-import json
-
 import keras
 from figures import made_with
 from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
@@ -43,7 +41,7 @@ def main(runs, only=None):
         for name, how in METHODS.items():
             for seed in SEEDS:
                 run(f"{name}_{times}x_{seed}", words(teacher, student, how, seed), TESTS)
-                write_results(run)
+            write_results(run)
 
 
 def imported(folder):
@@ -124,12 +122,7 @@ def write_results(run):
             done = [results.get(f"{name}_{times}x_{seed}") for seed in SEEDS]
             if None not in done:
                 scores = {
-                    test: {
-                        key: value
-                        for key, value in summary([one["test"][test] for one in done]).items()
-                        if key in SHOWN
-                    }
-                    for test in TESTS
+                    test: summary([one["test"][test] for one in done], SHOWN) for test in TESTS
                 }
                 table.setdefault(f"{times}x", {})[name] = scores
     write_json(
@@ -142,7 +135,6 @@ def write_results(run):
             "students": table,
         },
     )
-    print(json.dumps(table)[:200])
 
 
 if __name__ == "__main__":

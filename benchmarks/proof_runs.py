@@ -131,9 +131,16 @@ def options(**values):
     return words
 
 
-def summary(scores):
-    """Mean and sample standard deviation of every figure that all of the results have."""
+def summary(scores, shown=None):
+    """Mean and sample standard deviation of every figure that all of the results have.
+
+    Args:
+        scores: a dict of figures for each result.
+        shown: names of figures; None for all.
+    """
     keys = [key for key in scores[0] if all(_is_number(one.get(key)) for one in scores)]
+    if shown is not None:
+        keys = [key for key in keys if key in shown]
     return {key: _spread([one[key] for one in scores]) for key in keys}
 
 

@@ -85,7 +85,12 @@ Channels = Annotated[
     ),
 ]
 Method = Annotated[
-    str, typer.Option("--method", help="The method that will read the cache: adl, hkd, kd or ld.")
+    str,
+    typer.Option(
+        "--method",
+        help="The method that will read the cache: "
+        f"{method_arguments.names_where(method_arguments.reads_cache)}.",
+    ),
 ]
 BatchSize = Annotated[
     int, typer.Option("--batch-size", min=1, help="Images per batch of the teacher.")

@@ -21,7 +21,8 @@ Teacher = Annotated[
         "--teacher",
         metavar="FILE_OR_NAME",
         help="A trained detector or classifier: a .keras file or preset. Of methods mutual and "
-        "hssakd: the second student. Repeated (adl, auto, hkd, kd, ld): several, equally heavy.",
+        "hssakd: the second student. Repeated (methods "
+        f"{method_arguments.names_where(method_arguments.takes_several)}): several, equally heavy.",
         show_default=False,
     ),
 ]

@@ -1,7 +1,7 @@
 """Reads `--method` and its options, checks them, and builds the Distiller."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +9,30 @@ import yaml
 
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.methods.registry import METHODS, described
+
+
+def names_where(takes: Callable[[Any], bool]) -> str:
+    """Name the methods of which something holds, for messages and help.
+
+    Args:
+        takes: function of a `Method` of the registry.
+
+    Example:
+        >>> names_where(lambda method: method.unlabelled)
+        'sad'
+    """
+    return ", ".join(name for name in sorted(METHODS) if takes(METHODS[name]))
+
+
+def reads_cache(takes: Any) -> bool:
+    """Tell whether a stored teacher can stand for that of a method, a `Method` of the registry."""
+    return takes.teacher == "frozen" and not takes.prepare and not takes.unlabelled
+
+
+def takes_several(takes: Any) -> bool:
+    """Tell whether a method, a `Method` of the registry, takes several teachers."""
+    return bool(takes.several_teachers)
+
 
 Method = Annotated[
     str,
@@ -81,10 +105,9 @@ def check_teachers(
             f"Received: --teacher {teacher}"
         )
     if more_teachers and not takes.several_teachers:
-        names = ", ".join(name for name in sorted(METHODS) if METHODS[name].several_teachers)
         raise InvalidValueError(
-            f"Several teachers go with --method {names}. Received: --method {method} and "
-            f"{len(more_teachers) + 1} times --teacher."
+            f"Several teachers go with --method {names_where(takes_several)}. "
+            f"Received: --method {method} and {len(more_teachers) + 1} times --teacher."
         )
 
 
@@ -106,7 +129,7 @@ def check_unlabelled(method: str, unlabelled: Any, pseudo_label_score: Any) -> N
             "label."
         )
     if not takes.unlabelled and (unlabelled or pseudo_label_score is not None):
-        names = ", ".join(name for name in sorted(METHODS) if METHODS[name].unlabelled)
+        names = names_where(lambda method: method.unlabelled)
         option = "--unlabelled" if unlabelled else "--pseudo-label-score"
         raise InvalidValueError(
             f"{option} goes with --method {names}. Received: --method {method}, which takes no "
@@ -141,13 +164,8 @@ def _check_cache_fits(method: str | None, takes: Any, teacher: Any) -> None:
     """Refuse a cache where the teacher itself is needed, or is given too."""
     if teacher is not None:
         raise InvalidValueError("--teacher-cache takes the place of --teacher: give one of them.")
-    if not _reads_cache(takes):
-        names = ", ".join(name for name in sorted(METHODS) if _reads_cache(METHODS[name]))
+    if not reads_cache(takes):
         raise InvalidValueError(
             f"The method {method!r} runs its teacher itself, or has none, so that a stored one is "
-            f"of no use. Methods that read a cache: {names}."
+            f"of no use. Methods that read a cache: {names_where(reads_cache)}."
         )
-
-
-def _reads_cache(takes: Any) -> bool:
-    return takes.teacher == "frozen" and not takes.prepare and not takes.unlabelled

@@ -9,20 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from keras_hkd import hierarchies as hierarchy_classes
 from keras_hkd import losses as loss_classes
 from keras_hkd.errors import InvalidValueError
-from keras_hkd.hierarchies.boxes import Boxes
-from keras_hkd.hierarchies.class_logits import ClassLogits
-from keras_hkd.hierarchies.logits import Logits
 from keras_hkd.hierarchies.possibilities import possible, why_not
-from keras_hkd.hierarchies.pyramid import Pyramid
 
 if TYPE_CHECKING:
     from keras_hkd.hierarchies.hierarchy import Hierarchy
     from keras_hkd.learner import Learner
 
 TABLE = "default_terms.yaml"
-HIERARCHIES = {kind.__name__: kind for kind in (Boxes, ClassLogits, Logits, Pyramid)}
 
 
 class Chosen(NamedTuple):
@@ -84,10 +80,10 @@ def choose(
             "`distillation_losses`, an empty list for the student's own loss alone. "
             "Received: teacher=None"
         )
+    coding = getattr(getattr(student, "coding", None), "name", None)  # a classifier has none
     reasons: list[str] = []
     for row in table():
-        boxes = row.get("student_boxes")
-        if boxes is not None and getattr(_coding(student), "name", None) != boxes:
+        if row.get("student_boxes") not in (None, coding):
             continue
         hierarchies = [_hierarchy(term) for term in row["terms"]]
         reason = _unfit(hierarchies, teachers, student, sizes)
@@ -104,13 +100,9 @@ def choose(
     )
 
 
-def _coding(student: Learner) -> Any:
-    return getattr(student, "coding", None)
-
-
 def _hierarchy(term: dict[str, Any]) -> Hierarchy:
     loss = getattr(loss_classes, term["loss"])()
-    return HIERARCHIES[term["hierarchy"]](loss, **term.get("options", {}))
+    return getattr(hierarchy_classes, term["hierarchy"])(loss, **term.get("options", {}))
 
 
 def _unfit(

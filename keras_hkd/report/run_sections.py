@@ -15,7 +15,6 @@ from keras_hkd.report.tables import COLUMNS, cells
 Scores = Mapping[str, Mapping[str, Any]]
 
 _TESTED = ("AP", "AP50", "MR2", "accuracy", "balanced_accuracy")
-_LOWER_IS_BETTER = ("MR2",)
 _COSTS = ("parameters", "gflops", "latency_ms")
 _QUALITY = ("AP", "AP50", "AP75", "AR100", "MR2", "accuracy", "balanced_accuracy")
 
