@@ -20,7 +20,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 TIMES = (6, 2, 4, 8)  # the headline first
 SEEDS = (0, 1, 2)
 TESTS = {name: f"{DATA / name}:test" for name in ("coco_person", "pennfudan", "pets_s3mf1")}
-SIDE, BATCH_SIZE, EPOCHS = 256, 16, 8
+SIDE, BATCH_SIZE, EPOCHS = 192, 16, 8
 METHODS = {
     "alone": None,
     "auto": {"method": "auto"},
