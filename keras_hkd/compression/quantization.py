@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -29,16 +29,18 @@ class Quantization:
     Args:
         range_decay: how slowly the ranges of activations follow the training batches; None for not
             at all.
+        keep_float: what the names of layers begin with that stay in float.
     """
 
-    def __init__(self, range_decay: float | None = 0.99) -> None:
+    def __init__(self, range_decay: float | None = 0.99, keep_float: Sequence[str] = ()) -> None:
         self.range_decay = range_decay
+        self.keep_float = tuple(keep_float)
 
     def __call__(self, network: keras.Model) -> keras.Model:
-        return quantized_network(network, self.range_decay)
+        return quantized_network(network, self.range_decay, self.keep_float)
 
     def get_config(self) -> dict[str, Any]:
-        return {"range_decay": self.range_decay}
+        return {"range_decay": self.range_decay, "keep_float": list(self.keep_float)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Quantization:
@@ -51,6 +53,7 @@ def quantize(
     *,
     range_decay: float | None = 0.99,
     coverage: float | str = 1.0,
+    keep_float: Sequence[str] = (),
 ) -> Any:
     """Copy a detector or classifier with int8 rounding in its network, for training.
 
@@ -74,6 +77,9 @@ def quantize(
             `range_decay=None` with it, or training widens the ranges again. `"best"` chooses for
             each activation the share, of those from 0.99 to 1, whose rounding has the least squared
             error.
+        keep_float: beginnings of the names of layers that are not rounded, such as `("stem",)`:
+            where a few layers make most of the error, an int8 file that computes them in float
+            loses less. Processors that have no floats cannot run such a file.
 
     Returns:
         The clone, of the same family.
@@ -81,7 +87,8 @@ def quantize(
     Raises:
         TypeError: neither detector nor classifier.
         UnsupportedLayerError: a layer that cannot be quantised; names it and its type.
-        ValueError: it is quantised already, or `range_decay` is out of range.
+        ValueError: it is quantised already, `range_decay` is out of range, or `keep_float` names no
+            layer.
 
     Example:
     >>> import keras_hkd
@@ -102,7 +109,7 @@ def quantize(
         antialias = getattr(student, "antialias", True)
         images = representative_array(representative_images, size, antialias=antialias)
     shares = checked_coverage(coverage)
-    quantized = rewritten(student, Quantization(range_decay))
+    quantized = rewritten(student, Quantization(range_decay, keep_float))
     if shares == (1.0,):
         calibrate(quantized, images)
     else:

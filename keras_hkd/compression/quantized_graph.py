@@ -20,6 +20,7 @@ from keras_hkd.compression.quantized_layers import (
     QuantizedLayer,
     norm_values,
 )
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.tensors import Tensor
 
 PIXELS = (0.0, 255.0)
@@ -68,7 +69,9 @@ _FUSED = ("relu", "relu6")  # TFLite computes them inside the layer before
 _ACTIVATIONS = ("linear", *_FUSED, "silu", "swish", "sigmoid", "hard_silu", "hard_sigmoid")
 
 
-def quantized_network(network: keras.Model, range_decay: float | None) -> keras.Model:
+def quantized_network(
+    network: keras.Model, range_decay: float | None, keep_float: tuple[str, ...] = ()
+) -> keras.Model:
     """Rebuild a network with int8 rounding of weights and activations, on new layers.
 
     BatchNorm behind a convolution is folded into it, elsewhere it becomes a 1x1 depthwise
@@ -78,26 +81,33 @@ def quantized_network(network: keras.Model, range_decay: float | None) -> keras.
     Args:
         network: a functional float model on images in [0, 255].
         range_decay: see `ActivationRange`.
+        keep_float: what the names of layers begin with that are not rounded.
 
     Returns:
         A functional model with the same structure of outputs.
 
     Raises:
         UnsupportedLayerError: names the first layer that cannot be quantised.
+        ValueError: no layer has a name that begins with one of `keep_float`.
     """
-    return _Rewriting(FlatGraph(network), range_decay).run()
+    return _Rewriting(FlatGraph(network), range_decay, keep_float).run()
 
 
 class _Rewriting:
-    def __init__(self, graph: FlatGraph, range_decay: float | None) -> None:
+    def __init__(
+        self, graph: FlatGraph, range_decay: float | None, keep_float: tuple[str, ...]
+    ) -> None:
         self.graph = graph
         self.range_decay = range_decay
+        self.keep_float = keep_float
+        self.rounds = True  # whether the call that is rewritten now is rounded
         self.names = LayerNames()
         self.values = {}
         self.made = {}  # id of a float layer -> its quantised layer, for layers that are shared
         self.folded = set()  # ids of the BatchNorm layers that went into the layer before
 
     def run(self) -> keras.Model:
+        self._check_names()
         (images,) = self.graph.network.inputs
         self.images = images
         new = keras.Input(images.shape[1:], name=self.names("images"))
@@ -107,8 +117,30 @@ class _Rewriting:
                 self._rewrite(call)
         return keras.Model(new, self.graph.outputs(self.values), name="network")
 
+    def _check_names(self) -> None:
+        names = [call.operation.name for call in self.graph.calls]
+        for start in self.keep_float:
+            if not any(name.startswith(start) for name in names):
+                raise InvalidValueError(
+                    "`keep_float` must hold the beginnings of names of layers; this network has "
+                    f"{', '.join(dict.fromkeys(names))}. Received: {start!r}"
+                )
+
+    def _stays_float(self, call: Call) -> bool:
+        """Tell whether a call is not rounded: by its name, or rescaling for nothing but such."""
+        if isinstance(call.operation, layers.Rescaling) and self.keep_float:
+            return self._is_read_in_float(call.outputs[0])
+        return call.operation.name.startswith(self.keep_float) if self.keep_float else False
+
+    def _is_read_in_float(self, tensor: keras.KerasTensor) -> bool:
+        consumers = self.graph.consumers(tensor)
+        if not consumers or self.graph.is_output(tensor):
+            return False
+        return all(self._stays_float(call) for call in consumers)
+
     def _rewrite(self, call: Call) -> Any:
         operation = call.operation
+        self.rounds = not self._stays_float(call)
         for types, method in (
             (layers.SeparableConv2D, self._separable),
             (layers.DepthwiseConv2D, self._depthwise),
@@ -153,8 +185,8 @@ class _Rewriting:
         if layer.data_format != "channels_last":
             self._refuse(call)
         depthwise = self._layer((id(layer), "depthwise"), lambda: _linear_layer(
-            QuantizedDepthwiseConv2D, layer.depthwise_kernel, None, None, _geometry(layer),
-            self.names(f"{layer.name}_depthwise"),
+            QuantizedDepthwiseConv2D, layer.depthwise_kernel, None, None,
+            self.names(f"{layer.name}_depthwise"), rounded=self.rounds, **_geometry(layer),
         ))  # fmt: skip
         x = self._range(depthwise(self._input(call)), f"{layer.name}_depthwise")
         self._linear(call, QuantizedConv2D, layer.pointwise_kernel, layer.bias, {}, inputs=x)
@@ -175,7 +207,9 @@ class _Rewriting:
         norm = self._norm_behind(call) if activation == "linear" else None
         made = self._layer(
             id(layer),
-            lambda: _linear_layer(kind, kernel, bias, norm, geometry, self.names(layer.name)),
+            lambda: _linear_layer(
+                kind, kernel, bias, norm, self.names(layer.name), rounded=self.rounds, **geometry
+            ),
         )
         x = made(self._input(call) if inputs is None else inputs)
         if norm is not None:
@@ -221,7 +255,9 @@ class _Rewriting:
             self._settle(tensor, x, name)
 
     def _scaling(self, name: str, scale: Any, shift: Any) -> Any:
-        layer = QuantizedDepthwiseConv2D((1, 1, len(scale), 1), len(scale), name=self.names(name))
+        layer = QuantizedDepthwiseConv2D(
+            (1, 1, len(scale), 1), len(scale), rounded=self.rounds, name=self.names(name)
+        )
         layer.build((None, None, None, len(scale)))
         layer.assign_values(ops.reshape(scale, layer.kernel_shape), shift)
         return layer
@@ -255,8 +291,7 @@ class _Rewriting:
         if activation in _FUSED:
             return getattr(ops, activation)(x)
         if activation in ("sigmoid", "silu", "swish"):
-            name = self.names(f"{layer.name}_sigmoid")
-            gate = FixedRange(*SIGMOID_RANGE, name=name)(ops.sigmoid(x))
+            gate = self._fixed_range(ops.sigmoid(x), SIGMOID_RANGE, f"{layer.name}_sigmoid")
             return gate if activation == "sigmoid" else ops.multiply(x, gate)
         if activation in ("hard_sigmoid", "hard_silu"):
             gate = self._range(ops.relu6(ops.add(x, 3.0)), f"{layer.name}_gate")
@@ -285,18 +320,24 @@ class _Rewriting:
 
     def _settle(self, tensor: keras.KerasTensor, value: Any, name: str) -> None:
         """Give a new tensor its range, unless a following layer gives it one."""
+        rounds, self.rounds = self.rounds, not self._is_read_in_float(tensor)
         if not (self._is_clipped(tensor) or self._is_joined(tensor)):
             value = self._range(value, name)
-        self.values[id(tensor)] = value
+        self.values[id(tensor)], self.rounds = value, rounds
 
     def _range(self, value: Any, name: str) -> Tensor:
+        if not self.rounds:
+            return value
         return ActivationRange(self.range_decay, name=self.names(f"{name}_range"))(value)
 
     def _pixel_range(self, x: Tensor, scale: Any, offset: Any, name: str) -> Tensor:
         """Return the range of `scale * pixel + offset`, which needs no calibration."""
         ends = np.stack(np.broadcast_arrays(offset, scale * PIXELS[1] + offset))
         limits = min(0.0, float(ends.min())), max(0.0, float(ends.max()))
-        return FixedRange(*limits, name=self.names(f"{name}_range"))(x)
+        return self._fixed_range(x, limits, f"{name}_range")
+
+    def _fixed_range(self, x: Tensor, limits: tuple[float, float], name: str) -> Tensor:
+        return FixedRange(*limits, name=self.names(name))(x) if self.rounds else x
 
     def _is_clipped(self, tensor: keras.KerasTensor) -> bool:
         following = self.graph.only_consumer(tensor)
@@ -324,12 +365,12 @@ class _Rewriting:
 
 
 def _linear_layer(
-    kind: Any, kernel: Any, bias: Any, norm: Any, geometry: dict[str, Any], name: str
+    kind: Any, kernel: Any, bias: Any, norm: Any, name: str, **config: Any
 ) -> QuantizedLayer:
     num_outputs = kernel.shape[-1]
     if kind is QuantizedDepthwiseConv2D:
         num_outputs *= kernel.shape[-2]
-    layer = kind(kernel.shape, num_outputs, norm is not None, name=name, **geometry)
+    layer = kind(kernel.shape, num_outputs, norm is not None, name=name, **config)
     layer.build(None)
     layer.assign_values(kernel, bias, norm)
     return layer

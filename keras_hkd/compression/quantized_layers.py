@@ -25,6 +25,7 @@ class QuantizedLayer(keras.layers.Layer):
         strides: strides of a convolution, one number for each axis.
         padding: `"same"` or `"valid"`.
         dilation_rate: dilation rate of a convolution.
+        rounded: whether the kernel is rounded; without it a float layer with its BatchNorm folded.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class QuantizedLayer(keras.layers.Layer):
         strides: Any = (1, 1),
         padding: str = "valid",
         dilation_rate: Any = (1, 1),
+        rounded: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
@@ -44,6 +46,7 @@ class QuantizedLayer(keras.layers.Layer):
         self.strides = tuple(strides)
         self.padding = padding
         self.dilation_rate = tuple(dilation_rate)
+        self.rounded = bool(rounded)
 
     def build(self, input_shape: Shape) -> None:
         self.kernel = self.add_weight(shape=self.kernel_shape, name="kernel")
@@ -57,11 +60,13 @@ class QuantizedLayer(keras.layers.Layer):
         self.built = True
 
     def rounded_kernel(self, training: bool | None = False) -> Tensor:
-        """Return the rounded kernel in the shape of `kernel`; see `rounded_weights`."""
+        """Return the kernel, rounded if it is to be, in its shape; see `rounded_weights`."""
         rows = ops.reshape(self.kernel, (-1, self.num_outputs))
         if self.folded:
             rows = rows * (self.gamma * self.inverse_std)
-        return ops.reshape(rounded_weights(rows, training), self.kernel_shape)
+        if self.rounded:
+            rows = rounded_weights(rows, training)
+        return ops.reshape(rows, self.kernel_shape)
 
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         return self.product(inputs, self.rounded_kernel(training)) + self.bias
@@ -103,6 +108,7 @@ class QuantizedLayer(keras.layers.Layer):
             "strides": self.strides,
             "padding": self.padding,
             "dilation_rate": self.dilation_rate,
+            "rounded": self.rounded,
         }
 
 

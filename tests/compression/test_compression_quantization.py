@@ -87,6 +87,19 @@ def test_a_saved_one_is_read_back_and_exported_with_its_own_ranges(quantized, ba
         keras_hkd.export_tflite(loaded, tmp_path / "half.tflite", quantization="float16")
 
 
+@pytest.mark.slow
+def test_layers_kept_in_float_are_kept_in_the_saved_file(student, batch, tmp_path):
+    clone = keras_hkd.quantize(student, batch[0], keep_float=("stem",))
+    clone.save(tmp_path / "clone.keras")
+    loaded = keras_hkd.load_detector(tmp_path / "clone.keras")
+    for model in (clone, loaded):
+        assert not model.network.get_layer("stem_conv").rounded
+        assert model.network.get_layer("stage2_down_conv").rounded
+    expected = keras_heads(clone, batch[0])
+    for name, values in keras_heads(loaded, batch[0]).items():
+        np.testing.assert_array_equal(values, expected[name])
+
+
 def test_refuses_what_is_quantised_already(quantized):
     with pytest.raises(ValueError, match="quantised already"):
         keras_hkd.quantize(quantized)

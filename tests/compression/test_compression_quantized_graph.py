@@ -6,6 +6,7 @@ from keras import layers, ops
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from keras_hkd.compression import UnsupportedLayerError
+from keras_hkd.compression.fake_quantization import ActivationRange
 from keras_hkd.compression.quantized_graph import quantized_network
 from keras_hkd.export import tflite_file
 from keras_hkd.export.conversion import convert
@@ -102,6 +103,40 @@ def test_rescaling_is_no_convolution(scale, offset, of_pixels):
     assert {"DEPTHWISE_CONV_2D", "CONV_2D"}.isdisjoint(tflite_file.list_operators(content))
     received = np.concatenate([TFLiteRunner(content).run(image)[0] for image in IMAGES])
     assert np.abs(received - rounded).max() < 3 * step
+
+
+def names_of_ranges(clone):
+    return [layer.name for layer in clone.layers if isinstance(layer, ActivationRange)]
+
+
+def test_layers_that_are_kept_in_float_are_not_rounded():
+    def make(x):
+        x = layers.Conv2D(8, 3, 2, padding="same", use_bias=False, name="stem_conv")(x)
+        x = layers.BatchNormalization(name="stem_norm")(x)
+        x = layers.Activation("silu", name="stem_activation")(x)
+        return convolution(x, 6, activation="silu")
+
+    network, _ = networks(make)
+    clone = quantized_network(network, 0.99, ("stem",))
+    clone(IMAGES, training=True)
+    expected, rounded = network(IMAGES).numpy(), clone(IMAGES).numpy()
+    assert "stem_activation_range" in names_of_ranges(clone)  # what an int8 layer reads is rounded
+    assert not {"stem_conv_range", "stem_conv_before_range"} & set(names_of_ranges(clone))
+    stem = keras.Model(network.inputs, network.get_layer("stem_norm").output)
+    kept = keras.Model(clone.inputs, clone.get_layer("stem_conv").output)
+    # Pixels are whole numbers already; the folded BatchNorm is the same product in another order.
+    np.testing.assert_allclose(kept(IMAGES), stem(IMAGES), atol=1e-4)
+    content = converted(clone)
+    assert "QUANTIZE" in tflite_file.list_operators(content)
+    received = np.concatenate([TFLiteRunner(content).run(image)[0] for image in IMAGES])
+    assert np.std(received - rounded) < 0.02 * np.std(rounded)
+    assert np.std(rounded - expected) < 0.05 * np.std(expected)
+
+
+def test_what_names_no_layer_is_not_kept_in_float_silently():
+    network, _ = networks(vector)
+    with pytest.raises(ValueError, match=r"beginnings of names of layers.*Received: 'nowhere'"):
+        quantized_network(network, 0.99, ("nowhere",))
 
 
 def test_inference_changes_nothing_and_training_moves_the_ranges():
