@@ -11,7 +11,7 @@ Measured on the test lists, at the size of the training. Every run is one `keras
 
 import keras
 from figures import made_with
-from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
+from proof_runs import ROOT, SHARED, Runner, arguments, evaluate, options, summary
 
 from keras_hkd.json_files import write_json
 
@@ -36,6 +36,7 @@ def main(runs, only=None):
     """Runs what is not finished yet and writes the table; with `only`, those runs and no table."""
     run = Runner(runs / "proof", RESULTS / "proof", only)
     teacher = imported(runs / "proof")
+    measure_teacher(teacher)
     for times in TIMES:
         student = cut(teacher, times, runs / "proof")
         for name, how in METHODS.items():
@@ -51,6 +52,14 @@ def imported(folder):
     folder.mkdir(parents=True, exist_ok=True)
     start_of("rtmdet_nano", folder, training_images({"data": ["coco_person"]}))
     return folder / "rtmdet_nano.keras"
+
+
+def measure_teacher(teacher):
+    """Scores of the teacher at the students' size, in a result file of its own."""
+    record = RESULTS / "proof" / "teacher.json"
+    if not record.exists():
+        scores = {test: evaluate(teacher, source, SIDE) for test, source in TESTS.items()}
+        write_json(record, {"made_with": made_with(), "image_size": SIDE, "test": scores})
 
 
 def cut(teacher, times, folder):
@@ -125,6 +134,7 @@ def write_results(run):
                     test: summary([one["test"][test] for one in done], SHOWN) for test in TESTS
                 }
                 table.setdefault(f"{times}x", {})[name] = scores
+    teacher = results["teacher"]["test"]
     write_json(
         RESULTS / "proof.json",
         {
@@ -132,6 +142,7 @@ def write_results(run):
             "made_with": made_with(),
             "image_size": SIDE,
             "epochs": EPOCHS,
+            "teacher": {t: {k: s[k] for k in SHOWN if k in s} for t, s in teacher.items()},
             "students": table,
         },
     )

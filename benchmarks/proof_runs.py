@@ -108,9 +108,11 @@ def trained_model(folder):
     return found[0] if found else folder / names[-1]
 
 
-def evaluate(file, source):
-    """Scores of a saved model on one dataset."""
-    return json.loads(keras_hkd("evaluate", str(file), "--data", source, "--json", capture=True))
+def evaluate(file, source, image_size=None):
+    """Scores of a saved model on one dataset, at its own image size or another."""
+    size = {} if image_size is None else {"image_size": image_size}
+    words = ["evaluate", str(file), *options(data=source, **size), "--json"]
+    return json.loads(keras_hkd(*words, capture=True))
 
 
 def keras_hkd(*words, capture=False):
