@@ -118,11 +118,28 @@ def test_class_towers_of_other_families_and_anchors_are_read_cell_by_cell(family
         attached(ClassTower, family(levels=("P6",)), student)
 
 
-def test_class_towers_of_several_widths_are_refused(family):
+def test_a_teachers_class_towers_of_several_widths_are_refused(family):
     teacher = family()
     teacher.tower_channels["P4"] = 7
     with pytest.raises(ValueError, match=r"one width. Received: a teacher with \[4, 7\]"):
         attached(ClassTower, teacher, family())
+
+
+def test_levels_of_a_pruned_student_have_a_projection_for_each_width(family, step_of):
+    teacher, student, uneven = family(width=6), family(width=6), family(width=6)
+    uneven.tower_channels["P4"] = 5
+    hierarchy = attached(ClassTower, teacher, uneven)
+    assert list(hierarchy.projections) == ["width_5"]
+    step = step_of(teacher, student)
+    towers = step.student_outputs["class_tower"]
+    # A projection that adds a channel of zeros.
+    layer = hierarchy.projections["width_5"]
+    layer.kernel.assign(np.reshape(np.eye(6)[:5], layer.kernel.shape))
+    towers["P4"] = np.concatenate([towers["P4"][..., :5], 0 * towers["P4"][..., 5:]], axis=-1)
+    wanted = attached(ClassTower, teacher, student).compute(step)
+    towers["P4"] = towers["P4"][..., :5]
+    assert float(hierarchy.compute(step)) == pytest.approx(float(wanted), rel=1e-5)
+    assert float(wanted) > 0
 
 
 def test_of_a_teacher_of_more_classes_those_of_the_student_count(family):
