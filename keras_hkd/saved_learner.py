@@ -56,25 +56,43 @@ def in_precision(learner: Any, precision: str) -> Any:
     text = json.dumps(_with_policy(config, precision))
     for name in MIXED:
         text = text.replace(f'"{name}"', f'"{precision}"')
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
+    with computing_in(precision):
         copy = keras.saving.deserialize_keras_object(json.loads(text))
-    finally:
-        keras.config.set_dtype_policy(policy)
     copy.set_weights(learner.get_weights())
     return copy
 
 
+@contextlib.contextmanager
+def computing_in(policy: str | None) -> Iterator[None]:
+    """Build layers under a dtype policy, for as long as the `with` block lasts.
+
+    Args:
+        policy: name of a policy; None for the one that is set.
+    """
+    before = keras.config.dtype_policy()
+    if policy is not None:
+        keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def _with_policy(config: Any, precision: str) -> Any:
-    """Put a precision in the place of the dtype policies of a serialised model."""
+    """Put a precision in the place of the dtype policies of a serialised model.
+
+    They stand there as Keras serialises them, or by name under `dtype_policy`.
+    """
     if isinstance(config, list):
         return [_with_policy(one, precision) for one in config]
     if not isinstance(config, dict):
         return config
     if config.get("class_name") == "DTypePolicy":
         return {**config, "config": {**config["config"], "name": precision}}
-    return {key: _with_policy(one, precision) for key, one in config.items()}
+    return {
+        key: precision if key == "dtype_policy" else _with_policy(one, precision)
+        for key, one in config.items()
+    }
 
 
 def compiled_like(copy: Any, learner: Any) -> Any:

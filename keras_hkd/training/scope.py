@@ -36,21 +36,16 @@ def training_scope(settings: TrainingSettings) -> Iterator[int]:
     """
     if settings.deterministic:
         enable_determinism()
-    import keras
+    from keras_hkd.saved_learner import computing_in  # loads Keras
 
     grow_memory()
     join_workers(settings.strategy)
     set_seed(settings.seed)
-    policy = keras.config.dtype_policy()
-    if settings.mixed_precision:
-        keras.config.set_dtype_policy(f"mixed_{settings.half_precision}")
-    try:
-        with strategy_scope(settings.strategy) as num_replicas:
-            if settings.batch_size % num_replicas:
-                raise InvalidValueError(
-                    f"The batch must divide among the {num_replicas} replicas of strategy "
-                    f"{settings.strategy!r}. Received: batch_size={settings.batch_size}"
-                )
-            yield num_replicas
-    finally:
-        keras.config.set_dtype_policy(policy)
+    policy = f"mixed_{settings.half_precision}" if settings.mixed_precision else None
+    with computing_in(policy), strategy_scope(settings.strategy) as num_replicas:
+        if settings.batch_size % num_replicas:
+            raise InvalidValueError(
+                f"The batch must divide among the {num_replicas} replicas of strategy "
+                f"{settings.strategy!r}. Received: batch_size={settings.batch_size}"
+            )
+        yield num_replicas

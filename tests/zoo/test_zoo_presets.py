@@ -28,6 +28,7 @@ def test_all_presets_together_are_small():
 def test_a_preset_is_whole_and_described(name, tmp_path):
     files = check_folder(preset_folder(name))
     assert {"card.json", "card.md", "config.json", "int8.tflite", "model.weights.h5"} <= files
+    assert (preset_folder(name) / "config.json").stat().st_size < 5_000  # widths, not a graph
     card = read_card(name)
     copy = tmp_path / name
     copy.mkdir()

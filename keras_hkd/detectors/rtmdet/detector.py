@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +17,9 @@ from keras_hkd.detectors.open_heads import LevelHeads, SharedTower, level_heads
 from keras_hkd.detectors.rtmdet.assignment import dynamic_soft_labels
 from keras_hkd.detectors.rtmdet.network import LEVELS, RTMDetConfig, rtmdet_network
 from keras_hkd.detectors.rtmdet.new_classes import network_for_classes
+from keras_hkd.detectors.rtmdet.recognition import config_of, dtype_policy_of
 from keras_hkd.replicas import global_ratio
+from keras_hkd.saved_learner import computing_in
 from keras_hkd.tensors import Tensor
 
 __all__ = ["RTMDet"]
@@ -108,7 +111,7 @@ class RTMDet(Detector):
 
     def over(self, network: keras.Model) -> RTMDet:
         """Make the same detector over another network with the same outputs."""
-        return type(self).from_config({**self.get_config(), "network": network})
+        return type(self).from_config({**self._options(), "network": network})
 
     def open_head(self, key: str) -> SharedTower | LevelHeads | None:
         cuts = {level: _last_norm_but_one(self.network, level, key) for level in self.levels}
@@ -123,26 +126,40 @@ class RTMDet(Detector):
             return self
         index_of = dict(zip(self.class_names, self.class_indices, strict=True))
         network = network_for_classes(self.network, [index_of.get(name) for name in class_names])
-        config = self.get_config()
-        for name in ("network", "rewrites", "class_indices"):
+        config = self._options()
+        for name in ("rewrites", "class_indices"):
             config.pop(name, None)
         return RTMDet(network, **{**config, "class_names": class_names})
 
     def get_config(self) -> dict[str, Any]:
+        return {**self._options(), **self._network_config()}
+
+    def _options(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "network": keras.saving.serialize_keras_object(self.model),
             "exponential": self.exponential,
             "class_loss_weight": self.class_loss_weight,
             "box_loss_weight": self.box_loss_weight,
         }
 
+    def _network_config(self) -> dict[str, Any]:
+        """Say how the network is built: in a few numbers, or, of another one, layer by layer."""
+        serialize = keras.saving.serialize_keras_object
+        config = config_of(self.model)
+        if config is None:
+            return {"network": serialize(self.model)}
+        config = dataclasses.replace(config, exponential=self.exponential)
+        return {"network": serialize(config), "dtype_policy": dtype_policy_of(self.model)}
+
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> RTMDet:
         config = dict(config)
-        network = config.pop("network")
+        network, dtype = config.pop("network"), config.pop("dtype_policy", None)
         if isinstance(network, dict):
-            network = keras.saving.deserialize_keras_object(network)
+            with computing_in(dtype):
+                network = keras.saving.deserialize_keras_object(network)
+                if isinstance(network, RTMDetConfig):
+                    network = rtmdet_network(network)
         return cls(network, **config)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ from keras import layers
 
 from keras_hkd.checks import positive, whole
 from keras_hkd.errors import InvalidValueError
+from keras_hkd.messages import did_you_mean
 from keras_hkd.tensors import Tensor
 
 __all__ = ["RTMDetConfig"]
@@ -24,9 +25,10 @@ BATCH_NORM_EPSILON = 1e-5  # of the published networks, as is the momentum
 BATCH_NORM_MOMENTUM = 0.9
 
 
+@keras.saving.register_keras_serializable(package="keras_hkd")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RTMDetConfig:
-    """Describes an RTMDet network.
+    """Describes an RTMDet network, one with channels removed too.
 
     Args:
         depth: factor on the number of blocks of each stage (3, 6, 6 and 3).
@@ -41,6 +43,8 @@ class RTMDetConfig:
         exponential: whether box distances pass through an exponential, as in the sizes m to x.
         num_classes: number of classes.
         activation: activation function of every convolution, a name that Keras knows.
+        channels: `{layer: channels}` of convolutions that have another number than follows from
+            `width` and `pyramid_channels`, as a pruned network does.
 
     Raises:
         ValueError: a number out of range.
@@ -61,8 +65,12 @@ class RTMDetConfig:
     exponential: bool = False
     num_classes: int = 80
     activation: str = "silu"
+    channels: Mapping[str, int] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", dict(self.channels))
+        for layer, number in self.channels.items():
+            whole(f"channels[{layer!r}]", number, low=1)
         for name in ("depth", "width"):
             positive(name, getattr(self, name))
         for name in ("pyramid_channels", "num_neck_blocks", "num_head_convs", "num_classes"):
@@ -72,6 +80,13 @@ class RTMDetConfig:
                 "`shared_heads` share full convolutions: pass depthwise=False, or "
                 "shared_heads=False. Received: depthwise=True, shared_heads=True"
             )
+
+    def get_config(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> RTMDetConfig:
+        return cls(**config)
 
     @property
     def stage_channels(self) -> tuple[int, ...]:
@@ -141,6 +156,9 @@ def rtmdet_network(config: RTMDetConfig) -> keras.Model:
     Args:
         config: the sizes of its parts.
 
+    Raises:
+        ValueError: `channels` name no convolution of it, or do not fit each other.
+
     Returns:
         A functional model from RGB images `(batch, height, width, 3)` in [0, 255] to a dict of
         `pyramid` and `class_tower` (level -> map), `class_logits (batch, points, classes)` and
@@ -159,6 +177,17 @@ def rtmdet_network(config: RTMDetConfig) -> keras.Model:
 
 def network_in_order(config: RTMDetConfig) -> tuple[keras.Model, list[str]]:
     """Build the network; also returns the names of its convolutions in the published order."""
+    network, blocks = _built(config)
+    return network, blocks.convolutions
+
+
+def network_and_channels(config: RTMDetConfig) -> tuple[keras.Model, dict[str, int]]:
+    """Build the network; also returns what `channels` of its config would be where none differ."""
+    network, blocks = _built(config)
+    return network, blocks.usual_channels
+
+
+def _built(config: RTMDetConfig) -> tuple[keras.Model, _Blocks]:
     images = keras.Input((None, None, 3), name="images")
     x = layers.Rescaling(
         [1 / deviation for deviation in PIXEL_DEVIATION],
@@ -168,6 +197,7 @@ def network_in_order(config: RTMDetConfig) -> tuple[keras.Model, list[str]]:
     blocks = _Blocks(config)
     pyramid = blocks.neck(blocks.backbone(x))
     towers, logits, boxes = blocks.heads(pyramid)
+    blocks.check_names()
     network = keras.Model(
         images,
         {
@@ -178,7 +208,7 @@ def network_in_order(config: RTMDetConfig) -> tuple[keras.Model, list[str]]:
         },
         name="network",
     )
-    return network, blocks.convolutions
+    return network, blocks
 
 
 class _Blocks:
@@ -187,6 +217,7 @@ class _Blocks:
     def __init__(self, config: RTMDetConfig) -> None:
         self.config = config
         self.convolutions = []
+        self.usual_channels: dict[str, int] = {}  # of the convolutions that `channels` may name
 
     def _run(self, layer: Any, x: Tensor) -> Tensor:
         self.convolutions.append(layer.name)
@@ -197,10 +228,22 @@ class _Blocks:
     ) -> Tensor:
         """Apply convolution, BatchNorm and activation; `layer` is a convolution made before."""
         if layer is None:
-            layer = layers.Conv2D(
-                filters, size, stride, _padding(stride), use_bias=False, name=f"{name}_conv"
-            )
+            layer = self._convolution(filters, size, stride, f"{name}_conv")
         return self._normalized(self._run(layer, _padded(x, size, stride, name)), name)
+
+    def _convolution(self, filters: int, size: int, stride: int, name: str) -> layers.Conv2D:
+        self.usual_channels[name] = filters
+        filters = self.config.channels.get(name, filters)
+        return layers.Conv2D(filters, size, stride, _padding(stride), use_bias=False, name=name)
+
+    def check_names(self) -> None:
+        """Refuse channels of a convolution that the network does not have."""
+        for name in self.config.channels:
+            if name not in self.usual_channels:
+                raise InvalidValueError(
+                    "`channels` must name convolutions of the network whose number of channels is "
+                    f"free.{did_you_mean(name, self.usual_channels)} Received: {name!r}"
+                )
 
     def depthwise(self, x: Tensor, size: Any, stride: int, name: str) -> Tensor:
         """Apply depthwise convolution, BatchNorm and activation."""
@@ -238,6 +281,11 @@ class _Blocks:
             block = f"{name}_block{index + 1}"
             y = self.conv3(main, half, 1, f"{block}_first")
             y = self.separable(y, half, 5, 1, f"{block}_second")
+            if add and y.shape[-1] != main.shape[-1]:
+                raise InvalidValueError(
+                    f"`channels` must be as many behind '{block}' as before it, for the two are "
+                    f"added. Received: {y.shape[-1]} behind, {main.shape[-1]} before"
+                )
             main = layers.Add(name=f"{block}_add")([main, y]) if add else y
         x = layers.Concatenate(name=f"{name}_concat")([main, short])
         if attention:
@@ -280,23 +328,26 @@ class _Blocks:
     def neck(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Run the neck; returns P3, P4 and P5."""
         fine, middle, coarse = maps
-        widths = [x.shape[-1] for x in maps]
+        widths = self.config.stage_channels[2:]
         coarse = self.conv(coarse, widths[1], 1, 1, "neck_reduce5")
-        middle = self._join(coarse, middle, widths[1], "neck_down4", up=True)
+        middle = self._join(coarse, middle, widths[1], "neck_down4")
         middle = self.conv(middle, widths[0], 1, 1, "neck_reduce4")
-        p3 = self._join(middle, fine, widths[0], "neck_down3", up=True)
-        p4 = self._join(p3, middle, widths[1], "neck_up4")
-        p5 = self._join(p4, coarse, widths[2], "neck_up5")
+        p3 = self._join(middle, fine, widths[0], "neck_down3")
+        p4 = self._join(p3, middle, widths[1], "neck_up4", stride_filters=widths[0])
+        p5 = self._join(p4, coarse, widths[2], "neck_up5", stride_filters=widths[1])
         return [
             self.conv3(x, self.config.pyramid_channels, 1, f"neck_out{level}")
             for level, x in zip((3, 4, 5), (p3, p4, p5), strict=True)
         ]
 
-    def _join(self, x: Tensor, other: Tensor, filters: int, name: str, up: bool = False) -> Tensor:
-        if up:
+    def _join(
+        self, x: Tensor, other: Tensor, filters: int, name: str, stride_filters: int | None = None
+    ) -> Tensor:
+        """Bring a map to the size of another, by upsampling unless it is strided, and join them."""
+        if stride_filters is None:
             x = layers.UpSampling2D(2, interpolation="nearest", name=f"{name}_upsampling")(x)
         else:
-            x = self.conv3(x, x.shape[-1], 2, f"{name}_stride")
+            x = self.conv3(x, stride_filters, 2, f"{name}_stride")
         x = layers.Concatenate(name=f"{name}_join")([x, other])
         blocks = self.config.num_neck_blocks
         return self.csp(x, filters, blocks, name, add=False, attention=False)
@@ -325,7 +376,7 @@ class _Blocks:
             bias_initializer=keras.initializers.Constant(bias),
             name=f"{name}_predictor",
         )
-        return layers.Reshape((-1, filters))(self._run(predictor, x))
+        return layers.Reshape((-1, filters), name=f"{name}_cells")(self._run(predictor, x))
 
     def _tower(self, x: Tensor, name: str, shared: Any) -> Tensor:
         channels = self.config.pyramid_channels
@@ -336,9 +387,7 @@ class _Blocks:
                 continue
             key = (name.rpartition("_")[2], index)
             if key not in shared:
-                shared[key] = layers.Conv2D(
-                    channels, 3, padding="same", use_bias=False, name=f"head_{key[0]}{index}_conv"
-                )
+                shared[key] = self._convolution(channels, 3, 1, f"head_{key[0]}{index}_conv")
             x = self.conv(x, channels, 3, 1, place, layer=shared[key])
         return x
 

@@ -27,7 +27,7 @@ def make_detector(seed=0, **config):
     for norm in norms:
         norm.momentum = 0.9
         # What hardly varies here and is divided by next to nothing would explode elsewhere.
-        variance = np.array(norm.moving_variance)
+        variance = keras.ops.convert_to_numpy(norm.moving_variance)
         norm.moving_variance.assign(np.maximum(variance, 0.1 * variance.mean()))
     for layer in detector.network.layers:
         if layer.name.endswith("_predictor"):  # starts from almost nothing
