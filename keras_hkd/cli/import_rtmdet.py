@@ -11,6 +11,7 @@ from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.errors import InvalidValueError, NotAFileError
+from keras_hkd.zoo.cards import size_text
 
 MAX_STATISTICS = 256  # photographs; more change little
 
@@ -94,6 +95,7 @@ def command(
         "classes": list(detector.class_names),
         "parameters": detector.count_params(),
         "largest_difference_from_onnxruntime": found.difference,
+        "compared_at": size_text(found.compared_at) + " (of an open size)" * found.has_open_size,
         "photographs_of_statistics": 0 if photographs is None else len(photographs),
     }
     _report(summary, json)

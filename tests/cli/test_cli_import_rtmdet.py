@@ -34,6 +34,7 @@ def test_what_it_writes_and_says(imported):
     assert said["path"] == folder / "rtmdet.keras"
     assert (said["size"], said["classes"]) == ("RTMDet-nano", ["person"])
     assert 0 < said["largest_difference_from_onnxruntime"] < 1e-4
+    assert said["compared_at"] in ("64x96", "320x320 (of an open size)")
     assert said["photographs_of_statistics"] == 3
     detector = keras_hkd.load_detector(said["path"])
     assert said["parameters"] == detector.count_params()

@@ -24,6 +24,7 @@ class ONNXGraph:
             Keras has them: `(height, width, in, out)`, depthwise `(height, width, channels, 1)`.
         operators: set of the kinds of its operators.
         image_size: `(height, width)` in pixels of its input; 320 where a side is open.
+        has_open_size: whether the file leaves a side open.
 
     Raises:
         FileNotFoundError: no such file.
@@ -64,6 +65,7 @@ class ONNXGraph:
         (images,) = (one for one in self._graph.input if one.name not in given)
         self._input_name = images.name
         height, width = images.type.tensor_type.shape.dim[2:]
+        self.has_open_size = not (height.dim_value and width.dim_value)
         return height.dim_value or OPEN_SIDE, width.dim_value or OPEN_SIDE
 
     def _convolutions(self) -> Any:

@@ -41,12 +41,16 @@ class RTMDetExport:
         config: configuration of its network.
         network: the functional Keras model with its weights.
         difference: largest difference of raw outputs from onnxruntime's, over their largest value.
+        compared_at: `(height, width)` in pixels of the images that were compared.
+        has_open_size: whether the file leaves the size of its images open.
     """
 
     size: str
     config: RTMDetConfig
     network: keras.Model
     difference: float
+    compared_at: tuple[int, int]
+    has_open_size: bool
 
     def detector(
         self,
@@ -86,7 +90,8 @@ def import_rtmdet(
     or an open size. Its convolutions, into which BatchNorm has been folded, go into the network in
     the order in which they run; BatchNorm is put back so that the network computes the same: with
     `images` each takes the mean and variance that its convolution has over them, which training
-    needs, else 0 and 1.
+    needs, else 0 and 1. Both are then run on the same images, of the file's size or, of an open
+    one, of 320 x 320 pixels.
 
     Args:
         path: the `.onnx` file.
@@ -117,7 +122,7 @@ def import_rtmdet(
 
 
 def read_rtmdet(path: str | pathlib.Path) -> RTMDetExport:
-    """Read the network of an ONNX file and compares it with onnxruntime.
+    """Read the network of an ONNX file and compare it with onnxruntime.
 
     Args:
         path: the `.onnx` file; see `import_rtmdet`, which also raises the same.
@@ -127,7 +132,8 @@ def read_rtmdet(path: str | pathlib.Path) -> RTMDetExport:
     for name, (kernel, bias) in zip(names, graph.convolutions, strict=True):
         set_folded(network, network.get_layer(name), kernel, bias)
     _turn_to_rgb(network)
-    return RTMDetExport(size, config, network, _difference(network, names, graph))
+    difference = _difference(network, names, graph)
+    return RTMDetExport(size, config, network, difference, graph.image_size, graph.has_open_size)
 
 
 def _network_for(graph: ONNXGraph) -> tuple[str, RTMDetConfig, keras.Model, Any]:
