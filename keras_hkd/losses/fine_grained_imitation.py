@@ -6,13 +6,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_hkd import checks
 from keras_hkd.boxes.iou import area
 from keras_hkd.checks import in_range, one_of, positive, several
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses import positions
-from keras_hkd.losses.arguments import as_boxes
-from keras_hkd.losses.learnable_loss import LearnableLoss
+from keras_hkd.losses.cell_weights import CellWeightedLoss
 from keras_hkd.replicas import global_ratio
 from keras_hkd.tensors import Tensor
 
@@ -22,7 +20,7 @@ ADAPTERS = ("conv_relu", "conv", "none")
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
-class FineGrainedImitation(LearnableLoss):
+class FineGrainedImitation(CellWeightedLoss):
     """Computes the squared difference of features at cells near people (FGFI).
 
     A cell counts, `I = 1`, if for some person one of its anchors has
@@ -129,33 +127,13 @@ class FineGrainedImitation(LearnableLoss):
         Raises:
             ValueError: if boxes or image size do not fit.
         """
-        boxes, present = as_boxes(boxes, teacher.shape[0])
         size = ops.shape(teacher)[1:3]
-        near = self._near(boxes, present, checks.image_size("image_size", image_size), size)
+        near = self.cell_weights(boxes, image_size, size, batch=teacher.shape[0])
         if self.adapter != "none":
             student = self.layers["adapter"](student)
-        weights = near * positions.flat_weights(mask, student)
+        weights = ops.reshape(near, (-1, size[0] * size[1])) * positions.flat_weights(mask, student)
         squares = ops.sum(positions.flatten(ops.square(student - teacher)), axis=-1)
         return global_ratio(ops.sum(squares * weights) / 2.0, ops.sum(weights))
-
-    def cell_weights(self, boxes: Tensor, image_size: Sequence[int], map_size: Any) -> Tensor:
-        """Computes I, 1 for the cells near people at which maps are compared.
-
-        Args:
-            boxes: (batch, n, 4) xyxy pixels, padded with -1.
-            image_size: (height, width) in pixels.
-            map_size: (h, w) in cells.
-
-        Returns:
-            float32 (batch, h, w).
-
-        Raises:
-            ValueError: if boxes or image size do not fit.
-        """
-        boxes, present = as_boxes(boxes, None)
-        image_size = checks.image_size("image_size", image_size)
-        near = self._near(boxes, present, image_size, map_size)
-        return ops.reshape(near, (-1, *map_size))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -165,10 +143,10 @@ class FineGrainedImitation(LearnableLoss):
             "adapter": self.adapter,
         }
 
-    def _near(
+    def weights_near(
         self, boxes: Tensor, present: Tensor, image_size: Sequence[int], map_size: Any
     ) -> Tensor:
-        """Computes I as float32 (batch, cells)."""
+        """Computes I, 1 for the cells near people at which maps are compared."""
         shapes = self._anchor_shapes(image_size, map_size)
 
         def overlap_with(shape: tuple[Tensor, Tensor]) -> Tensor:
@@ -184,7 +162,7 @@ class FineGrainedImitation(LearnableLoss):
             overlap = overlap_with(shape)
             counts = ops.cast((overlap > self.threshold * best) & (overlap > 0), "float32")
             near = ops.maximum(near, ops.max(counts, axis=1, initial=0.0))
-        return ops.reshape(near, (-1, map_size[0] * map_size[1]))
+        return near
 
     def _anchor_shapes(
         self, image_size: Sequence[int], map_size: Any

@@ -6,13 +6,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_hkd import checks
 from keras_hkd.checks import in_range, positive
 from keras_hkd.losses import positions
-from keras_hkd.losses.arguments import as_boxes
 from keras_hkd.losses.attention import channel_attention, spatial_attention
+from keras_hkd.losses.cell_weights import CellWeightedLoss
 from keras_hkd.losses.context_block import ContextBlock
-from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
 from keras_hkd.tensors import Tensor
 
@@ -20,7 +18,7 @@ __all__ = ["FocalGlobal"]
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
-class FocalGlobal(LearnableLoss):
+class FocalGlobal(CellWeightedLoss):
     """Computes the focal and global distillation loss (FGD).
 
     Foreground and background are weighted separately, positions and channels by the teacher's
@@ -129,11 +127,8 @@ class FocalGlobal(LearnableLoss):
         Raises:
             ValueError: if boxes or image size do not fit.
         """
-        boxes, present = as_boxes(boxes, teacher.shape[0])
         size = ops.shape(teacher)[1:3]
-        foreground = foreground_weights(
-            boxes, present, checks.image_size("image_size", image_size), size
-        )
+        foreground = self.cell_weights(boxes, image_size, size, batch=teacher.shape[0])
         weights = positions.flat_weights(mask, student)
         foreground = ops.reshape(foreground, ops.shape(weights)) * weights
         background = ops.where(foreground > 0, 0.0, weights)
@@ -154,22 +149,9 @@ class FocalGlobal(LearnableLoss):
             total += self.relation_weight * self._relation(teacher, student, weights)
         return global_ratio(total, ops.sum(positions.image_weights(weights)))
 
-    def cell_weights(self, boxes: Tensor, image_size: Sequence[int], map_size: Any) -> Tensor:
-        """Computes the weight of each cell in the foreground, 0 in the background.
-
-        Args:
-            boxes: (batch, n, 4) xyxy pixels, padded with -1.
-            image_size: (height, width) in pixels.
-            map_size: (h, w) in cells.
-
-        Returns:
-            float32 (batch, h, w).
-
-        Raises:
-            ValueError: if boxes or image size do not fit.
-        """
-        boxes, present = as_boxes(boxes, None)
-        image_size = checks.image_size("image_size", image_size)
+    def weights_near(
+        self, boxes: Tensor, present: Tensor, image_size: Sequence[int], map_size: Any
+    ) -> Tensor:
         return foreground_weights(boxes, present, image_size, map_size)
 
     def get_config(self) -> dict[str, Any]:

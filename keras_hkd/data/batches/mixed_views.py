@@ -21,7 +21,7 @@ from keras_hkd.data.batches.letterbox import PADDING_GREY
 from keras_hkd.data.batches.mixing_plan import Slots
 from keras_hkd.data.batches.mosaics import tile_view, tiles
 from keras_hkd.data.batches.pasted_people import Donors, Pasted, covered_shares, paste
-from keras_hkd.data.batches.views import front, read_views
+from keras_hkd.data.batches.views import SetOnCanvases, front, read_views
 from keras_hkd.tensors import Tensor
 
 
@@ -54,12 +54,8 @@ class MixedViewMaker:
         self.augmentation, self.frame_size = augmentation, frame_size
         self.max_boxes, self.ignore_regions = max_boxes, ignore_regions
         self._single, self._slots = augmentation.of_single_views, Slots.of(augmentation)
-        contents = canvases.source_sizes * labels.scales[:, None]
+        self._set = SetOnCanvases(labels, canvases)
         with tf.device("CPU:0"):
-            self._content_sizes = tf.constant(contents, tf.float32)
-            self._canvas_scales = tf.constant(canvases.scales / labels.scales, tf.float32)
-            self._boxes, self._classes = tf.constant(labels.boxes), tf.constant(labels.classes)
-            self._ignore_boxes = tf.constant(labels.ignore_boxes)
             self._donor_boxes = tf.constant(labels.boxes[donors.images, donors.rows])
             self._donor_classes = tf.constant(labels.classes[donors.images, donors.rows])
 
@@ -108,7 +104,7 @@ class MixedViewMaker:
 
     def _plan(self, row: dict[str, Tensor], place: int) -> View:
         draws = row["draws"] if place == 0 else row["other_draws"][:, place - 1]
-        contents = tf.gather(self._content_sizes, row["images"][:, place])
+        contents = tf.gather(self._set.content_sizes, row["images"][:, place])
         return plan_views(self._single, draws, contents, self.frame_size)
 
     def _tiles(self, row: dict[str, Tensor], own: View) -> list[tuple[View, Tensor, Tensor]]:
@@ -122,7 +118,7 @@ class MixedViewMaker:
         found = []
         for number, tile in enumerate(tiles(row["centres"], self.frame_size)):
             draws = row["draws"] if number == 0 else row["other_draws"][:, number - 1]
-            contents = tf.gather(self._content_sizes, row["images"][:, number])
+            contents = tf.gather(self._set.content_sizes, row["images"][:, number])
             view = tile_view(self.augmentation, draws, contents, tile, number, own, width)
             found.append((view, tile, is_mosaic))
         view, tile, _ = found[0]
@@ -134,13 +130,13 @@ class MixedViewMaker:
         return found
 
     def _labels_of(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        tables = (self._boxes, self._classes, self._ignore_boxes)
+        tables = (self._set.boxes, self._set.classes, self._set.ignore_boxes)
         boxes, classes, regions = (tf.gather(table, images) for table in tables)
         return boxes, classes, regions
 
     def _paste(self, row: dict[str, Tensor], number: int, floor: Tensor) -> Pasted:
         place = self._slots.tiles + self._slots.blends + number
-        contents = tf.gather(self._content_sizes, row["images"][:, 1 + place])
+        contents = tf.gather(self._set.content_sizes, row["images"][:, 1 + place])
         boxes = tf.gather(self._donor_boxes, row["people"][:, number])
         draws = row["other_draws"][:, place]
         return paste(self.augmentation, draws, boxes, contents, floor, self.frame_size)
@@ -172,7 +168,7 @@ class _Shown:
         row: dict[str, Tensor],
     ) -> None:
         self._frame_size, self._canvases, self._places = maker.frame_size, canvases, places
-        self._scales = tf.gather(maker._canvas_scales, row["images"])
+        self._scales = tf.gather(maker._set.canvas_scales, row["images"])
         shape = (places.shape[0], *maker.frame_size)
         self.pixels, self.covered = tf.zeros((*shape, 3)), tf.zeros((*shape, 1))
 

@@ -28,6 +28,29 @@ _NOWHERE = -1e6
 """A window that shows nothing of the canvas and so costs no sampling."""
 
 
+class SetOnCanvases:
+    """Where the pictures of a set lie on their canvases, and what they show, as tensors.
+
+    Args:
+        labels: the labels of the set at the size of the batches.
+        canvases: how the pictures lie on their canvases.
+
+    Attributes:
+        content_sizes: float32 `(n, 2)`, height and width of the letterboxed pictures.
+        canvas_scales: float32 `(n,)`, pixels of a canvas per letterboxed pixel.
+        boxes: float32 `(n, m, 4)`; `classes (n, m)` and `ignore_boxes (n, k, 4)` likewise.
+    """
+
+    def __init__(self, labels: LabelTable, canvases: Canvases) -> None:
+        contents = canvases.source_sizes * labels.scales[:, None]
+        scales = labels.scales / canvases.scales
+        with tf.device("CPU:0"):
+            self.content_sizes = tf.constant(contents, tf.float32)
+            self.canvas_scales = tf.constant(1 / scales, tf.float32)
+            self.boxes, self.classes = tf.constant(labels.boxes), tf.constant(labels.classes)
+            self.ignore_boxes = tf.constant(labels.ignore_boxes)
+
+
 class ViewMaker:
     """Turns image numbers and drawn numbers into one batch of augmented images and labels.
 
@@ -49,14 +72,7 @@ class ViewMaker:
     ) -> None:
         self.augmentation, self.frame_size = augmentation, frame_size
         self.ignore_regions = ignore_regions
-        scales = labels.scales / canvases.scales
-        with tf.device("CPU:0"):
-            self._content_sizes = tf.constant(
-                canvases.source_sizes * labels.scales[:, None], tf.float32
-            )
-            self._canvas_scales = tf.constant(1 / scales, tf.float32)
-            self._boxes, self._classes = tf.constant(labels.boxes), tf.constant(labels.classes)
-            self._ignore_boxes = tf.constant(labels.ignore_boxes)
+        self._set = SetOnCanvases(labels, canvases)
 
     def from_cache(
         self, full: Tensor, half: Tensor, indices: Tensor, draws: Tensor
@@ -93,15 +109,15 @@ class ViewMaker:
     def _make(
         self, full: Tensor, half: Tensor, places: Tensor, indices: Tensor, draws: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        content_sizes = tf.gather(self._content_sizes, indices)
-        scales = tf.gather(self._canvas_scales, indices)
+        content_sizes = tf.gather(self._set.content_sizes, indices)
+        scales = tf.gather(self._set.canvas_scales, indices)
         view = plan_views(self.augmentation, draws, content_sizes, self.frame_size)
         images = read_views((full, half), places, view, scales, self.frame_size)
         return change_colours(images, view), self._labels(indices, view)
 
     def _labels(self, indices: Tensor, view: View) -> dict[str, Tensor]:
-        classes = tf.gather(self._classes, indices)
-        boxes, visible = view_boxes(tf.gather(self._boxes, indices), view, self.frame_size)
+        classes = tf.gather(self._set.classes, indices)
+        boxes, visible = view_boxes(tf.gather(self._set.boxes, indices), view, self.frame_size)
         sides = tf.minimum(boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1])
         is_person = classes >= 0
         kept = is_person & (visible >= self.augmentation.min_visible)
@@ -114,7 +130,7 @@ class ViewMaker:
         return labels
 
     def _ignored(self, indices: Tensor, view: View, boxes: Tensor, cut_off: Tensor) -> Tensor:
-        regions = tf.gather(self._ignore_boxes, indices)
+        regions = tf.gather(self._set.ignore_boxes, indices)
         is_region = regions[..., 0] >= 0
         regions, visible = view_boxes(regions, view, self.frame_size)
         rows = tf.concat([regions, boxes], axis=1)
