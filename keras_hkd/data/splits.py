@@ -8,11 +8,10 @@ from pathlib import Path
 
 from keras_hkd.data.annotations import BadDataError
 from keras_hkd.data.formats.bad_records import BadRecords, RecordProblem, Unique
-from keras_hkd.data.formats.records import ImageRecord, without_suffix
+from keras_hkd.data.formats.records import ImageRecord, synonyms, without_suffix
 from keras_hkd.data.formats.text_files import read_text
 
 _FOLDERS = ("splits", "ImageSets/Main")
-_SAME = (("val", "valid", "validation"), ("train", "training"), ("test", "testing"))
 
 
 def choose_split(
@@ -36,18 +35,22 @@ def choose_split(
     lists = _lists(path)
     own = {name for image in images for name in image.splits}
     beside = (path if path.is_dir() else path.parent) / f"{split}.txt"
-    same = next((names for names in _SAME if split.lower() in names), ())
-    others = [name for name in sorted({*lists, *own}) if name.lower() in same]
+    others = [name for name in sorted({*lists, *own}) if name.lower() in synonyms(split)]
     if split not in lists and split not in own and not beside.is_file() and len(others) == 1:
         split = others[0]
     if split in lists or (split not in own and beside.is_file()):
         return _listed(images, lists.get(split, beside), bad)
     chosen = [image for image in images if split in image.splits]
     if not chosen:
-        known = sorted({*lists, *own})
-        expected = f"one of {known}" if known else "splits/<split>.txt beside the data"
+        known = [_with_synonyms(name) for name in sorted({*lists, *own})]
+        expected = f"one of {', '.join(known)}" if known else "splits/<split>.txt beside the data"
         raise BadDataError(path, f"split {split!r}", f"expected {expected}. Received: {split!r}")
     return chosen
+
+
+def _with_synonyms(split: str) -> str:
+    others = " or ".join(map(repr, synonyms(split)))
+    return f"{split!r} (also as {others})" if others else repr(split)
 
 
 def _lists(path: Path) -> dict[str, Path]:

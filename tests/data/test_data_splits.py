@@ -54,7 +54,9 @@ def test_an_unknown_split_lists_those_there_are(tmp_path):
     with pytest.raises(BadDataError, match="split 'x': expected splits/<split>.txt"):
         chosen(images("a"), tmp_path, "x")
     listed(tmp_path, "a")
-    with pytest.raises(BadDataError, match=r"one of \['train', 'val'\]. Received: 'x'"):
+    with pytest.raises(
+        BadDataError, match=r"'val' \(also as 'valid' or 'validation'\). Received: 'x'"
+    ):
         chosen(images("a", splits=["val"]), tmp_path, "x")
 
 

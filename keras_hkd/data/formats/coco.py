@@ -31,7 +31,7 @@ from keras_hkd.data.formats.bad_records import (
     shown,
     words,
 )
-from keras_hkd.data.formats.records import BoxRecord, ImageRecord, Records
+from keras_hkd.data.formats.records import BoxRecord, ImageRecord, Records, synonyms
 from keras_hkd.data.formats.text_files import WHOLE_FILE, is_json, mentions, read_json
 from keras_hkd.data.picture_finder import places
 from keras_hkd.progress import image_progress
@@ -106,14 +106,20 @@ def recognises(path: Path) -> bool:
 
 
 def part(path: Path, split: str) -> Path | None:
-    """Give the file of a split: `valid/_annotations.coco.json`, `instances_valid.json`."""
+    """Give the file of a split: `valid/_annotations.coco.json`, `instances_valid.json`.
+
+    Where none is of this name, the one of a name that means the same, such as `val`, is taken.
+    """
     files = _candidates(path) if path.is_dir() else []
-    fitting = [
-        file
-        for file in files
-        if split in (file.parent.name, file.name.split(".")[0], _subset(file))
-    ]
-    return fitting[0] if len(fitting) == 1 and len(files) > 1 else None
+    for names in ((split,), synonyms(split)):
+        fitting = [
+            file
+            for file in files
+            if not {file.parent.name, file.name.split(".")[0], _subset(file)}.isdisjoint(names)
+        ]
+        if fitting:
+            return fitting[0] if len(fitting) == 1 and len(files) > 1 else None
+    return None
 
 
 def read(path: Path, bad: BadRecords) -> Records:

@@ -10,6 +10,22 @@ from typing import Any
 
 from keras_hkd.data.image_files import SUFFIXES
 
+_SYNONYMS = (("val", "valid", "validation"), ("train", "training"), ("test", "testing"))
+
+
+def synonyms(split: str) -> tuple[str, ...]:
+    """Return the names that a split of this name also goes by, without itself.
+
+    Args:
+        split: name of a split.
+
+    Example:
+        >>> synonyms("valid"), synonyms("fold_2")
+        (('val', 'validation'), ())
+    """
+    names = next((names for names in _SYNONYMS if split.lower() in names), ())
+    return tuple(name for name in names if name != split.lower())
+
 
 @dataclasses.dataclass(slots=True)
 class BoxRecord:

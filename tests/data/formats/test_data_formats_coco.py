@@ -235,6 +235,7 @@ def test_a_file_for_each_split(tmp_path):
         (tmp_path / split / "x.json").rename(tmp_path / split / "_annotations.coco.json")
     for split in ("train", "valid"):
         assert load(f"{tmp_path}:{split}")[0].name == f"{split}.jpg"
+    assert load(f"{tmp_path}:val")[0].name == "valid.jpg"
     with pytest.raises(BadDataError, match=f"as {tmp_path}:train or {tmp_path}:valid"):
         load(tmp_path)
 
