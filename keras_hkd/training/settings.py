@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from keras_hkd import checks
-from keras_hkd.data.batches.cache_mode import CacheMode, checked_mode
+from keras_hkd.data.batches.cache_mode import CacheMode, check_mixing, checked_mode
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
 
@@ -155,6 +155,7 @@ class TrainingSettings:
                 "mosaic, mixup, copy_paste and sizes are parts of the augmentation: leave them "
                 f"out, or set augment=True. Received: augment=False, {self.mixing}"
             )
+        check_mixing(self.cache, self.mixing)
 
     @property
     def mixing(self) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def test_runs_from_before_there_was_mixing_can_be_resumed():
         ({"sizes": []}, "`sizes` must name at least one"),
         ({"sizes": [16]}, "`sizes` must be .* at least 32"),
         ({"mixup": 0.2, "augment": False}, "augment=False, {'mixup': 0.2}"),
+        ({"sizes": [64], "cache": "disk"}, "take cache='auto'.* Received: cache='disk', {'sizes'"),
     ],
 )
 def test_impossible_mixing_is_refused(values, message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,6 +42,27 @@ def checked_mode(name: str, value: Any) -> CacheMode:
         return "memory" if value else "none"
     checks.one_of(name, value, CACHE_MODES)
     return value
+
+
+def check_mixing(mode: CacheMode, mixing: Mapping[str, Any]) -> None:
+    """Refuse the disk mode where pictures are put together from several images.
+
+    Args:
+        mode: where decoded images are to be kept.
+        mixing: what is asked for of mosaics, blends, pasted people and several sizes, by name.
+
+    Raises:
+        ValueError: both are asked for.
+
+    Example:
+        >>> check_mixing("memory", {"mosaic": 0.5})
+    """
+    if mode == "disk" and mixing:
+        raise InvalidValueError(
+            "Mixed pictures are made of images in memory, or of files read in every epoch: "
+            "take cache='auto', 'memory' or 'none' (on the command line --cache). Received: "
+            f"cache='disk', {mixing}"
+        )
 
 
 def cache_folder(given: str | os.PathLike | None = None) -> Path:

@@ -19,7 +19,6 @@ from keras_hkd.data.batches.mixed_views import MixedViewMaker
 from keras_hkd.data.batches.mixing_plan import MixingPlan
 from keras_hkd.data.batches.pasted_people import Donors
 from keras_hkd.data.dataset import Dataset
-from keras_hkd.errors import InvalidValueError
 from keras_hkd.tensors import Tensor
 
 CACHE_OVERSIZE = 1.5
@@ -55,12 +54,7 @@ def mixed_batches(
     Raises:
         ValueError: `cache="disk"`.
     """
-    if cache == "disk":
-        raise InvalidValueError(
-            "Mixed pictures are made of images in memory, or of files read in every epoch: "
-            "take cache='auto', 'memory' or 'none' (on the command line --cache). Received: "
-            "cache='disk'"
-        )
+    cache_mode.check_mixing(cache, augmentation.mixing)
     sizes = augmentation.sizes or (frame_size,)
     largest = max(height for height, _ in sizes), max(width for _, width in sizes)
     tables = [LabelTable.collect(dataset, size, max_boxes) for size in sizes]
