@@ -80,7 +80,7 @@ def keras_models(teacher_name, student_name, size):
         top = features.get_layer(features.pyramid_level_inputs["P5"]).output
         tap = keras.layers.Conv2D(64, 1, name="tap")(top)
         head = keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(tap))
-        return keras.Model(features.inputs, head)
+        return keras.Model(features.inputs[0], head)
 
     teacher, student, plain = (
         classifier(teacher_name, 0),

@@ -222,7 +222,9 @@ class Learner(BaseModel):
             )
         outputs = dict(self.network.output)
         taps = {**outputs.get("taps", {}), layer_name: layers[layer_name].output}
-        self.network = keras.Model(self.network.inputs, {**outputs, "taps": taps}, name="network")
+        self.network = keras.Model(
+            self.network.inputs[0], {**outputs, "taps": taps}, name="network"
+        )
 
     def compute_loss(
         self,

@@ -176,7 +176,7 @@ def _keras_row(
     if not nms:
         outputs = detector.network.output
         heads = [outputs[head] for head in detector.head_names]
-        model = keras.Model(detector.network.inputs, heads)
+        model = keras.Model(detector.network.inputs[0], heads)
     return _Row(name, path, None, lambda: model.predict_on_batch(images), cost)
 
 

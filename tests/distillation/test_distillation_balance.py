@@ -60,13 +60,15 @@ def of_detectors(pair, shares=SHARES, **options):
 
 
 def values_of(distiller):
-    return [(v.path, np.array(v)) for v in distiller.variables]  # twins have equal paths
+    return [
+        (v.path, np.array(keras.ops.convert_to_numpy(v))) for v in distiller.variables
+    ]  # twins have equal paths
 
 
 def norms_by_tape(distiller, images, labels):
     """Norms of the weighted gradients in training mode, by a tape of our own; changes state."""
     trained = [variable.value for variable in distiller.student.trainable_variables]
-    before = [np.array(variable) for variable in distiller.variables]
+    before = [np.array(keras.ops.convert_to_numpy(variable)) for variable in distiller.variables]
     own = len(distiller.learner.loss_names)
     with tf.GradientTape(persistent=True) as tape:
         outputs = distiller(images, training=True)

@@ -98,7 +98,7 @@ def test_a_term_is_finite_and_reaches_the_student(step, distiller, name):
 
 def test_one_step_of_all_terms_trains_them_and_leaves_the_teacher(distiller, data):
     frozen = keras_hkd.distillation.weights_hash(distiller.teacher)
-    before = [np.array(v) for v in distiller.trainable_variables]
+    before = [np.array(keras.ops.convert_to_numpy(v)) for v in distiller.trainable_variables]
     distiller.compile(keras.optimizers.SGD(1e-4), run_eagerly=True)
     logs = distiller.train_on_batch(*data, return_dict=True)
     assert {f"{name}_loss" for name in TERMS} <= set(logs)

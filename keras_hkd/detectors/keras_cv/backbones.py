@@ -58,7 +58,7 @@ class Backbone(keras_cv.models.Backbone):
                 f"Model '{network.name}' has no layers {sorted(unknown.values())}; look at "
                 "`[layer.name for layer in network.layers]`."
             )
-        super().__init__(inputs=network.inputs, outputs=network.outputs, **kwargs)
+        super().__init__(inputs=network.inputs[0], outputs=network.outputs, **kwargs)
         self.pyramid_level_inputs = dict(pyramid_level_inputs)
         self._network_config = keras.saving.serialize_keras_object(network)
 
@@ -100,7 +100,7 @@ def mobilenet_v2(
     base = mobilenet_v2_base(alpha, weights)
     images = keras.Input((None, None, 3), name="images")
     features = keras.Model(
-        base.inputs,
+        base.inputs[0],
         [
             base.get_layer(name).output
             for name in ("block_6_expand_relu", "block_13_expand_relu", "block_16_project_BN")

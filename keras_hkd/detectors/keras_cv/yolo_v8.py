@@ -72,7 +72,7 @@ class YOLOV8(Detector):
             logits.append(_flat(predictor.output))
             boxes.append(_flat(model.get_layer(f"{head}_box_3_conv").output))
         return keras.Model(
-            model.inputs,
+            model.inputs[0],
             {
                 "pyramid": pyramid,
                 "class_tower": tower,

@@ -232,7 +232,7 @@ def _backbone(detector: Any) -> keras.Model:
         level: backbone.get_layer(backbone.pyramid_level_inputs[level]).output
         for level in ("P3", "P4", "P5")
     }
-    return keras.Model(backbone.inputs, maps, name="maps")
+    return keras.Model(backbone.inputs[0], maps, name="maps")
 
 
 def _squares(boxes: Tensor, context: float) -> tuple[Tensor, Tensor]:
