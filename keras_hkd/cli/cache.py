@@ -142,55 +142,68 @@ def command(
     Of millions of images several processes take a share each, into one folder: --shard 1/4 to
     --shard 4/4. The same command without --shard then checks all files and finishes the cache.
     """
-    share = Shard.parse(shard)
-    size = parse_image_size(image_size)
-    if (teacher is None) == (detections is None):
-        raise InvalidValueError("Give --teacher, or --detections in its place.")
+    share, size = Shard.parse(shard), parse_image_size(image_size)
     category_ids = _category_ids(category)
-    if teacher is not None:
-        teacher = check_model_file(teacher)
-    if detections is not None:
-        _check_nothing_is_left_out(context)
-    elif category_ids:
-        raise InvalidValueError(
-            "--category belongs to --detections: a teacher knows its own classes."
-        )
+    _check_sources(context, teacher, detections, category_ids, size)
     method_arguments.check_teachers(method, None, teacher_cache=out)
     from keras_hkd.teacher_cache import TeacherCache
 
-    how: dict[str, Any] = {
-        "format": format,
-        "on_bad_data": on_bad_data,
-        "classes": classes,
-        "images": images,
-    }
-    dataset = read_images(data, **how)
+    how: dict[str, Any] = {"format": format, "on_bad_data": on_bad_data, "images": images}
+    dataset = read_images(data, classes=classes, **how)
     if detections is not None:
-        if size is None:
-            raise InvalidValueError("--detections needs --image-size, the size of the training.")
         cache = TeacherCache.from_detections(
             detections, dataset, out, image_size=size, category_ids=category_ids
         )
     else:
-        if views is None:
-            views = DEFAULT_VIEWS if mode == "exact" else 0
-        given: dict[str, Any] = {
-            "mode": mode,
-            "views": views,
-            "seed": seed,
-            "batch_size": batch_size,
-        }
-        given |= {"feature_pooling": feature_pooling, "feature_channels": feature_channels}
         chosen = method_arguments.parse_options(method_option or [])
-        what = _what(teacher, person_class, mode, store, method, chosen)
-        given |= {"shard_rows": shard_rows, "shard": share}
+        what = _what(check_model_file(teacher), person_class, mode, store, method, chosen)
         cache = TeacherCache.build(
-            what.pop("teacher"), dataset, out, image_size=size, **given, **what
+            what.pop("teacher"),
+            dataset,
+            out,
+            image_size=size,
+            mode=mode,
+            views=_num_views(views, mode),
+            seed=seed,
+            batch_size=batch_size,
+            feature_pooling=feature_pooling,
+            feature_channels=feature_channels,
+            shard_rows=shard_rows,
+            shard=share,
+            **what,
         )
     if share is not None:
         _report_share(cache, share, json)
         return
     _report(cache, json)
+
+
+def _num_views(views: int | None, mode: str) -> int:
+    if views is None:
+        return DEFAULT_VIEWS if mode == "exact" else 0
+    return views
+
+
+def _check_sources(
+    context: typer.Context,
+    teacher: Path | None,
+    detections: Path | None,
+    category_ids: dict[int, str] | None,
+    size: tuple[int, int] | None,
+) -> None:
+    """Refuse both sources or none, and options of one beside the other."""
+    if (teacher is None) == (detections is None):
+        raise InvalidValueError("Give --teacher, or --detections in its place.")
+    if teacher is not None:
+        check_model_file(teacher)
+        if category_ids:
+            raise InvalidValueError(
+                "--category belongs to --detections: a teacher knows its own classes."
+            )
+        return
+    _check_nothing_is_left_out(context)
+    if size is None:
+        raise InvalidValueError("--detections needs --image-size, the size of the training.")
 
 
 def _category_ids(words: Any) -> dict[int, str] | None:

@@ -34,7 +34,6 @@ ModelB = Annotated[
         show_default=False,
     ),
 ]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")]
 ScoreThreshold = Annotated[
     float,
     typer.Option(
@@ -54,7 +53,7 @@ def command(
     classes: options.Classes = None,
     images: options.ImagesFolder = None,
     image_size: ImageSize = None,
-    batch_size: BatchSize = 16,
+    batch_size: options.BatchSize = 16,
     score_threshold: ScoreThreshold = 0.3,
     repeats: Repeats = 10,
     on_bad_data: options.OnBadData = "raise",

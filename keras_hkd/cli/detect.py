@@ -47,7 +47,6 @@ OutFolder = Annotated[
 ScoreThreshold = Annotated[
     float, typer.Option("--score-threshold", min=0, max=1, help="Lowest score that is reported.")
 ]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")]
 Pictures = Annotated[
     bool,
     typer.Option(
@@ -68,7 +67,7 @@ def command(
     score_threshold: ScoreThreshold = 0.3,
     person_class: options.PersonClass = None,
     image_size: ImageSize = None,
-    batch_size: BatchSize = 8,
+    batch_size: options.BatchSize = 8,
     pictures: Pictures = True,
     shard: options.ShardOfImages = None,
     on_bad_data: options.OnBadData = "raise",
@@ -88,18 +87,11 @@ def command(
     they find to DIR/parts, and go on there when they are called again after a kill. The same
     command without --shard then joins the parts to DIR/detections.json.
     """
-    share = Shard.parse(shard)
-    size = parse_image_size(image_size)
+    share, size = Shard.parse(shard), parse_image_size(image_size)
     if video is not None or webcam:
         model = check_model_file(_model_of_video(model, images, video, webcam))
-
-        def load(lowest_score: float) -> Any:
-            detector = _load_detector(model, lowest_score, person_class, size)
-            check_size_fits(detector, size)
-            return detector
-
         detect_video.detect_in_video(
-            load,
+            lambda lowest_score: _load_detector(model, lowest_score, person_class, size),
             video,
             camera,
             out,
@@ -117,49 +109,63 @@ def command(
         raise InvalidValueError("Missing argument IMAGES_OR_FOLDERS, --video FILE or --webcam.")
     model, images = _model_and_images(model, images)
     model = check_model_file(model)
-    from keras_hkd.inference.photos import find_images_and_others, image_ids
-
-    paths, others = find_images_and_others(images)
-    report_skipped(others)
-    ids = image_ids(paths)
+    named, num_others = _find_images(images)
     detector = _load_detector(model, score_threshold, person_class, size)
-    check_size_fits(detector, size)
     out.mkdir(parents=True, exist_ok=True)
     picture_folder = out / "pictures" if pictures else None
     run = _Run(detector, size, batch_size, score_threshold, picture_folder, on_bad_data)
-    named = list(zip(paths, ids, strict=True))
-    start, file = time.perf_counter(), out / "detections.json"
-    folder = out / "parts"
-    if share is None and not folder.exists():
-        results = run.over(named)
-        num_detections = len(results)
-        write_json(file, results, indent=None)
-    else:
-        facts = {
-            "model": _file_digest(model),
-            "images": _digest(f"{i} {path.stat().st_size}" for path, i in named),
-            "image_size": size,
-            "score_threshold": score_threshold,
-            "person_class": person_class,
-            "on_bad_data": on_bad_data,
-        }
-        parts = Parts(folder, facts, len(named), run.batch_size)
-        num_detections = run.over_parts(parts, share, named)
-        if share is None:
-            parts.join("results", file)
-    seconds = time.perf_counter() - start
+    start = time.perf_counter()
+    num_detections, place = _write_results(run, named, out, share, model, person_class)
     summary = {
         "model": model.name,
         "num_images": run.num_images,
         "num_detections": num_detections,
-        "num_skipped": run.num_skipped + len(others),
-        "images_per_second": run.num_computed / seconds,
-        "detections": str(file if share is None else folder),
+        "num_skipped": run.num_skipped + num_others,
+        "images_per_second": run.num_computed / (time.perf_counter() - start),
+        "detections": str(place),
         "pictures": str(picture_folder) if pictures else None,
+        **({} if share is None else {"shard": str(share)}),
     }
-    if share is not None:
-        summary["shard"] = str(share)
     _report(summary, run.found, json)
+
+
+def _find_images(places: Sequence[Path]) -> tuple[list[tuple[Path, int | str]], int]:
+    """Find the images, each with its id, and say which other files there are; also counts those."""
+    from keras_hkd.inference.photos import find_images_and_others, image_ids
+
+    paths, others = find_images_and_others(places)
+    report_skipped(others)
+    return list(zip(paths, image_ids(paths), strict=True)), len(others)
+
+
+def _write_results(
+    run: "_Run",
+    named: Sequence[tuple[Path, int | str]],
+    out: Path,
+    share: Shard | None,
+    model: Path,
+    person_class: int | None,
+) -> tuple[int, Path]:
+    """Detect in the images, or in a share; returns how many detections there are, and where."""
+    file, folder = out / "detections.json", out / "parts"
+    if share is None and not folder.exists():
+        results = run.over(named)
+        write_json(file, results, indent=None)
+        return len(results), file
+    facts = {
+        "model": _file_digest(model),
+        "images": _digest(f"{i} {path.stat().st_size}" for path, i in named),
+        "image_size": run.size,
+        "score_threshold": run.score_threshold,
+        "person_class": person_class,
+        "on_bad_data": run.on_bad_data,
+    }
+    parts = Parts(folder, facts, len(named), run.batch_size)
+    num_detections = run.over_parts(parts, share, named)
+    if share is not None:
+        return num_detections, folder
+    parts.join("results", file)
+    return num_detections, file
 
 
 def _digest(words: Iterable[str]) -> str:
@@ -333,6 +339,7 @@ def _load_detector(
         detector = load_model_file(model, person_class)
     # Its own threshold applies before ours; what lies below both is never computed.
     detector.score_threshold = min(detector.score_threshold, score_threshold)
+    check_size_fits(detector, size)
     return detector
 
 

@@ -196,25 +196,62 @@ def _distill(
     method: str,
     method_options: Mapping[str, Any],
 ) -> Any:
+    settings = given.settings(kind)  # refused before images are read
     dataset, val = given.load_data(kind)
-    settings = given.settings(kind)
     from keras_hkd import methods
     from keras_hkd.training import current_workers, train_model, training_scope
 
     takes = methods.described(method)
     with training_scope(settings):
-        teacher, student = make_pair(kind, given, sources, dataset, settings)
-        student = training_run.quantized(student, sources.student, given, dataset)
-        class_names, size = dataset.class_names, student.image_size
-        more = [
-            _make_teacher(name, given, sources, class_names, size, given.seed + number)
-            for number, name in enumerate(sources.more_teachers, start=2)
-        ]
-        teacher = [teacher, *more] if more else teacher
-        method_options = {**_facts(run, dataset, settings, takes), **method_options}
+        teachers, student = _make_models(kind, given, sources, dataset, settings)
+        size = student.image_size
         distiller, train_teacher = method_arguments.make_distiller(
-            method, teacher, student, method_options
+            method,
+            teachers if len(teachers) > 1 else teachers[0],
+            student,
+            {**_facts(run, dataset, settings, takes), **method_options},
         )
+    _remark_on(distiller, takes, sources)
+    settings = dataclasses.replace(settings, image_size=size)
+    if given.show_batches:
+        training_run.draw_batches(run, dataset, settings, given.json)
+    stored = sources.teacher_cache is not None
+    if doctor and kind.name == "detector":
+        _look(None if stored else teachers[0], distiller.student, dataset, settings)
+    if train_teacher is not None:
+        remark(f"First the teacher's branches are trained ({run.path / 'teacher'}).")
+        train_teacher(dataset, settings, run.path / "teacher", resume=given.resume)
+    images = dataset
+    if unlabelled:
+        with current_workers().first_before_others():
+            images = _label(run, given, teachers[0], dataset, unlabelled, score, size)
+    history = train_model(
+        distiller, images, settings, run, validation=val, resume=given.resume, title="student"
+    )
+    run.save_model(distiller.student, "student.keras")
+    models = {
+        **({} if stored else _others(distiller, teachers, takes)),
+        "student": distiller.student,
+    }
+    return training_run.conclude(run, kind, models, history, settings, dataset, val)
+
+
+def _make_models(
+    kind: Any, given: Any, sources: Any, dataset: Any, settings: Any
+) -> tuple[list[Any], Any]:
+    """Make all teachers, or a list of None, and the student."""
+    teacher, student = make_pair(kind, given, sources, dataset, settings)
+    student = training_run.quantized(student, sources.student, given, dataset)
+    names, size = dataset.class_names, student.image_size
+    more = [
+        _make_teacher(name, given, sources, names, size, given.seed + number)
+        for number, name in enumerate(sources.more_teachers, start=2)
+    ]
+    return [teacher, *more], student
+
+
+def _remark_on(distiller: Any, takes: Any, sources: Any) -> None:
+    """Say which terms were chosen, and that a teacher given by name knows nothing."""
     if getattr(distiller, "chosen", None):
         remark(distiller.chosen)
     stored = sources.teacher_cache is not None
@@ -223,35 +260,17 @@ def _distill(
             f"The teacher {sources.teacher!r} is given by name only: its weights are random and it "
             "knows nothing. Give the .keras file of a trained one."
         )
-    settings = dataclasses.replace(settings, image_size=size)
-    if given.show_batches:
-        training_run.draw_batches(run, dataset, settings, given.json)
-    if doctor and kind.name == "detector":
-        _look(
-            None if stored else teacher[0] if more else teacher,
-            distiller.student,
-            dataset,
-            settings,
-        )
-    if train_teacher is not None:
-        remark(f"First the teacher's branches are trained ({run.path / 'teacher'}).")
-        train_teacher(dataset, settings, run.path / "teacher", resume=given.resume)
-    images = dataset
-    if unlabelled:
-        with current_workers().first_before_others():
-            images = _label(run, given, teacher, dataset, unlabelled, score, size)
-    history = train_model(
-        distiller, images, settings, run, validation=val, resume=given.resume, title="student"
-    )
-    run.save_model(distiller.student, "student.keras")
-    models = {}
-    others = teacher if more else [distiller.teacher if teacher is None else teacher]
-    for number, other in enumerate([] if stored else others, start=1):
-        if other is not None:
-            role = "peer" if takes.teacher == "peer" else "teacher"
-            models[role if number == 1 else f"{role}_{number}"] = other.deployed
-    models["student"] = distiller.student
-    return training_run.conclude(run, kind, models, history, settings, dataset, val)
+
+
+def _others(distiller: Any, teachers: list[Any], takes: Any) -> dict[str, Any]:
+    """Name the models beside the student, which are measured with it."""
+    role = "peer" if takes.teacher == "peer" else "teacher"
+    others = teachers if teachers != [None] else [distiller.teacher]
+    return {
+        role if number == 1 else f"{role}_{number}": other.deployed
+        for number, other in enumerate(others, start=1)
+        if other is not None
+    }
 
 
 def _look(teacher: Any, student: Any, dataset: Any, settings: Any) -> None:
@@ -326,8 +345,8 @@ def _label_share(
     """Label one share of the unlabelled images, as the training after it will want them."""
     from keras_hkd.training import label_shard, training_scope
 
-    dataset, _ = given.load_data(kind)
     settings = given.settings(kind)
+    dataset, _ = given.load_data(kind)
     with training_scope(settings):
         teacher, student = make_pair(kind, given, sources, dataset, settings)
     images = _load_unlabelled(given, dataset, unlabelled)

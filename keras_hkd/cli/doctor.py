@@ -100,16 +100,7 @@ def command(
     """
     method_arguments.check_teachers(method, teacher)
     kind = kind_of(student)
-    if kind.name != "detector":
-        raise InvalidValueError(
-            f"The doctor examines detectors. Received: --student {student}, a classifier"
-        )
-    takes = described(method)
-    if takes.teacher != "frozen" or takes.prepare:
-        raise InvalidValueError(
-            "The doctor examines a trained teacher and a student. "
-            f"Received: --method {method}, which trains its teacher, or has none"
-        )
+    _check(kind, student, method)
     settings = TrainingSettings(epochs=epochs, batch_size=batch_size, seed=seed)
     given = RunOptions(
         data=data,
@@ -141,6 +132,20 @@ def command(
             figures().print(f"Written to {out}", markup=False, highlight=False, soft_wrap=True)
     if not diagnosis.is_healthy:
         raise typer.Exit(exit_codes.FAILED)
+
+
+def _check(kind: Any, student: str, method: str) -> None:
+    """Refuse classifiers, and methods whose teacher is not a trained one."""
+    if kind.name != "detector":
+        raise InvalidValueError(
+            f"The doctor examines detectors. Received: --student {student}, a classifier"
+        )
+    takes = described(method)
+    if takes.teacher != "frozen" or takes.prepare:
+        raise InvalidValueError(
+            "The doctor examines a trained teacher and a student. "
+            f"Received: --method {method}, which trains its teacher, or has none"
+        )
 
 
 def _examine(

@@ -24,7 +24,6 @@ ModelFile = Annotated[
         show_default=False,
     ),
 ]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")]
 ProtocolName = Annotated[
     Literal["citypersons", "kaist", "caltech"] | None,
     typer.Option("--protocol", help="Also give this benchmark's miss rates, subset by subset."),
@@ -51,7 +50,7 @@ def command(
     protocol: ProtocolName = None,
     person_class: options.PersonClass = None,
     image_size: ImageSize = None,
-    batch_size: BatchSize = 16,
+    batch_size: options.BatchSize = 16,
     cost: Cost = True,
     save_detections: SaveDetections = None,
     on_bad_data: options.OnBadData = "raise",

@@ -132,16 +132,7 @@ def command(
     size = parse_image_size(image_size)
     model = check_model_file(model)
     _check(file, quantization, representative, data)
-    if input_type is not None and quantization != "int8":
-        raise InvalidValueError(
-            "`--input-type` goes with `--quantization int8`. Received: --quantization "
-            f"{quantization}"
-        )
-    if batch_size != 1 and file.suffix != ".onnx":
-        raise InvalidValueError(
-            "`--batch-size` goes with an .onnx file: a .tflite takes one image, a SavedModel any "
-            f"number. Received: --batch-size {batch_size} for {file}"
-        )
+    _check_input(file, quantization, input_type, batch_size)
     common = {
         "image_size": size,
         "nms": nms,
@@ -179,6 +170,21 @@ def command(
             summary["gate"] = {k: v for k, v in gate.results.items() if k != "layers"}
             _warn(gate.results)
     _report(summary, json)
+
+
+def _check_input(
+    file: Path, quantization: str | None, input_type: str | None, batch_size: int
+) -> None:
+    if input_type is not None and quantization != "int8":
+        raise InvalidValueError(
+            "`--input-type` goes with `--quantization int8`. Received: --quantization "
+            f"{quantization}"
+        )
+    if batch_size != 1 and file.suffix != ".onnx":
+        raise InvalidValueError(
+            "`--batch-size` goes with an .onnx file: a .tflite takes one image, a SavedModel any "
+            f"number. Received: --batch-size {batch_size} for {file}"
+        )
 
 
 def _check(file: Path, quantization: str | None, representative: Any, data: Any) -> None:

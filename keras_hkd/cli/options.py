@@ -79,6 +79,8 @@ Out = Annotated[
     pathlib.Path, typer.Option("--out", metavar="DIR", help="The folder of the run's results.")
 ]
 
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")]
+
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object on standard output, nothing else."),

@@ -46,7 +46,6 @@ Title = Annotated[str, typer.Option("--title", help="The heading of the page.")]
 NumPictures = Annotated[
     int, typer.Option("--num-pictures", min=1, max=200, help="Most pictures of missed people.")
 ]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images at a time.")]
 
 
 def command(
@@ -60,7 +59,7 @@ def command(
     images: options.ImagesFolder = None,
     title: Title = "Distillation report",
     num_pictures: NumPictures = 12,
-    batch_size: BatchSize = 16,
+    batch_size: options.BatchSize = 16,
     on_bad_data: options.OnBadData = "raise",
     json: options.Json = False,
     config: options.Config = None,

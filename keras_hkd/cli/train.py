@@ -38,8 +38,8 @@ def command(given: RunOptions, detector: DetectorArgument) -> None:
 
 
 def _train(run: Any, kind: Any, given: Any, name_or_file: str) -> dict:
+    settings = given.settings(kind)  # refused before images are read
     dataset, val = given.load_data(kind)
-    settings = given.settings(kind)
     from keras_hkd.training import train_model, training_scope
 
     with training_scope(settings):

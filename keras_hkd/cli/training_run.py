@@ -111,7 +111,7 @@ def make_model(
     if not is_saved(name_or_file):
         if "/" in name_or_file:  # a path: a mere word may name a model and a folder
             refuse_folder(pathlib.Path(name_or_file))
-        with _presets_suggested(name_or_file):
+        with _nearest_preset_first(name_or_file):
             model = kind.build(
                 name_or_file,
                 image_size=image_size,
@@ -138,15 +138,17 @@ def make_model(
 
 
 @contextlib.contextmanager
-def _presets_suggested(name: str) -> Iterator[None]:
-    """Add presets of a similar name to the message about an unknown one."""
+def _nearest_preset_first(name: str) -> Iterator[None]:
+    """Begin the message about an unknown name with the presets that come near."""
+    from keras_hkd import classifiers, detectors
+
     try:
         yield
     except ValueError as error:
         hint = did_you_mean(name, list_presets(), 3)
-        if hint:
-            error.add_note(f"A preset?{hint}")
-        raise
+        if not hint or name in (*detectors.names(), *classifiers.names()):
+            raise
+        raise InvalidValueError(f"No preset is called {name!r}.{hint} {error}") from error
 
 
 def _for_classes(model: Any, name_or_file: str, class_names: Any) -> Any:

@@ -7,7 +7,7 @@ import functools
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich.console
 
@@ -83,15 +83,9 @@ def train_model(
     if settings.deterministic:
         enable_determinism()
     folder = run_folder if isinstance(run_folder, RunFolder) else RunFolder(run_folder)
-    for images in (dataset, validation):
-        if images is not None:
-            check_fits(model, images)
-    cache = getattr(model, "teacher_cache", None)
-    check_cache(cache, dataset, settings)
-    check_mixing(model, dataset, settings)
-    num_steps = steps_per_epoch(dataset, settings.batch_size)
+    _check(model, dataset, validation, settings)
     identity = run_identity(model, dataset, settings)
-    workers = current_workers()
+    num_steps = steps_per_epoch(dataset, settings.batch_size)
     _set_image_size(model, settings.image_size)  # refused before the folder holds a run
     with _locked(folder), losses_explained():
         if resume and folder.writes:
@@ -104,33 +98,13 @@ def train_model(
         if first_epoch == settings.epochs:
             model.optimizer.finalize_variable_values(model.trainable_variables)
             return history
-        watchers = [StopWhenDiverged(num_steps)]
-        measured = workers.is_first and settings.validate_every
-        if validation is not None and measured:
-            every = settings.validate_every
-            watchers.append(averaged_metrics(validation, settings.image_size, every))
+        progress = _progress(title, settings, num_steps)
+        watchers = _watchers(model, settings, num_steps, validation, folder, progress)
         record = HistoryFile(history, functools.partial(folder.write_json, "history.json"))
-        progress = RichProgress(
-            title,
-            epochs=settings.epochs,
-            steps_per_epoch=num_steps,
-            batch_size=settings.batch_size,
-            console=None if workers.is_first else rich.console.Console(quiet=True),
-        )
-        balance = getattr(model, "balance", None)
-        if balance is not None:
-            say = functools.partial(progress.console.print, highlight=False, soft_wrap=True)
-            write = functools.partial(folder.write_json, "balance.json")
-            watchers.append(BalanceFile(balance, write, say))
-        if workers.count > 1 and balance is not None and not balance.is_measured:
-            # On whole batches, as one process does: each worker finds the same.
-            whole = run_batches(dataset, settings, first_epoch, cache)
-            model.measure_balance(itertools.islice(whole, NUM_BATCHES))
-            del whole  # and the images that it may hold
-        batches = run_batches(dataset, settings, first_epoch, cache, workers.share)
+        batches = _batches(model, dataset, settings, first_epoch)
         with contextlib.closing(progress):
             model.fit(
-                workers.distributed(batches),
+                batches,
                 epochs=settings.epochs,
                 initial_epoch=first_epoch,
                 steps_per_epoch=num_steps,
@@ -139,6 +113,63 @@ def train_model(
                 verbose=0,
             )
         return history
+
+
+def _check(
+    model: keras.Model, dataset: Dataset, validation: Dataset | None, settings: TrainingSettings
+) -> None:
+    """Refuse images and settings that do not fit the model or its teacher's cache."""
+    for images in (dataset, validation):
+        if images is not None:
+            check_fits(model, images)
+    check_cache(getattr(model, "teacher_cache", None), dataset, settings)
+    check_mixing(model, dataset, settings)
+
+
+def _progress(title: str, settings: TrainingSettings, num_steps: int) -> RichProgress:
+    """Make the progress bar, which the first worker alone shows."""
+    return RichProgress(
+        title,
+        epochs=settings.epochs,
+        steps_per_epoch=num_steps,
+        batch_size=settings.batch_size,
+        console=None if current_workers().is_first else rich.console.Console(quiet=True),
+    )
+
+
+def _watchers(
+    model: keras.Model,
+    settings: TrainingSettings,
+    num_steps: int,
+    validation: Dataset | None,
+    folder: RunFolder,
+    progress: RichProgress,
+) -> list[keras.callbacks.Callback]:
+    """Make the callbacks that stop a diverged run, measure, and record the balance of the terms."""
+    watchers: list[keras.callbacks.Callback] = [StopWhenDiverged(num_steps)]
+    every = settings.validate_every
+    if validation is not None and every and current_workers().is_first:
+        watchers.append(averaged_metrics(validation, settings.image_size, every))
+    balance = getattr(model, "balance", None)
+    if balance is not None:
+        say = functools.partial(progress.console.print, highlight=False, soft_wrap=True)
+        write = functools.partial(folder.write_json, "balance.json")
+        watchers.append(BalanceFile(balance, write, say))
+    return watchers
+
+
+def _batches(
+    model: keras.Model, dataset: Dataset, settings: TrainingSettings, first_epoch: int
+) -> Any:
+    """Make the batches of this worker, once it has measured what all workers must know alike."""
+    workers, cache = current_workers(), getattr(model, "teacher_cache", None)
+    balance = getattr(model, "balance", None)
+    if workers.count > 1 and balance is not None and not balance.is_measured:
+        # On whole batches, as one process does: each worker finds the same.
+        whole = run_batches(dataset, settings, first_epoch, cache)
+        model.measure_balance(itertools.islice(whole, NUM_BATCHES))
+        del whole  # and the images that it may hold
+    return workers.distributed(run_batches(dataset, settings, first_epoch, cache, workers.share))
 
 
 def _locked(folder: RunFolder) -> contextlib.AbstractContextManager:

@@ -166,7 +166,8 @@ def test_a_preset_is_a_student_and_a_teacher(command, presets_of_little, dogs, t
 def test_an_unknown_detector_is_told_of_presets(command, presets_of_little, dogs, tmp_path):  # noqa: F811
     words = ("train", "--data", dogs, "--detector", "litle", "--epochs", 1)
     code, _, err = command(*words, "--out", tmp_path / "run")
-    assert code == 2 and "A preset? Did you mean 'little'" in " ".join(err.split())
+    said = " ".join(err.split())
+    assert code == 2 and "No preset is called 'litle'. Did you mean 'little'? No detector" in said
 
 
 @pytest.mark.parametrize("width", [80, 40])
