@@ -71,12 +71,11 @@ def quantize(
             that the detector will see, the clone is a quantised detector before any training.
         range_decay: weight of the past when a training batch moves a range, in [0, 1); None for
             ranges that stay as they were calibrated.
-        coverage: share of an activation's values that its first range holds, in (0.5, 1]. A network
-            whose activations have a few very large values, as those with SiLU have, loses less at
-            0.9995 than at 1, where they make the steps coarse for all others; give
-            `range_decay=None` with it, or training widens the ranges again. `"best"` chooses for
-            each activation the share, of those from 0.99 to 1, whose rounding has the least squared
-            error.
+        coverage: share of an activation's values that its first range holds, in (0.5, 1]. A few
+            very large values, as SiLU gives, widen the range and make the steps coarse for all
+            others; such a network loses less at 0.9995 than at 1. Give `range_decay=None` with it,
+            or training widens the ranges again. `"best"` chooses for each activation, from 0.99 to
+            1, the share whose rounding has the least squared error.
         keep_float: beginnings of the names of layers that are not rounded, such as `("stem",)`:
             where a few layers make most of the error, an int8 file that computes them in float
             loses less. Processors that have no floats cannot run such a file.

@@ -120,16 +120,27 @@ def _narrowed(
 
 
 def load_detector(path: str | os.PathLike, **options: Any) -> Detector:
-    """Load a detector saved as `.keras`, by this package or by its library.
+    """Load a saved detector of this package, of KerasCV or of KerasHub.
 
     Args:
-        path: the file.
-        **options: options of `as_detector`, such as the class of a COCO detector that is the
-            person: `class_names=("person",), class_indices=(0,)`.
+        path: a `.keras` file, or the folder of a preset.
+        **options: options of `as_detector`. To keep one class of a COCO detector, the person:
+            `class_names=("person",), class_indices=(0,)`.
+
+    Returns:
+        A `Detector`, not compiled.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file holds no detector, or is damaged; classes that it does not have.
+        ValueError: the file holds no detector, or is damaged, or lacks one of the classes.
+
+    Example:
+    >>> import tempfile, keras_hkd
+    >>> student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     student.save(f"{folder}/student.keras")
+    ...     keras_hkd.load_detector(f"{folder}/student.keras").image_size
+    (64, 64)
     """
     model = read_model(path, "detector")
     try:

@@ -39,22 +39,24 @@ class Distiller(balancing.BalancesTerms, BaseModel):
 
     Args:
         teacher: a `Detector`, a `Classifier`, a KerasCV detector, or a functional model that ends
-            in logits. It is frozen: `trainable` becomes False. None if no hierarchy needs one. The
-            outputs of a `TeacherCache` are read from the batches, and no teacher runs.
-        student: one of these, trained in place.
+            in logits. It is frozen: `trainable` becomes False. Or a `TeacherCache`, whose outputs
+            the batches carry, so that no teacher runs; or None if no hierarchy needs one.
+        student: a model of the same kinds, trained in place.
         distillation_losses: hierarchies, or `keras.distillation.DistillationLoss` objects; one or a
-            list, empty for the student's loss only. By default those that are known to help such
-            pairs, chosen by `keras_hkd/distillation/default_terms.yaml`; `fit` prints which.
-        distillation_loss_weights: "balanced": each of them gets a share of the gradient, measured
-            before the first step; see `shares`. Or a number or schedule for each; None for 1.
+            list, empty for the student's loss only. By default they are chosen for the pair from
+            the table `keras_hkd/distillation/default_terms.yaml`; `fit` prints which.
+        distillation_loss_weights: "balanced", by which each term gets a share of the gradient,
+            measured before the first step; see `shares`. Or a number or schedule for each term;
+            None for 1.
         student_loss_weight: weight of the student's own loss.
         teacher_image_size: `(height, width)` in pixels to which the batch is resized for the
             teacher; None for the size of the batch. A list with one for each of several teachers.
         teacher_weights: a number for each of several teachers; equal shares of 1 by default.
-        shares: a share for each term of the gradient at the student, above 0, with a sum below 1:
-            the rest is the student's own. `fit` measures on its first eight batches; schedules as
-            `distillation_loss_weights` multiply what it finds. By default those of the table
-            with chosen terms; of given ones equal, 0.5 in all.
+        shares: for each term its share of the gradient at the student, above 0. They add up to
+            less than 1; the rest is the share of the student's own loss. `fit` measures on its
+            first eight batches which weights give these shares; schedules in
+            `distillation_loss_weights` multiply them. By default chosen terms have the shares of
+            the table, and terms that you give have equal ones, 0.5 in all.
         name: name of the model.
         **kwargs: arguments of `keras.Model`.
 
@@ -73,9 +75,9 @@ class Distiller(balancing.BalancesTerms, BaseModel):
 
     Raises:
         TypeError: if a model is no detector or classifier, or a loss no hierarchy.
-        ValueError: if a hierarchy cannot compare the pair or needs a teacher and there is none,
-            no default fits,
-            weights do not fit the losses, or teacher and student share weights.
+        ValueError: if a hierarchy cannot compare the pair, or needs a teacher and there is none;
+            if no default fits the pair; if the weights do not fit the losses; or if teacher and
+            student share weights.
 
     Example:
 

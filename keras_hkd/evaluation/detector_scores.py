@@ -30,10 +30,11 @@ def evaluate_detector(
         image_size: `(height, width)` in pixels; the detector's own if None.
         batch_size: images at a time.
         progress: show a progress bar on the error stream if it is a terminal.
-        protocol: see `score_predictions`.
+        protocol: "citypersons", "kaist" or "caltech", to add the miss rates of all its subsets.
 
     Returns:
-        The dict of `score_predictions`, and `parameters` where the detector can count them.
+        dict of fractions `AP`, `AP50`, `AP75`, `AR100` and `MR2`, and `num_images`, as
+        `score_predictions` describes them; and `parameters`, where the detector can count them.
 
     Raises:
         ValueError: see `predict_dataset`.
@@ -57,11 +58,11 @@ def score_predictions(
 
     Returns:
         dict of fractions `AP`, `AP50`, `AP75`, `AR100` (COCO's, ignore regions as crowds) and
-        `MR2`: the log-average miss rate of the person class, or of the only class, by CityPersons'
-        rule "reasonable",
-        people of 50 pixels height or more that are visible by 65 % or more; where a dataset knows
-        no visible boxes, as with ordinary photographs, everybody counts as wholly visible. Also
-        `num_images`, and if asked for `{protocol: {subset: fraction}}`. nan where nobody counts.
+        `MR2`: the log-average miss rate of the person class, or of the only class. MR2 counts
+        people as CityPersons' subset "reasonable" does: of 50 pixels height or more, visible by
+        65 % or more. Where a dataset has no visible boxes, as with ordinary photographs, everybody
+        counts as wholly visible. Also `num_images`, and if asked for
+        `{protocol: {subset: fraction}}`. nan where nobody counts.
 
     Example:
         >>> from keras_hkd.data.annotations import ImageAnnotation

@@ -50,8 +50,8 @@ def hkd(
     Published or reconstructed: the three taps with mean squared error are the paper's. Its detector
     has two stages; the mapping to one-stage detectors is a reconstruction. The weights
     0.5 / 30 / 30 come from an independent re-implementation for another detector; on ours they take
-    82 % of the gradient and do harm, so that by default every term gets an equal share of half of
-    it, measured before the first step.
+    82 % of the gradient and do harm. By default, therefore, the terms share half of the gradient
+    equally, measured before the first step.
 
     Args:
         teacher: a trained detector.

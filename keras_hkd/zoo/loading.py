@@ -25,8 +25,8 @@ def from_preset(
     Args:
         name_or_folder: one of `keras_hkd.list_presets()`, or a folder that
             `detector.save_to_preset` wrote.
-        class_names: classes to tell apart, where they are not the preset's: those that it does not
-            know get new predictors, which training has to teach; everything else is kept.
+        class_names: the classes to detect; None for the preset's own. A class that it does not
+            know gets a new, untrained predictor: train the detector on. All other weights stay.
 
     Returns:
         A `keras_hkd.detectors.Detector`.

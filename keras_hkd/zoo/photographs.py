@@ -26,8 +26,8 @@ def detect(
     """Detect people in photographs with a preset, without TensorFlow or Keras.
 
     Args:
-        photos: a picture's path, which is turned upright by its EXIF tag, or its pixels as uint8
-            `(height, width, 3)` RGB; or a list of such.
+        photos: the path of a picture, which its EXIF tag turns upright, or pixels as uint8
+            `(height, width, 3)` RGB; or a list of these.
         preset: one of `keras_hkd.list_presets()`, or the folder of a preset.
         score_threshold: detections that score less are left out.
         num_threads: number of threads of the TFLite interpreter; its own choice by default.
