@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 def arguments(docstring, *, images, test_images, epochs, smoke_images):
-    """Reads the options of a script.
+    """Read the options of a script.
 
     Args:
         docstring: of the script; its first line is the description.

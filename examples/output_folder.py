@@ -7,7 +7,7 @@ MARK = ".written_by_an_example"
 
 
 def emptied(folder):
-    """Removes what an earlier run of an example left; ends the program at any other folder.
+    """Remove what an earlier run of an example left; end the program at any other folder.
 
     An example marks its folder, so that no other is ever taken for one.
 

@@ -55,7 +55,7 @@ class BaseModel(keras.Model):
         return [metric.name for metric in self.metrics if metric is not self._watch.counts]
 
     def tell_of_batches(self, told: set[str]) -> None:
-        """Warns of what was wrong with batches since the last time; see `BatchWatch.tell`."""
+        """Warn of what was wrong with batches since the last time; see `BatchWatch.tell`."""
         self._watch.tell(self, told)
 
     def fit(
@@ -171,10 +171,10 @@ class BaseModel(keras.Model):
             functions[size] = getattr(self, which)
 
     def check_callbacks(self, callbacks: Any) -> None:
-        """Refuses, when `fit` begins, callbacks that cannot work with this model."""
+        """Refuse, when `fit` begins, callbacks that cannot work with this model."""
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles a model that was loaded from a file as it was before it was saved."""
+        """Compile a model that was loaded from a file as it was before it was saved."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
@@ -277,7 +277,7 @@ def _size_of(x: Any) -> Shape:
 
 
 def _padded(data: Any) -> Any:
-    """Labels, or a `tf.data.Dataset` with labels, whose ragged entries are padded with -1."""
+    """Pad the ragged entries of labels, or of a `tf.data.Dataset` with labels, with -1."""
     if not hasattr(data, "element_spec"):
         return padded_labels(data)
     ragged = [hasattr(one, "ragged_rank") for one in keras.tree.flatten(data.element_spec)]
@@ -298,7 +298,7 @@ def _padded_deeply(part: Any) -> Any:
 
 
 def _watching(callbacks: Any) -> Any:
-    """The callbacks with `WatchBatches` before them, unless it is there."""
+    """Put `WatchBatches` before the callbacks, unless it is there."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         if not any(isinstance(one, WatchBatches) for one in callbacks.callbacks):
             callbacks.append(WatchBatches())

@@ -161,7 +161,7 @@ def _other_classes(found: dict[str, int], learner: Any) -> str:
 
 
 def _remarks(found: dict[str, int]) -> dict[str, str]:
-    """What is worth a warning, by kind."""
+    """Return what is worth a warning, by kind."""
     boxes, images, told = found["boxes"], found["images"], {}
     if found["reversed"]:
         told["reversed"] = (

@@ -15,7 +15,7 @@ FARTHEST = 1e6
 
 
 def padded(value: Any) -> Any:
-    """A ragged tensor, or a list of arrays of several lengths, padded with -1; others as they are.
+    """Pad a ragged tensor, or a list of arrays of several lengths, with -1; leave others.
 
     Args:
         value: `(batch, n)` or `(batch, n, 4)`, n of each image its own.
@@ -43,14 +43,14 @@ def padded(value: Any) -> Any:
 
 
 def padded_labels(labels: Any) -> Any:
-    """A dict of labels with each of its ragged entries padded; anything else as it is."""
+    """Pad each ragged entry of a dict of labels; leave anything else as it is."""
     if not isinstance(labels, dict):
         return labels
     return {name: padded(value) for name, value in labels.items()}
 
 
 def checked_shapes(labels: Any) -> dict:
-    """Labels of boxes, padded, whose shapes are right.
+    """Pad the labels of boxes and check their shapes.
 
     Args:
         labels: dict of `boxes (batch, n, 4)` and `classes (batch, n)`; other entries pass.
@@ -83,7 +83,7 @@ def checked_shapes(labels: Any) -> dict:
 
 
 def without_false_boxes(labels: dict, num_classes: int) -> dict:
-    """The labels with -1 in the place of every box that could teach nothing or only harm.
+    """Put -1 in the place of every box that could teach nothing or only harm.
 
     Left out are boxes that have no area or end before they begin, that are not finite, and whose
     class is none of the detector's. Shapes stay.
@@ -109,7 +109,7 @@ def without_false_boxes(labels: dict, num_classes: int) -> dict:
 
 
 def states_of(boxes: Any, classes: Any, num_classes: int) -> dict:
-    """What is to be said of each box, as `(batch, n)` bool.
+    """Tell what is to be said of each box, as `(batch, n)` bool.
 
     Args:
         boxes: `(batch, n, 4)` float32 xyxy pixels.

@@ -291,12 +291,12 @@ def static_image_size(images: Tensor) -> tuple[int, int]:
 
 
 def images_of(data: Any) -> Any:
-    """The images of what Keras hands to a step: images, or a tuple that begins with them."""
+    """Return the images of what Keras hands to a step: images, or a tuple that begins with them."""
     return data[0] if isinstance(data, (list, tuple)) else data
 
 
 def checked_images(model: Any, args: Any) -> tuple[Any, ...]:
-    """The arguments of a step of Keras, whose last is a batch with images that a model can see.
+    """Check the arguments of a step of Keras, whose last is a batch with images; return them.
 
     Args:
         model: a `Learner`.
@@ -321,7 +321,7 @@ def checked_images(model: Any, args: Any) -> tuple[Any, ...]:
 
 
 def checked_batch(model: Any, args: Any) -> tuple[Any, ...]:
-    """The arguments of a step of Keras, whose last is a batch of images and labels.
+    """Check the arguments of a step of Keras, whose last is a batch of images and labels.
 
     A dict of `images` and `bounding_boxes`, as KerasCV's layers give it, is such a pair too.
 

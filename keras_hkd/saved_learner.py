@@ -25,7 +25,7 @@ WEIGHTS_SUFFIX = ".weights.h5"
 
 
 def in_float32(learner: Any) -> Any:
-    """The learner if it computes in float32, else a copy with its weights that does.
+    """Return the learner if it computes in float32, else a copy with its weights that does.
 
     Args:
         learner: a `Learner`, built under whatever dtype policy.
@@ -34,7 +34,7 @@ def in_float32(learner: Any) -> Any:
 
 
 def in_precision(learner: Any, precision: str) -> Any:
-    """The learner if it computes in a precision, else a copy with its weights that does.
+    """Return the learner if it computes in a precision, else a copy with its weights that does.
 
     Weights stay in float32. A teacher that computes in half precision takes half the time and
     memory of a GPU, whatever the precision of its student.
@@ -105,7 +105,7 @@ def compiled_like(copy: Any, learner: Any) -> Any:
 
 
 def frozen_layers(learner: Any) -> dict:
-    """The entry of a learner's config that says which layers are frozen; empty without any.
+    """Return the entry of a learner's config that names frozen layers; empty without any.
 
     A model whose every layer is frozen was a teacher, which is a role and not a part of it.
 
@@ -121,7 +121,7 @@ def frozen_layers(learner: Any) -> dict:
 
 
 def freeze_layers(learner: Any, frozen: Any) -> None:
-    """Freezes the layers that `frozen_layers` named, unless the network is another one.
+    """Freeze the layers that `frozen_layers` named, unless the network is another one.
 
     Args:
         learner: a `Learner`.
@@ -141,7 +141,7 @@ def _parts(learner: Any) -> dict[str, list]:
 
 @contextlib.contextmanager
 def weights_of_student(path: str | os.PathLike) -> Iterator[str]:
-    """A file of a student's weights alone, out of a file of the weights of its Distiller.
+    """Make a file of a student's weights alone, out of a file of the weights of its Distiller.
 
     Args:
         path: what `load_weights` was given; any other file is handed back as it is.

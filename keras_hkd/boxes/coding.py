@@ -41,7 +41,7 @@ class BoxCoding:
         return 4 * max(self.num_bins, 1)
 
     def decode(self, values: Tensor, priors: Tensor, xp: ModuleType = np) -> Tensor:
-        """Computes boxes from the numbers of a box head.
+        """Compute boxes from the numbers of a box head.
 
         Args:
             values: `(..., anchors, num_values)`.
@@ -54,7 +54,7 @@ class BoxCoding:
         raise NotImplementedError(f"{type(self).__name__} must implement `decode`.")
 
     def encode(self, boxes: Tensor, priors: Tensor, xp: ModuleType = np) -> Tensor:
-        """Computes the numbers that decode to given boxes, one box for each anchor.
+        """Compute the numbers that decode to given boxes, one box for each anchor.
 
         Args:
             boxes: `(..., anchors, 4)` xyxy pixels.
@@ -68,7 +68,7 @@ class BoxCoding:
         raise NotImplementedError(f"{type(self).__name__} must implement `encode`.")
 
     def edges(self, values: Tensor, xp: ModuleType = np) -> Tensor:
-        """Reshapes the numbers of a box head for a comparison edge by edge.
+        """Reshape the numbers of a box head for a comparison edge by edge.
 
         Args:
             values: `(..., num_values)`.
@@ -268,7 +268,7 @@ class CentreSize(BoxCoding):
 
 
 def coding_to_json(coding: BoxCoding) -> tuple[str, dict]:
-    """Returns a coding as plain values for a file.
+    """Return a coding as plain values for a file.
 
     Args:
         coding: the coding to write.
@@ -290,7 +290,7 @@ def coding_to_json(coding: BoxCoding) -> tuple[str, dict]:
 
 
 def coding_from_json(name: str, options: dict) -> BoxCoding:
-    """Builds a coding from what `coding_to_json` returned.
+    """Build a coding from what `coding_to_json` returned.
 
     Args:
         name: name of the coding.
@@ -316,7 +316,7 @@ def coding_from_json(name: str, options: dict) -> BoxCoding:
 
 
 def joint_logits(class_logits: Tensor, objectness: Tensor, xp: ModuleType = np) -> Tensor:
-    """Computes the logit of `sigmoid(class logit) * sigmoid(objectness)`.
+    """Compute the logit of `sigmoid(class logit) * sigmoid(objectness)`.
 
     That is `-log(exp(-c) + exp(-o) + exp(-c - o))`, which neither overflows nor loses small scores.
 
@@ -353,7 +353,7 @@ def _around(points: Tensor, distances: Tensor, xp: ModuleType) -> Tensor:
 
 
 def _distances(boxes: Tensor, priors: Tensor, xp: ModuleType) -> Tensor:
-    """Computes the distances of the edges from the point, in strides."""
+    """Compute the distances of the edges from the point, in strides."""
     points = priors[..., :2]
     sides = xp.concatenate([points - boxes[..., :2], boxes[..., 2:] - points], axis=-1)
     return sides / priors[..., 2:3]

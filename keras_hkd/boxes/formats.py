@@ -20,7 +20,7 @@ def convert(
     image_size: Sequence[int] | None = None,
     xp: ModuleType = numpy,
 ) -> Tensor:
-    """Converts boxes from one format to another.
+    """Convert boxes from one format to another.
 
     `xyxy` left, top, right, bottom; `xywh` left, top, width, height; `center_xywh` centre x,
     centre y, width, height, all in pixels; `rel_xyxy` and `rel_yxyx` corners as a fraction of the

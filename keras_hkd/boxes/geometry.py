@@ -9,7 +9,7 @@ from keras_hkd.tensors import Tensor
 
 
 def clip(boxes: Tensor, image_size: Sequence[int], xp: ModuleType = numpy) -> Tensor:
-    """Clips boxes to the image.
+    """Clip boxes to the image.
 
     Args:
         boxes: `(..., 4)` xyxy pixels.
@@ -31,7 +31,7 @@ def clip(boxes: Tensor, image_size: Sequence[int], xp: ModuleType = numpy) -> Te
 
 
 def inside_any(points: Tensor, boxes: Tensor, xp: ModuleType = numpy) -> Tensor:
-    """Checks for each point whether it lies inside at least one box.
+    """Check for each point whether it lies inside at least one box.
 
     Args:
         points: `(n, 2)` x, y.

@@ -108,7 +108,7 @@ class Grid:
         return np.repeat(np.array(self.strides, np.float32), counts)[:, None]
 
     def priors(self, indices: Tensor, xp: ModuleType = np) -> Tensor:
-        """Computes centre and size of anchors; in families without anchors the size is the stride.
+        """Compute centre and size of anchors; in families without anchors the size is the stride.
 
         Args:
             indices: `(n,)` integers below `num_anchors`.
@@ -142,7 +142,7 @@ class Grid:
         return xp.stack([x, y, width, height], axis=-1)
 
     def decode(self, box_outputs: Tensor, indices: Tensor, xp: ModuleType = np) -> Tensor:
-        """Decodes the boxes of some anchors from their raw outputs.
+        """Decode the boxes of some anchors from their raw outputs.
 
         Args:
             box_outputs: `(n, coding.num_values)`.
@@ -155,7 +155,7 @@ class Grid:
         return self.coding.decode(box_outputs, self.priors(indices, xp), xp)
 
     def to_json(self) -> dict:
-        """Returns the fields as plain values for JSON.
+        """Return the fields as plain values for JSON.
 
         Fields that only some families need are left out where they have their default.
 
@@ -183,7 +183,7 @@ class Grid:
 
     @classmethod
     def from_json(cls, values: dict) -> Grid:
-        """Builds the grid from what `to_json` returned."""
+        """Build the grid from what `to_json` returned."""
         values = dict(values)
         values["coding"] = coding_from_json(values["coding"], values.pop("coding_options", {}))
         for name in ("image_size", "levels", "strides"):

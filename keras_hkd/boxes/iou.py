@@ -16,7 +16,7 @@ def _pairwise_intersection(boxes_a: Tensor, boxes_b: Tensor, xp: ModuleType) -> 
 
 
 def area(boxes: Tensor, xp: ModuleType = numpy) -> Tensor:
-    """Computes the area of each box; inverted boxes and padding have area 0.
+    """Compute the area of each box; inverted boxes and padding have area 0.
 
     Args:
         boxes: `(..., n, 4)` xyxy.
@@ -35,7 +35,7 @@ def area(boxes: Tensor, xp: ModuleType = numpy) -> Tensor:
 
 
 def pairwise_iou(boxes_a: Tensor, boxes_b: Tensor, xp: ModuleType = numpy) -> Tensor:
-    """Computes the intersection over union of every box of one set with every box of another.
+    """Compute the intersection over union of every box of one set with every box of another.
 
     `iou(a, b) = |a n b| / (|a| + |b| - |a n b|)`, and 0 where both areas are 0.
 
@@ -60,7 +60,7 @@ def pairwise_iou(boxes_a: Tensor, boxes_b: Tensor, xp: ModuleType = numpy) -> Te
 
 
 def pairwise_distance_iou(boxes_a: Tensor, boxes_b: Tensor, xp: ModuleType = numpy) -> Tensor:
-    """Computes the distance IoU (DIoU) of every box of one set with every box of another.
+    """Compute the distance IoU (DIoU) of every box of one set with every box of another.
 
     `diou(a, b) = iou(a, b) - (distance of centres / diagonal of the smallest box around both)^2`,
     which also ranks boxes that do not touch.
@@ -94,7 +94,7 @@ def pairwise_distance_iou(boxes_a: Tensor, boxes_b: Tensor, xp: ModuleType = num
 def pairwise_intersection_over_area(
     boxes_a: Tensor, boxes_b: Tensor, xp: ModuleType = numpy
 ) -> Tensor:
-    """Computes the share of each box of the first set that each box of the second covers.
+    """Compute the share of each box of the first set that each box of the second covers.
 
     `|a n b| / |a|`, by which detections are compared with ignore regions and crowds.
 
@@ -118,7 +118,7 @@ def pairwise_intersection_over_area(
 
 
 def generalized_iou(boxes_a: Tensor, boxes_b: Tensor, xp: ModuleType = numpy) -> Tensor:
-    """Computes the generalised IoU (GIoU) of boxes pair by pair.
+    """Compute the generalised IoU (GIoU) of boxes pair by pair.
 
     `GIoU = IoU - (hull - union) / hull`, hull being the smallest box around both.
 

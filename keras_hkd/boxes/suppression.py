@@ -15,7 +15,7 @@ def non_max_suppression(
     score_threshold: float = 0.0,
     num_candidates: int = 400,
 ) -> dict[str, Tensor]:
-    """Keeps the best box of each group of overlapping boxes of one class.
+    """Keep the best box of each group of overlapping boxes of one class.
 
     The `num_candidates` best (box, class) pairs are visited in order of score. A pair is kept if no
     kept box of its class overlaps it by more than `iou_threshold`.
@@ -62,7 +62,7 @@ def non_max_suppression(
 
 
 def _greedy(boxes: Tensor, classes: Tensor, iou_threshold: float) -> Tensor:
-    """Selects the candidates that survive, which are sorted by score: `(batch, n)`, 1.0 or 0.0.
+    """Select the candidates that survive, which are sorted by score: `(batch, n)`, 1.0 or 0.0.
 
     A candidate survives if no survivor before it overlaps it. Starting from "all survive", this
     rule is applied to all candidates at once until nothing changes. Each round settles at least one

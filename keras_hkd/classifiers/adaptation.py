@@ -9,7 +9,7 @@ from keras_hkd.learner import Learner, read_model
 
 
 def as_classifier(model: Any, **options: Any) -> Any:
-    """Converts a functional Keras model to a `Classifier`.
+    """Convert a functional Keras model to a `Classifier`.
 
     The layers are shared: training the result trains the model.
 
@@ -38,7 +38,7 @@ def as_classifier(model: Any, **options: Any) -> Any:
 
 
 def load_classifier(path: str | os.PathLike) -> Any:
-    """Loads a classifier saved as `.keras`, by this package or as a functional Keras model.
+    """Load a classifier saved as `.keras`, by this package or as a functional Keras model.
 
     Args:
         path: path of the file.

@@ -15,7 +15,7 @@ _LEFT_OUT_BY_DETECTORS = ("Conv_1", "Conv_1_bn")
 
 
 def save_backbone(classifier: keras.Model, path: str | os.PathLike) -> None:
-    """Saves the MobileNetV2 of a classifier in the format of Keras's ImageNet weights.
+    """Save the MobileNetV2 of a classifier in the format of Keras's ImageNet weights.
 
     `keras_hkd.detectors.build(name, backbone_weights=path)` and
     `keras_hkd.classifiers.build(name, backbone_weights=path)` load it.

@@ -16,7 +16,7 @@ from keras_hkd.tensors import Tensor
 
 
 def _cnn(num_classes: int, widths: Sequence[int]) -> keras.Model:
-    """Builds residual 3x3 convolutions; `widths` are channels at strides 2, 4, 8, 16 and 32."""
+    """Build residual 3x3 convolutions; `widths` are channels at strides 2, 4, 8, 16 and 32."""
     images = keras.Input((None, None, 3), name="images")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(images)
     x = _convolution(x, widths[0], 2, "stem")
@@ -60,7 +60,7 @@ TABLE = {
 
 
 def names() -> dict[str, str]:
-    """Returns the names that `build` takes, each with a short description.
+    """Return the names that `build` takes, each with a short description.
 
     Example:
 
@@ -79,7 +79,7 @@ def build(
     synchronized: bool = False,
     seed: int | None = None,
 ) -> Classifier:
-    """Builds a named classifier with random weights.
+    """Build a named classifier with random weights.
 
     Args:
         name: one of `names()`.

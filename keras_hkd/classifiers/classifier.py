@@ -84,11 +84,11 @@ class Classifier(Learner):
         self.built = True
 
     def stride(self, level: str) -> int:
-        """Returns the pixels between neighbouring cells of a stage: 4 for `C2`, 8 for `C3`, ..."""
+        """Return the pixels between neighbouring cells of a stage: 4 for `C2`, 8 for `C3`, ..."""
         return 2 ** int(level[1:])
 
     def channels(self, level: str) -> int:
-        """Returns the width of the map of a stage."""
+        """Return the width of the map of a stage."""
         return self.network.output["stages"][level].shape[-1]
 
     @property
@@ -97,7 +97,7 @@ class Classifier(Learner):
         return self.network.output["embedding"].shape[-1]
 
     def call(self, images: Tensor, training: bool = False) -> dict[str, Any]:
-        """Computes logits, stages and embedding of a batch.
+        """Compute logits, stages and embedding of a batch.
 
         Args:
             images: `(batch, height, width, 3)` RGB in [0, 255].
@@ -113,7 +113,7 @@ class Classifier(Learner):
         return self.network.compute_output_spec(images)
 
     def check_labels(self, labels: Any) -> dict[str, Any]:
-        """Checks labels and converts them to a dict with `classes (batch,)`.
+        """Check labels and convert them to a dict with `classes (batch,)`.
 
         Args:
             labels: such a dict, or the class indices themselves; -1 for unknown ones.
@@ -139,7 +139,7 @@ class Classifier(Learner):
     def assign(
         self, outputs: TensorDict, labels: Any, image_size: Sequence[int] | None
     ) -> ClassAssignment:
-        """Assigns a target to each image.
+        """Assign a target to each image.
 
         Args:
             outputs: result of `call`.
@@ -156,7 +156,7 @@ class Classifier(Learner):
     def task_losses(
         self, outputs: TensorDict, assignment: ClassAssignment, image_size: Sequence[int] | None
     ) -> dict[str, Tensor]:
-        """Computes `{"class_loss": scalar}`, this replica's share of the mean over the batch."""
+        """Compute `{"class_loss": scalar}`, this replica's share of the mean over the batch."""
         logits, targets = outputs["logits"], assignment.targets
         if self.activation == "sigmoid":
             losses = ops.relu(logits) - logits * targets + ops.softplus(-ops.abs(logits))
@@ -168,12 +168,12 @@ class Classifier(Learner):
     def predictions(
         self, outputs: TensorDict, image_size: Sequence[int] | None
     ) -> dict[str, Tensor]:
-        """Computes `{"scores": (batch, classes)}` in [0, 1], the result of `predict`."""
+        """Compute `{"scores": (batch, classes)}` in [0, 1], the result of `predict`."""
         scores = ops.sigmoid if self.activation == "sigmoid" else ops.softmax
         return {"scores": scores(outputs["logits"])}
 
     def decoded(self, prediction: Any, data: Any) -> Any:
-        """Decodes raw outputs as every `Learner` does; here images may be of any size."""
+        """Decode raw outputs as every `Learner` does; here images may be of any size."""
         if isinstance(prediction, tuple):
             outputs, state = prediction
             return self.predictions(outputs, None), state

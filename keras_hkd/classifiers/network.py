@@ -38,7 +38,7 @@ class BeforeActivation(keras.layers.Layer):
 
 
 def read_network(model: Any) -> tuple[keras.Model, str]:
-    """Builds a network with several outputs from the layers of a classifier.
+    """Build a network with several outputs from the layers of a classifier.
 
     Nested models are expanded, so that their maps can be read; all layers are shared.
 
@@ -124,7 +124,7 @@ def _input_size(model: Any) -> tuple[int | None, int | None]:
 def _head(
     model: Any, output: Tensor, calls: list[Call]
 ) -> tuple[keras.layers.Dense, Tensor, Tensor | None, str]:
-    """Finds the last Dense layer, its input, its output if these are logits, and the activation."""
+    """Find the last Dense layer, its input, its output if these are logits, and the activation."""
     made_by = {id(call.output): call for call in calls}
     call, found = made_by.get(id(output)), "linear"
     while call is not None and isinstance(
@@ -147,7 +147,7 @@ def _head(
 
 
 def _activation(model: Any, layer: keras.layers.Layer, inner: str) -> str:
-    """Returns the name of the last activation; raises if it is neither softmax nor sigmoid."""
+    """Return the name of the last activation; raise if it is neither softmax nor sigmoid."""
     if isinstance(layer, keras.layers.Softmax):
         name = "softmax"
     else:
@@ -163,7 +163,7 @@ def _activation(model: Any, layer: keras.layers.Layer, inner: str) -> str:
 def _stages(
     model: Any, calls: list[Call], size: tuple[int | None, int | None]
 ) -> dict[str, Tensor]:
-    """Returns the last maps of the coarsest strides by level, finest first."""
+    """Return the last maps of the coarsest strides by level, finest first."""
     probed = calls
     height, width = size
     if height is None or width is None:  # strides show on an image of known size

@@ -160,7 +160,7 @@ class ImageAnnotation:
 def with_unique_ids(
     annotations: Sequence[ImageAnnotation], of_one_type: bool = True
 ) -> tuple[ImageAnnotation, ...]:
-    """Number the images from 1 if two share an id, or if some ids are numbers and some text.
+    """Give the images numbers from 1 if two share an id, or if some ids are numbers and some text.
 
     Args:
         annotations: images of one dataset, maybe from several files.

@@ -186,7 +186,7 @@ def _groups_of_equal(values: Sequence[bytes]) -> list[list[int]]:
 
 
 def _near_groups(hashes: np.ndarray, near_bits: int) -> list[list[int]]:
-    """Groups of rows that are linked, directly or through others, by few bits that differ.
+    """Find groups of rows that are linked, directly or through others, by few bits that differ.
 
     A block of rows is compared with all later ones at a time; the second half of the bits only
     where the first is near enough, which is rare.

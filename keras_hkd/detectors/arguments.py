@@ -70,7 +70,7 @@ def checked_indices(
 
 
 def per_channel(name: str, value: Any) -> float | tuple[float, ...] | None:
-    """A number, or one for each of the three colours; None as it is."""
+    """Check a number, or one for each of the three colours; None stays None."""
     if value is None:
         return None
     try:

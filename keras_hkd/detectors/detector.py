@@ -267,7 +267,7 @@ class Detector(Learner):
         return self._coding_of_grid().edges(box_outputs, ops)
 
     def raw_heads(self, outputs: TensorDict) -> dict:
-        """The raw heads of what `call` gave, by `head_names`: what an exported file ends in."""
+        """Return the raw heads of what `call` gave, by `head_names`: those of an exported file."""
         heads = {name: outputs[name] for name in self.head_names}
         if "objectness" in heads:
             heads["class_logits"] = outputs["conditional_logits"]
@@ -358,7 +358,7 @@ class Detector(Learner):
         return self.detections(outputs, image_size)
 
     def decode(self, outputs: TensorDict, image_size: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Boxes `(batch, anchors, 4)` xyxy pixels and scores `(batch, anchors, classes)`."""
+        """Return boxes `(batch, anchors, 4)` xyxy pixels and scores `(batch, anchors, classes)`."""
         boxes = self.decode_boxes(outputs["box_outputs"], image_size)
         return boxes, ops.sigmoid(outputs["class_logits"])
 

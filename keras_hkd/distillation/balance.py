@@ -69,12 +69,12 @@ class Balance:
         return bool(ops.convert_to_numpy(self.num_batches) > 0)
 
     def scaled(self, weights: Sequence[Tensor]) -> list[Tensor]:
-        """Multiplies the terms' weights by their scales."""
+        """Multiply the terms' weights by their scales."""
         scales = ops.convert_to_tensor(self.scales)
         return [weight * scales[number] for number, weight in enumerate(weights)]
 
     def measure(self, batches: Iterable[Any]) -> dict[str, Any]:
-        """Sets the scales by the gradients on some batches, as the student stands.
+        """Set the scales by the gradients on some batches, as the student stands.
 
         Args:
             batches: pairs of images and labels.
@@ -129,7 +129,7 @@ class Balance:
         return self.record
 
     def before_fit(self, x: Any, y: Any, batch_size: int | None, quiet: bool = False) -> Any:
-        """Measures on the first batches of what `fit` is given, unless that was done before.
+        """Measure on the first batches of what `fit` is given, unless that was done before.
 
         Args:
             x: as `fit` takes it.
@@ -151,7 +151,7 @@ class Balance:
         return x
 
     def drifts(self, images: Tensor, labels: Any) -> dict[str, float]:
-        """Computes how far each term's gradient, beside the own loss's, is from its share.
+        """Compute how far each term's gradient, beside the own loss's, is from its share.
 
         Args:
             images: `(batch, height, width, 3)` in [0, 255].
@@ -197,7 +197,7 @@ class BalancesTerms:
     balance: Balance | None
 
     def measure_balance(self, batches: Iterable[Any]) -> dict[str, Any]:
-        """Sets the scales of balanced terms by gradients on batches; `fit` calls it by itself.
+        """Set the scales of balanced terms by gradients on batches; `fit` calls it by itself.
 
         Args:
             batches: pairs of images and labels.
@@ -218,13 +218,13 @@ class BalancesTerms:
     def fit(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, **kwargs: Any
     ) -> Any:
-        """Trains as `keras.Model.fit` does, after balanced terms that were not measured yet are."""
+        """Train as `keras.Model.fit` does, after balanced terms that were not measured yet are."""
         if self.balance is not None:
             x = self.balance.before_fit(x, y, batch_size, quiet=kwargs.get("verbose") == 0)
         return super().fit(x, y, batch_size, *args, **kwargs)  # type: ignore[misc]
 
     def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Trains as Keras does; balanced terms that were not measured yet are, on this batch."""
+        """Train as Keras does; balanced terms that were not measured yet are, on this batch."""
         if self.balance is not None and not self.balance.is_measured:
             self.measure_balance([(x, y)])
         return super().train_on_batch(x, y, *args, **kwargs)  # type: ignore[misc]
@@ -266,7 +266,7 @@ class RebalanceTerms(keras.callbacks.Callback):
 
 
 def told(record: dict[str, Any]) -> str:
-    """Says in one line what `Balance.measure` found.
+    """Say in one line what `Balance.measure` found.
 
     Args:
         record: what it returned.
@@ -298,7 +298,7 @@ def told(record: dict[str, Any]) -> str:
 def resolve(
     weights: Any, shares: Sequence[float] | None, num_terms: int
 ) -> tuple[list[schedules.WeightSchedule], list[float] | None]:
-    """Reads a Distiller's arguments `distillation_loss_weights` and `shares`.
+    """Read a Distiller's arguments `distillation_loss_weights` and `shares`.
 
     Args:
         weights: "balanced", or what `schedules.for_losses` takes.

@@ -46,7 +46,7 @@ class Chosen(NamedTuple):
 
 @functools.cache
 def table() -> tuple[dict[str, Any], ...]:
-    """Returns the rows of `default_terms.yaml`, in order of preference."""
+    """Return the rows of `default_terms.yaml`, in order of preference."""
     text = resources.files(__package__).joinpath(TABLE).read_text(encoding="utf-8")
     return tuple(yaml.safe_load(text))
 
@@ -54,7 +54,7 @@ def table() -> tuple[dict[str, Any], ...]:
 def choose(
     teachers: Sequence[Any], student: Learner, sizes: Sequence[Sequence[int] | None]
 ) -> Chosen:
-    """Chooses the terms for a student and its teachers.
+    """Choose the terms for a student and its teachers.
 
     Args:
         teachers: `Learner`s, or what stands for stored ones.
@@ -111,7 +111,7 @@ def _unfit(
     student: Learner,
     sizes: Sequence[Sequence[int] | None],
 ) -> str | None:
-    """Returns why one of the hierarchies cannot read one of the teachers, or None."""
+    """Return why one of the hierarchies cannot read one of the teachers, or None."""
     for hierarchy in hierarchies:
         for teacher, size in zip(teachers, sizes, strict=True):
             same_size = size is None or tuple(size) == tuple(student.image_size)

@@ -222,18 +222,18 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         ]
 
     def call(self, images: Tensor, training: bool = False) -> Any:
-        """Computes the learner's raw predictions; see `Detector.call` and `Classifier.call`."""
+        """Compute the learner's raw predictions; see `Detector.call` and `Classifier.call`."""
         return self.learner(images, training=training)
 
     def compute_output_spec(self, images: Tensor, training: bool = False) -> Any:
         return self.learner.compute_output_spec(images, training=training)
 
     def train_step(self, *args: Any) -> Any:
-        """Trains on a batch of images and labels."""
+        """Train on a batch of images and labels."""
         return super().train_step(*checked_batch(self.learner, args))
 
     def test_step(self, *args: Any) -> Any:
-        """Evaluates a batch of images and labels.
+        """Evaluate a batch of images and labels.
 
         A cache has no outputs for other images than its own, such as the `validation_data` of
         `fit`; for these the terms that read it are left out.
@@ -248,7 +248,7 @@ class Distiller(balancing.BalancesTerms, BaseModel):
     def compute_terms(
         self, x: Tensor, y: Any, y_pred: Any, training: bool = False, left_out: Collection[str] = ()
     ) -> dict[str, Tensor]:
-        """Computes all terms of the loss before weighting.
+        """Compute all terms of the loss before weighting.
 
         Args:
             x: images `(batch, height, width, 3)`.
@@ -282,7 +282,7 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         training: bool,
         hierarchies: Iterable[Hierarchy],
     ) -> list[Step]:
-        """Returns a `Step` for each teacher."""
+        """Return a `Step` for each teacher."""
         steps = []
         for number, teacher in enumerate(self.teachers or (None,)):
             size = self._teacher_sizes[number] if teacher is not None else None
@@ -295,14 +295,14 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         return steps
 
     def _read_by(self, hierarchy: Hierarchy) -> tuple[Any, ...]:
-        """Returns the teachers that a hierarchy reads."""
+        """Return the teachers that a hierarchy reads."""
         if not hierarchy.needs_teacher:
             return ()
         one = hierarchy.teacher
         return self.teachers if one is None else (self.teachers[one],)
 
     def _unanswered(self, labels: Any) -> tuple[str, ...]:
-        """Returns the names of terms that read a cache of which the batch holds no outputs."""
+        """Return the names of terms that read a cache of which the batch holds no outputs."""
         if self.teacher_cache is None or "teacher" in labels:
             return ()
         return tuple(
@@ -312,7 +312,7 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         )
 
     def _teach(self, images: Tensor, labels: Any, number: int = 0) -> TensorDict:
-        """Computes a teacher's outputs without gradient."""
+        """Compute a teacher's outputs without gradient."""
         size = self._teacher_sizes[number]
         return frozen.teach(self.teachers[number], self.learner, images, labels, size)
 
@@ -324,7 +324,7 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         return getattr(optimizer, "gradient_accumulation_steps", None) or 1
 
     def term_weights(self) -> list[Tensor]:
-        """Returns the weights of the terms at the current step, in the order of `compute_terms`."""
+        """Return the weights of the terms at the current step, in the order of `compute_terms`."""
         own = [self.student_loss_weight] * len(self.learner.loss_names)
         step = self.steps_taken // self.batches_per_step
         others = [schedule(step) for schedule in self.distillation_loss_weights]
@@ -339,7 +339,7 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         training: bool = True,
         **kwargs: Any,
     ) -> Tensor:
-        """Computes the weighted sum of all terms, scaled so that replicas add up to the batch's."""
+        """Compute the weighted sum of all terms, scaled so that replicas add up to the batch's."""
         left_out = () if training else self._unanswered(y)
         terms = self.compute_terms(x, y, y_pred, training, left_out)
         self._watch.counts.update_state(x, y, self.learner.num_classes)
@@ -355,13 +355,13 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         return (total + sum(penalties)) / num_replicas()
 
     def predict_step(self, *args: Any) -> Any:
-        """Predicts as the student does: detections, or scores of classes."""
+        """Predict as the student does: detections, or scores of classes."""
         args = checked_images(self.learner, args)
         self._watch.counts.update_state(images_of(args[-1]))
         return self.learner.decoded(super().predict_step(*args), args[-1])
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuses to save the Distiller; save `distiller.student` instead.
+        """Refuse to save the Distiller; save `distiller.student` instead.
 
         Raises:
             ValueError: always; the message says what to save instead.

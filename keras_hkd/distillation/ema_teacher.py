@@ -112,7 +112,7 @@ class MeanTeacher(Distiller):
         return self.variables
 
     def momentum_at(self, step: Tensor) -> Tensor:
-        """Computes a, the weight of the teacher in its update.
+        """Compute a, the weight of the teacher in its update.
 
         Args:
             step: number of finished training steps, a number or scalar tensor.
@@ -125,7 +125,7 @@ class MeanTeacher(Distiller):
         return ops.minimum(ramp, self.momentum)
 
     def update_teacher(self) -> None:
-        """Updates the teacher by one step; called by `compute_loss` in training."""
+        """Update the teacher by one step; called by `compute_loss` in training."""
         batches = self.batches_per_step
         momentum = self.momentum_at(self.steps_taken // batches)
         if batches > 1:  # between two steps of the optimizer the student stands still
@@ -147,7 +147,7 @@ class MeanTeacher(Distiller):
         training: bool = True,
         **kwargs: Any,
     ) -> Tensor:
-        """Computes the loss of `Distiller`, after an update of the teacher in training."""
+        """Compute the loss of `Distiller`, after an update of the teacher in training."""
         if training:
             self.update_teacher()
         return super().compute_loss(x, y, y_pred, sample_weight, training, **kwargs)
@@ -159,7 +159,7 @@ class MeanTeacher(Distiller):
 
 
 def moving_average(old: Tensor, new: Tensor, momentum: Tensor) -> Tensor:
-    """Computes `momentum * old + (1 - momentum) * new` without gradient, exact at 0 and 1.
+    """Compute `momentum * old + (1 - momentum) * new` without gradient, exact at 0 and 1.
 
     Args:
         old: the variable of the model.
@@ -182,7 +182,7 @@ def moving_average(old: Tensor, new: Tensor, momentum: Tensor) -> Tensor:
 
 
 def _copy(learner: Learner) -> Learner:
-    """Copies a model with its weights, without shared memory."""
+    """Copy a model with its weights, without shared memory."""
     copy = type(learner).from_config(learner.get_config())
     for variable, value in zip(copy.weights, learner.weights, strict=True):
         variable.assign(ops.copy(value))  # JAX would share the buffer, which a step then frees

@@ -20,7 +20,7 @@ _BATCH_SIZE = 32  # of `keras.Model.fit`
 def first_batches(
     x: Any, y: Any = None, batch_size: int | None = None, count: int = 8
 ) -> tuple[list[Any], Any]:
-    """Reads some batches of the data of a training.
+    """Read some batches of the data of a training.
 
     Args:
         x: what `fit` takes: arrays, a `tf.data.Dataset`, a `PyDataset`, a generator, or another
@@ -71,7 +71,7 @@ def _chained(read: list[Any], rest: Iterator[Any]) -> Iterator[Any]:
 
 
 def _evenly(x: Any, y: Any, batch_size: int, count: int) -> list[Any]:
-    """Batches of one size whose rows lie evenly over the arrays, which may be sorted."""
+    """Return batches of one size whose rows lie evenly over the arrays, which may be sorted."""
     arrays = [array for array in keras.tree.flatten((x, y)) if array is not None]
     length = min(len(array) for array in arrays)
     number = min(count, math.ceil(length / batch_size))

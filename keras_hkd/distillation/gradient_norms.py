@@ -20,7 +20,7 @@ Combine = Callable[[TensorDict], Sequence[Tensor]]
 
 
 def gradient_shares(distiller: Distiller, images: Tensor, labels: Any) -> dict[str, float]:
-    """Computes the norm of each weighted term's gradient, as a share of their sum.
+    """Compute the norm of each weighted term's gradient, as a share of their sum.
 
     `share_i = |w_i dL_i/dtheta| / sum_j |w_j dL_j/dtheta|`, theta the student's trainable weights.
     Use it to choose weights: a term with a share near 0 has no effect, and one near 1 leaves none
@@ -54,7 +54,7 @@ def gradient_shares(distiller: Distiller, images: Tensor, labels: Any) -> dict[s
 def norms_of(
     distiller: Distiller, combine: Combine, training: bool, compiled: bool = False
 ) -> Callable[[Tensor, Any], np.ndarray]:
-    """Makes a function that measures norms of gradients at the student's trainable weights.
+    """Make a function that measures norms of gradients at the student's trainable weights.
 
     Args:
         distiller: as of `values_and_norms_of`.
@@ -75,7 +75,7 @@ def norms_of(
 def values_and_norms_of(
     distiller: Distiller, combine: Combine, training: bool, compiled: bool = False
 ) -> Callable[[Tensor, Any], np.ndarray]:
-    """Makes a function that measures losses, and norms of their gradients at the student's weights.
+    """Make a function that measures losses, and norms of their gradients at the student's weights.
 
     It runs inside a `keras.StatelessScope`: what training updates along the way (statistics of
     BatchNormalization, queues of hierarchies, seeds of dropout) is thrown away.

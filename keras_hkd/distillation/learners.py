@@ -7,7 +7,7 @@ from keras_hkd.learner import Learner
 
 
 def as_learner(model: Any) -> Any:
-    """Converts a model to a `Detector` or a `Classifier`.
+    """Convert a model to a `Detector` or a `Classifier`.
 
     Args:
         model: a `Learner`, which is returned unchanged; a KerasCV or KerasHub detector; a
@@ -35,5 +35,5 @@ def as_learner(model: Any) -> Any:
 
 
 def is_cache(model: Any) -> bool:
-    """Returns whether a model is a `TeacherCache`, which is known by its stand-in's `cache`."""
+    """Return whether a model is a `TeacherCache`, which is known by its stand-in's `cache`."""
     return getattr(getattr(model, "teacher", None), "cache", None) is model

@@ -74,7 +74,7 @@ class Peers(Learner):
         return {"first": self.first, "second": self.second}
 
     def call(self, images: Tensor, training: bool = False) -> Any:
-        """Computes the outputs of both, by name."""
+        """Compute the outputs of both, by name."""
         return {name: peer(images, training=training) for name, peer in self.peers.items()}
 
     def compute_output_spec(self, images: Tensor, training: bool = False) -> Any:
@@ -107,7 +107,7 @@ class Peers(Learner):
         return dict(zip(self.loss_names, losses, strict=True))
 
     def predictions(self, outputs: Any, image_size: Sequence[int]) -> Any:
-        """Computes the predictions of the first peer."""
+        """Compute the predictions of the first peer."""
         return self.first.predictions(outputs["first"], image_size)
 
     def get_config(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class BothWays(Hierarchy):
         self.learner_kinds = hierarchy.learner_kinds
 
     def check_loss(self, loss: Any, tensors: Sequence[str] | None = None) -> None:
-        """Does nothing: the inner hierarchy has checked its loss."""
+        """Do nothing: the inner hierarchy has checked its loss."""
 
     @property
     def frozen_layers(self) -> tuple[keras.layers.Layer, ...]:
@@ -178,7 +178,7 @@ class BothWays(Hierarchy):
         return sum(self.ways(step))
 
     def ways(self, step: Step) -> tuple[Tensor, Tensor]:
-        """Computes the two halves: the term that trains the first peer, and that for the second."""
+        """Compute the two halves: the term that trains the first peer, and that for the second."""
         to_first = self.to_first.compute(_one_way(step, "second", "first"))
         return to_first, self.to_second.compute(_one_way(step, "first", "second"))
 
@@ -196,7 +196,7 @@ class BothWays(Hierarchy):
 
 
 def _one_way(step: Step, teaches: str, learns: str) -> Step:
-    """Returns the step with one peer as teacher and the other as student."""
+    """Return the step with one peer as teacher and the other as student."""
     peers = step.student.peers
     teaching = keras.tree.map_structure(ops.stop_gradient, step.student_outputs[teaches])
     return Step(

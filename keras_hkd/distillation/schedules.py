@@ -24,7 +24,7 @@ class WeightSchedule(abc.ABC):
     """
 
     def __call__(self, step: Tensor) -> Tensor:
-        """Computes the weight at a step; works inside `tf.function` and `jax.jit`.
+        """Compute the weight at a step; work inside `tf.function` and `jax.jit`.
 
         Args:
             step: number of finished training steps, an int or a scalar tensor. Negative steps
@@ -38,7 +38,7 @@ class WeightSchedule(abc.ABC):
 
     @abc.abstractmethod
     def weight_at(self, step: Tensor) -> Tensor:
-        """Computes the weight; implemented by subclasses.
+        """Compute the weight; implemented by subclasses.
 
         Args:
             step: float32 scalar tensor, at least 0.
@@ -49,11 +49,11 @@ class WeightSchedule(abc.ABC):
 
     @abc.abstractmethod
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, a dict that `from_config` takes."""
+        """Return the constructor's arguments, a dict that `from_config` takes."""
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Builds a schedule from what `get_config` returned."""
+        """Build a schedule from what `get_config` returned."""
         return cls(**config)
 
     def __repr__(self) -> str:
@@ -169,7 +169,7 @@ class CosineDecay(WeightSchedule):
 
 
 def get(identifier: Any) -> WeightSchedule:
-    """Converts a weight to a schedule.
+    """Convert a weight to a schedule.
 
     Args:
         identifier: a number, a schedule, or a schedule's serialised dict.
@@ -199,7 +199,7 @@ def get(identifier: Any) -> WeightSchedule:
 
 
 def for_losses(weights: Any, num_losses: int) -> list[WeightSchedule]:
-    """Converts the weights of several losses to schedules.
+    """Convert the weights of several losses to schedules.
 
     Args:
         weights: a number or schedule, a list with one for each loss, or None for 1 each.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def as_teachers(teacher: Any) -> list[Any]:
-    """Converts a user's `teacher` (a model, a list of models, or None) to a list of learners."""
+    """Convert a user's `teacher` (a model, a list of models, or None) to a list of learners."""
     if teacher is None:
         return []
     several = teacher if isinstance(teacher, (list, tuple)) else [teacher]
@@ -36,7 +36,7 @@ def as_teachers(teacher: Any) -> list[Any]:
 
 
 def check_apart(teachers: Sequence[Any], student: Any) -> None:
-    """Checks that the student can be trained and that no teacher would change with it.
+    """Check that the student can be trained and that no teacher would change with it.
 
     Args:
         teachers: the teachers.
@@ -63,7 +63,7 @@ def check_apart(teachers: Sequence[Any], student: Any) -> None:
 
 
 def sizes_of(teacher_image_size: Any, teachers: Sequence[Any]) -> list[tuple[int, int] | None]:
-    """Returns the image size of each teacher.
+    """Return the image size of each teacher.
 
     Args:
         teacher_image_size: `(height, width)` in pixels for all teachers, a list of one for each, or
@@ -102,7 +102,7 @@ def _is_size(size: Any) -> bool:
 
 
 def weights_of(teacher_weights: Sequence[float] | None, teachers: Sequence[Any]) -> list[float]:
-    """Returns the weight of each teacher.
+    """Return the weight of each teacher.
 
     Args:
         teacher_weights: a number of at least 0 for each teacher; None for equal shares of 1.
@@ -134,7 +134,7 @@ def attach(
     weights: Sequence[float],
     student: Any,
 ) -> Hierarchy:
-    """Attaches a hierarchy to the teacher that it reads, or to all of several.
+    """Attach a hierarchy to the teacher that it reads, or to all of several.
 
     Args:
         hierarchy: a `Hierarchy` that has not been attached.
@@ -200,12 +200,12 @@ def _check_served(
 
 
 def cache_of(teacher: Any) -> Any:
-    """Returns the `TeacherCache` that a teacher stands for, or None if the teacher itself runs."""
+    """Return the `TeacherCache` that a teacher stands for, or None if the teacher itself runs."""
     return getattr(teacher, "cache", None)
 
 
 def cached_teacher(teachers: Sequence[Any]) -> Any:
-    """Returns the `TeacherCache` among several teachers, or None.
+    """Return the `TeacherCache` among several teachers, or None.
 
     Raises:
         ValueError: if there are several, as batches carry the outputs of one.
@@ -220,7 +220,7 @@ def cached_teacher(teachers: Sequence[Any]) -> Any:
 
 
 def hash_of(teacher: Any) -> str:
-    """Returns the SHA-256 of a teacher's weights, for a cache that of the original teacher."""
+    """Return the SHA-256 of a teacher's weights, for a cache that of the original teacher."""
     cache = cache_of(teacher)
     return weights_hash(teacher) if cache is None else cache.teacher_hash
 
@@ -239,7 +239,7 @@ def _outputs(teacher: Any, images: Tensor, labels: Any, size: Any) -> TensorDict
 
 
 def teach(teacher: Any, student: Any, images: Tensor, labels: Any, size: Any = None) -> TensorDict:
-    """Computes a teacher's outputs for a batch, without gradient, for the student's classes.
+    """Compute a teacher's outputs for a batch, without gradient, for the student's classes.
 
     Args:
         teacher: a `Learner`, or the stand-in of a cache.
@@ -260,7 +260,7 @@ def teach(teacher: Any, student: Any, images: Tensor, labels: Any, size: Any = N
 
 
 def weights_hash(model: Any) -> str:
-    """Computes the SHA-256 of shapes and values of all weights, in order.
+    """Compute the SHA-256 of shapes and values of all weights, in order.
 
     Args:
         model: any Keras model.
@@ -284,7 +284,7 @@ def weights_hash(model: Any) -> str:
 
 
 def serialized(teachers: Sequence[Any]) -> Any:
-    """Returns the config of a teacher, a list of several, or None; of a cache its own."""
+    """Return the config of a teacher, a list of several, or None; of a cache its own."""
     stored = [cache_of(teacher) or teacher for teacher in teachers]
     made = [saving.serialize_keras_object(teacher) for teacher in stored]
     return made if len(made) > 1 else (made or [None])[0]

@@ -94,7 +94,7 @@ class Case:
     def found_by(
         self, detector: Any, images: Any = None, image_size: tuple[int, int] | None = None
     ) -> list[dict]:
-        """Detects.
+        """Detect.
 
         Args:
             detector: what detects.
@@ -149,7 +149,7 @@ class Case:
         ]
 
     def picture(self, name: str) -> Path | None:
-        """Returns where a check may write a picture, None if nothing is to be written.
+        """Return where a check may write a picture, None if nothing is to be written.
 
         Args:
             name: name of the file.

@@ -33,12 +33,12 @@ class Check(NamedTuple):
     needs: tuple[str, ...] = ()
 
     def load(self) -> Callable[[Any], Any]:
-        """Imports the function."""
+        """Import the function."""
         return getattr(importlib.import_module(self.module), self.function)
 
 
 def check(**facts: Any) -> Callable:
-    """Declares a function as a check of the doctor, as a decorator.
+    """Declare a function as a check of the doctor, as a decorator.
 
     Args:
         **facts: attributes of `Check`, `order` always among them, as literals.
@@ -75,7 +75,7 @@ CHECKS = _declared()
 
 
 def chosen(names: Any = None) -> dict[str, Check]:
-    """Returns some checks in their order.
+    """Return some checks in their order.
 
     Args:
         names: names of the checks; all if None.

@@ -64,7 +64,7 @@ class Diagnosis:
         return "\n".join([*lines, self.verdict])
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns plain values for JSON: `healthy`, `verdict`, `findings`, `not_applied`."""
+        """Return plain values for JSON: `healthy`, `verdict`, `findings`, `not_applied`."""
         return {
             "healthy": self.is_healthy,
             "verdict": self.verdict,
@@ -73,7 +73,7 @@ class Diagnosis:
         }
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Writes `doctor.txt` and `doctor.json`.
+        """Write `doctor.txt` and `doctor.json`.
 
         Args:
             folder: made if need be; files of earlier examinations are replaced.
@@ -83,7 +83,7 @@ class Diagnosis:
 
 
 def as_lines(finding: Finding) -> list[str]:
-    """Lays a finding out for people: what was found, what to do, where pictures are.
+    """Lay a finding out for people: what was found, what to do, where pictures are.
 
     Args:
         finding: of a check.

@@ -35,7 +35,7 @@ def doctor(
     checks: Sequence[str] | None = None,
     progress: bool = True,
 ) -> Diagnosis:
-    """Checks a pair of detectors and their images before a training, in a few minutes.
+    """Check a pair of detectors and their images before a training, in a few minutes.
 
     Nothing is trained: no weight of either model changes. Models run on images that lie evenly over
     `data`; labels, sizes and duplicates are looked at in all of them.
@@ -104,7 +104,7 @@ def doctor(
 def first_look(
     teacher: Any, student: Any, data: Dataset, settings: TrainingSettings
 ) -> tuple[Finding, ...]:
-    """Runs the cheap checks, as `keras-hkd distill` does before it trains.
+    """Run the cheap checks, as `keras-hkd distill` does before it trains.
 
     Args:
         teacher: the teacher, or None where it does not run.
@@ -121,7 +121,7 @@ def first_look(
 
 
 def examine(case: Case, checks: dict[str, Check], progress: bool = True) -> Diagnosis:
-    """Runs checks on a case.
+    """Run checks on a case.
 
     What a user can mend, such as models that cannot be paired, is a finding: a fault with the
     message of the error, told once.

@@ -43,7 +43,7 @@ class Finding:
         return self.severity in ("warning", "fault")
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as plain values for JSON."""
+        """Return the fields as plain values for JSON."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {
             **values,
@@ -53,7 +53,7 @@ class Finding:
 
 
 def ok(text: str, pictures: tuple[Path, ...] = (), /, **figures: Any) -> Finding:
-    """Makes a finding with which all is well.
+    """Make a finding with which all is well.
 
     Args:
         text: what was found.
@@ -66,7 +66,7 @@ def ok(text: str, pictures: tuple[Path, ...] = (), /, **figures: Any) -> Finding
 def note(
     text: str, advice: str = "", pictures: tuple[Path, ...] = (), /, **figures: Any
 ) -> Finding:
-    """Makes a finding that is worth knowing, with nothing wrong.
+    """Make a finding that is worth knowing, with nothing wrong.
 
     Args:
         text: what was found.
@@ -78,7 +78,7 @@ def note(
 
 
 def warning(text: str, advice: str, pictures: tuple[Path, ...] = (), /, **figures: Any) -> Finding:
-    """Makes a finding that is likely to cost quality.
+    """Make a finding that is likely to cost quality.
 
     Args:
         text: what was found.
@@ -90,7 +90,7 @@ def warning(text: str, advice: str, pictures: tuple[Path, ...] = (), /, **figure
 
 
 def fault(text: str, advice: str, pictures: tuple[Path, ...] = (), /, **figures: Any) -> Finding:
-    """Makes a finding with which a training would be in vain or its result wrong.
+    """Make a finding with which a training would be in vain or its result wrong.
 
     Args:
         text: what was found.

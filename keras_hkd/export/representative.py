@@ -85,7 +85,7 @@ def _from_folder(folder: pathlib.Path, max_images: int) -> list[np.ndarray]:
 
 
 def _from_stream(source: Any, max_images: int) -> list | np.ndarray:
-    """The first images of batches or single images, or of tuples and dicts that begin with them."""
+    """Take the first images of batches or single images, or of tuples and dicts that have them."""
     images = []
     for element in source:
         if isinstance(element, dict):

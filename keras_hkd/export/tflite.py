@@ -195,7 +195,7 @@ def check_quantization(quantization: str | None) -> None:
 
 
 def checked_input_type(input_type: str | None, quantization: str | None) -> str:
-    """The type of the image that a file takes.
+    """Return the type of the image that a file takes.
 
     Args:
         input_type: what the user asked for; None for uint8 in an int8 file, else float32.

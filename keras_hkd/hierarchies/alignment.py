@@ -14,7 +14,7 @@ ANCHORS = ("levels", "strides", "anchors_per_cell", "anchor_sizes", "clip_anchor
 
 
 def misalignment(teacher: Any, student: Any) -> str | None:
-    """Explains why anchor i of the teacher is not anchor i of the student.
+    """Explain why anchor i of the teacher is not anchor i of the student.
 
     Args:
         teacher: a `Detector`.
@@ -36,7 +36,7 @@ def misalignment(teacher: Any, student: Any) -> str | None:
 
 
 def check_same_anchors(teacher: Any, student: Any, hierarchy_name: str) -> None:
-    """Checks that the dense predictions of both line up anchor by anchor.
+    """Check that the dense predictions of both line up anchor by anchor.
 
     Args:
         teacher: a `Detector`.
@@ -58,7 +58,7 @@ def check_same_anchors(teacher: Any, student: Any, hierarchy_name: str) -> None:
 def shared_classes(
     teacher: Any, student: Any, hierarchy_name: str = "This hierarchy"
 ) -> tuple[int, ...] | None:
-    """Finds the student's classes among the teacher's, by name.
+    """Find the student's classes among the teacher's, by name.
 
     Args:
         teacher: anything with `class_names`.
@@ -88,7 +88,7 @@ def shared_classes(
 
 
 def narrowed(outputs: TensorDict, indices: Sequence[int] | None) -> TensorDict:
-    """Reduces a teacher's outputs to the student's classes.
+    """Reduce a teacher's outputs to the student's classes.
 
     Args:
         outputs: dict that may hold `class_logits (batch, anchors, classes)` or `detections`.
@@ -112,7 +112,7 @@ def narrowed(outputs: TensorDict, indices: Sequence[int] | None) -> TensorDict:
 
 
 def projection(student_channels: int, teacher_channels: int, name: str) -> keras.layers.Layer:
-    """Builds a 1x1 convolution, the adapter of FitNets (https://arxiv.org/abs/1412.6550).
+    """Build a 1x1 convolution, the adapter of FitNets (https://arxiv.org/abs/1412.6550).
 
     It serves maps `(batch, height, width, channels)` and, as a product over the last axis, vectors
     and region features as well.

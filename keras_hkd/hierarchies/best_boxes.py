@@ -6,7 +6,7 @@ from keras_hkd.tensors import Tensor
 
 
 def best_boxes(boxes: Tensor, scores: Tensor, limit: int) -> tuple[Tensor, Tensor]:
-    """Selects the boxes of highest score of each image; among equal scores the first ones.
+    """Select the boxes of highest score of each image; among equal scores the first ones.
 
     Args:
         boxes: `(batch, n, 4)`, or with further columns; n may be unknown, for instance if labels

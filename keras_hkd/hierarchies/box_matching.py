@@ -41,7 +41,7 @@ def match_detections(
     detections: TensorDict,
     image_size: Sequence[int],
 ) -> Matched:
-    """Matches a teacher's detections to the student's anchors.
+    """Match a teacher's detections to the student's anchors.
 
     Detections are assigned to anchors by the student's own rule for labels: best IoU with the
     anchor in a RetinaNet, task-aligned assignment in a YOLOV8. With s_k the score of detection k
@@ -84,7 +84,7 @@ def match_detections(
 
 
 def logits_of(scores: Tensor) -> Tensor:
-    """Computes `log(s / (1 - s))` of scores clipped to [0.001, 0.9999].
+    """Compute `log(s / (1 - s))` of scores clipped to [0.001, 0.9999].
 
     Args:
         scores: tensor in [0, 1].
@@ -115,7 +115,7 @@ def _at_least_one(detections: TensorDict) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _index_of(target_boxes: Tensor, target_classes: Tensor, labels: TensorDict) -> Tensor:
-    """Finds the label that is each anchor's target: `(batch, anchors)` int32 indices."""
+    """Find the label that is each anchor's target: `(batch, anchors)` int32 indices."""
     distance = sum(
         ops.abs(target_boxes[..., axis, None] - labels["boxes"][:, None, :, axis])
         for axis in range(4)

@@ -101,7 +101,7 @@ class ClassLogits(Hierarchy):
 
 
 def describe_dense_match(teacher: Any, student: Learner, same_size: bool) -> str:
-    """Describes how the dense predictions of a pair are compared."""
+    """Describe how the dense predictions of a pair are compared."""
     if same_size and misalignment(teacher, student) is None:
         return "direct"
     return "matched through decoded boxes"

@@ -108,6 +108,6 @@ class ClassTower(Hierarchy):
 
 
 def _rows(grid: Tensor, num_trailing: int) -> Tensor:
-    """Reshapes `(batch, height, width, ...)` to `(batch, cells, ...)`."""
+    """Reshape `(batch, height, width, ...)` to `(batch, cells, ...)`."""
     _, height, width = grid.shape[:3]
     return ops.reshape(grid, (-1, height * width, *grid.shape[3 : 3 + num_trailing]))

@@ -128,7 +128,7 @@ class CrossHead(Hierarchy):
         return class_term + self.compare("box", step, wanted, boxes)
 
     def _cross(self, step: Step, key: str, num_values: int) -> Tensor:
-        """Computes the cross predictions `(batch, anchors, num_values)` of all levels."""
+        """Compute the cross predictions `(batch, anchors, num_values)` of all levels."""
         teacher, student = self.heads[key]
         predictions = []
         for level in step.student.levels:
@@ -168,12 +168,12 @@ class CrossHead(Hierarchy):
 
 
 def _keys(detector: Any) -> list[str]:
-    """Returns the keys of the heads that are crossed."""
+    """Return the keys of the heads that are crossed."""
     return [key for key, name in HEADS.items() if name in detector.head_names]
 
 
 def _rescaled(student: Tensor, teacher: Tensor, epsilon: float = 1e-6) -> Tensor:
-    """Rescales the student's channels to the teacher's mean and unbiased (n - 1) deviation.
+    """Rescale the student's channels to the teacher's mean and unbiased (n - 1) deviation.
 
     A constant channel becomes the teacher's mean, without gradient, which would be of the size of
     1 / epsilon.

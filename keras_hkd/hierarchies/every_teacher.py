@@ -61,7 +61,7 @@ class EveryTeacher(Hierarchy):
         self.needs_same_grid = hierarchy.needs_same_grid
 
     def check_loss(self, loss: Any, tensors: Sequence[str] | None = None) -> None:
-        """Does nothing: the inner hierarchy has checked its loss."""
+        """Do nothing: the inner hierarchy has checked its loss."""
 
     @property
     def frozen_layers(self) -> tuple[keras.layers.Layer, ...]:
@@ -70,7 +70,7 @@ class EveryTeacher(Hierarchy):
     def attach_to(
         self, teachers: Sequence[Any], weights: Sequence[float], student: Learner
     ) -> None:
-        """Makes a copy for each teacher and attaches it; takes the place of `attach`.
+        """Make a copy for each teacher and attach it; takes the place of `attach`.
 
         Args:
             teachers: the teachers, in order.

@@ -95,7 +95,7 @@ class Hierarchy(keras.layers.Layer):
         return ()
 
     def check_loss(self, loss: Any, tensors: Sequence[str] | None = None) -> None:
-        """Checks that a loss can compare what is read here.
+        """Check that a loss can compare what is read here.
 
         Args:
             loss: the loss that compares teacher and student.
@@ -131,7 +131,7 @@ class Hierarchy(keras.layers.Layer):
             )
 
     def check_classes(self, student: Learner) -> None:
-        """Checks that the loss can compare logits of as many classes as the student has.
+        """Check that the loss can compare logits of as many classes as the student has.
 
         Args:
             student: a `Learner`.
@@ -144,7 +144,7 @@ class Hierarchy(keras.layers.Layer):
             check_channels(len(student.class_names))
 
     def check(self, teacher: Any, student: Learner) -> None:
-        """Checks that this pair can be compared.
+        """Check that this pair can be compared.
 
         Args:
             teacher: a `Learner`, what stands for a stored one, or None if none is needed.
@@ -155,7 +155,7 @@ class Hierarchy(keras.layers.Layer):
         """
 
     def describe_match(self, teacher: Any, student: Learner, same_size: bool = True) -> str:
-        """Describes how a pair is compared that has passed `check`.
+        """Describe how a pair is compared that has passed `check`.
 
         Args:
             teacher: a `Learner`.
@@ -168,7 +168,7 @@ class Hierarchy(keras.layers.Layer):
         return "direct"
 
     def attach(self, teacher: Any, student: Learner) -> None:
-        """Checks the pair and creates what is needed to compare it; called once by the Distiller.
+        """Check the pair and create what is needed to compare it; called once by the Distiller.
 
         Args:
             teacher: see `check`.
@@ -178,7 +178,7 @@ class Hierarchy(keras.layers.Layer):
         self.built = True
 
     def compute(self, step: Step) -> Tensor:
-        """Computes the loss of a training step.
+        """Compute the loss of a training step.
 
         Args:
             step: a `Step`.
@@ -189,14 +189,14 @@ class Hierarchy(keras.layers.Layer):
         raise NotImplementedError(f"{type(self).__name__} must implement `compute`.")
 
     def copy(self) -> Self:
-        """Returns an unattached copy with the same loss."""
+        """Return an unattached copy with the same loss."""
         config = self.get_config()
         if "loss" in config:
             config["loss"] = self.loss  # works for functions that cannot be serialised, too
         return type(self).from_config(config)
 
     def project(self, key: str, features: Tensor) -> Tensor:
-        """Projects the student's features to the teacher's width, if widths differ.
+        """Project the student's features to the teacher's width, if widths differ.
 
         Args:
             key: key of the projection; see `add_projection`.
@@ -206,7 +206,7 @@ class Hierarchy(keras.layers.Layer):
         return features if layer is None else layer(features)
 
     def add_projection(self, key: str, teacher_channels: int, student_channels: int) -> None:
-        """Creates the trained layers of one level.
+        """Create the trained layers of one level.
 
         These are a projection, if the loss needs equal widths and they differ, and the layers of a
         fresh copy of the loss, if it has layers.
@@ -228,13 +228,13 @@ class Hierarchy(keras.layers.Layer):
                 self.loss_layers[f"{key}_{name}"] = layer
 
     def given(self, step: Step) -> dict[str, Callable[[], Any]]:
-        """Returns a dict from each name in `gives` to a function that computes the value."""
+        """Return a dict from each name in `gives` to a function that computes the value."""
         return {"image_size": lambda: step.image_size, "training": lambda: step.training}
 
     def compare(
         self, key: str, step: Step, teacher: Tensor, student: Tensor, mask: Tensor | None = None
     ) -> Tensor:
-        """Computes the loss of one level, with the further arguments that it declares.
+        """Compute the loss of one level, with the further arguments that it declares.
 
         Args:
             key: key of the level, as in `add_projection`.
@@ -274,7 +274,7 @@ class Hierarchy(keras.layers.Layer):
 
 
 def check_unused(hierarchy: Hierarchy) -> None:
-    """Refuses a hierarchy that another Distiller has attached.
+    """Refuse a hierarchy that another Distiller has attached.
 
     Args:
         hierarchy: a `Hierarchy`.
@@ -293,7 +293,7 @@ def check_unused(hierarchy: Hierarchy) -> None:
 def common_levels(
     levels: Sequence[str] | None, teacher: Any, student: Learner, hierarchy_name: str
 ) -> list[str]:
-    """Selects the pyramid levels to compare.
+    """Select the pyramid levels to compare.
 
     Args:
         levels: the levels asked for; None for all that both have.
@@ -326,7 +326,7 @@ def common_levels(
 
 
 def unique_names(hierarchies: Iterable[Hierarchy]) -> tuple[str, ...]:
-    """Names of hierarchies, numbered where one comes twice: `pyramid`, `pyramid_2`."""
+    """Name hierarchies, with numbers where one comes twice: `pyramid`, `pyramid_2`."""
     names = []
     for hierarchy in hierarchies:
         name, number = hierarchy.name, 2

@@ -92,7 +92,7 @@ class KerasLoss(Hierarchy):
 
 
 def as_hierarchies(losses: Any) -> list[Hierarchy]:
-    """Converts `distillation_losses` to a list of hierarchies.
+    """Convert `distillation_losses` to a list of hierarchies.
 
     Args:
         losses: hierarchies, or `keras.distillation.DistillationLoss` objects; one or a list.

@@ -40,7 +40,7 @@ class Possibilities(dict):
 def possible(
     teacher: Any, student: Learner, *, teacher_image_size: Sequence[int] | None = None
 ) -> Possibilities:
-    """Tests each hierarchy on a pair of models.
+    """Test each hierarchy on a pair of models.
 
     Args:
         teacher: a `Detector` or `Classifier`, a `TeacherCache`, or None.
@@ -97,7 +97,7 @@ def possible(
 def why_not(
     hierarchy: Hierarchy, teacher: Any, student: Learner, same_size: bool = True
 ) -> str | None:
-    """Explains why a hierarchy cannot compare a pair, or cannot read what a cache holds.
+    """Explain why a hierarchy cannot compare a pair, or cannot read what a cache holds.
 
     Args:
         hierarchy: a `Hierarchy`.
@@ -114,7 +114,7 @@ def why_not(
 def refusal(
     hierarchy: Hierarchy, teacher: Any, student: Learner, same_size: bool = True
 ) -> str | None:
-    """Explains why a hierarchy cannot compare a pair.
+    """Explain why a hierarchy cannot compare a pair.
 
     Args:
         hierarchy: a `Hierarchy`.
@@ -146,7 +146,7 @@ def refusal(
 
 
 def _not_cached(hierarchy: Hierarchy, teacher: Any) -> str | None:
-    """Explains what the cache of a teacher lacks for a hierarchy; None if nothing."""
+    """Explain what the cache of a teacher lacks for a hierarchy; None if nothing."""
     cache = getattr(teacher, "cache", None)
     if cache is None or not hierarchy.needs_teacher:
         return None
@@ -159,7 +159,7 @@ def _not_cached(hierarchy: Hierarchy, teacher: Any) -> str | None:
 
 @functools.cache
 def _samples() -> dict[str, Hierarchy]:
-    """Returns an instance of every hierarchy that declares `samples`, those of methods included."""
+    """Return an instance of every hierarchy that declares `samples`, those of methods included."""
     from keras_hkd import losses
 
     found = {}

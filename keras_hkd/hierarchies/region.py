@@ -113,7 +113,7 @@ class Region(Hierarchy):
         self.built = True
 
     def regions_of(self, step: Step) -> tuple[Tensor, Tensor, Tensor]:
-        """Chooses the regions of a step: labelled people first, then the best detections.
+        """Choose the regions of a step: labelled people first, then the best detections.
 
         Args:
             step: a `Step`.
@@ -166,7 +166,7 @@ class Region(Hierarchy):
     def _of_differences(
         self, step: Step, boxes: Tensor, valid: Tensor, chosen: Tensor, total: Tensor
     ) -> Tensor:
-        """Computes the same loss from the features of regions of `psi(F^S) - F^T`.
+        """Compute the same loss from the features of regions of `psi(F^S) - F^T`.
 
         RoIAlign is linear, so it is read once and not from both maps. A region is read from one
         level; features of levels of one width are 0 elsewhere and added up, so that the loss passes
@@ -197,7 +197,7 @@ class Region(Hierarchy):
         return loss
 
     def level_of(self, boxes: Tensor) -> Tensor:
-        """Computes the number of the pyramid level of each box: `(batch, regions)` int32."""
+        """Compute the number of the pyramid level of each box: `(batch, regions)` int32."""
         sides = ops.maximum(boxes[..., 2:] - boxes[..., :2], 1e-6)
         size = ops.sqrt(sides[..., 0] * sides[..., 1])
         level = ops.floor(4.0 + ops.log(size / self.canonical_size) / math.log(2.0))

@@ -166,7 +166,7 @@ class ReviewFusion(keras.layers.Layer):
     def call(
         self, features: Tensor, coarser: Tensor | None = None, training: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Fuses one level.
+        """Fuse one level.
 
         Args:
             features: `(batch, h, w, width of the student)`.
@@ -192,7 +192,7 @@ class ReviewFusion(keras.layers.Layer):
 
 
 def _enlarged(features: Tensor, size: Sequence[int]) -> Tensor:
-    """Enlarges a map by nearest neighbour: cell i of n reads cell floor(i m / n) of m."""
+    """Enlarge a map by nearest neighbour: cell i of n reads cell floor(i m / n) of m."""
     for axis, cells in zip((1, 2), size, strict=True):
         index = [i * features.shape[axis] // cells for i in range(cells)]
         features = ops.take(features, ops.array(index, "int32"), axis=axis)

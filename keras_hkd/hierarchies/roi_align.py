@@ -13,7 +13,7 @@ def roi_align(
     samples_per_bin: int = 2,
     weights: Tensor | None = None,
 ) -> Tensor:
-    """Averages bilinear samples in every bin of a grid over each region.
+    """Average bilinear samples in every bin of a grid over each region.
 
     Bilinear interpolation and the sampling grid are both separable, so with interpolation matrices
     `V (bins, height)` and `H (bins, width)` the region is `V F H^T`. There is no gather, whose
@@ -61,7 +61,7 @@ def roi_align(
 def _interpolation(
     start: Tensor, stop: Tensor, num_cells: int, stride: float, bins: int, samples: int
 ) -> Tensor:
-    """Computes the weight of each cell in each bin, `(batch, regions, bins, num_cells)`."""
+    """Compute the weight of each cell in each bin, `(batch, regions, bins, num_cells)`."""
     steps = (ops.arange(bins * samples, dtype="float32") + 0.5) / (bins * samples)
     positions = start[..., None] + (stop - start)[..., None] * steps
     positions = ops.clip(positions / stride - 0.5, 0.0, num_cells - 1.0)

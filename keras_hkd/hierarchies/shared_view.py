@@ -10,7 +10,7 @@ PADDING_GREY = 114.0
 
 
 def view_scale(image_size: Sequence[int], view_size: Sequence[int]) -> float:
-    """Computes the largest scale at which the images of a batch fit into a view.
+    """Compute the largest scale at which the images of a batch fit into a view.
 
     Args:
         image_size: `(height, width)` of the batch.
@@ -28,7 +28,7 @@ def view_scale(image_size: Sequence[int], view_size: Sequence[int]) -> float:
 
 
 def resize_view(images: Tensor, view_size: Sequence[int]) -> Tensor:
-    """Letterboxes images to another size: content at the top left, grey padding.
+    """Letterbox images to another size: content at the top left, grey padding.
 
     Args:
         images: `(batch, height, width, 3)`.
@@ -50,7 +50,7 @@ def resize_view(images: Tensor, view_size: Sequence[int]) -> Tensor:
 
 
 def content_size(image_size: Sequence[int], view_size: Sequence[int]) -> tuple[int, ...]:
-    """Computes `(height, width)` of the part of a view that shows the batch's images.
+    """Compute `(height, width)` of the part of a view that shows the batch's images.
 
     Args:
         image_size: `(height, width)` of the batch.
@@ -70,7 +70,7 @@ def content_size(image_size: Sequence[int], view_size: Sequence[int]) -> tuple[i
 def content_map(
     features: Tensor, image_size: Sequence[int], view_size: Sequence[int], shape: Sequence[int]
 ) -> Tensor:
-    """Resizes a map of a view to the cells of a map of the batch.
+    """Resize a map of a view to the cells of a map of the batch.
 
     Cells that show padding are left out; the rest is resized, with antialiasing.
 

@@ -111,12 +111,12 @@ class Step:
         return ops.where(there, ops.cast(self.labels["boxes"], "float32"), -1.0)
 
     def teacher_map(self, features: Tensor, student_features: Tensor) -> Tensor:
-        """Resizes a map of the teacher to the cells of the student's map, if they differ."""
+        """Resize a map of the teacher to the cells of the student's map, if they differ."""
         shape = tuple(student_features.shape[1:3])
         return content_map(features, self.image_size, self.teacher_image_size, shape)
 
     def regions(self, num_detections: int, score_threshold: float) -> tuple[Tensor, Tensor]:
-        """Returns the regions: labelled people, then the teacher's best detections.
+        """Return the regions: labelled people, then the teacher's best detections.
 
         Args:
             num_detections: number of the teacher's detections per image, after non-maximum
@@ -151,7 +151,7 @@ class Step:
         return {level: ops.max(anchors, axis=-1) for level, anchors in cells.items()}
 
     def teacher_cell_scores(self, level: str, student_features: Tensor) -> Tensor:
-        """Computes the teacher's best class score at each cell of the student's map of a level.
+        """Compute the teacher's best class score at each cell of the student's map of a level.
 
         Args:
             level: the level, such as `"P3"`.
@@ -164,7 +164,7 @@ class Step:
         return ops.stop_gradient(self.teacher_map(scores, student_features)[..., 0])
 
     def detections(self, num_detections: int, score_threshold: float) -> TensorDict:
-        """Returns the teacher's best detections of each image, after non-maximum suppression.
+        """Return the teacher's best detections of each image, after non-maximum suppression.
 
         Args:
             num_detections: largest number per image.
@@ -197,7 +197,7 @@ class Step:
 
 
 def _cells_by_level(detector: Any, values: Tensor, image_size: Sequence[int]) -> dict[str, Tensor]:
-    """Splits `(batch, anchors)` into `{level: (batch, height, width, anchors of a cell)}`."""
+    """Split `(batch, anchors)` into `{level: (batch, height, width, anchors of a cell)}`."""
     per_cell = detector.anchors_per_cell
     cells, start = {}, 0
     for level, (height, width) in detector.level_shapes(image_size).items():
@@ -208,7 +208,7 @@ def _cells_by_level(detector: Any, values: Tensor, image_size: Sequence[int]) ->
 
 
 def _best(detections: TensorDict, num_detections: int, score_threshold: float) -> dict[str, Tensor]:
-    """Returns the first `num_detections` of given detections; those of low score become -1."""
+    """Return the first `num_detections` of given detections; those of low score become -1."""
     boxes, classes, confidence = (
         ops.convert_to_tensor(detections[key])[:, :num_detections]
         for key in ("boxes", "classes", "confidence")

@@ -227,7 +227,7 @@ def _codec_for(suffix: str, available: set[str]) -> str:
 
 
 def _upright(frame: Any) -> np.ndarray:
-    """The pixels, turned as the file says that they are to be shown."""
+    """Return the pixels, turned as the file says that they are to be shown."""
     pixels = frame.to_ndarray(format="rgb24")
     quarter_turns = round(getattr(frame, "rotation", 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels

@@ -86,7 +86,7 @@ class AdaptiveDistillation(DistillationLoss):
         self.temperature = positive("temperature", temperature)
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Computes the sum of the weighted terms, divided by N.
+        """Compute the sum of the weighted terms, divided by N.
 
         Args:
             teacher: float32 logits without gradient.

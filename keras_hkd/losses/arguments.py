@@ -11,7 +11,7 @@ from keras_hkd.tensors import Shape, Tensor
 
 
 def as_boxes(boxes: Tensor, batch: int | None, name: str = "boxes") -> tuple[Tensor, Tensor]:
-    """Checks the boxes of a batch and converts them to float32 without gradient.
+    """Check the boxes of a batch and convert them to float32 without gradient.
 
     Args:
         boxes: (batch, n, 4) xyxy pixels, padded with -1.
@@ -41,7 +41,7 @@ def as_boxes(boxes: Tensor, batch: int | None, name: str = "boxes") -> tuple[Ten
 
 
 def as_labels(labels: Tensor, num_classes: int, leading: Shape) -> tuple[Tensor, Tensor]:
-    """Checks the class indices of rows of logits and tells which rows have one.
+    """Check the class indices of rows of logits and tell which rows have one.
 
     Args:
         labels: integers with the shape of the rows; -1 for a row without a class.
@@ -71,7 +71,7 @@ def as_labels(labels: Tensor, num_classes: int, leading: Shape) -> tuple[Tensor,
 
 
 def as_constant(name: str, values: Any, expected: Shape) -> Tensor:
-    """Checks the shape of an argument and converts it to float32 without gradient.
+    """Check the shape of an argument and convert it to float32 without gradient.
 
     Args:
         name: name of the argument, for the message.
@@ -95,7 +95,7 @@ def as_constant(name: str, values: Any, expected: Shape) -> Tensor:
 
 
 def check_shape(name: str, tensor: Tensor, expected: Shape) -> None:
-    """Refuses a tensor of another shape, which would broadcast.
+    """Refuse a tensor of another shape, which would broadcast.
 
     Args:
         name: name of the argument, for the message.
@@ -120,7 +120,7 @@ def check_shape(name: str, tensor: Tensor, expected: Shape) -> None:
 
 
 def over_positives(total: Tensor, positives: Tensor, leading: Shape) -> Tensor:
-    """Divides a sum over anchors by the number of positive anchors, at least 1.
+    """Divide a sum over anchors by the number of positive anchors, at least 1.
 
     Args:
         total: scalar, the sum of this replica.

@@ -7,7 +7,7 @@ from keras_hkd.tensors import Tensor
 
 
 def spatial_attention(features: Tensor, weights: Tensor, temperature: float) -> Tensor:
-    """Computes the attention of each position: 1 everywhere on a constant map.
+    """Compute the attention of each position: 1 everywhere on a constant map.
 
     `A = n softmax over positions of mean_c |F| / temperature`, n positions.
 
@@ -34,7 +34,7 @@ def spatial_attention(features: Tensor, weights: Tensor, temperature: float) -> 
 
 
 def channel_attention(features: Tensor, weights: Tensor, temperature: float) -> Tensor:
-    """Computes the attention of each channel: 1 for all if they are equally strong.
+    """Compute the attention of each channel: 1 for all if they are equally strong.
 
     `A = C softmax over channels of mean_ij |F| / temperature`, C channels.
 

@@ -109,7 +109,7 @@ class AttentionNonLocal(LearnableLoss):
         }
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Computes the weighted sum of the four lengths.
+        """Compute the weighted sum of the four lengths.
 
         Args:
             teacher: float32 map without gradient, (batch, h, w, channels).
@@ -159,5 +159,5 @@ class AttentionNonLocal(LearnableLoss):
 
 
 def _root(x: Tensor) -> Tensor:
-    """Computes the square root with gradient 0 at 0, where it would be infinite."""
+    """Compute the square root with gradient 0 at 0, where it would be infinite."""
     return ops.where(x > 0, ops.sqrt(ops.where(x > 0, x, 1.0)), 0.0)

@@ -61,7 +61,7 @@ class AttentionTransfer(DistillationLoss):
         return axis == last or (last == 3 and axis in (1, 2))
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Computes the mean squared difference of the attention maps.
+        """Compute the mean squared difference of the attention maps.
 
         Args:
             teacher: float32 tensor without gradient, (batch, ..., channels).
@@ -81,7 +81,7 @@ class AttentionTransfer(DistillationLoss):
         return {"power": self.power}
 
     def attention(self, features: Tensor, weights: Tensor) -> Tensor:
-        """Computes the attention of each position, a vector of length 1 for each image.
+        """Compute the attention of each position, a vector of length 1 for each image.
 
         Args:
             features: (batch, ..., channels).

@@ -20,7 +20,7 @@ class CellWeightedLoss(LearnableLoss):
     def cell_weights(
         self, boxes: Tensor, image_size: Sequence[int], map_size: Any, batch: int | None = None
     ) -> Tensor:
-        """Computes the weight of each cell, 0 where the loss looks at no person.
+        """Compute the weight of each cell, 0 where the loss looks at no person.
 
         Args:
             boxes: (batch, n, 4) xyxy pixels, padded with -1.
@@ -42,7 +42,7 @@ class CellWeightedLoss(LearnableLoss):
     def weights_near(
         self, boxes: Tensor, present: Tensor, image_size: Sequence[int], map_size: Any
     ) -> Tensor:
-        """Computes the weights; implemented by subclasses.
+        """Compute the weights; implemented by subclasses.
 
         Args:
             boxes: float32 (batch, n, 4) xyxy pixels.

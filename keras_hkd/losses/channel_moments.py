@@ -15,7 +15,7 @@ def channel_moments(
     epsilon: float,
     constant_means: bool = False,
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Computes the moments of the channels of several tensors, over all axes but the last.
+    """Compute the moments of the channels of several tensors, over all axes but the last.
 
     Deviations are unbiased (n - 1). Under `tf.distribute` moments are those of the whole batch; all
     tensors are measured together, so that replicas exchange few messages.
@@ -72,7 +72,7 @@ def standardised(
     epsilon: float = 1e-6,
     constant_means: bool = False,
 ) -> list[Tensor]:
-    """Standardises the channels of tensors: `(X - mean) / (deviation + epsilon)`.
+    """Standardise the channels of tensors: `(X - mean) / (deviation + epsilon)`.
 
     Args:
         tensors: list of tensors (batch, ..., channels) of one shape.

@@ -56,7 +56,7 @@ class ChannelWiseDivergence(DistillationLoss):
         self.temperature = positive("temperature", temperature)
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Computes the mean over images and channels of the divergence over positions.
+        """Compute the mean over images and channels of the divergence over positions.
 
         Args:
             teacher: float32 tensor without gradient, (batch, ..., channels).

@@ -50,7 +50,7 @@ class ContextBlock(keras.layers.Layer):
         self.built = True
 
     def call(self, features: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Adds the context of each image to its positions.
+        """Add the context of each image to its positions.
 
         Args:
             features: (batch, h, w, channels).

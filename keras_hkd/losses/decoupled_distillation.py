@@ -81,7 +81,7 @@ class DecoupledDistillation(DistillationLoss):
     def compute(  # type: ignore[override]
         self, teacher: Tensor, student: Tensor, mask: Tensor | None, labels: Tensor
     ) -> Tensor:
-        """Computes the mean over the rows that have a class.
+        """Compute the mean over the rows that have a class.
 
         Args:
             teacher: float32 logits without gradient, (batch, ..., classes).
@@ -113,6 +113,6 @@ class DecoupledDistillation(DistillationLoss):
 
 
 def _margin(logits: Tensor, right: Tensor) -> Tensor:
-    """Computes the logit of the true class against all others together."""
+    """Compute the logit of the true class against all others together."""
     own = ops.sum(ops.where(right, logits, 0.0), axis=-1)
     return own - ops.logsumexp(ops.where(right, FAR, logits), axis=-1)

@@ -87,7 +87,7 @@ class DIST(DistillationLoss):
             )
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Computes the weighted sum of both relations.
+        """Compute the weighted sum of both relations.
 
         Args:
             teacher: float32 logits without gradient, (batch, ..., classes).
@@ -140,7 +140,7 @@ def _between_rows(teacher: Tensor, student: Tensor, weights: Tensor) -> Tensor:
         return ops.unstack(sum_over_replicas(stacked), len(values))
 
     def highest(x: Tensor) -> Tensor:
-        """Returns one value of each class, equal on all replicas; of a constant, the constant."""
+        """Return one value of each class, equal on all replicas; of a constant, the constant."""
         x = ops.stop_gradient(ops.where(weights > 0, x, 0.0))
         return sum_over_replicas(ops.max(x, axis=0, initial=0.0)) / num_replicas()
 
@@ -154,7 +154,7 @@ def _between_rows(teacher: Tensor, student: Tensor, weights: Tensor) -> Tensor:
 
 
 def _correlation(product: Tensor, squares: Sequence[Tensor], sizes: Sequence[Tensor]) -> Tensor:
-    """Computes Pearson's r from sums over centred vectors and squares of the uncentred ones."""
+    """Compute Pearson's r from sums over centred vectors and squares of the uncentred ones."""
     # Variation of a millionth of the size is rounding. The gradient of a root at 0 is infinite.
     varies = [ops.stop_gradient(x > 1e-12 * size) for x, size in zip(squares, sizes, strict=True)]
     varies = varies[0] & varies[1]

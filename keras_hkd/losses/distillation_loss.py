@@ -65,7 +65,7 @@ class DistillationLoss:
     def __call__(
         self, teacher: Tensor, student: Tensor, *, mask: Tensor | None = None, **context: Any
     ) -> Tensor:
-        """Compares a student's tensor with a teacher's.
+        """Compare a student's tensor with a teacher's.
 
         Args:
             teacher: tensor (batch, ..., channels) of any float type; gets no gradient.
@@ -98,7 +98,7 @@ class DistillationLoss:
         return self.compute(teacher, student, mask, **context)
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Computes the loss; implemented by subclasses.
+        """Compute the loss; implemented by subclasses.
 
         Args:
             teacher: float32 tensor without gradient, 0 where the mask is 0.
@@ -116,7 +116,7 @@ class DistillationLoss:
         )
 
     def check_channels(self, num_channels: int) -> None:
-        """Refuses a last axis that the loss cannot compare; hierarchies of logits call it early.
+        """Refuse a last axis that the loss cannot compare; hierarchies of logits call it early.
 
         Args:
             num_channels: size of the last axis; for logits, the number of classes.
@@ -127,7 +127,7 @@ class DistillationLoss:
         return  # AutoGraph warns of a function that is nothing but its docstring
 
     def may_differ(self, axis: int, last: int) -> bool:
-        """Returns whether the sizes of teacher and student may differ along an axis.
+        """Return whether the sizes of teacher and student may differ along an axis.
 
         Args:
             axis: number of the axis.
@@ -136,12 +136,12 @@ class DistillationLoss:
         return axis == last and not self.needs_equal_channels
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, a dict that `from_config` takes."""
+        """Return the constructor's arguments, a dict that `from_config` takes."""
         return {}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Builds a loss from what `get_config` returned."""
+        """Build a loss from what `get_config` returned."""
         return cls(**config)
 
     def __repr__(self) -> str:
@@ -223,7 +223,7 @@ def _as_float32(x: Tensor) -> Tensor:
 
 
 def blank(x: Tensor, mask: Tensor) -> Tensor:
-    """Sets a tensor to 0 where the mask is 0, so that its values there do not matter.
+    """Set a tensor to 0 where the mask is 0, so that its values there do not matter.
 
     Args:
         x: tensor.

@@ -15,7 +15,7 @@ def sigmoid_cross_entropy(
     positive_weight: float = 1.0,
     negative_weight: float = 1.0,
 ) -> Tensor:
-    """Computes the cross entropy of Bernoulli distributions.
+    """Compute the cross entropy of Bernoulli distributions.
 
     `-a q log p - b (1 - q) log(1 - p)` with q = sigmoid(teacher), p = sigmoid(student).
 
@@ -39,7 +39,7 @@ def sigmoid_cross_entropy(
 
 
 def sigmoid_entropy(logits: Tensor) -> Tensor:
-    """Computes the entropy of Bernoulli distributions, `-q log q - (1 - q) log(1 - q)`.
+    """Compute the entropy of Bernoulli distributions, `-q log q - (1 - q) log(1 - q)`.
 
     Args:
         logits: float32 tensor.
@@ -56,7 +56,7 @@ def sigmoid_entropy(logits: Tensor) -> Tensor:
 
 
 def sigmoid_divergence(teacher_logits: Tensor, student_logits: Tensor) -> Tensor:
-    """Computes the Kullback-Leibler divergence of Bernoulli distributions, `KL(q || p)`.
+    """Compute the Kullback-Leibler divergence of Bernoulli distributions, `KL(q || p)`.
 
     Args:
         teacher_logits: float32 tensor.
@@ -79,7 +79,7 @@ def sigmoid_divergence(teacher_logits: Tensor, student_logits: Tensor) -> Tensor
 
 
 def softmax_divergence(teacher_logits: Tensor, student_logits: Tensor) -> Tensor:
-    """Computes the Kullback-Leibler divergence of the distributions along the last axis.
+    """Compute the Kullback-Leibler divergence of the distributions along the last axis.
 
     `sum_c q_c log(q_c / p_c)`, q and p the softmax of the teacher's and the student's logits.
     Nothing is clipped: exact for logits far beyond +-50.

@@ -36,7 +36,7 @@ class FeatureImitation(DistillationLoss):
     masks_channels = True
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Computes the mean squared difference.
+        """Compute the mean squared difference.
 
         Args:
             teacher: float32 tensor without gradient.
@@ -49,7 +49,7 @@ class FeatureImitation(DistillationLoss):
         return self.of_difference(student - teacher, mask)
 
     def of_difference(self, difference: Tensor, mask: Tensor | None) -> Tensor:
-        """Computes the loss from `S - T`, where that is cheaper to have than both tensors.
+        """Compute the loss from `S - T`, where that is cheaper to have than both tensors.
 
         Args:
             difference: tensor `(batch, ..., channels)`, finite where the mask is not 0.

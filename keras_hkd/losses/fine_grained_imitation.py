@@ -112,7 +112,7 @@ class FineGrainedImitation(CellWeightedLoss):
         boxes: Tensor,
         image_size: Sequence[int],
     ) -> Tensor:
-        """Computes the sum over the cells near people, divided by twice their number.
+        """Compute the sum over the cells near people, divided by twice their number.
 
         Args:
             teacher: float32 map without gradient, (batch, h, w, channels).
@@ -146,7 +146,7 @@ class FineGrainedImitation(CellWeightedLoss):
     def weights_near(
         self, boxes: Tensor, present: Tensor, image_size: Sequence[int], map_size: Any
     ) -> Tensor:
-        """Computes I, 1 for the cells near people at which maps are compared."""
+        """Compute I, 1 for the cells near people at which maps are compared."""
         shapes = self._anchor_shapes(image_size, map_size)
 
         def overlap_with(shape: tuple[Tensor, Tensor]) -> Tensor:
@@ -167,7 +167,7 @@ class FineGrainedImitation(CellWeightedLoss):
     def _anchor_shapes(
         self, image_size: Sequence[int], map_size: Any
     ) -> list[tuple[Tensor, Tensor]]:
-        """Computes (height, width) in pixels of the anchors of each cell."""
+        """Compute (height, width) in pixels of the anchors of each cell."""
         steps = _steps(image_size, map_size)
         stride = ops.sqrt(steps[0] * steps[1])
         return [
@@ -178,7 +178,7 @@ class FineGrainedImitation(CellWeightedLoss):
 
 
 def _steps(image_size: Sequence[int], map_size: Any) -> list[Tensor]:
-    """Computes the pixels between neighbouring cells, vertically and horizontally."""
+    """Compute the pixels between neighbouring cells, vertically and horizontally."""
     return [
         pixels / ops.cast(cells, "float32")
         for pixels, cells in zip(image_size, map_size, strict=True)
@@ -192,7 +192,7 @@ def _overlap(
     image_size: Sequence[int],
     map_size: Any,
 ) -> Tensor:
-    """Computes the IoU (batch, n, h, w) of boxes with the anchors of one shape; 0 for padding.
+    """Compute the IoU (batch, n, h, w) of boxes with the anchors of one shape; 0 for padding.
 
     On a grid of equal anchors the overlaps of rows and of columns are independent, so only the
     result has an entry for each cell.

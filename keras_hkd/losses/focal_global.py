@@ -112,7 +112,7 @@ class FocalGlobal(CellWeightedLoss):
         boxes: Tensor,
         image_size: Sequence[int],
     ) -> Tensor:
-        """Computes the sum of the four terms, divided by N.
+        """Compute the sum of the four terms, divided by N.
 
         Args:
             teacher: float32 map without gradient, (batch, h, w, channels).
@@ -174,7 +174,7 @@ class FocalGlobal(CellWeightedLoss):
 def foreground_weights(
     boxes: Tensor, present: Tensor, image_size: Sequence[int], map_size: Any
 ) -> Tensor:
-    """Computes the foreground weight of each cell of a map.
+    """Compute the foreground weight of each cell of a map.
 
     Args:
         boxes: float32 (batch, n, 4) xyxy pixels.

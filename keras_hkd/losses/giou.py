@@ -62,7 +62,7 @@ class GIoU(DistillationLoss):
         teacher_scores: Tensor | None = None,
         positives: Tensor | None = None,
     ) -> Tensor:
-        """Computes the weighted sum of `1 - GIoU`, divided by N.
+        """Compute the weighted sum of `1 - GIoU`, divided by N.
 
         Args:
             teacher: float32 boxes without gradient, (batch, ..., 4) xyxy.

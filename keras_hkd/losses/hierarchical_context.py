@@ -55,7 +55,7 @@ class HierarchicalContext(DistillationLoss):
         self.sizes = several("sizes", sizes, functools.partial(whole, low=1))
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Computes the weighted mean over scales of the mean squared differences.
+        """Compute the weighted mean over scales of the mean squared differences.
 
         Args:
             teacher: float32 map without gradient, (batch, h, w, channels).

@@ -39,7 +39,7 @@ class LearnableLoss(DistillationLoss):
     def make_layers(
         self, teacher_channels: int, student_channels: int
     ) -> dict[str, keras.layers.Layer]:
-        """Creates and builds the layers; implemented by subclasses.
+        """Create and build the layers; implemented by subclasses.
 
         Args:
             teacher_channels: width of the teacher's tensors.
@@ -57,7 +57,7 @@ class LearnableLoss(DistillationLoss):
         )
 
     def build(self, teacher_channels: int, student_channels: int) -> None:
-        """Creates the layers unless they exist.
+        """Create the layers unless they exist.
 
         Args:
             teacher_channels: width of the teacher's tensors.
@@ -67,7 +67,7 @@ class LearnableLoss(DistillationLoss):
             self._layers = self.make_layers(teacher_channels, student_channels)
 
     def fresh(self) -> Self:
-        """Returns another loss with the same arguments and its own layers, not built yet."""
+        """Return another loss with the same arguments and its own layers, not built yet."""
         return type(self).from_config(self.get_config())
 
     def _check_shapes(self, teacher: Shape, student: Shape) -> None:

@@ -75,7 +75,7 @@ class LocalizationDistillation(DistillationLoss):
         student_scores: Tensor | None = None,
         valuable: Tensor | None = None,
     ) -> Tensor:
-        """Computes the sum of the weighted means over both regions.
+        """Compute the sum of the weighted means over both regions.
 
         Args:
             teacher: float32 logits without gradient, (batch, anchors, 4, bins) or flat.
@@ -119,7 +119,7 @@ def valuable_region(
     threshold: float = 0.5,
     fraction: float = 0.25,
 ) -> Tensor:
-    """Computes the weights of LD's second region: anchors near a person that are not positive.
+    """Compute the weights of LD's second region: anchors near a person that are not positive.
 
     `fraction t <= DIoU < t`, with the person of the largest DIoU (`pairwise_distance_iou`).
 
@@ -157,7 +157,7 @@ def _of_anchors(mask: Tensor, anchors: Shape) -> Tensor:
 
 
 def _edges(logits: Tensor) -> Tensor:
-    """Reshapes logits to (batch, anchors, 4, bins)."""
+    """Reshape logits to (batch, anchors, 4, bins)."""
     shape = tuple(logits.shape)
     if len(shape) == 3 and shape[-1] % 4 == 0 and shape[-1] >= 8:
         return ops.reshape(logits, (*ops.shape(logits)[:2], 4, shape[-1] // 4))

@@ -70,7 +70,7 @@ class LogitDistillation(DistillationLoss):
             )
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Computes the mean over rows of the divergence between softened probabilities.
+        """Compute the mean over rows of the divergence between softened probabilities.
 
         Args:
             teacher: float32 logits without gradient, (batch, ..., classes).

@@ -86,7 +86,7 @@ class MaskedGenerative(LearnableLoss):
     def compute(
         self, teacher: Tensor, student: Tensor, mask: Tensor | None, training: bool = True
     ) -> Tensor:
-        """Computes the mean over images of the summed squared differences to the generated map.
+        """Compute the mean over images of the summed squared differences to the generated map.
 
         Args:
             teacher: float32 map without gradient, (batch, h, w, channels).
@@ -143,7 +143,7 @@ class FeatureGenerator(keras.layers.Layer):
         self.built = True
 
     def call(self, features: Tensor, training: bool = False) -> Tensor:
-        """Generates the map.
+        """Generate the map.
 
         Args:
             features: (batch, h, w, channels).
@@ -158,11 +158,11 @@ class FeatureGenerator(keras.layers.Layer):
         return self.second(ops.relu(self.first(features * kept)))
 
     def save_own_variables(self, store: Any) -> None:
-        """Saves the state of the random sequence, so that a resumed run hides the same cells."""
+        """Save the state of the random sequence, so that a resumed run hides the same cells."""
         store["random"] = ops.convert_to_numpy(self.random.state)
 
     def load_own_variables(self, store: Any) -> None:
-        """Restores the state of the random sequence."""
+        """Restore the state of the random sequence."""
         self.random.state.assign(store["random"])
 
     def get_config(self) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class NonLocalBlock(keras.layers.Layer):
         self.built = True
 
     def call(self, features: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Adds the relations to a map.
+        """Add the relations to a map.
 
         Args:
             features: (batch, h, w, channels).

@@ -62,7 +62,7 @@ class PearsonCorrelation(DistillationLoss):
         self.epsilon = positive("epsilon", epsilon)
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Computes half the mean squared difference of the standardised tensors.
+        """Compute half the mean squared difference of the standardised tensors.
 
         Args:
             teacher: float32 tensor without gradient, (batch, ..., channels).

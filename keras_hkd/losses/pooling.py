@@ -9,7 +9,7 @@ from keras_hkd.tensors import Tensor
 
 
 def adaptive_mean(features: Tensor, size: Sequence[int]) -> Tensor:
-    """Averages a map over bins: bin i of n covers the cells floor(i h / n) to ceil((i + 1) h / n).
+    """Average a map over bins: bin i of n covers the cells floor(i h / n) to ceil((i + 1) h / n).
 
     Args:
         features: (batch, h, w, channels) of known height and width.

@@ -10,7 +10,7 @@ from keras_hkd.tensors import Tensor
 
 
 def flatten(features: Tensor) -> Tensor:
-    """Flattens a map to a list of positions.
+    """Flatten a map to a list of positions.
 
     Args:
         features: tensor (batch, ..., channels) of at least three axes.
@@ -31,7 +31,7 @@ def flatten(features: Tensor) -> Tensor:
 
 
 def flat_weights(mask: Tensor | None, features: Tensor) -> Tensor:
-    """Expands a mask on leading axes to weights of all positions.
+    """Expand a mask on leading axes to weights of all positions.
 
     Args:
         mask: weights on the leading axes of `features`, without its channels; `None` for ones.
@@ -51,7 +51,7 @@ def flat_weights(mask: Tensor | None, features: Tensor) -> Tensor:
 
 
 def mean(features: Tensor, weights: Tensor) -> Tensor:
-    """Computes the weighted mean of each image over its positions.
+    """Compute the weighted mean of each image over its positions.
 
     Args:
         features: (batch, positions, channels).
@@ -70,7 +70,7 @@ def mean(features: Tensor, weights: Tensor) -> Tensor:
 
 
 def log_softmax(logits: Tensor, weights: Tensor) -> Tensor:
-    """Computes the logarithm of the weighted softmax over positions.
+    """Compute the logarithm of the weighted softmax over positions.
 
     Args:
         logits: (batch, positions, channels).
@@ -91,7 +91,7 @@ def log_softmax(logits: Tensor, weights: Tensor) -> Tensor:
 
 
 def image_weights(weights: Tensor) -> Tensor:
-    """Computes the weight of each image, the largest weight of its positions.
+    """Compute the weight of each image, the largest weight of its positions.
 
     Args:
         weights: (batch, positions).

@@ -62,7 +62,7 @@ class QualityFocalDistillation(DistillationLoss):
     def compute(
         self, teacher: Tensor, student: Tensor, mask: Tensor | None, positives: Tensor | None = None
     ) -> Tensor:
-        """Computes the sum of the weighted cross entropies, divided by N.
+        """Compute the sum of the weighted cross entropies, divided by N.
 
         Args:
             teacher: float32 logits without gradient, (batch, ..., classes).

@@ -44,7 +44,7 @@ class RegionRelation(DistillationLoss):
     needs_equal_channels = False
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Computes the mean absolute difference of the normalised distances.
+        """Compute the mean absolute difference of the normalised distances.
 
         Args:
             teacher: float32 tensor without gradient, (batch, regions, ..., channels).
@@ -73,7 +73,7 @@ class RegionRelation(DistillationLoss):
 
 
 def _distances(features: Tensor, present: Tensor, pairs: Tensor) -> Tensor:
-    """Computes the distances of all pairs, over the image's mean: (batch, regions, regions)."""
+    """Compute the distances of all pairs, over the image's mean: (batch, regions, regions)."""
     shape = ops.shape(features)
     vectors = ops.reshape(features, (shape[0], shape[1], -1))
     rounding = 1e-12 * ops.sum(ops.square(vectors), axis=-1)

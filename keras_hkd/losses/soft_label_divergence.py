@@ -64,7 +64,7 @@ class SoftLabelDivergence(DistillationLoss):
             )
 
     def compute(self, teacher: Tensor, student: Tensor, mask: Tensor | None) -> Tensor:
-        """Computes the mean over rows of the difference between soft labels and probabilities.
+        """Compute the mean over rows of the difference between soft labels and probabilities.
 
         Args:
             teacher: float32 probabilities without gradient, (batch, ..., classes).

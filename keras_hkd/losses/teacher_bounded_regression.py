@@ -59,7 +59,7 @@ class TeacherBoundedRegression(DistillationLoss):
     def compute(  # type: ignore[override]
         self, teacher: Tensor, student: Tensor, mask: Tensor | None, targets: Tensor
     ) -> Tensor:
-        """Computes the mean of the squared errors that exceed the teacher's.
+        """Compute the mean of the squared errors that exceed the teacher's.
 
         Args:
             teacher: float32 tensor without gradient, (batch, ..., 4).

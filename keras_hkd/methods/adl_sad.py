@@ -25,7 +25,7 @@ def adl(
     student_loss_weight: float = 1.0,
     **loss_options: Any,
 ) -> Distiller:
-    """Makes a Distiller with adaptive distillation of the class logits (ADL).
+    """Make a Distiller with adaptive distillation of the class logits (ADL).
 
     `L = L_class + L_box + lambda L_ADL`, summed over all anchors that are not ignored; boxes are
     not distilled. Anchors that the student's assignment ignores, and those in ignore regions, get
@@ -71,7 +71,7 @@ def adl(
 
 @method(unlabelled=True)
 def sad(teacher: Any, student: Any, **options: Any) -> Distiller:
-    """Makes a Distiller for semi-supervised adaptive distillation (SAD).
+    """Make a Distiller for semi-supervised adaptive distillation (SAD).
 
     The loss is that of `adl`; the data differ. The teacher labels the unlabelled images once, and
     batches alternate between two streams: labelled images, and labelled together with

@@ -10,7 +10,7 @@ __all__ = ["auto"]
 
 @method(several_teachers=True)
 def auto(teacher: Any, student: Any, *, student_loss_weight: float = 1.0) -> Distiller:
-    """Makes a Distiller whose terms are chosen from the pair.
+    """Make a Distiller whose terms are chosen from the pair.
 
     Equal to `Distiller(teacher, student)`: the first row of
     `keras_hkd/distillation/default_terms.yaml` whose terms the pair allows, each with its share of

@@ -42,7 +42,7 @@ def hkd(
     student_loss_weight: float = 1.0,
     **region_options: Any,
 ) -> Distiller:
-    """Makes a Distiller with the three terms of hierarchical knowledge distillation (HKD).
+    """Make a Distiller with the three terms of hierarchical knowledge distillation (HKD).
 
     `L = L_det + lambda_P L_pyramid + lambda_R L_region + lambda_L L_logit`, each a mean squared
     error between the teacher's tensor and the student's, projected if widths differ.

@@ -27,7 +27,7 @@ def hssakd(
     student_loss_weight: float = 1.0,
     branch_style: str = "copied",
 ) -> MutualDistiller:
-    """Makes a Distiller in which a classifier and its peer teach each other class and rotation.
+    """Make a Distiller in which a classifier and its peer teach each other class and rotation.
 
     The online form of HSAKD, over images at four quarter turns and t = 3:
 

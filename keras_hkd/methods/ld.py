@@ -27,7 +27,7 @@ def ld(
     student_loss_weight: float = 1.0,
     **loss_options: Any,
 ) -> Distiller:
-    """Makes a Distiller with localization distillation of box edges (LD).
+    """Make a Distiller with localization distillation of box edges (LD).
 
     `L = student_loss_weight * L_det + weight * L_LD`, L_LD at positive anchors and at those near
     people; class scores are not distilled.

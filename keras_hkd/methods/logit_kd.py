@@ -29,7 +29,7 @@ def kd(
     student_loss_weight: float = 1.0,
     **loss_options: Any,
 ) -> Distiller:
-    """Makes a Distiller with one term, for the class logits (KD).
+    """Make a Distiller with one term, for the class logits (KD).
 
     `L = student_loss_weight * L_task + weight * L_logits`, for classifiers
     `L_logits = t^2 KL(softmax(teacher / t) || softmax(student / t))`.
@@ -69,7 +69,7 @@ def kd(
 
 
 def logit_term(model: Learner, **loss_options: Any) -> Hierarchy:
-    """Makes the hierarchy that compares class logits: of all anchors, or of whole images.
+    """Make the hierarchy that compares class logits: of all anchors, or of whole images.
 
     Its value is 0 for equal logits, unless `form="released"` is given.
 

@@ -15,7 +15,7 @@ def check_options(
     own: Sequence[str] = (),
     leave_out: Collection[str] = (),
 ) -> None:
-    """Refuses options that a part does not take.
+    """Refuse options that a part does not take.
 
     Args:
         method: name of the method, for the message.

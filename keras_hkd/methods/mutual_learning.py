@@ -21,7 +21,7 @@ def mutual(
     student_loss_weight: float = 1.0,
     **loss_options: Any,
 ) -> MutualDistiller:
-    """Makes a Distiller in which a student and its peer learn from labels and from each other.
+    """Make a Distiller in which a student and its peer learn from labels and from each other.
 
     `L = sum over both of L_task + lambda [ L_logits(sg(peer) -> student) + L_logits(sg(student) ->
     peer) ]`. The paper uses the Kullback-Leibler divergence of two classifiers; the weighted form

@@ -42,7 +42,7 @@ class Method(NamedTuple):
 
 
 def method(**facts: Any) -> Callable:
-    """Decorator that declares a function as a method.
+    """Declare a function as a method, as a decorator.
 
     The table `METHODS` is read from the sources, so that methods are known by name without being
     imported.
@@ -68,7 +68,7 @@ METHODS = {
 
 
 def described(name: str) -> Method:
-    """Returns the `Method` of a name.
+    """Return the `Method` of a name.
 
     Raises:
         ValueError: if the name is unknown; the message names the nearest one.
@@ -88,7 +88,7 @@ def described(name: str) -> Method:
 
 
 def get(name: str) -> Callable[..., Any]:
-    """Returns the function of a named method; see `Method.function`.
+    """Return the function of a named method; see `Method.function`.
 
     Raises:
         ValueError: if the name is unknown; the message names the nearest one.
@@ -105,7 +105,7 @@ def get(name: str) -> Callable[..., Any]:
 def prepared(
     name: str, teacher: Any, options: dict[str, Any]
 ) -> tuple[Any, Callable[..., None] | None, dict[str, Any]]:
-    """Prepares the teacher for a method.
+    """Prepare the teacher for a method.
 
     Args:
         name: name of the method.

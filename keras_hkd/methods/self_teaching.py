@@ -23,7 +23,7 @@ def mean_teacher(
     student_loss_weight: float = 1.0,
     **loss_options: Any,
 ) -> MeanTeacher:
-    """Makes a Distiller whose teacher is the moving average of the student.
+    """Make a Distiller whose teacher is the moving average of the student.
 
     `L = L_task + lambda(step) L_logits(teacher, student)`, and before every step
     `theta_T <- a theta_T + (1 - a) theta_S`.

@@ -40,7 +40,7 @@ def coco_average_precision(
     category_ids: Iterable[int] | None = None,
     use_categories: bool = True,
 ) -> dict[str, float]:
-    """Computes the average precision and recall of boxes as COCO defines them, by pycocotools.
+    """Compute the average precision and recall of boxes as COCO defines them, by pycocotools.
 
     `AP` is the area under precision over recall at 101 recall points, averaged over IoU thresholds
     0.50, 0.55, ..., 0.95 and categories; `AP50` and `AP75` are at one threshold; `AR100` is the
@@ -139,7 +139,7 @@ def _coco_results(truth: GroundTruth, found: Detections, categories: list[int]) 
 
 
 def _indexed(truth: GroundTruth, categories: list[int], annotations: list[dict[str, Any]]) -> COCO:
-    """Builds an indexed COCO object with the positions of images as their ids.
+    """Build an indexed COCO object with the positions of images as their ids.
 
     So pycocotools sorts images as the ground truth does.
     """

@@ -43,7 +43,7 @@ class Detections:
         return len(self.scores)
 
     def of_category(self, category_id: int, where: np.ndarray | bool = True) -> Detections:
-        """Returns the detections with the category of some or all of them replaced.
+        """Return the detections with the category of some or all of them replaced.
 
         Args:
             category_id: id of the new category.
@@ -53,7 +53,7 @@ class Detections:
         return dataclasses.replace(self, category_ids=category_ids)
 
     def select(self, keep: np.ndarray) -> Detections:
-        """Returns some of the detections.
+        """Return some of the detections.
 
         Args:
             keep: bool mask or positions.
@@ -73,7 +73,7 @@ def as_detections(
     on_bad_data: str = "raise",
     unknown_images: str | None = None,
 ) -> Detections:
-    """Converts detections to `Detections`.
+    """Convert detections to `Detections`.
 
     Args:
         detections: one of
@@ -148,7 +148,7 @@ def _from_results(results: list, truth: GroundTruth, on_bad_data: str, unknown: 
 def _columns(
     results: list, rows: Sequence[int], truth: GroundTruth
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Reads boxes, scores and categories of results; `rows` are their positions in the file."""
+    """Read boxes, scores and categories of results; `rows` are their positions in the file."""
 
     def name(position: int) -> str:
         return _name(rows[position])
@@ -168,7 +168,7 @@ def _columns(
 
 
 def _known_categories(given: list, truth: GroundTruth) -> list:
-    """Converts category ids or names of results to the ground truth's ids."""
+    """Convert category ids or names of results to the ground truth's ids."""
     aliases: dict[Any, int] = dict(truth.category_aliases)
     aliases |= {str(i): of for i, of in truth.category_aliases.items()}
     by_name = {canonical(name): i for i, name in truth.category_names.items()}

@@ -16,7 +16,7 @@ from keras_hkd.metrics.ground_truth import GroundTruth, as_ground_truth
 
 
 def read_ground_truth(source: str | os.PathLike, **options: Any) -> GroundTruth:
-    """Reads ground truth in any format that `keras_hkd.data.load_dataset` reads.
+    """Read ground truth in any format that `keras_hkd.data.load_dataset` reads.
 
     Args:
         source: a file, such as those of COCO, CityPersons and KAIST, a folder, or "PATH:split".
@@ -42,7 +42,7 @@ def read_detections(
     on_bad_data: str = "raise",
     unknown_images: str | None = None,
 ) -> Detections:
-    """Reads detections: COCO results, or KAIST's text.
+    """Read detections: COCO results, or KAIST's text.
 
     Args:
         path: `.json` or `.json.gz`, a list of `image_id`, `category_id`, `bbox` (left, top, width,

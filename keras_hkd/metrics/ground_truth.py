@@ -62,7 +62,7 @@ class GroundTruth:
         return len(self.image_ids)
 
     def select(self, keep: np.ndarray) -> GroundTruth:
-        """Returns all images with some of the boxes.
+        """Return all images with some of the boxes.
 
         Args:
             keep: `(n,)` bool.
@@ -86,7 +86,7 @@ _ROW_FIELDS = (
 
 
 def as_ground_truth(ground_truth: Any) -> GroundTruth:
-    """Converts ground truth to `GroundTruth`.
+    """Convert ground truth to `GroundTruth`.
 
     Args:
         ground_truth: one of
@@ -132,7 +132,7 @@ def as_ground_truth(ground_truth: Any) -> GroundTruth:
 
 
 def person_categories(ground_truth: GroundTruth) -> tuple[int, ...]:
-    """Returns the ids of the categories of people; `(1,)` if the ground truth names no category.
+    """Return the ids of the categories of people; `(1,)` if the ground truth names no category.
 
     Args:
         ground_truth: the ground truth, with or without names of categories.
@@ -152,7 +152,7 @@ def person_categories(ground_truth: GroundTruth) -> tuple[int, ...]:
 
 
 def order_of_ids(ids: Sequence[Any]) -> list[int]:
-    """Returns the positions that sort image ids in ascending order, numbers before names.
+    """Return the positions that sort image ids in ascending order, numbers before names.
 
     Args:
         ids: ids of images, whole numbers or text.
@@ -161,7 +161,7 @@ def order_of_ids(ids: Sequence[Any]) -> list[int]:
 
 
 def number_column(values: Any, what: str, names: Callable[[int], str]) -> np.ndarray:
-    """Converts numbers to a float64 array.
+    """Convert numbers to a float64 array.
 
     Args:
         values: one number, or one list of numbers, per record.
@@ -194,7 +194,7 @@ def number_column(values: Any, what: str, names: Callable[[int], str]) -> np.nda
 
 
 def integer_column(values: Any, what: str, names: Callable[[int], str]) -> np.ndarray:
-    """Converts whole numbers to an int64 array; see `number_column`."""
+    """Convert whole numbers to an int64 array; see `number_column`."""
     column = number_column(values, what, names)
     bad = np.flatnonzero((column != np.floor(column)) | (np.abs(column) > 2**53))
     if len(bad):
@@ -205,7 +205,7 @@ def integer_column(values: Any, what: str, names: Callable[[int], str]) -> np.nd
 
 
 def box_column(values: Any, what: str, names: Callable[[int], str]) -> np.ndarray:
-    """Converts boxes to an array `(n, 4)` of left, top, width, height; see `number_column`."""
+    """Convert boxes to an array `(n, 4)` of left, top, width, height; see `number_column`."""
     for position, value in enumerate(values):
         if not hasattr(value, "__len__") or len(value) != 4:
             raise InvalidValueError(
@@ -257,7 +257,7 @@ def _from_image_annotations(annotations: Iterable) -> GroundTruth:
 
 
 def _categories(annotations: Iterable) -> tuple[dict, list[int] | None, dict]:
-    """Returns the names of categories, the category id of each class, and aliases of these ids."""
+    """Return the names of categories, the category id of each class, and aliases of these ids."""
     class_names = getattr(annotations, "class_names", ())
     of_classes = getattr(annotations, "category_ids", None)
     of_classes = of_classes or [(number,) for number in range(1, len(class_names) + 1)]
@@ -270,7 +270,7 @@ def _categories(annotations: Iterable) -> tuple[dict, list[int] | None, dict]:
 
 
 def _known(images: list[_ImageFields], field: str, default: np.ndarray) -> np.ndarray:
-    """Stacks a column that only some of the images have; others have the default."""
+    """Stack a column that only some of the images have; others have the default."""
     parts = [(len(image.boxes), getattr(image, field)) for image in images]
     if all(part is None for _, part in parts):
         return default
@@ -283,7 +283,7 @@ def _known(images: list[_ImageFields], field: str, default: np.ndarray) -> np.nd
 
 
 def _annotation_ids(images: list[_ImageFields], num_boxes: int) -> np.ndarray:
-    """Returns the ids of the file if all boxes have unique ones, else numbers from 1."""
+    """Return the ids of the file if all boxes have unique ones, else numbers from 1."""
     if all(image.annotation_ids is not None for image in images if len(image.boxes)):
         ids = _stack(images, "annotation_ids", (0,)).astype(np.int64)
         if len(np.unique(ids)) == num_boxes:

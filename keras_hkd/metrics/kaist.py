@@ -15,7 +15,7 @@ _NIGHT_SETS = range(9, 12)
 
 
 def is_day(ground_truth: GroundTruth) -> np.ndarray:
-    """Finds the images that were taken by day.
+    """Find the images that were taken by day.
 
     Sets 06 to 08 of the test part are day and 09 to 11 night. If the names do not contain the set,
     the first 1455 of the 2252 test images are day.

@@ -40,7 +40,7 @@ def match_detections(
     iou_threshold: float = 0.5,
     ignored: np.ndarray | None = None,
 ) -> MatchResult:
-    """Matches detections to ground truth as the pedestrian benchmarks do.
+    """Match detections to ground truth as the pedestrian benchmarks do.
 
     In order of score each detection is matched to the unmatched box, of those not ignored, of
     highest IoU, if `IoU >= iou_threshold`. Otherwise it is ignored if some ignored box covers at
@@ -76,12 +76,12 @@ def match_detections(
 
 
 def rank_order(detections: Detections) -> np.ndarray:
-    """Returns the positions that sort detections by image, then score, highest first; stable."""
+    """Return the positions that sort detections by image, then score, highest first; stable."""
     return np.lexsort((-detections.scores, detections.image_index))
 
 
 def ranks_within_image(image_index: np.ndarray) -> np.ndarray:
-    """Numbers the detections within each run of equal image indices: 0, 1, 2, ...
+    """Number the detections within each run of equal image indices: 0, 1, 2, ...
 
     Example:
 
@@ -115,7 +115,7 @@ class Overlaps:
 
     @classmethod
     def between(cls, ground_truth: GroundTruth, detections: Detections) -> Overlaps:
-        """Finds all overlapping pairs.
+        """Find all overlapping pairs.
 
         Args:
             ground_truth: m boxes.
@@ -138,7 +138,7 @@ class Overlaps:
     def match(
         self, ignored: np.ndarray, iou_threshold: float, judged: np.ndarray | None = None
     ) -> MatchResult:
-        """Matches greedily; see `match_detections`.
+        """Match greedily; see `match_detections`.
 
         Args:
             ignored: `(m,)` bool, boxes to ignore.
@@ -156,7 +156,7 @@ class Overlaps:
         return MatchResult(matched, covered & (matched < 0))
 
     def _serve_in_order(self, pairs: np.ndarray) -> np.ndarray:
-        """Assigns boxes to detections, highest score first: the row of each one's box, or -1.
+        """Assign boxes to detections, highest score first: the row of each one's box, or -1.
 
         This is the deferred acceptance algorithm. All detections ask for their best box at once; a
         box holds the one of highest score, and the others ask for their next. The result equals
@@ -188,7 +188,7 @@ class Overlaps:
 def _pairs_of_one_image(
     ground_truth: GroundTruth, detections: Detections
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the rows `(detection, box)` of all pairs within one image."""
+    """Return the rows `(detection, box)` of all pairs within one image."""
     by_image = np.argsort(ground_truth.image_index, kind="stable")
     sorted_index = ground_truth.image_index[by_image]
     first = np.searchsorted(sorted_index, detections.image_index, side="left")

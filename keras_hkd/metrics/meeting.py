@@ -19,7 +19,7 @@ class OtherCategoriesWarning(UserWarning):
 def other_categories(
     truth: GroundTruth, found: Detections, wanted: Sequence[int] | None
 ) -> str | None:
-    """Explains that no detection is of a category that is scored.
+    """Explain that no detection is of a category that is scored.
 
     Args:
         truth: the ground truth.
@@ -53,7 +53,7 @@ def other_categories(
 def warn_of_other_categories(
     truth: GroundTruth, found: Detections, wanted: Sequence[int] | None
 ) -> None:
-    """Warns if none of the detections is of a category that is scored.
+    """Warn if none of the detections is of a category that is scored.
 
     Args:
         truth: the ground truth.

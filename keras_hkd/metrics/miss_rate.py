@@ -55,7 +55,7 @@ def log_average_miss_rate(
     subset: str | Subset = "reasonable",
     category_id: int | None = None,
 ) -> float:
-    """Computes the log-average miss rate, MR-2, of pedestrian detection; lower is better.
+    """Compute the log-average miss rate, MR-2, of pedestrian detection; lower is better.
 
     `MR-2 = exp(mean over the protocol's nine false positives per image of log(miss rate))`.
 
@@ -94,7 +94,7 @@ def miss_rates(
     protocol: str | Protocol = "citypersons",
     category_id: int | None = None,
 ) -> dict[str, float]:
-    """Computes the log-average miss rate of each subset of a protocol.
+    """Compute the log-average miss rate of each subset of a protocol.
 
     Args:
         ground_truth: see `as_ground_truth`.
@@ -123,7 +123,7 @@ def miss_rate_curve(
     subset: str | Subset = "reasonable",
     category_id: int | None = None,
 ) -> MissRateCurve:
-    """Computes the curve of which `log_average_miss_rate` is the average.
+    """Compute the curve of which `log_average_miss_rate` is the average.
 
     Args:
         ground_truth: see `log_average_miss_rate`.
@@ -171,7 +171,7 @@ class _Scorer:
         _warn_of_few_images(truth.num_images, protocol)
 
     def curve(self, subset: Subset) -> MissRateCurve:
-        """Computes the curve of one subset."""
+        """Compute the curve of one subset."""
         protocol, truth, found = self.protocol, self.truth, self.found
         ignored = subset.ignored(truth, protocol.image_bounds, protocol.include_max_height)
         in_use = self._images(subset)
@@ -243,7 +243,7 @@ def _curve(
 
 
 def _reshaped(boxes: np.ndarray, aspect_ratio: float) -> np.ndarray:
-    """Changes boxes (left, top, width, height) to a width / height; keeps centre and height."""
+    """Change boxes (left, top, width, height) to a width / height; keep centre and height."""
     left, top, width, height = boxes.T
     new_width = height * aspect_ratio
     return np.stack([left + (width - new_width) / 2, top, new_width, height], axis=1)

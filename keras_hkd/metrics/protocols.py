@@ -56,7 +56,7 @@ class Protocol:
     verified: bool = True
 
     def subset(self, name: str | Subset) -> Subset:
-        """Returns a subset by name.
+        """Return a subset by name.
 
         Args:
             name: name of one of the subsets, or a `Subset`, which is returned unchanged.
@@ -134,7 +134,7 @@ PROTOCOLS = {protocol.name: protocol for protocol in (CITY_PERSONS, KAIST, CALTE
 
 
 def protocol_names() -> tuple[str, ...]:
-    """Returns the names of the miss-rate protocols.
+    """Return the names of the miss-rate protocols.
 
     Example:
 
@@ -145,7 +145,7 @@ def protocol_names() -> tuple[str, ...]:
 
 
 def get_protocol(name: str | Protocol) -> Protocol:
-    """Returns a protocol by name.
+    """Return a protocol by name.
 
     Args:
         name: "citypersons", "kaist" or "caltech", or a `Protocol`, which is returned unchanged.

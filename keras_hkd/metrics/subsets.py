@@ -44,7 +44,7 @@ class Subset:
         bounds: Sequence[float] | None = None,
         include_max: bool = True,
     ) -> np.ndarray:
-        """Finds the boxes that are ignored, by their own flag or as they are not in the subset.
+        """Find the boxes that are ignored, by their own flag or as they are not in the subset.
 
         Args:
             ground_truth: n boxes.
@@ -67,7 +67,7 @@ class Subset:
         return ignored
 
     def keeps_height(self, heights: np.ndarray, tolerance: float) -> np.ndarray:
-        """Finds the detections whose height is in the range, widened by a tolerance.
+        """Find the detections whose height is in the range, widened by a tolerance.
 
         Without this, detections of people that the subset ignores would be false positives.
 

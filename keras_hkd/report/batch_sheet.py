@@ -51,7 +51,7 @@ def save_batch_sheet(
 
 
 def _entry(labels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Boxes of one picture, and which of them are to be ignored; nothing of a classifier's."""
+    """Return the boxes of one picture, and which are to be ignored; nothing of a classifier."""
     if "boxes" not in labels:
         return {"boxes": np.zeros((0, 4)), "ignore": np.zeros(0, bool)}
     people = labels["boxes"][labels["classes"].reshape(-1) >= 0]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def batch_reader(
     cache: TeacherCache, dataset: Dataset, augmentation: Augmentation | None
 ) -> Callable[[Tensor, Tensor, Tensor], dict[str, Any]]:
-    """Makes the function that reads the stored outputs of a batch.
+    """Make the function that reads the stored outputs of a batch.
 
     Args:
         cache: a `TeacherCache`.
@@ -44,7 +44,7 @@ def batch_reader(
             content_sizes = tf.constant(sizes * scales[:, None], tf.float32)
 
     def read(indices: Tensor, draws: Tensor, epochs: Tensor) -> dict[str, Any]:
-        """Reads the outputs for image numbers, with drawn numbers and numbers of epochs."""
+        """Read the outputs for image numbers, with drawn numbers and numbers of epochs."""
         rows = tf.cast(indices, tf.int64)
         if cache.views is not None:
             rows += cache.views.view_of(tf.cast(epochs, tf.int64)) * cache.num_images
@@ -60,7 +60,7 @@ def batch_reader(
 
 
 def stored_rows(row_format: RowFormat, shards: Shards, rows: Tensor) -> dict[str, Any]:
-    """Reads and unpacks rows, in TensorFlow.
+    """Read and unpack rows, in TensorFlow.
 
     Args:
         row_format: the format of the rows.

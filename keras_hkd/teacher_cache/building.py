@@ -94,7 +94,7 @@ class Recipe:
             self.augmentation = Augmentation()
 
     def contents(self) -> Contents:
-        """Returns what is stored."""
+        """Return what is stored."""
         if self.mode == EXACT:
             if self.hierarchies is not None:
                 return Contents.of(self.hierarchies)
@@ -108,7 +108,7 @@ class Recipe:
         return asked
 
     def images(self, dataset: Dataset, rows: Sequence[int] | np.ndarray) -> Any:
-        """Makes batches of the images of some rows."""
+        """Make batches of the images of some rows."""
         return stored_view_batches(
             dataset,
             rows,
@@ -121,7 +121,7 @@ class Recipe:
 
 
 def build(cls: Any, teacher: Any, dataset: Dataset, folder: Path, recipe: Recipe) -> Any:
-    """Builds or completes the cache in a folder; see `TeacherCache.build`.
+    """Build or complete the cache in a folder; see `TeacherCache.build`.
 
     Args:
         cls: `TeacherCache`.
@@ -223,7 +223,7 @@ def _complete(
 
 
 def require_same_cache(folder: Path, key: dict) -> dict | None:
-    """Checks that a folder holds a certain cache, or none.
+    """Check that a folder holds a certain cache, or none.
 
     Args:
         folder: folder of the cache.
@@ -251,7 +251,7 @@ def require_same_cache(folder: Path, key: dict) -> dict | None:
 
 @contextlib.contextmanager
 def completing(folder: Path, key: dict) -> Iterator[dict[str, Any] | None]:
-    """Locks the folder of a cache against other processes; gives `require_same_cache`.
+    """Lock the folder of a cache against other processes; give `require_same_cache`.
 
     A second build of the same cache waits for the first and finds it complete.
 
@@ -268,7 +268,7 @@ def completing(folder: Path, key: dict) -> Iterator[dict[str, Any] | None]:
 
 
 def begin(folder: Path, facts: dict, bases: dict, teacher: Any) -> None:
-    """Writes the manifest of a cache before its shards, and removes half-written files.
+    """Write the manifest of a cache before its shards, and remove half-written files.
 
     Args:
         folder: folder of the cache.
@@ -293,7 +293,7 @@ def _as_detector(teacher: Any, dataset: Dataset) -> Any:
 
 
 def _class_indices(teacher: Any, dataset: Dataset) -> tuple[int, ...] | None:
-    """Returns the indices of the teacher's classes that the images have, or None for all."""
+    """Return the indices of the teacher's classes that the images have, or None for all."""
     try:
         return shared_classes(teacher, dataset)
     except ValueError:
@@ -325,7 +325,7 @@ def _shard_rows(saved: dict[str, Any] | None, recipe: Recipe, num_rows: int, row
 
 
 def _map_shapes(teacher: Any, contents: Contents, recipe: Recipe) -> dict:
-    """Returns the shapes of the teacher's maps, to which stored maps are restored."""
+    """Return the shapes of the teacher's maps, to which stored maps are restored."""
     size = cast(tuple[int, int], recipe.teacher_image_size or recipe.image_size)
     spec = teacher.compute_output_spec(keras.KerasTensor((1, *size, 3)))
     shapes = {name: tuple(m.shape[1:]) for name, m in maps_of(spec, contents).items()}
@@ -345,7 +345,7 @@ def _fill(
     dataset: Dataset,
     recipe: Recipe,
 ) -> None:
-    """Computes the missing shards in order and writes each as soon as it is complete."""
+    """Compute the missing shards in order and write each as soon as it is complete."""
     if not missing:
         return
     # Batches begin anew with each shard: its bytes do not depend on which others are missing.
@@ -369,7 +369,7 @@ def _report(
     recipe: Recipe,
     sample: np.ndarray,
 ) -> dict:
-    """Measures the size of the cache and its difference to the live teacher on a few images."""
+    """Measure the size of the cache and its difference to the live teacher on a few images."""
     report = {"num_bytes": cache.num_bytes, "num_rows": cache.shards.num_rows}
     if recipe.mode == EXACT:
         rows = sample[: recipe.batch_size]

@@ -122,7 +122,7 @@ class TeacherCache:
         shard_rows: int | None = None,
         shard: Shard | None = None,
     ) -> TeacherCache:
-        """Runs the teacher on all images and stores its outputs.
+        """Run the teacher on all images and store its outputs.
 
         If the folder holds a part of this cache, only missing and damaged shards are computed.
 
@@ -183,7 +183,7 @@ class TeacherCache:
     def from_detections(
         cls, detections: Any, dataset: Dataset, folder: str | os.PathLike, **options: Any
     ) -> TeacherCache:
-        """Builds a cache from the detections of any program, without running a teacher.
+        """Build a cache from the detections of any program, without running a teacher.
 
         Args:
             detections: a file of COCO results, or a list of such dicts: `image_id`, `category_id`,
@@ -205,7 +205,7 @@ class TeacherCache:
 
     @classmethod
     def load(cls, folder: str | os.PathLike, verify: bool = True) -> TeacherCache:
-        """Loads a cache that has been built.
+        """Load a cache that has been built.
 
         Args:
             folder: folder of the cache.
@@ -238,7 +238,7 @@ class TeacherCache:
         augmentation: Any = AS_STORED,
         **options: Any,
     ) -> tf.data.Dataset:
-        """Makes batches of `keras_hkd.data.training_batches` with the teacher's outputs as labels.
+        """Make batches of `keras_hkd.data.training_batches` with the teacher's outputs as labels.
 
         Args:
             dataset: the images that the cache was built for.
@@ -276,7 +276,7 @@ class TeacherCache:
     def require_pipeline(
         self, dataset: Dataset, image_size: Sequence[int], augmentation: Augmentation | None
     ) -> None:
-        """Checks that the cache was built for these images and their preparation.
+        """Check that the cache was built for these images and their preparation.
 
         Args:
             dataset: the training images.
@@ -305,7 +305,7 @@ class TeacherCache:
         require_key(self.key, asked, self.folder)
 
     def check(self, hierarchies: Any) -> None:
-        """Checks that all that hierarchies read is stored; called by a Distiller.
+        """Check that all that hierarchies read is stored; called by a Distiller.
 
         Args:
             hierarchies: attached `Hierarchy` objects.
@@ -325,7 +325,7 @@ class TeacherCache:
                 )
 
     def size_seen(self, asked: Sequence[int] | None = None) -> tuple[int, int] | None:
-        """Returns `teacher_image_size`; called by a Distiller.
+        """Return `teacher_image_size`; called by a Distiller.
 
         Args:
             asked: `(height, width)` in pixels that a user asks for, or None.
@@ -341,7 +341,7 @@ class TeacherCache:
         return self.teacher_image_size
 
     def outputs(self, rows: TensorDict) -> dict[str, Any]:
-        """Restores the teacher's outputs for a batch, in `keras.ops`.
+        """Restore the teacher's outputs for a batch, in `keras.ops`.
 
         Args:
             rows: `labels["teacher"]` of a batch.

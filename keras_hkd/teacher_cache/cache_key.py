@@ -32,7 +32,7 @@ class CacheError(InvalidValueError):
 
 
 def digest_of(key: Mapping) -> str:
-    """Computes the SHA-256 of a key, independent of the order of its entries.
+    """Compute the SHA-256 of a key, independent of the order of its entries.
 
     Args:
         key: plain values.
@@ -49,7 +49,7 @@ def digest_of(key: Mapping) -> str:
 
 
 def require_key(saved: Mapping, asked: Mapping, folder: str | os.PathLike) -> None:
-    """Checks that a cache has a certain key.
+    """Check that a cache has a certain key.
 
     Args:
         saved: key of the cache.

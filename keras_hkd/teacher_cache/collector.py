@@ -54,7 +54,7 @@ class Collector:
         self._compiled = _Compiled(self.collect, teacher)
 
     def collect(self, images: Tensor) -> dict[str, Tensor]:
-        """Computes the named tensors of a batch, with detections in pixels of its images."""
+        """Compute the named tensors of a batch, with detections in pixels of its images."""
         size = tuple(images.shape[1:3])
         seen = self.teacher_image_size or size
         outputs = self.teacher(resize_view(images, seen), training=False)
@@ -70,17 +70,17 @@ class Collector:
         return values
 
     def arrays(self, images: Tensor) -> dict:
-        """Computes the result of `collect` in a compiled function."""
+        """Compute the result of `collect` in a compiled function."""
         return {k: np.asarray(v) for k, v in self._compiled.predict_on_batch(images).items()}
 
     def rows(self, images: Tensor) -> dict:
-        """Computes the arrays of a batch that a `RowFormat` packs."""
+        """Compute the arrays of a batch that a `RowFormat` packs."""
         values = self.arrays(images)
         found = {name: values.pop(f"detections/{name}") for name in stored_detections.NAMES}
         return {**stored_detections.encode(found, images.shape[1:3]), **values}
 
     def row_format(self, rows: dict) -> RowFormat:
-        """Returns the format of the rows that `rows` returned."""
+        """Return the format of the rows that `rows` returned."""
         fields = stored_detections.fields(self.num_detections)
         names = [name for name in rows if not name.startswith("detections/")]
         order = {name: place for place, name in enumerate((*PREDICTIONS, *MAPS))}
@@ -102,7 +102,7 @@ class _Compiled(keras.Model):
 
 
 def maps_of(outputs: Any, contents: Contents) -> dict:
-    """Returns the maps that are stored, by names such as `pyramid/P3`."""
+    """Return the maps that are stored, by names such as `pyramid/P3`."""
     found = {}
     for name in MAPS:
         if name in contents.outputs:
@@ -119,7 +119,7 @@ def fit_bases(
     batches: Iterable[Tensor],
     teacher_image_size: Sequence[int] | None,
 ) -> dict:
-    """Fits the principal components of all maps that are projected.
+    """Fit the principal components of all maps that are projected.
 
     Args:
         teacher: a `Detector`.

@@ -49,7 +49,7 @@ class Contents:
 
     @classmethod
     def of(cls, hierarchies: Any) -> Contents:
-        """Returns what hierarchies read.
+        """Return what hierarchies read.
 
         Args:
             hierarchies: the `distillation_losses` of a Distiller.
@@ -70,7 +70,7 @@ class Contents:
 
 
 def reads(hierarchy: Hierarchy) -> tuple[str, ...]:
-    """Returns the names of the teacher's outputs that a hierarchy reads beside detections.
+    """Return the names of the teacher's outputs that a hierarchy reads beside detections.
 
     Args:
         hierarchy: a `Hierarchy`.

@@ -47,7 +47,7 @@ def from_detections(
     category_ids: Mapping[int, str] | None = None,
     num_detections: int = 100,
 ) -> Any:
-    """Builds the cache of a teacher that is a file of detections; see `TeacherCache`.
+    """Build the cache of a teacher that is a file of detections; see `TeacherCache`.
 
     Args:
         cls: `TeacherCache`.
@@ -157,7 +157,7 @@ def _records(detections: Any) -> list:
 def _by_image(
     records: list, dataset: Dataset, classes: Mapping[int | str, int], source: Any
 ) -> tuple[list[list[list[float]]], dict[str, int]]:
-    """Returns `[x1, y1, x2, y2, class, score]` of each image, best first, and what is left out.
+    """Return `[x1, y1, x2, y2, class, score]` of each image, best first, and what is left out.
 
     Left out are detections of other `images`, and of other `classes`.
     """
@@ -257,7 +257,7 @@ def _named(source: Any) -> str:
 def _row(
     rows: list[list[float]], image: Any, image_size: tuple[int, int], num_detections: int
 ) -> dict:
-    """Returns the detections of an image in pixels of the letterboxed image, padded with -1."""
+    """Return the detections of an image in pixels of the letterboxed image, padded with -1."""
     letterbox = Letterbox.fit((image.height, image.width), image_size)
     found = np.array(rows, float).reshape(-1, 6)
     boxes = clip(found[:, :4], (image.height, image.width))

@@ -50,7 +50,7 @@ class DetectionsTeacher:
         return len(self.class_names)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, a dict that `from_config` takes."""
+        """Return the constructor's arguments, a dict that `from_config` takes."""
         return {
             "class_names": self.class_names,
             "image_size": self.image_size,
@@ -59,5 +59,5 @@ class DetectionsTeacher:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Builds a stand-in from what `get_config` returned."""
+        """Build a stand-in from what `get_config` returned."""
         return cls(**config)

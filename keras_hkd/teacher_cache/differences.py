@@ -30,7 +30,7 @@ LEAST_SCORE, LEAST_OVERLAP = 0.3, 0.5
 def exact_differences(
     cache: TeacherCache, teacher: Any, rows: np.ndarray, images: np.ndarray
 ) -> dict:
-    """Compares the stored outputs with those of the live teacher.
+    """Compare the stored outputs with those of the live teacher.
 
     Args:
         cache: a `TeacherCache` in mode exact.
@@ -67,7 +67,7 @@ def exact_differences(
 def replay_differences(
     cache: TeacherCache, collector: Collector, dataset: Dataset, rows: np.ndarray, recipe: Recipe
 ) -> dict:
-    """Compares detections moved to augmented views with those of the live teacher in these views.
+    """Compare detections moved to augmented views with those of the live teacher in these views.
 
     Args:
         cache: a `TeacherCache` in mode replay.
@@ -107,7 +107,7 @@ def replay_differences(
 
 
 def compared(live: Any, moved: Any) -> dict:
-    """Compares two sets of detections for the same images.
+    """Compare two sets of detections for the same images.
 
     Args:
         live: dict of `boxes (b, n, 4)`, `classes (b, n)` and `confidence (b, n)`.

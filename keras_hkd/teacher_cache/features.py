@@ -44,17 +44,17 @@ class FeatureStore:
                 whole(f"feature_{name}", getattr(self, name), low=1)
 
     def projects(self, width: int) -> bool:
-        """Returns whether maps of `width` channels are projected."""
+        """Return whether maps of `width` channels are projected."""
         return self.channels is not None and self.channels < width
 
     def stored_shape(self, shape: Sequence[int]) -> tuple[int, int, int]:
-        """Returns the shape in which a map `(height, width, channels)` is stored."""
+        """Return the shape in which a map `(height, width, channels)` is stored."""
         height, width, channels = shape
         cells = -(-height // self.pooling), -(-width // self.pooling)
         return (*cells, min(channels, self.channels or channels))
 
     def compress(self, features: Tensor, basis: tuple[np.ndarray, np.ndarray] | None) -> Tensor:
-        """Compresses a map, in `keras.ops`.
+        """Compress a map, in `keras.ops`.
 
         Args:
             features: `(b, height, width, channels)`.
@@ -76,7 +76,7 @@ class FeatureStore:
     def restore(
         self, stored: Tensor, basis: tuple[np.ndarray, np.ndarray] | None, shape: Sequence[int]
     ) -> Tensor:
-        """Restores a stored map to the shape of the teacher's map, in `keras.ops`.
+        """Restore a stored map to the shape of the teacher's map, in `keras.ops`.
 
         Args:
             stored: `(b, *stored_shape)`.
@@ -96,7 +96,7 @@ class FeatureStore:
 
 
 def principal_components(maps: np.ndarray, kept: int) -> tuple[np.ndarray, np.ndarray]:
-    """Computes the principal components of features.
+    """Compute the principal components of features.
 
     Args:
         maps: `(images, height, width, channels)`.

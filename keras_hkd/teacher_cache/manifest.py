@@ -24,7 +24,7 @@ MEND = (
 
 
 def write(folder: Path, facts: dict, bases: dict, teacher: Any) -> None:
-    """Writes all three files atomically, `cache.json` last.
+    """Write all three files atomically, `cache.json` last.
 
     Args:
         folder: folder of the cache.
@@ -43,7 +43,7 @@ def write(folder: Path, facts: dict, bases: dict, teacher: Any) -> None:
 
 
 def read(folder: Path) -> tuple:
-    """Reads the constructor's arguments of a `TeacherCache`.
+    """Read the constructor's arguments of a `TeacherCache`.
 
     Args:
         folder: folder of the cache.
@@ -67,7 +67,7 @@ def read(folder: Path) -> tuple:
 
 
 def read_facts(folder: Path) -> dict:
-    """Reads `cache.json`.
+    """Read `cache.json`.
 
     Args:
         folder: folder of the cache.
@@ -88,7 +88,7 @@ def read_facts(folder: Path) -> dict:
 
 
 def augmentation_facts(augmentation: Augmentation | None) -> dict | None:
-    """Converts an augmentation to plain values; None stands for letterboxing only."""
+    """Convert an augmentation to plain values; None stands for letterboxing only."""
     if augmentation is None or augmentation == NO_AUGMENTATION:
         return None
     # What mixes images is refused; without it, caches from before there was such a thing hold.
@@ -101,13 +101,13 @@ def augmentation_facts(augmentation: Augmentation | None) -> dict | None:
 
 
 def augmentation_of(facts: dict) -> Augmentation:
-    """Builds an augmentation from what `augmentation_facts` returned."""
+    """Build an augmentation from what `augmentation_facts` returned."""
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
     return Augmentation(**values)
 
 
 def read_bases(path: Path) -> dict:
-    """Reads the bases from a file; empty if there is none or it is damaged."""
+    """Read the bases from a file; empty if there is none or it is damaged."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             names = sorted({name.rpartition("|")[0] for name in arrays})
@@ -117,12 +117,12 @@ def read_bases(path: Path) -> dict:
 
 
 def bases_digest(bases: dict) -> str:
-    """Computes the checksum of the bases."""
+    """Compute the checksum of the bases."""
     return digest_of({name: [a.tolist() for a in arrays] for name, arrays in bases.items()})
 
 
 def require_single_views(augmentation: Any, folder: str | os.PathLike) -> None:
-    """Refuses pictures that are put together from several images, and batches of several sizes.
+    """Refuse pictures that are put together from several images, and batches of several sizes.
 
     Args:
         augmentation: an `Augmentation`, or None.

@@ -76,7 +76,7 @@ class RowFormat:
         return 2 * sum(field.length for field in self.fields)
 
     def pack(self, values: dict) -> np.ndarray:
-        """Packs the rows of a batch.
+        """Pack the rows of a batch.
 
         Args:
             values: dict from the name of a field to an array `(b, *shape)`.
@@ -107,7 +107,7 @@ class RowFormat:
         return np.concatenate(columns, axis=1)
 
     def unpack(self, rows: Sequence[np.ndarray]) -> dict[str, Any]:
-        """Unpacks the tensors of rows, each of which is copied once.
+        """Unpack the tensors of rows, each of which is copied once.
 
         Args:
             rows: `b` rows, uint16 `(row length,)` each.
@@ -136,17 +136,17 @@ class RowFormat:
         return found
 
     def to_json(self) -> list:
-        """Returns the format as plain values."""
+        """Return the format as plain values."""
         return [[field.name, list(field.shape), field.dtype] for field in self.fields]
 
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> RowFormat:
-        """Builds a format from what `to_json` returned."""
+        """Build a format from what `to_json` returned."""
         return cls(tuple(Field(name, shape, dtype) for name, shape, dtype in values))
 
 
 def restored(value: TensorDict) -> Tensor:
-    """Restores the float32 values of a float16 field, in `keras.ops`.
+    """Restore the float32 values of a float16 field, in `keras.ops`.
 
     Args:
         value: dict of `halves (b, ...)` and `mean_and_scale (b, 2)`.
@@ -161,7 +161,7 @@ def restored(value: TensorDict) -> Tensor:
 
 
 def _as_halves(values: np.ndarray) -> np.ndarray:
-    """Packs values as uint16 `(b, 4 + n)`: mean, scale, then `(values - mean) / scale`."""
+    """Pack values as uint16 `(b, 4 + n)`: mean, scale, then `(values - mean) / scale`."""
     values = values.astype(np.float64)
     mean = values.mean(axis=1, keepdims=True).astype("<f4")
     centred = values - mean

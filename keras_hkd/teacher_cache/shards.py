@@ -17,7 +17,7 @@ _DIGEST_BYTES = 32
 
 
 def rows_per_shard(num_rows: int, row_bytes: int) -> int:
-    """Computes the number of rows of a shard of about 64 MiB, more if there were over 64 shards.
+    """Compute the number of rows of a shard of about 64 MiB, more if there were over 64 shards.
 
     Args:
         num_rows: number of rows of all shards.
@@ -66,16 +66,16 @@ class Shards:
         return self.num_rows * self.row_bytes + self.count * _DIGEST_BYTES
 
     def path(self, number: int) -> Path:
-        """Returns the path of a shard."""
+        """Return the path of a shard."""
         return self.folder / f"shard-{number:05d}.bin"
 
     def rows_of(self, number: int) -> range:
-        """Returns the rows that a shard holds."""
+        """Return the rows that a shard holds."""
         start = number * self.shard_rows
         return range(start, min(start + self.shard_rows, self.num_rows))
 
     def write(self, number: int, rows: np.ndarray) -> None:
-        """Writes a shard under a temporary name and renames it.
+        """Write a shard under a temporary name and rename it.
 
         Args:
             number: number of the shard.
@@ -96,7 +96,7 @@ class Shards:
         self._maps.pop(number, None)
 
     def is_whole(self, number: int) -> bool:
-        """Returns whether a shard exists and its checksum is right."""
+        """Return whether a shard exists and its checksum is right."""
         path = self.path(number)
         num_bytes = len(self.rows_of(number)) * self.row_bytes
         try:
@@ -109,11 +109,11 @@ class Shards:
             return False
 
     def missing(self) -> list[int]:
-        """Returns the numbers of the shards that are missing or damaged."""
+        """Return the numbers of the shards that are missing or damaged."""
         return [number for number in range(self.count) if not self.is_whole(number)]
 
     def row(self, number: int) -> np.ndarray:
-        """Returns a row from its memory-mapped file.
+        """Return a row from its memory-mapped file.
 
         Args:
             number: number of the row.

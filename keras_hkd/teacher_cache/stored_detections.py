@@ -22,7 +22,7 @@ NAMES = ("boxes", "classes", "confidence", "ranks")
 
 
 def fields(num_detections: int) -> tuple[Field, ...]:
-    """Returns the fields of a row for `num_detections` detections per image.
+    """Return the fields of a row for `num_detections` detections per image.
 
     Boxes are stored in 65535ths of the image's sides, as float16 would round them to half a pixel,
     and scores in 65535ths.
@@ -43,7 +43,7 @@ def detect(
     num_detections: int,
     class_indices: Sequence[int] | None = None,
 ) -> dict[str, Tensor]:
-    """Computes a teacher's best detections with their ranks, in `keras.ops`.
+    """Compute a teacher's best detections with their ranks, in `keras.ops`.
 
     The rank of a detection is the number of higher scores of all anchors before suppression. With c
     candidates, non-maximum suppression would see the detections of rank below c.
@@ -80,7 +80,7 @@ def detect(
 
 
 def encode(detections: dict, image_size: tuple[int, int]) -> dict:
-    """Converts detections to the whole numbers that are stored.
+    """Convert detections to the whole numbers that are stored.
 
     Args:
         detections: `boxes (b, n, 4)` xyxy pixels, `classes (b, n)`, `confidence (b, n)`, `ranks
@@ -103,7 +103,7 @@ def encode(detections: dict, image_size: tuple[int, int]) -> dict:
 
 
 def decode(values: dict, image_size: tuple[int, int]) -> dict:
-    """Converts stored detections back, in TensorFlow; the inverse of `encode`.
+    """Convert stored detections back, in TensorFlow; the inverse of `encode`.
 
     Args:
         values: tensors as a `RowFormat` unpacks them.
@@ -131,7 +131,7 @@ def replay(
     content_sizes: Tensor,
     image_size: tuple[int, int],
 ) -> dict:
-    """Moves detections of unaugmented images to the augmented views of a batch.
+    """Move detections of unaugmented images to the augmented views of a batch.
 
     Boxes move with the picture and are clipped to the frame; scores do not change. A box of which
     too little is left for a label is dropped.

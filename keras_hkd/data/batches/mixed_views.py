@@ -292,7 +292,7 @@ def _picture(view: View, frame_size: tuple[int, int]) -> Tensor:
 
 
 def _common(left: Tensor, right: Tensor) -> Tensor:
-    """The rectangle that two have in common."""
+    """Return the rectangle that two have in common."""
     low, high = tf.maximum(left[:, :2], right[:, :2]), tf.minimum(left[:, 2:], right[:, 2:])
     return tf.concat([low, high], axis=1)
 

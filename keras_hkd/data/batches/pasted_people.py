@@ -72,7 +72,7 @@ class Donors:
 
 
 def _standing_apart(labels: LabelTable, image: int, content_size: np.ndarray) -> np.ndarray:
-    """Rows of the people of an image who may be pasted."""
+    """Return the rows of the people of an image who may be pasted."""
     people = labels.boxes[image][labels.classes[image] >= 0].astype(float)
     regions = labels.ignore_boxes[image]
     others = np.concatenate([people, regions[regions[:, 0] >= 0]])

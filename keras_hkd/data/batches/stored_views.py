@@ -39,5 +39,5 @@ class StoredViews:
                 )
 
     def view_of(self, epoch: Tensor) -> Tensor:
-        """Number of the view that an epoch shows, of plain numbers and of tensors."""
+        """Return the number of the view that an epoch shows, of plain numbers and of tensors."""
         return epoch % self.count

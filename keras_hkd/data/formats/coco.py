@@ -310,7 +310,7 @@ def _add_boxes(
 
 
 def _told_of(records: list) -> Iterator:
-    """The records; of many, a bar shows how far they are read."""
+    """Return the records; of many, a bar shows how far they are read."""
     with image_progress("Reading boxes", len(records), len(records) > _MANY, "boxes") as advance:
         for start in range(0, len(records), _MANY):
             part = records[start : start + _MANY]

@@ -132,7 +132,7 @@ def _frames(file: Path, bad: BadRecords) -> list[ImageRecord]:
 
 
 def _objects(value: object) -> list:
-    """The objects of a frame: one structure, several, or an empty array for none."""
+    """Return the objects of a frame: one structure, several, or an empty array for none."""
     if isinstance(value, list):
         return value
     return [] if isinstance(value, np.ndarray) and not value.size else [value]

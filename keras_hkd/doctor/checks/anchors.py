@@ -13,7 +13,7 @@ _SAME_PX = 1.0
 
 @check(order=55)
 def anchors(case: Case) -> Finding | None:
-    """Lets the student assign the labels of some training batches to its anchors."""
+    """Let the student assign the labels of some training batches to its anchors."""
     student = case.student
     if not getattr(student, "levels", ()):
         return None

@@ -45,7 +45,7 @@ READINGS: dict[str, Reading] = {
 
 @check(order=25, needs=("teacher",))
 def box_format(case: Case) -> Finding | None:
-    """Compares the teacher's best detections with the labels, read in this way and in others."""
+    """Compare the teacher's best detections with the labels, read in this way and in others."""
     by_image: dict[int | str, list[dict]] = {}
     for one in case.teacher_found:
         by_image.setdefault(one["image_id"], []).append(one)
@@ -78,7 +78,7 @@ def box_format(case: Case) -> Finding | None:
 
 @check(order=16, cheap=True)
 def odd_boxes(case: Case) -> Finding:
-    """Counts the labels that look wrong by themselves, in some thousand images at most."""
+    """Count the labels that look wrong by themselves, in some thousand images at most."""
     count = min(_MOST_IMAGES, len(case.dataset))
     places = np.linspace(0, len(case.dataset) - 1, count).round().astype(int)
     images = case.dataset.select(places)

@@ -9,7 +9,7 @@ from keras_hkd.training.batches import check_fits
 
 @check(order=10, cheap=True)
 def class_names(case: Case) -> Finding:
-    """Compares the names of the classes, which is how all three find one another's."""
+    """Compare the names of the classes, which is how all three find one another's."""
     check_fits(case.student, case.dataset)  # refuses labels of other classes
     wanted = case.student.class_names
     known = wanted if case.teacher is None else case.teacher.class_names

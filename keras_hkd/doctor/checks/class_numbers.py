@@ -14,7 +14,7 @@ _TIMES = 2.0
 
 @check(order=30, needs=("teacher",))
 def class_numbers(case: Case) -> Finding | None:
-    """Reads, where labels are, which of all classes of the teacher's network scores highest.
+    """Read, where labels are, which of all classes of the teacher's network scores highest.
 
     Of a network that knows many classes, one number is chosen for each class that is taught. A
     wrong one teaches another class.
@@ -48,7 +48,7 @@ def class_numbers(case: Case) -> Finding | None:
 
 
 def _scores_at_labels(case: Case, num_known: int) -> dict[str, np.ndarray]:
-    """Computes, for each labelled class, the mean over labels of each known class's best score."""
+    """Compute, for each labelled class, the mean over labels of each known class's best score."""
     rows: dict[int, list[np.ndarray]] = {}
     for images, labels in case.batches:
         outputs = case.teacher.network(case.teacher.rescaled(ops.convert_to_tensor(images)))

@@ -23,7 +23,7 @@ _WORTH_A_CACHE = 0.2
 
 @check(order=90, cheap=True)
 def memory(case: Case) -> Finding:
-    """Compares what the decoded images take with the memory that is free."""
+    """Compare what the decoded images take with the memory that is free."""
     if case.settings.cache in ("none", "disk"):
         return ok("Decoded images are not kept in memory.")
     height, width = (int(CACHE_OVERSIZE * side) for side in case.image_size)
@@ -45,7 +45,7 @@ def memory(case: Case) -> Finding:
 
 @check(order=95, needs=("teacher",))
 def time_per_step(case: Case) -> Finding:
-    """Times a step as training runs it, without the optimizer's own work, and the teacher alone."""
+    """Time a step as training runs it, without the optimizer's own work, and the teacher alone."""
     distiller, (images, labels) = case.distiller, case.batches[0]
 
     def whole(terms: TensorDict) -> list[Tensor]:
@@ -97,7 +97,7 @@ def _for_teacher(case: Case, images: np.ndarray) -> Any:
 
 
 def _duration(seconds: float) -> str:
-    """Tells a time for people.
+    """Tell a time for people.
 
     Example:
 

@@ -21,7 +21,7 @@ _FEW = 10
 
 @check(order=40, needs=("teacher",))
 def labels_agree(case: Case) -> Finding | None:
-    """Counts confident detections without a label, and large people that are not found.
+    """Count confident detections without a label, and large people that are not found.
 
     A detection is confident that scores at least the median of those that match a label. So half
     of what the teacher rightly finds counts, whatever its scores are like.
@@ -70,7 +70,7 @@ def labels_agree(case: Case) -> Finding | None:
 
 
 def _usable_score(scores: np.ndarray, right: np.ndarray) -> float:
-    """Returns the score from which on detections are as much right as can be (highest F1)."""
+    """Return the score from which on detections are as much right as can be (highest F1)."""
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(right[order])
     quality = hits / (np.arange(1, len(hits) + 1) + max(hits[-1], 1))
@@ -78,7 +78,7 @@ def _usable_score(scores: np.ndarray, right: np.ndarray) -> float:
 
 
 def _pictures(case: Case, worst: np.ndarray, threshold: float) -> tuple[Path, ...]:
-    """Draws the images with the most disagreements beside what the teacher finds."""
+    """Draw the images with the most disagreements beside what the teacher finds."""
     path = case.picture("labels_and_teacher.png")
     if path is None or not worst.any():
         return ()

@@ -14,7 +14,7 @@ _MOST_SHOWN = 8
 
 @check(order=80, needs=("test",))
 def leakage(case: Case) -> Finding:
-    """Compares all pictures by their bytes and by hashes of their look."""
+    """Compare all pictures by their bytes and by hashes of their look."""
     shared = find_shared(case.dataset, case.test)
     identical = {one.second for one in shared if one.identical}
     near = {one.second for one in shared} - identical

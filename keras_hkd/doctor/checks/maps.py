@@ -17,7 +17,7 @@ _LEAST_CELLS = 4
 
 @check(order=60, needs=("teacher",))
 def maps(case: Case) -> Finding | None:
-    """Repaints a patch of a picture, and looks where the maps change.
+    """Repaint a patch of a picture, and look where the maps change.
 
     A map that lies over the picture changes where the patch is; one that is turned, mirrored or of
     another picture changes elsewhere. That holds for random weights, too.
@@ -58,7 +58,7 @@ def maps(case: Case) -> Finding | None:
 
 
 def _views(image: np.ndarray) -> np.ndarray:
-    """The picture, and the same with each patch repainted."""
+    """Return the picture, and the same with each patch repainted."""
     height, width = image.shape[:2]
     views = [image]
     for top, left in _PLACES:
@@ -71,7 +71,7 @@ def _views(image: np.ndarray) -> np.ndarray:
 
 
 def _changed_at_patch(features: Any) -> float | None:
-    """Computes the mean change in the cells of a patch over that elsewhere; None for few cells."""
+    """Compute the mean change in the cells of a patch over that elsewhere; None for few cells."""
     values = ops.convert_to_numpy(ops.cast(features, "float32"))
     rows, columns = values.shape[1:3]
     if min(rows, columns) < _LEAST_CELLS:

@@ -13,7 +13,7 @@ _FACTORS = (1.5, 2.0, 3.0, 4.0)
 
 @check(order=50, cheap=True)
 def people_size(case: Case) -> Finding | None:
-    """Counts the people that are smaller than one cell of the student's finest level."""
+    """Count the people that are smaller than one cell of the student's finest level."""
     if not getattr(case.student, "levels", ()):
         return None
     stride = min(case.student.strides)

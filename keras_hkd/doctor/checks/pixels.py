@@ -34,7 +34,7 @@ READINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @check(order=15, cheap=True)
 def pictures(case: Case) -> Finding:
-    """Looks at the range and the mean of some pictures as they were decoded."""
+    """Look at the range and the mean of some pictures as they were decoded."""
     indices = np.linspace(0, len(case.dataset) - 1, min(8, len(case.dataset))).round().astype(int)
     loaded = [case.dataset.load_image(int(index)) for index in indices]
     means = [float(np.mean([one[..., i].mean() for one in loaded])) for i in range(3)]
@@ -78,7 +78,7 @@ class _Shown:
 
 @check(order=35, needs=("teacher",))
 def pixels_of_the_models(case: Case) -> list[Finding]:
-    """Shows the models the pixels in other forms: none should suit them better.
+    """Show the models the pixels in other forms: none should suit them better.
 
     A student that is not trained yet says nothing of its pixels.
     """
@@ -117,7 +117,7 @@ def _asked(case: Case, role: str, model: Any, images: Any) -> Finding:
 
 
 def _quality(case: Case, model: Any, images: Any, truth: Any) -> tuple[float, np.ndarray]:
-    """Computes AP50, and for each label the score at which it is found, 0 where it is not."""
+    """Compute AP50, and for each label the score at which it is found, 0 where it is not."""
     found = as_detections(case.found_by(model, images), truth)
     matched = match_detections(truth, found).matched
     scores = np.zeros(len(truth.boxes))
@@ -126,6 +126,6 @@ def _quality(case: Case, model: Any, images: Any, truth: Any) -> tuple[float, np
 
 
 def _is_higher(differences: np.ndarray) -> bool:
-    """Tells whether paired differences are above 0 beyond chance."""
+    """Tell whether paired differences are above 0 beyond chance."""
     error = differences.std() / np.sqrt(max(len(differences), 1))
     return bool(differences.mean() > _DEVIATIONS * error)

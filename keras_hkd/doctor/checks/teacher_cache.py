@@ -9,7 +9,7 @@ from keras_hkd.training.batches import check_cache
 
 @check(order=12, needs=("teacher_cache",))
 def teacher_cache(case: Case) -> Finding:
-    """Compares what the cache was made from with what training will show."""
+    """Compare what the cache was made from with what training will show."""
     cache = case.teacher_cache
     check_cache(cache, case.dataset, case.settings)  # refuses other images, size or augmentation
     stored = f"{cache.num_images} images, {cache.num_bytes / 2**20:.0f} MiB"

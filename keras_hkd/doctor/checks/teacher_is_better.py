@@ -15,7 +15,7 @@ _TIMES = 1.15
 
 @check(order=20, needs=("teacher",))
 def teacher_is_better(case: Case) -> list[Finding]:
-    """Measures both on the same images, at the size of the training."""
+    """Measure both on the same images, at the size of the training."""
     num_labels = int((~case.truth.ignore).sum())
     if not num_labels:
         return [
@@ -65,7 +65,7 @@ def teacher_is_better(case: Case) -> list[Finding]:
 
 
 def _at_its_own_size(case: Case) -> Finding | None:
-    """Says so where the teacher is much better at a larger size of its own."""
+    """Say so where the teacher is much better at a larger size of its own."""
     own, size = tuple(getattr(case.teacher, "image_size", case.image_size)), case.image_size
     if own == size or min(own) < min(size):
         return None
@@ -84,7 +84,7 @@ def _at_its_own_size(case: Case) -> Finding | None:
 
 
 def _found(case: Case, results: list[dict]) -> np.ndarray:
-    """Tells for each label whether it is found with some confidence."""
+    """Tell for each label whether it is found with some confidence."""
     found = as_detections([one for one in results if one["score"] >= _CONFIDENT], case.truth)
     matched = match_detections(case.truth, found).matched
     seen = np.zeros(len(case.truth.boxes), bool)

@@ -16,7 +16,7 @@ _IDLE_SHARE = 0.005
 
 @check(order=70)
 def terms(case: Case) -> list[Finding] | None:
-    """Measures each term and its gradient at the student on some training batches."""
+    """Measure each term and its gradient at the student on some training batches."""
     if case.teacher is None and case.given_distiller is None:
         return None
     distiller = case.distiller
@@ -51,7 +51,7 @@ def terms(case: Case) -> list[Finding] | None:
 
 
 def _problem(row: np.ndarray) -> tuple[str, str] | None:
-    """Tells what is wrong with a term, and what to do; None for nothing."""
+    """Tell what is wrong with a term, and what to do; None for nothing."""
     values, norms = row.T
     if not np.isfinite(row).all():
         return (
@@ -78,7 +78,7 @@ def _problem(row: np.ndarray) -> tuple[str, str] | None:
 
 
 def _judged(shares: dict[str, float], of_teacher: list[str]) -> list[Finding]:
-    """Judges the shares of the gradient that weights give to the terms of the teacher."""
+    """Judge the shares of the gradient that weights give to the terms of the teacher."""
     told = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
     taught = {name: shares[name] for name in of_teacher}
     advice = (

@@ -8,7 +8,7 @@ STYLES = ("copied", "light")
 
 
 def branch(network: keras.Model, level: str, num_logits: int, style: str = "copied") -> keras.Model:
-    """Builds the branch of one stage of a classifier, with new weights.
+    """Build the branch of one stage of a classifier, with new weights.
 
     Style `copied` is the paper's: copies of all layers between this stage and the last one, so that
     every branch ends at the width and depth of the network. If a shortcut bypasses the map of the
@@ -39,7 +39,7 @@ def branch(network: keras.Model, level: str, num_logits: int, style: str = "copi
 
 
 def light_branch(widths: dict[str, int], level: str, num_logits: int) -> keras.Model:
-    """Builds a branch of separable convolutions; see `branch`.
+    """Build a branch of separable convolutions; see `branch`.
 
     Args:
         widths: dict from the level of a stage, finest first, to its channels. Levels end in log2 of
@@ -69,7 +69,7 @@ def light_branch(widths: dict[str, int], level: str, num_logits: int) -> keras.M
 
 
 def _copy(start: Tensor, stop: Tensor) -> keras.Model | None:
-    """Copies the layers between two maps; returns None if a shortcut bypasses the first."""
+    """Copy the layers between two maps; return None if a shortcut bypasses the first."""
     try:
         return keras.models.clone_model(keras.Model(start, stop))
     except ValueError:

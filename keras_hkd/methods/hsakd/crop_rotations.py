@@ -127,7 +127,7 @@ class CropRotations(Hierarchy):
         return sum(self.parts(step))
 
     def parts(self, step: Step) -> tuple[Tensor, Tensor]:
-        """Computes the term that trains the student, and the one for the teacher's branches."""
+        """Compute the term that trains the student, and the one for the teacher's branches."""
         crops, classes = self.crops(step)
         rotated, joint = rotate_four(crops), joint_labels(classes)
         teacher = self._logits(
@@ -157,7 +157,7 @@ class CropRotations(Hierarchy):
         }
 
     def crops(self, step: Step) -> tuple[Tensor, Tensor]:
-        """Crops the images of a batch, without gradient.
+        """Crop the images of a batch, without gradient.
 
         Args:
             step: a `Step`.
@@ -226,7 +226,7 @@ class _Backbones:
 
 
 def _backbone(detector: Any) -> keras.Model:
-    """Builds the functional model from images to the maps P3 to P5 of a detector's backbone."""
+    """Build the functional model from images to the maps P3 to P5 of a detector's backbone."""
     backbone = detector.model.backbone
     maps = {
         level: backbone.get_layer(backbone.pyramid_level_inputs[level]).output
@@ -236,7 +236,7 @@ def _backbone(detector: Any) -> keras.Model:
 
 
 def _squares(boxes: Tensor, context: float) -> tuple[Tensor, Tensor]:
-    """Computes the square around each box `(batch, n, 4)` and its longer side `(batch, n)`."""
+    """Compute the square around each box `(batch, n, 4)` and its longer side `(batch, n)`."""
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2
     sides = ops.max(boxes[..., 2:] - boxes[..., :2], axis=-1)
     half = 0.5 * context * sides[..., None]

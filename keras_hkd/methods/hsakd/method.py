@@ -32,7 +32,7 @@ __all__ = ["hsakd", "hsakd_teacher"]
 
 @method(prepare="prepared_teacher")
 def hsakd(teacher: Any, student: Any, **options: Any) -> Distiller:
-    """Makes a Distiller with hierarchical self-supervised augmented distillation (HSAKD).
+    """Make a Distiller with hierarchical self-supervised augmented distillation (HSAKD).
 
     For classifiers, over images at four quarter turns and t = 3:
 
@@ -124,7 +124,7 @@ def _of_classifiers(
 
 
 def rotation_terms(temperature: float) -> list[Hierarchy]:
-    """Makes both terms of HSAKD, for the branches and for the classifiers themselves.
+    """Make both terms of HSAKD, for the branches and for the classifiers themselves.
 
     Args:
         temperature: t, positive.
@@ -147,7 +147,7 @@ def hsakd_teacher(
     resume: bool = False,
     **options: Any,
 ) -> Any:
-    """Adds branches to a classifier and trains them.
+    """Add branches to a classifier and train them.
 
     Args:
         teacher: a trained classifier; a teacher with branches, or a detector, is returned
@@ -175,7 +175,7 @@ def hsakd_teacher(
 def prepared_teacher(
     teacher: Any, *, teacher_mode: str | None = None, teacher_branch_style: str | None = None
 ) -> tuple[Any, Callable[..., None] | None]:
-    """Adds branches to a classifier.
+    """Add branches to a classifier.
 
     Args:
         teacher: a trained classifier; a teacher with branches, or a detector, is returned
@@ -234,7 +234,7 @@ def hsakd_in_detector(
     student_loss_weight: float = 1.0,
     **crop_options: Any,
 ) -> Distiller:
-    """Makes a Distiller of detectors whose backbones are compared on rotated crops.
+    """Make a Distiller of detectors whose backbones are compared on rotated crops.
 
     `L = L_task + weight * L_crops`; see `keras_hkd.hierarchies.CropRotations`. The teacher's
     branches are trained along, so any trained detector can be the teacher. Reconstruction.

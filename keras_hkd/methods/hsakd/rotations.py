@@ -11,7 +11,7 @@ NUM_ROTATIONS = 4
 
 
 def rotate_four(images: Tensor) -> Tensor:
-    """Rotates images by 0, 90, 180 and 270 degrees anticlockwise.
+    """Rotate images by 0, 90, 180 and 270 degrees anticlockwise.
 
     Args:
         images: `(batch, side, side, channels)`.
@@ -40,12 +40,12 @@ def rotate_four(images: Tensor) -> Tensor:
 
 
 def upright(rows: Tensor) -> Tensor:
-    """Selects the rows of upright images `(batch, ...)` from those of all `(4 * batch, ...)`."""
+    """Select the rows of upright images `(batch, ...)` from those of all `(4 * batch, ...)`."""
     return rows[::NUM_ROTATIONS]
 
 
 def joint_labels(classes: Tensor) -> Tensor:
-    """Computes labels of class and rotation of all rotated images, `4 * class + turn`.
+    """Compute labels of class and rotation of all rotated images, `4 * class + turn`.
 
     Args:
         classes: `(batch,)` whole numbers, -1 for unknown classes.

@@ -131,7 +131,7 @@ class SelfSupervisedClassifier(Learner):
             self.classifier.trainable = False
 
     def call(self, images: Tensor, training: bool = False) -> dict[str, Any]:
-        """Computes the outputs of classifier and branches for all four rotations of a batch.
+        """Compute the outputs of classifier and branches for all four rotations of a batch.
 
         Args:
             images: `(batch, side, side, 3)` RGB in [0, 255].
@@ -145,7 +145,7 @@ class SelfSupervisedClassifier(Learner):
         return self.call_rotated(rotate_four(images), training=training)
 
     def call_rotated(self, rotated: Tensor, training: bool = False) -> dict[str, Any]:
-        """Computes the outputs of `call` for rotated images `(4 * batch, side, side, 3)`."""
+        """Compute the outputs of `call` for rotated images `(4 * batch, side, side, 3)`."""
         frozen = self.mode == "frozen"
         outputs = self.classifier(rotated, training=training and not frozen)
         if frozen:
@@ -164,13 +164,13 @@ class SelfSupervisedClassifier(Learner):
         return self.classifier.check_labels(labels)
 
     def assign(self, outputs: TensorDict, labels: Any, image_size: Sequence[int]) -> Any:
-        """Assigns targets to the upright images, as the classifier does."""
+        """Assign targets to the upright images, as the classifier does."""
         return self.classifier.assign(outputs, labels, image_size)
 
     def task_losses(
         self, outputs: TensorDict, assignment: Any, image_size: Sequence[int]
     ) -> dict[str, Tensor]:
-        """Computes the losses of the mode; see the class."""
+        """Compute the losses of the mode; see the class."""
         losses = {}
         if self.mode != "frozen":
             losses = self.classifier.task_losses(outputs, assignment, image_size)
@@ -182,7 +182,7 @@ class SelfSupervisedClassifier(Learner):
         return losses
 
     def predictions(self, outputs: TensorDict, image_size: Sequence[int]) -> dict[str, Tensor]:
-        """Computes `{"scores": (batch, classes)}` of the classifier."""
+        """Compute `{"scores": (batch, classes)}` of the classifier."""
         return self.classifier.predictions(outputs, image_size)
 
     def get_config(self) -> dict[str, Any]:
@@ -201,7 +201,7 @@ class SelfSupervisedClassifier(Learner):
 
 
 def joint_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
-    """Computes the mean of `-log softmax(logits)[class]` over labelled rows.
+    """Compute the mean of `-log softmax(logits)[class]` over labelled rows.
 
     Args:
         logits: `(rows, classes)` float32.

@@ -104,14 +104,14 @@ class Adversarial(Hierarchy):
         return weighted_mean(ops.softplus(-self.judge(logits)), counted)  # -log sigmoid(x)
 
     def judge(self, logits: Tensor) -> Tensor:
-        """Computes D's logits `(batch,)` of class logits `(batch, classes)`."""
+        """Compute D's logits `(batch,)` of class logits `(batch, classes)`."""
         probabilities = ops.softmax(ops.cast(logits, "float32") / self.temperature)
         return self.discriminator(probabilities)[:, 0]
 
     def discriminator_loss(
         self, real: Tensor, fake: Tensor, counted: Tensor | None = None
     ) -> Tensor:
-        """Computes the discriminator's loss `L_D`.
+        """Compute the discriminator's loss `L_D`.
 
         Args:
             real: the teacher's logits `(batch, classes)`.

@@ -101,7 +101,7 @@ class AdversarialDistiller(Distiller):
         return [*self.variables, *self.discriminator_optimizer.variables]
 
     def train_step(self, *args: Any) -> Any:
-        """Trains the student on a batch, then the discriminator on the same outputs."""
+        """Train the student on a batch, then the discriminator on the same outputs."""
         super().train_step(*args)
         real, fake, counted = self.adversarial.seen.batch
         del self.adversarial.seen.batch
@@ -109,7 +109,7 @@ class AdversarialDistiller(Distiller):
         return self.get_metrics_result()
 
     def discriminator_step(self, real: Tensor, fake: Tensor, counted: Tensor | None = None) -> None:
-        """Trains the discriminator for one step; the student does not change.
+        """Train the discriminator for one step; the student does not change.
 
         Args:
             real: the teacher's logits `(batch, classes)`.

@@ -58,7 +58,7 @@ class ClassBank(keras.layers.Layer):
         return self.logits.shape[0]
 
     def draw(self, classes: Tensor, training: bool = False) -> Tensor:
-        """Draws the logits of one instance for each class.
+        """Draw the logits of one instance for each class.
 
         Args:
             classes: int `(batch,)`; the result for a class below 0 is arbitrary.

@@ -67,14 +67,14 @@ class DrawnLogits(Hierarchy):
 
 
 def drawn_in(step: Any, bank: ClassBank) -> Tensor:
-    """Returns the logits drawn for the images of a step, the same for all hierarchies."""
+    """Return the logits drawn for the images of a step, the same for all hierarchies."""
     if getattr(step, "drawn_logits", None) is None:
         step.drawn_logits = bank.draw(step.assignment.classes, training=step.training)
     return step.drawn_logits
 
 
 def check_classes(bank: Any, student: Any) -> None:
-    """Checks that a bank has the student's number of classes.
+    """Check that a bank has the student's number of classes.
 
     Args:
         bank: a `ClassBank`.

@@ -12,7 +12,7 @@ from keras_hkd.errors import InvalidValueError
 def lenet(
     class_names: Sequence[str], *, image_size: Sequence[int] = (32, 32), seed: int | None = None
 ) -> Classifier:
-    """Builds LeNet-5 with ReLU and max pooling.
+    """Build LeNet-5 with ReLU and max pooling.
 
     It computes in float32. Its weights depend on the seed only; global generators do not change.
 

@@ -44,7 +44,7 @@ def lightweight_teacher(
     num_instances: int | None = None,
     max_steps: int | None = None,
 ) -> LightweightTeacher:
-    """Draws a simple dataset, trains a LeNet on it, and collects its logits class by class.
+    """Draw a simple dataset, train a LeNet on it, and collect its logits class by class.
 
     For ten classes it takes 15 s of processor time and has 99 % accuracy on new drawings; more
     classes take longer (not measured). With `folder` the result is saved and loaded the next time,

@@ -43,7 +43,7 @@ def lw_kd(
     discriminator_learning_rate: float = 1e-4,
     **teacher_options: Any,
 ) -> Distiller:
-    """Makes a Distiller with a lightweight teacher that does not see the student's images (LW-KD).
+    """Make a Distiller with a lightweight teacher that does not see the student's images (LW-KD).
 
     `L = (1 - alpha) CE(p, y) + alpha t^2 KL(q^t || p^t) + beta L_adv`, q^t the softened output of
     the teacher for a random drawing of class y, `L_adv = -E[log D(p)]`. After each step of the

@@ -33,7 +33,7 @@ def osakd(
     student_loss_weight: float = 1.0,
     **neighbour_options: Any,
 ) -> Distiller:
-    """Makes a Distiller with self-acquired soft labels: `L = L_task + lambda(step) D(s, p)`.
+    """Make a Distiller with self-acquired soft labels: `L = L_task + lambda(step) D(s, p)`.
 
     It reads soft labels from the nearest neighbours: `s_c = k_c / k`, the share of class c among
     the k nearest neighbours in the space of the student's own logits, is the k-NN estimate of the

@@ -17,7 +17,7 @@ def neighbour_labels(
     num_neighbours: Tensor,
     most: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Estimates the class posterior of vectors by k nearest neighbours: `s_c = k_c / k`.
+    """Estimate the class posterior of vectors by k nearest neighbours: `s_c = k_c / k`.
 
     k-NN density estimation uses the ball of the k nearest references around a vector; with k_c of
     them of class c, `p(y | c) P(c) / p(y) = k_c / k`, as volume and counts cancel. Distances are
@@ -64,7 +64,7 @@ def neighbour_labels(
 
 
 def squared_distances(vectors: Tensor, references: Tensor) -> Tensor:
-    """Computes squared Euclidean distances from differences, exactly 0 for equal vectors.
+    """Compute squared Euclidean distances from differences, exactly 0 for equal vectors.
 
     Args:
         vectors: float32 `(rows, width)`.

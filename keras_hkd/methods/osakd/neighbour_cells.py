@@ -105,7 +105,7 @@ class NeighbourCells(Hierarchy):
         return self.loss(labels[..., None], cells.logits[..., None], mask=mask)
 
     def soft_labels(self, cells: Cells) -> tuple[Tensor, Tensor]:
-        """Computes `k_fg / k` of `Cells`, `(batch, cells)`, and whether a cell has neighbours."""
+        """Compute `k_fg / k` of `Cells`, `(batch, cells)`, and whether a cell has neighbours."""
         width = cells.vectors.shape[-1]
         vectors = ops.reshape(ops.stop_gradient(cells.vectors), (-1, width))
         places = ops.arange(ops.shape(vectors)[0])
@@ -124,7 +124,7 @@ class NeighbourCells(Hierarchy):
 
 
 def _all_cells(step: Step) -> Cells:
-    """Returns the cells of all levels, and whether they may be selected."""
+    """Return the cells of all levels, and whether they may be selected."""
     assignment, per_cell = step.assignment, step.student.anchors_per_cell
 
     def by_cell(values: Tensor) -> Tensor:
@@ -142,7 +142,7 @@ def _all_cells(step: Step) -> Cells:
 
 
 def _chosen(cells: Cells, max_positives: int) -> Cells:
-    """Selects the positive cells of each image, up to a limit, and as many hard negatives."""
+    """Select the positive cells of each image, up to a limit, and as many hard negatives."""
     number = min(max_positives, cells.positive.shape[1])
     kinds = (cells.positive, cells.counted & ops.logical_not(cells.positive))
     ranked = [

@@ -107,7 +107,7 @@ class NeighbourClasses(Hierarchy):
     def soft_labels(
         self, logits: Tensor, classes: Tensor, training: bool = False
     ) -> tuple[Tensor, ...]:
-        """Computes the soft labels of a batch.
+        """Compute the soft labels of a batch.
 
         Args:
             logits: float32 `(batch, classes)`.
@@ -141,7 +141,7 @@ class NeighbourClasses(Hierarchy):
         return tuple(ops.stop_gradient(value) for value in found)
 
     def _queue_takes_part(self, batch: Tensor) -> Tensor:
-        """Returns whether the queue is used, a scalar tensor if the batch size is not known yet."""
+        """Return whether the queue is used, a scalar tensor if the batch size is not known yet."""
         if self.queue_size is not None:
             return self.queue_size > 0
         return ops.shape(batch)[0] < 4 * self.num_classes
@@ -154,7 +154,7 @@ class NeighbourClasses(Hierarchy):
         return ops.clip(references // self.num_classes, 1, MOST_NEIGHBOURS)
 
     def _remember(self, batch: Tensor, classes: Tensor) -> None:
-        """Adds a batch to the queue, first in, first out, newest first, which settles ties."""
+        """Add a batch to the queue, first in, first out, newest first, which settles ties."""
         for queue, newest in ((self.queue_logits, batch), (self.queue_classes, classes)):
             values = ops.concatenate([newest, ops.convert_to_tensor(queue)])[: queue.shape[0]]
             queue.assign(ops.reshape(values, queue.shape))
