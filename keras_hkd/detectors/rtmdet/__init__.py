@@ -5,5 +5,5 @@ from keras_hkd.sources import public_names
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
-    {**public_names(__name__, __path__), "SIZES": "network", "rtmdet_network": "network"},
+    {**public_names(__name__, __path__), "SIZES": "config", "rtmdet_network": "network"},
 )

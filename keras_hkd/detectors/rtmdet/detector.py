@@ -15,7 +15,8 @@ from keras_hkd.boxes.iou import generalized_iou
 from keras_hkd.detectors.detector import Assignment, Detector
 from keras_hkd.detectors.open_heads import LevelHeads, SharedTower, level_heads
 from keras_hkd.detectors.rtmdet.assignment import dynamic_soft_labels
-from keras_hkd.detectors.rtmdet.network import LEVELS, RTMDetConfig, rtmdet_network
+from keras_hkd.detectors.rtmdet.config import RTMDetConfig
+from keras_hkd.detectors.rtmdet.network import LEVELS, rtmdet_network
 from keras_hkd.detectors.rtmdet.new_classes import network_for_classes
 from keras_hkd.detectors.rtmdet.recognition import config_of, dtype_policy_of
 from keras_hkd.replicas import global_ratio

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import layers
 
-from keras_hkd.checks import positive, whole
+from keras_hkd.detectors.rtmdet.config import RTMDetConfig
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
 from keras_hkd.tensors import Tensor
-
-__all__ = ["RTMDetConfig"]
 
 LEVELS = ("P3", "P4", "P5")
 PIXEL_MEAN = (123.675, 116.28, 103.53)
@@ -25,145 +22,20 @@ BATCH_NORM_EPSILON = 1e-5  # of the published networks, as is the momentum
 BATCH_NORM_MOMENTUM = 0.9
 
 
-@keras.saving.register_keras_serializable(package="keras_hkd")
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RTMDetConfig:
-    """Describes an RTMDet network, one with channels removed too.
-
-    Args:
-        depth: factor on the number of blocks of each stage (3, 6, 6 and 3).
-        width: factor on the number of channels of each stage (64 to 1024).
-        pyramid_channels: channels of P3, P4 and P5, and of the heads.
-        num_neck_blocks: blocks in each stage of the neck.
-        depthwise: whether 3x3 convolutions are depthwise with a pointwise one behind.
-        channel_attention: whether backbone stages weigh their channels.
-        num_head_convs: convolutions of each head before its predictor.
-        shared_heads: whether the levels share the convolutions of their heads, each level with
-            BatchNorm of its own.
-        exponential: whether box distances pass through an exponential, as in the sizes m to x.
-        num_classes: number of classes.
-        activation: activation function of every convolution, a name that Keras knows.
-        channels: `{layer: channels}` of convolutions that have another number than follows from
-            `width` and `pyramid_channels`, as a pruned network does.
-
-    Raises:
-        ValueError: a number out of range.
-
-    Example:
-    >>> RTMDetConfig(num_classes=1).stage_channels
-    (16, 32, 64, 128, 256)
-    """
-
-    depth: float = 0.33
-    width: float = 0.25
-    pyramid_channels: int = 64
-    num_neck_blocks: int = 1
-    depthwise: bool = True
-    channel_attention: bool = True
-    num_head_convs: int = 2
-    shared_heads: bool = False
-    exponential: bool = False
-    num_classes: int = 80
-    activation: str = "silu"
-    channels: Mapping[str, int] = dataclasses.field(default_factory=dict, hash=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", dict(self.channels))
-        for layer, number in self.channels.items():
-            whole(f"channels[{layer!r}]", number, low=1)
-        for name in ("depth", "width"):
-            positive(name, getattr(self, name))
-        for name in ("pyramid_channels", "num_neck_blocks", "num_head_convs", "num_classes"):
-            whole(name, getattr(self, name), low=1)
-        if self.depthwise and self.shared_heads:
-            raise InvalidValueError(
-                "`shared_heads` share full convolutions: pass depthwise=False, or "
-                "shared_heads=False. Received: depthwise=True, shared_heads=True"
-            )
-
-    def get_config(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> RTMDetConfig:
-        return cls(**config)
-
-    @property
-    def stage_channels(self) -> tuple[int, ...]:
-        """Channels of the stem and of the four stages."""
-        return tuple(int(channels * self.width) for channels in (64, 128, 256, 512, 1024))
-
-    @property
-    def stage_blocks(self) -> tuple[int, ...]:
-        """Blocks of the four stages."""
-        return tuple(max(round(blocks * self.depth), 1) for blocks in (3, 6, 6, 3))
-
-    @property
-    def head_length(self) -> int:
-        """Convolutions of one head of one level, its predictor too."""
-        return self.num_head_convs * (2 if self.depthwise else 1) + 1
-
-    @property
-    def num_convolutions(self) -> int:
-        """Convolutions that one image runs through; those that levels share count for each."""
-        unit = 2 if self.depthwise else 1  # of a 3x3 convolution
-        block = unit + 2
-        stages = 4 * (unit + 3 + int(self.channel_attention)) + sum(self.stage_blocks) * block
-        neck = 2 + 4 * (3 + self.num_neck_blocks * block) + 5 * unit
-        return 3 + stages + 2 + neck + 6 * self.head_length
-
-
-SIZES = {
-    "nano": RTMDetConfig(),
-    "tiny": RTMDetConfig(
-        depth=0.167, width=0.375, pyramid_channels=96, depthwise=False, shared_heads=True
-    ),
-    "s": RTMDetConfig(width=0.5, pyramid_channels=128, depthwise=False, shared_heads=True),
-    "m": RTMDetConfig(
-        depth=0.67,
-        width=0.75,
-        pyramid_channels=192,
-        num_neck_blocks=2,
-        depthwise=False,
-        shared_heads=True,
-        exponential=True,
-    ),
-    "l": RTMDetConfig(
-        depth=1.0,
-        width=1.0,
-        pyramid_channels=256,
-        num_neck_blocks=3,
-        depthwise=False,
-        shared_heads=True,
-        exponential=True,
-    ),
-    "x": RTMDetConfig(
-        depth=1.33,
-        width=1.25,
-        pyramid_channels=320,
-        num_neck_blocks=4,
-        depthwise=False,
-        shared_heads=True,
-        exponential=True,
-    ),
-}
-"""The sizes of the paper, by name."""
-
-
 def rtmdet_network(config: RTMDetConfig) -> keras.Model:
     """Build the network with random weights.
 
     Args:
         config: the sizes of its parts.
 
-    Raises:
-        ValueError: `channels` name no convolution of it, or do not fit each other.
-
     Returns:
         A functional model from RGB images `(batch, height, width, 3)` in [0, 255] to a dict of
         `pyramid` and `class_tower` (level -> map), `class_logits (batch, points, classes)` and
         `box_outputs (batch, points, 4)`: left, top, right, bottom from the point in units of the
         stride, before the exponential where there is one.
+
+    Raises:
+        ValueError: `channels` name no convolution of it, or do not fit each other.
 
     Example:
     >>> network = rtmdet_network(RTMDetConfig(num_classes=1))
@@ -176,25 +48,20 @@ def rtmdet_network(config: RTMDetConfig) -> keras.Model:
 
 
 def network_in_order(config: RTMDetConfig) -> tuple[keras.Model, list[str]]:
-    """Build the network; also returns the names of its convolutions in the published order."""
-    network, blocks = _built(config)
+    """Build the network; also return the names of its convolutions in the published order."""
+    network, blocks = network_and_blocks(config)
     return network, blocks.convolutions
 
 
-def network_and_channels(config: RTMDetConfig) -> tuple[keras.Model, dict[str, int]]:
-    """Build the network; also returns what `channels` of its config would be where none differ."""
-    network, blocks = _built(config)
-    return network, blocks.usual_channels
-
-
-def _built(config: RTMDetConfig) -> tuple[keras.Model, _Blocks]:
+def network_and_blocks(config: RTMDetConfig) -> tuple[keras.Model, Blocks]:
+    """Build the network; also return its `Blocks`, which know how it was built."""
     images = keras.Input((None, None, 3), name="images")
     x = layers.Rescaling(
         [1 / deviation for deviation in PIXEL_DEVIATION],
         [-mean / deviation for mean, deviation in zip(PIXEL_MEAN, PIXEL_DEVIATION, strict=True)],
         name="rescaling",
     )(images)
-    blocks = _Blocks(config)
+    blocks = Blocks(config)
     pyramid = blocks.neck(blocks.backbone(x))
     towers, logits, boxes = blocks.heads(pyramid)
     blocks.check_names()
@@ -211,13 +78,18 @@ def _built(config: RTMDetConfig) -> tuple[keras.Model, _Blocks]:
     return network, blocks
 
 
-class _Blocks:
-    """The parts of the network; layers are named after their place."""
+class Blocks:
+    """The parts of the network; layers are named after their place.
+
+    Attributes:
+        convolutions: names of the convolutions in the order in which they run.
+        usual_channels: of convolutions that `channels` may name, how many they have without it.
+    """
 
     def __init__(self, config: RTMDetConfig) -> None:
         self.config = config
-        self.convolutions = []
-        self.usual_channels: dict[str, int] = {}  # of the convolutions that `channels` may name
+        self.convolutions: list[str] = []
+        self.usual_channels: dict[str, int] = {}
 
     def _run(self, layer: Any, x: Tensor) -> Tensor:
         self.convolutions.append(layer.name)
@@ -238,12 +110,11 @@ class _Blocks:
 
     def check_names(self) -> None:
         """Refuse channels of a convolution that the network does not have."""
-        for name in self.config.channels:
-            if name not in self.usual_channels:
-                raise InvalidValueError(
-                    "`channels` must name convolutions of the network whose number of channels is "
-                    f"free.{did_you_mean(name, self.usual_channels)} Received: {name!r}"
-                )
+        for name in set(self.config.channels) - set(self.usual_channels):
+            raise InvalidValueError(
+                "`channels` must name convolutions of the network whose number of channels is "
+                f"free.{did_you_mean(name, self.usual_channels)} Received: {name!r}"
+            )
 
     def depthwise(self, x: Tensor, size: Any, stride: int, name: str) -> Tensor:
         """Apply depthwise convolution, BatchNorm and activation."""

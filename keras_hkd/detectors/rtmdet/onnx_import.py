@@ -10,14 +10,9 @@ import keras
 import numpy as np
 
 from keras_hkd.detectors.rtmdet.batch_norm import restore_batch_norm, set_folded
+from keras_hkd.detectors.rtmdet.config import SIZES, RTMDetConfig
 from keras_hkd.detectors.rtmdet.detector import RTMDet
-from keras_hkd.detectors.rtmdet.network import (
-    PIXEL_DEVIATION,
-    PIXEL_MEAN,
-    SIZES,
-    RTMDetConfig,
-    network_in_order,
-)
+from keras_hkd.detectors.rtmdet.network import PIXEL_DEVIATION, PIXEL_MEAN, network_in_order
 from keras_hkd.detectors.rtmdet.onnx_graph import ONNXGraph
 from keras_hkd.errors import InvalidValueError
 

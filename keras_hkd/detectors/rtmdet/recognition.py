@@ -13,7 +13,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_hkd.detectors.rtmdet.network import SIZES, RTMDetConfig, network_and_channels
+from keras_hkd.detectors.rtmdet.config import SIZES, RTMDetConfig
+from keras_hkd.detectors.rtmdet.network import network_and_blocks
 
 # What a fresh network may have otherwise: values that its weights begin with are overwritten, the
 # dtype policy is one for all layers, and which layers are frozen is saved beside the network.
@@ -94,10 +95,10 @@ def _plan_of(config: str) -> tuple[Any, Mapping[str, int]]:
     """Return the plan of the network of a config, and its usual channels by layer."""
     state = random.getstate()  # Keras draws seeds there, which would not be those of the next user
     try:
-        network, usual = network_and_channels(RTMDetConfig.from_config(json.loads(config)))
+        network, blocks = network_and_blocks(RTMDetConfig.from_config(json.loads(config)))
     finally:
         random.setstate(state)
-    return _plan(network), usual
+    return _plan(network), blocks.usual_channels
 
 
 def _plan(network: keras.Model) -> str:

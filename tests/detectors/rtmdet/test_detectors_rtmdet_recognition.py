@@ -10,7 +10,7 @@ import pytest
 
 import keras_hkd
 from keras_hkd.detectors.rtmdet import RTMDet, RTMDetConfig, rtmdet_network
-from keras_hkd.detectors.rtmdet.network import SIZES
+from keras_hkd.detectors.rtmdet.config import SIZES
 from keras_hkd.detectors.rtmdet.recognition import config_of
 
 SMALL = {"width": 0.125, "depth": 0.167, "pyramid_channels": 16, "num_classes": 2}
