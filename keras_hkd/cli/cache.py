@@ -144,7 +144,7 @@ def command(
     """
     share, size = Shard.parse(shard), parse_image_size(image_size)
     category_ids = _category_ids(category)
-    _check_sources(context, teacher, detections, category_ids, size)
+    teacher = _checked_teacher(context, teacher, detections, category_ids, size)
     method_arguments.check_teachers(method, None, teacher_cache=out)
     from keras_hkd.teacher_cache import TeacherCache
 
@@ -156,7 +156,7 @@ def command(
         )
     else:
         chosen = method_arguments.parse_options(method_option or [])
-        what = _what(check_model_file(teacher), person_class, mode, store, method, chosen)
+        what = _what(teacher, person_class, mode, store, method, chosen)
         cache = TeacherCache.build(
             what.pop("teacher"),
             dataset,
@@ -184,26 +184,26 @@ def _num_views(views: int | None, mode: str) -> int:
     return views
 
 
-def _check_sources(
+def _checked_teacher(
     context: typer.Context,
     teacher: Path | None,
     detections: Path | None,
     category_ids: dict[int, str] | None,
     size: tuple[int, int] | None,
-) -> None:
-    """Refuse both sources or none, and options of one beside the other."""
+) -> Path | None:
+    """Refuse both sources or none, and options of one beside the other; return the teacher."""
     if (teacher is None) == (detections is None):
         raise InvalidValueError("Give --teacher, or --detections in its place.")
     if teacher is not None:
-        check_model_file(teacher)
         if category_ids:
             raise InvalidValueError(
                 "--category belongs to --detections: a teacher knows its own classes."
             )
-        return
+        return check_model_file(teacher)
     _check_nothing_is_left_out(context)
     if size is None:
         raise InvalidValueError("--detections needs --image-size, the size of the training.")
+    return None
 
 
 def _category_ids(words: Any) -> dict[int, str] | None:
