@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_hkd import checks
@@ -11,6 +12,7 @@ from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.tensors import Tensor
 
 
+@keras.saving.register_keras_serializable(package="keras_hkd")
 class CellWeightedLoss(LearnableLoss):
     """Base class of losses that weigh the cells of a map by where people are.
 
