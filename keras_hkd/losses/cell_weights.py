@@ -1,20 +1,17 @@
-"""CellWeightedLoss: the base class of losses that choose cells of a map by the boxes of people."""
+"""WeighsCells: what losses share that choose cells of a map by the boxes of people."""
 
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_hkd import checks
 from keras_hkd.losses.arguments import as_boxes
-from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.tensors import Tensor
 
 
-@keras.saving.register_keras_serializable(package="keras_hkd")
-class CellWeightedLoss(LearnableLoss):
-    """Base class of losses that weigh the cells of a map by where people are.
+class WeighsCells:
+    """Part of losses that weigh the cells of a map by where people are.
 
     Subclasses implement `weights_near(boxes, present, image_size, map_size)`.
     """

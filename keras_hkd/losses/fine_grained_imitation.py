@@ -10,7 +10,8 @@ from keras_hkd.boxes.iou import area
 from keras_hkd.checks import in_range, one_of, positive, several
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses import positions
-from keras_hkd.losses.cell_weights import CellWeightedLoss
+from keras_hkd.losses.cell_weights import WeighsCells
+from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
 from keras_hkd.tensors import Tensor
 
@@ -20,7 +21,7 @@ ADAPTERS = ("conv_relu", "conv", "none")
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
-class FineGrainedImitation(CellWeightedLoss):
+class FineGrainedImitation(WeighsCells, LearnableLoss):
     """Computes the squared difference of features at cells near people (FGFI).
 
     A cell counts, `I = 1`, if for some person one of its anchors has

@@ -9,8 +9,9 @@ from keras import ops
 from keras_hkd.checks import in_range, positive
 from keras_hkd.losses import positions
 from keras_hkd.losses.attention import channel_attention, spatial_attention
-from keras_hkd.losses.cell_weights import CellWeightedLoss
+from keras_hkd.losses.cell_weights import WeighsCells
 from keras_hkd.losses.context_block import ContextBlock
+from keras_hkd.losses.learnable_loss import LearnableLoss
 from keras_hkd.replicas import global_ratio
 from keras_hkd.tensors import Tensor
 
@@ -18,7 +19,7 @@ __all__ = ["FocalGlobal"]
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
-class FocalGlobal(CellWeightedLoss):
+class FocalGlobal(WeighsCells, LearnableLoss):
     """Computes the focal and global distillation loss (FGD).
 
     Foreground and background are weighted separately, positions and channels by the teacher's
