@@ -134,10 +134,10 @@ def weighted_mean(values: Tensor, weights: Tensor = None) -> Tensor:
         return _plain_mean(values)
     weights = ops.stop_gradient(_as_float32(weights))
     check_leading_axes(weights, values, name="weights")
-    values = ops.where(expand_to_rank(weights, values.ndim) > 0, values, 0.0)
     trailing = tuple(range(weights.ndim, values.ndim))
     if trailing:
         values = ops.mean(values, axis=trailing)
+    values = ops.where(weights > 0, values, 0.0)
     return global_ratio(ops.sum(values * weights), ops.sum(weights))
 
 

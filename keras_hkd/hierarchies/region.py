@@ -12,7 +12,7 @@ from keras import ops
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.best_boxes import best_boxes
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
-from keras_hkd.hierarchies.roi_align import roi_align
+from keras_hkd.hierarchies.roi_align import roi_align, roi_align_of_levels
 from keras_hkd.hierarchies.shared_view import view_scale
 from keras_hkd.replicas import sum_over_replicas
 from keras_hkd.tensors import Tensor
@@ -168,33 +168,29 @@ class Region(Hierarchy):
     ) -> Tensor:
         """Compute the same loss from the features of regions of `psi(F^S) - F^T`.
 
-        RoIAlign is linear, so it is read once and not from both maps. A region is read from one
-        level; features of levels of one width are 0 elsewhere and added up, so that the loss passes
-        over the regions once and not for every level.
+        RoIAlign is linear, so it is read once and not from both maps; and once for all levels of
+        one width, each region from its own.
         """
-        widths = {level: step.teacher.channels(level) for level in self.attached_levels}
-        features: dict[int, Tensor] = {}
-        masks: dict[int, Tensor] = {}
-        for level, width in widths.items():
-            here = ops.cast(valid & (chosen == int(level[1:])), "float32")
-            student = self.project(level, step.student_outputs["pyramid"][level])
-            teacher = ops.stop_gradient(step.teacher_outputs["pyramid"][level])
-            wide = ops.cast(student, "float32") - ops.cast(teacher, "float32")
-            alone = list(widths.values()).count(width) == 1
-            found = roi_align(
-                ops.cast(wide, keras.backend.standardize_dtype(student.dtype)),
-                boxes,
-                step.student.stride(level),
-                self.output_size,
-                weights=None if alone else here,
-            )
-            features[width] = features[width] + found if width in features else found
-            masks[width] = masks[width] + here if width in masks else here
+        levels_of: dict[int, list[str]] = {}
+        for level in self.attached_levels:
+            levels_of.setdefault(step.teacher.channels(level), []).append(level)
         loss = 0.0
-        for width, mask in masks.items():
+        for levels in levels_of.values():
+            maps = [self._difference(step, level) for level in levels]
+            here = [ops.cast(valid & (chosen == int(level[1:])), "float32") for level in levels]
+            strides = [step.student.stride(level) for level in levels]
+            features = roi_align_of_levels(maps, boxes, strides, here, self.output_size)
+            mask = sum(here)
             share = sum_over_replicas(ops.sum(mask)) / total
-            loss += share * self.loss.of_difference(features[width], mask)
+            loss += share * self.loss.of_difference(features, mask)
         return loss
+
+    def _difference(self, step: Step, level: str) -> Tensor:
+        """Computes `psi(F^S) - F^T` of a level, in the dtype of the student's map."""
+        student = self.project(level, step.student_outputs["pyramid"][level])
+        teacher = ops.stop_gradient(step.teacher_outputs["pyramid"][level])
+        wide = ops.cast(student, "float32") - ops.cast(teacher, "float32")
+        return ops.cast(wide, keras.backend.standardize_dtype(student.dtype))
 
     def level_of(self, boxes: Tensor) -> Tensor:
         """Compute the number of the pyramid level of each box: `(batch, regions)` int32."""

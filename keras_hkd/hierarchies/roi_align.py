@@ -1,5 +1,7 @@
 """RoIAlign as matrix products: differentiable and deterministic on every backend."""
 
+from collections.abc import Sequence
+
 from keras import ops
 
 from keras_hkd.tensors import Tensor
@@ -11,7 +13,6 @@ def roi_align(
     stride: float,
     output_size: int = 7,
     samples_per_bin: int = 2,
-    weights: Tensor | None = None,
 ) -> Tensor:
     """Average bilinear samples in every bin of a grid over each region.
 
@@ -25,8 +26,6 @@ def roi_align(
         stride: pixels between cells of the map.
         output_size: number of bins along each side.
         samples_per_bin: number of samples along each side of a bin.
-        weights: `(batch, regions)`, what the features of each region are multiplied by, at next to
-            no cost; None for 1.
 
     Returns:
         `(batch, regions, output_size, output_size, channels)` in the dtype of `features`.
@@ -39,22 +38,71 @@ def roi_align(
     Reference:
         Mask R-CNN, https://arxiv.org/abs/1703.06870.
     """
+    height, width = features.shape[1:3]
+    bins = (stride, output_size, samples_per_bin)
+    rows = _interpolation(boxes[..., 1], boxes[..., 3], height, *bins)
+    columns = _interpolation(boxes[..., 0], boxes[..., 2], width, *bins)
+    return _interpolated(features, rows, columns)
+
+
+def roi_align_of_levels(
+    maps: Sequence[Tensor],
+    boxes: Tensor,
+    strides: Sequence[float],
+    chosen: Sequence[Tensor],
+    output_size: int = 7,
+    samples_per_bin: int = 2,
+) -> Tensor:
+    """Reads every region from one of several maps, as `roi_align` does.
+
+    The maps are laid below one another in one map as wide as the widest, whose rows a region
+    weighs with 0 but for those of its own level. So the products, and the features of regions,
+    which are far larger than all maps together, are computed once and not for every level.
+
+    Args:
+        maps: one `(batch, height, width, channels)` for each level, of one width in channels.
+        boxes: `(batch, regions, 4)` xyxy in pixels of the image.
+        strides: of each level, pixels between cells of the map.
+        chosen: of each level, `(batch, regions)`, 1 for regions that are read from it and 0 for
+            others; a region that no level reads is 0.
+        output_size: number of bins along each side.
+        samples_per_bin: number of samples along each side of a bin.
+
+    Returns:
+        `(batch, regions, output_size, output_size, channels)` in the dtype of the maps.
+
+    Example:
+
+    >>> maps = [ops.ones((1, 8, 8, 3)), 2 * ops.ones((1, 4, 4, 3))]
+    >>> boxes = ops.array([[[0.0, 0.0, 16.0, 32.0], [8.0, 8.0, 24.0, 32.0]]])
+    >>> chosen = [ops.array([[1.0, 0.0]]), ops.array([[0.0, 1.0]])]
+    >>> roi_align_of_levels(maps, boxes, (8, 16), chosen)[0, :, 0, 0, 0].numpy().tolist()
+    [1.0, 2.0]
+    """
+    widest = max(features.shape[2] for features in maps)
+    below, rows, columns = [], [], []
+    for features, stride, here in zip(maps, strides, chosen, strict=True):
+        height, width = features.shape[1:3]
+        bins = (stride, output_size, samples_per_bin)
+        here = here[..., None, None]
+        rows.append(here * _interpolation(boxes[..., 1], boxes[..., 3], height, *bins))
+        column = here * _interpolation(boxes[..., 0], boxes[..., 2], width, *bins)
+        missing = (0, widest - width)
+        columns.append(ops.pad(column, ((0, 0), (0, 0), (0, 0), missing)))
+        below.append(ops.pad(features, ((0, 0), (0, 0), missing, (0, 0))))
+    return _interpolated(ops.concatenate(below, 1), ops.concatenate(rows, -1), sum(columns))
+
+
+def _interpolated(features: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Multiplies a map by weights `(batch, regions, bins, height)` and those of its width."""
     _, height, width, channels = features.shape
-    batch, regions = ops.shape(boxes)[:2]
-    rows = _interpolation(
-        boxes[..., 1], boxes[..., 3], height, stride, output_size, samples_per_bin
-    )
-    columns = _interpolation(
-        boxes[..., 0], boxes[..., 2], width, stride, output_size, samples_per_bin
-    )
-    if weights is not None:
-        rows *= weights[..., None, None]
+    batch, regions, bins = ops.shape(rows)[:3]
     rows, columns = ops.cast(rows, features.dtype), ops.cast(columns, features.dtype)
     # Plain matrix products in the layout of the result: einsum would transpose the large
     # intermediate tensor, which takes three times as long.
-    rows = ops.reshape(rows, (batch, regions * output_size, height))
+    rows = ops.reshape(rows, (batch, regions * bins, height))
     strips = ops.matmul(rows, ops.reshape(features, (batch, height, width * channels)))
-    strips = ops.reshape(strips, (batch, regions, output_size, width, channels))
+    strips = ops.reshape(strips, (batch, regions, bins, width, channels))
     return ops.matmul(columns[:, :, None], strips)
 
 

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.losses.distillation_loss import DistillationLoss, blank
 from keras_hkd.replicas import weighted_mean
 from keras_hkd.tensors import Tensor
 
@@ -32,6 +32,7 @@ class FeatureImitation(DistillationLoss):
         https://arxiv.org/abs/1412.6550
     """
 
+    reads_masked = True  # not in the end: one difference is blanked here, and not two tensors
     weighs_cells = True
     masks_channels = True
 
@@ -46,7 +47,8 @@ class FeatureImitation(DistillationLoss):
         Returns:
             A float32 scalar.
         """
-        return self.of_difference(student - teacher, mask)
+        difference = student - teacher
+        return self.of_difference(difference if mask is None else blank(difference, mask), mask)
 
     def of_difference(self, difference: Tensor, mask: Tensor | None) -> Tensor:
         """Compute the loss from `S - T`, where that is cheaper to have than both tensors.

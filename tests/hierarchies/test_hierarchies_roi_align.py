@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from keras_hkd.hierarchies.roi_align import roi_align
+from keras_hkd.hierarchies.roi_align import roi_align, roi_align_of_levels
 
 
 def bilinear(image, y, x):
@@ -107,3 +107,20 @@ def test_keeps_the_dtype_of_the_features():
 def test_no_regions_give_no_features():
     got = roi_align(np.ones((2, 4, 4, 3), "float32"), np.zeros((2, 0, 4), "float32"), 8)
     assert tuple(got.shape) == (2, 0, 7, 7, 3)
+
+
+def test_several_levels_at_once_are_the_levels_one_by_one():
+    generator = np.random.default_rng(0)
+    maps = [generator.normal(size=(2, *size, 3)).astype("float32") for size in ((8, 6), (4, 7))]
+    start = generator.uniform(0, 30, (2, 4, 2))
+    boxes = np.concatenate([start, start + generator.uniform(4, 30, (2, 4, 2))], -1)
+    level = np.array([[0, 1, 1, 2], [1, 0, 2, 0]])  # 2 is of no map
+    chosen = [(level == number).astype("float32") for number in (0, 1)]
+    together = roi_align_of_levels(maps, boxes.astype("float32"), (8, 16), chosen)
+    alone = [
+        np.asarray(roi_align(features, boxes.astype("float32"), stride))
+        for features, stride in zip(maps, (8, 16), strict=True)
+    ]
+    for place in np.ndindex(level.shape):
+        wanted = 0 * alone[0][place] if level[place] == 2 else alone[level[place]][place]
+        np.testing.assert_allclose(together[place], wanted, rtol=1e-5, atol=1e-6)
