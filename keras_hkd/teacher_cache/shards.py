@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from keras_hkd.errors import InvalidValueError
 
 SHARD_BYTES = 64 * 2**20
 MOST_SHARDS = 64
+RESIDENT_BYTES = 2**30
+"""So much is read before the mapped files are given back to the kernel."""
 _DIGEST_BYTES = 32
 
 
@@ -53,6 +57,9 @@ class Shards:
     shard_rows: int
     _maps: dict[int, np.ndarray] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
+    )
+    _reads: Iterator[int] = dataclasses.field(
+        default_factory=lambda: itertools.count(1), init=False, repr=False, compare=False
     )
 
     @property
@@ -115,17 +122,24 @@ class Shards:
     def row(self, number: int) -> np.ndarray:
         """Return a row from its memory-mapped file.
 
+        After every GiB that was read the files are unmapped. Otherwise the kernel would count all
+        pages that were touched as the process's own, up to the whole cache.
+
         Args:
             number: number of the row.
 
         Returns:
             uint16 `(row length,)`, read-only.
         """
+        if next(self._reads) % max(1, RESIDENT_BYTES // self.row_bytes) == 0:
+            self._maps.clear()  # rows that are still in use keep their file mapped
         shard, place = divmod(number, self.shard_rows)
-        if shard not in self._maps:
+        mapped = self._maps.get(shard)  # held here: another thread may clear
+        if mapped is None:
             shape = (len(self.rows_of(shard)), self.row_bytes // 2)
-            self._maps[shard] = np.asarray(np.memmap(self.path(shard), "<u2", "r", shape=shape))
-        return self._maps[shard][place]
+            mapped = np.asarray(np.memmap(self.path(shard), "<u2", "r", shape=shape))
+            self._maps[shard] = mapped
+        return mapped[place]
 
     def _digest(self, number: int, content: bytes) -> bytes:
         digest = hashlib.sha256(f"{self.key_digest} {number}".encode())

@@ -3,6 +3,7 @@ import sys
 import numpy as np
 import pytest
 
+import keras_hkd.teacher_cache.shards as shards_module
 from keras_hkd.teacher_cache.shards import Shards, rows_per_shard
 
 ROWS = np.random.default_rng(0).integers(0, 65536, (10, 6)).astype("<u2")
@@ -22,6 +23,16 @@ def test_rows_come_back_in_the_order_asked(shards):
     assert [shards.row(number).tolist() for number in asked] == ROWS[asked].tolist()
     assert shards.missing() == []
     assert sum(path.stat().st_size for path in shards.folder.iterdir()) == shards.num_bytes
+
+
+def test_mapped_files_are_given_back_after_so_many_bytes(shards, monkeypatch):
+    monkeypatch.setattr(shards_module, "RESIDENT_BYTES", 4 * shards.row_bytes)
+    most, kept = 0, shards.row(1)
+    for number in [*range(10)] * 3:
+        assert shards.row(number).tolist() == ROWS[number].tolist()
+        most = max(most, len(shards._maps))
+    assert most <= 4
+    assert kept.tolist() == ROWS[1].tolist()
 
 
 def test_a_shard_that_was_written_anew_is_read_anew(shards):
