@@ -84,7 +84,7 @@ def mixed_batches(
         return in_parallel(rows, lambda row: _make(makers, levels, row["images"], row))
     rows = in_parallel(rows, _file_levels(canvas_reader(dataset, canvases, 3), canvases.size))
     rows = rows.batch(batch_size, drop_remainder=True)
-    return rows.map(functools.partial(_from_batch, makers))
+    return in_parallel(rows, functools.partial(_from_batch, makers))
 
 
 def _places(most_in_an_image: int, plan: MixingPlan) -> int:

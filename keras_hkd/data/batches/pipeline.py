@@ -262,8 +262,8 @@ class _Views:
         read = canvas_reader(self.dataset, self.canvases, num_levels=2)
         plan = in_parallel(plan, lambda index, draws: (index, draws, *read(index)))
         plan = plan.batch(batch_size, drop_remainder=True)
-        return plan.map(
-            lambda indices, draws, full, half: self.make.from_batch(full, half, indices, draws)
+        return in_parallel(  # pictures of the next batch are decoded meanwhile
+            plan, lambda rows, draws, full, half: self.make.from_batch(full, half, rows, draws)
         )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from keras_hkd.data.batches.augmentation import (
@@ -23,9 +22,6 @@ from keras_hkd.tensors import Tensor
 
 _MAX_STEP_ON_FULL_CANVAS = 1.75
 """Above this many canvas pixels per frame pixel the half-size canvas is read, against aliasing."""
-
-_NOWHERE = -1e6
-"""A window that shows nothing of the canvas and so costs no sampling."""
 
 
 class SetOnCanvases:
@@ -159,18 +155,15 @@ def read_views(
     """
     windows = sample_windows(view, canvas_scales, frame_size)
     steps = tf.reduce_max(canvas_scales[:, None] / view.scales, axis=-1)
-    crops: list[Tensor] = []
-    for level, pixels in enumerate(canvases):
-        chosen = tf.ones_like(steps, tf.bool)
-        if level:
-            chosen &= steps > _MAX_STEP_ON_FULL_CANVAS * 2 ** (level - 1)
-        if level + 1 < len(canvases):
-            chosen &= steps <= _MAX_STEP_ON_FULL_CANVAS * 2**level
-        # Each picture is read from one canvas; the other crops of it are 114 all over.
-        here = tf.where(chosen[:, None], windows / 2**level, _NOWHERE)
-        crops.append(_crop(pixels, here, places, frame_size))
-    images = functools.reduce(operator.add, crops)
-    return images - PADDING_GREY * (len(canvases) - 1)
+    limits = _MAX_STEP_ON_FULL_CANVAS * 2.0 ** np.arange(len(canvases) - 1)
+    levels = tf.reduce_sum(tf.cast(steps[:, None] > limits.astype(np.float32), tf.int32), axis=1)
+    rows = tf.dynamic_partition(tf.range(tf.shape(levels)[0]), levels, len(canvases))
+    crops = [
+        _crop(pixels, tf.gather(windows, row) / 2**level, tf.gather(places, row), frame_size)
+        for level, (pixels, row) in enumerate(zip(canvases, rows, strict=True))
+    ]
+    images = tf.dynamic_stitch(rows, crops)
+    return tf.ensure_shape(images, (places.shape[0], *frame_size, 3))
 
 
 def _crop(pixels: Tensor, windows: Tensor, places: Tensor, frame_size: tuple[int, int]) -> Tensor:
