@@ -109,7 +109,7 @@ class BaseModel(keras.Model):
         callbacks: Any = None,
     ) -> Any:
         """As `keras.Model.predict`, for images of any size."""
-        with self._function_of(x, "predict_function"), as_one_process(self) as alone:
+        with self._function_of(x, "predict_function"), self._predicting() as alone:
             callbacks = callbacks if alone else _watching(callbacks)
             return super().predict(x, batch_size, verbose, steps, callbacks)
 
@@ -125,7 +125,7 @@ class BaseModel(keras.Model):
 
     def predict_on_batch(self, x: Any) -> Any:
         """As `keras.Model.predict_on_batch`, for images of any size."""
-        with as_one_process(self) as alone, self._function_of(x, "predict_function"):
+        with self._predicting() as alone, self._function_of(x, "predict_function"):
             with contextlib.nullcontext() if alone else self._watched_batch():
                 return super().predict_on_batch(x)
 
@@ -148,6 +148,12 @@ class BaseModel(keras.Model):
             return self.train_function
         finally:
             self.train_function = kept
+
+    @contextlib.contextmanager
+    def _predicting(self) -> Iterator[bool]:
+        """Predict in this process alone where several share the model; such are not watched."""
+        with as_one_process(self) as alone, self._watch.paused(alone):
+            yield alone
 
     @contextlib.contextmanager
     def _watched_batch(self) -> Iterator[None]:

@@ -6,7 +6,9 @@ steps, then after twice as many each time, and at the end of every epoch: a step
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -63,6 +65,34 @@ class BatchWatch:
 
     def __init__(self) -> None:
         self.counts = BatchCounts()
+        self._paused = False
+
+    def count(self, images: Any, labels: Any = None, num_classes: int = 1) -> None:
+        """Add a batch to the counts; see `BatchCounts.update_state`.
+
+        Args:
+            images: `(batch, height, width, 3)`.
+            labels: dict of labels; None where there are none.
+            num_classes: number of classes of the model.
+        """
+        if not self._paused:
+            self.counts.update_state(images, labels, num_classes)
+
+    @contextlib.contextmanager
+    def paused(self, paused: bool = True) -> Iterator[None]:
+        """Count nothing for a while.
+
+        A worker that predicts alone must not: the counts are shared, and to add to them all
+        workers exchange theirs.
+
+        Args:
+            paused: False to go on counting.
+        """
+        kept, self._paused = self._paused, paused
+        try:
+            yield
+        finally:
+            self._paused = kept
 
     def tell(self, learner: Any, told: set[str]) -> None:
         """Read the counts; warns once of each kind of thing, and sets the counts back to 0.

@@ -238,7 +238,7 @@ class Learner(BaseModel):
         """Compute the model's own loss, scaled so that replicas add up to the whole batch's."""
         image_size = static_image_size(x)
         labels = self.check_labels(y)
-        self._watch.counts.update_state(x, y, self.num_classes)
+        self._watch.count(x, y, self.num_classes)
         assignment = self.assign(y_pred, labels, image_size)
         losses = self.task_losses(y_pred, assignment, image_size)
         for tracker, name in zip(self.loss_trackers, losses, strict=True):
@@ -256,7 +256,7 @@ class Learner(BaseModel):
     def predict_step(self, *args: Any) -> Any:
         """Return what `predict` returns for a batch."""
         args = checked_images(self, args)
-        self._watch.counts.update_state(images_of(args[-1]))
+        self._watch.count(images_of(args[-1]))
         return self.decoded(super().predict_step(*args), args[-1])
 
     def decoded(self, prediction: Any, data: Any) -> Any:

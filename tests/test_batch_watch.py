@@ -95,3 +95,24 @@ def test_a_kind_is_told_once():
             warnings.simplefilter("always")
             watch.tell(ONE, told)
     assert told == {"pixels"} and BatchWarning not in [one.category for one in caught]
+
+
+def test_a_worker_that_predicts_alone_counts_nothing(monkeypatch):
+    """Counts are shared by all workers: to add to them would wait for the others for ever."""
+    import contextlib
+
+    import keras_hkd.base_model as module
+    from keras_hkd.detectors import build
+
+    model = build("yolo_v8_micro", image_size=(64, 64), seed=0)
+    images = np.full((2, 64, 64, 3), 128, "float32")
+    added = []
+    monkeypatch.setattr(type(model._watch.counts), "update_state", lambda *a: added.append(a))
+    monkeypatch.setattr(module, "as_one_process", lambda model: contextlib.nullcontext(True))
+    model.run_eagerly = True
+    for predict in (model.predict_on_batch, lambda images: model.predict(images, verbose=0)):
+        predict(images)
+        assert not added
+    monkeypatch.setattr(module, "as_one_process", lambda model: contextlib.nullcontext(False))
+    model.predict_on_batch(images)
+    assert added, "one process counts"

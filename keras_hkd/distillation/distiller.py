@@ -342,7 +342,7 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         """Compute the weighted sum of all terms, scaled so that replicas add up to the batch's."""
         left_out = () if training else self._unanswered(y)
         terms = self.compute_terms(x, y, y_pred, training, left_out)
-        self._watch.counts.update_state(x, y, self.learner.num_classes)
+        self._watch.count(x, y, self.learner.num_classes)
         total = 0.0
         for tracker, weight in zip(self.loss_trackers, self.term_weights(), strict=True):
             if tracker.name in terms:
@@ -357,7 +357,7 @@ class Distiller(balancing.BalancesTerms, BaseModel):
     def predict_step(self, *args: Any) -> Any:
         """Predict as the student does: detections, or scores of classes."""
         args = checked_images(self.learner, args)
-        self._watch.counts.update_state(images_of(args[-1]))
+        self._watch.count(images_of(args[-1]))
         return self.learner.decoded(super().predict_step(*args), args[-1])
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> NoReturn:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import types
 
 import pytest
 
@@ -199,3 +200,23 @@ def test_a_method_that_trains_a_teacher_of_its_own_does_so_in_one_process():
         _check_strategy("multi_worker", "lw_kd")
     _check_strategy("mirrored", "lw_kd")
     _check_strategy("multi_worker", "hkd")
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_a_teacher_alone_may_compute_in_half_precision(precision):
+    import numpy as np
+
+    from keras_hkd.cli import training_run
+    from keras_hkd.cli.distill import _make_teacher
+    from keras_hkd.cli.model_kinds import kind_of
+
+    given = types.SimpleNamespace(strategy=None, seed=0, precision="float32")
+    sources = types.SimpleNamespace(person_class=None, teacher_precision=precision)
+    name, places = "yolo_v8_micro", (("person",), (SIZE, SIZE))
+    teacher = _make_teacher(name, given, sources, *places, seed=1)
+    student = training_run.make_model(kind_of(name), name, given, *places)
+    assert {layer.compute_dtype for layer in student.network.layers} == {"float32"}
+    assert precision in {layer.compute_dtype for layer in teacher.network.layers}
+    assert {weight.dtype for weight in teacher.weights} == {"float32"}
+    outputs = teacher(np.full((1, SIZE, SIZE, 3), 128, "float32"), training=False)
+    assert np.isfinite(np.asarray(outputs["class_logits"], "float32")).all()

@@ -45,7 +45,7 @@ def test_two_workers_train_as_one_process(tmp_path, run_workers):  # noqa: F811
 
 @pytest.mark.long
 @pytest.mark.own_process
-@pytest.mark.parametrize("case", ["yolo_v8", "rtmdet", "live", "balanced", "cached"])
+@pytest.mark.parametrize("case", ["yolo_v8", "retinanet", "rtmdet", "live", "balanced", "cached"])
 def test_two_workers_train_detectors_and_distillers_as_one_process(
     tmp_path,
     run_workers,  # noqa: F811
