@@ -8,14 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from keras_hkd.data import checked_images
 from keras_hkd.data.annotations import BadDataError
 from keras_hkd.data.formats.bad_records import BadRecords, RecordProblem, Unique, checked_size
 from keras_hkd.data.formats.records import ImageRecord, Records
 from keras_hkd.data.image_files import (
     UnreadableImageError,
-    decode_image,
     image_header,
     is_turned,
+    require_whole,
     upright_size,
 )
 from keras_hkd.data.picture_finder import FrameFinder, PictureFinder
@@ -155,6 +156,8 @@ def whole_images(
 ) -> list[ImageRecord]:
     """Decode every image once, on all cores, and compare its size with its record's.
 
+    Many images that were all found whole before, and have not changed, are not decoded again.
+
     Args:
         images: images whose path and size are settled.
         bad: takes those that are damaged or of another size; the image file is named as the file.
@@ -163,6 +166,17 @@ def whole_images(
     Returns:
         The good ones.
     """
+    known = checked_images.found_whole(images)
+    kept, num_turned = (list(images), known) if known is not None else _looked_at(images, bad)
+    if known is None and len(kept) == len(images):
+        checked_images.remember_whole(images, num_turned)
+    if num_turned and notes is not None:
+        notes.append(_turned_note(num_turned) + " (their stated size fits either way)")
+    return kept
+
+
+def _looked_at(images: Sequence[ImageRecord], bad: BadRecords) -> tuple[list[ImageRecord], int]:
+    """Decode images; the good ones, and how many are turned though their size cannot tell."""
     kept, num_turned = [], 0
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
     try:
@@ -178,9 +192,7 @@ def whole_images(
                     bad.report(image.image_path, f"image {image.image_id}", problem)
     finally:
         pool.shutdown(cancel_futures=True)  # the first bad image need not wait for the rest
-    if num_turned and notes is not None:
-        notes.append(_turned_note(num_turned) + " (their stated size fits either way)")
-    return kept
+    return kept, num_turned
 
 
 def _look_at(image: ImageRecord) -> tuple[str | None, bool]:
@@ -188,7 +200,7 @@ def _look_at(image: ImageRecord) -> tuple[str | None, bool]:
     stated: Any = (image.height, image.width)
     try:
         size, orientation = image_header(image.image_path)
-        height, width = decode_image(image.image_path, stated).shape[:2]
+        height, width = require_whole(image.image_path, stated)
     except UnreadableImageError as error:
         return error.advising("fetch it again, or delete it and its record"), False
     if (height, width) == stated:

@@ -84,6 +84,34 @@ def decode_image(path: str | os.PathLike, stated_size: tuple[int, int] | None = 
         return np.asarray(_to_rgb(ImageOps.exif_transpose(image) if turned else image), np.uint8)
 
 
+def require_whole(
+    path: str | os.PathLike, stated_size: tuple[int, int] | None = None
+) -> tuple[int, int]:
+    """Decode a picture for the sake of its faults alone: a JPEG at an eighth of its size.
+
+    That reads every byte of it all the same, and fails where `decode_image` does.
+
+    Args:
+        path: the image file.
+        stated_size: as of `decode_image`.
+
+    Returns:
+        `(height, width)` in pixels, as `decode_image` gives it.
+
+    Raises:
+        UnreadableImageError: as of `decode_image`.
+    """
+    with _opened(path, "the image cannot be decoded whole") as image:
+        if image.format == "JPEG":
+            size, orientation = (image.height, image.width), _orientation(image)
+            image.draft("L", (1, 1))
+            image.load()
+            turned = is_turned(size, orientation, stated_size)
+            return upright_size(size, orientation) if turned else size
+    height, width = decode_image(path, stated_size).shape[:2]
+    return height, width
+
+
 def small_grey(path: str | os.PathLike, least_side: int = 64) -> np.ndarray:
     """Decode a picture in grey, upright by its EXIF tag; a JPEG, to be fast, small.
 
