@@ -140,7 +140,7 @@ if __name__ == "__main__":
     parser.add_argument("--image-size", type=int, default=128)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--num-images", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--out", type=pathlib.Path, default=RESULTS)
     given = parser.parse_args()
     main(

@@ -4,7 +4,8 @@ Every pipeline does the same work on the same photographs: decode, letterbox, a 
 and flip, changes of colour, boxes that go along, batches. In each round each pipeline starts anew,
 gives a few batches unmeasured and then is timed; ratios are taken round by round, so that a machine
 whose speed drifts slows all of them alike. Beside the pipelines the compact student takes as many
-steps on a batch that is there already.
+steps on a batch that is there already (`step`), and trains on two of them (`train memory`,
+`train none`).
 
 - `memory`, `disk`, `none`: `keras_hkd.data.training_batches(cache=...)`; same bits in each
 - `tf.data`: a plain pipeline of TensorFlow's image operations, which decodes in every epoch
@@ -12,10 +13,13 @@ steps on a batch that is there already.
 - `grain`: Grain, decoding and drawing with Pillow and NumPy in threads, in every epoch
 
 `over_step` is a pipeline's images per second over those of the step: above 1 the input is never
-what training waits for, as far as both do not share cores.
+what training waits for, as far as both do not share cores. Where they do, an image costs both:
+`train MODE_over_model` is the measured training over `1 / (1 / step + 1 / pipeline)`, the model of
+cost in docs/scale.md; 1.0 would be a model that is right.
 """
 
 import argparse
+import itertools
 import os
 import pathlib
 import tempfile
@@ -49,12 +53,17 @@ def main(data, num_images, image_size, batch_size, num_batches, rounds, out):
         pipelines["tf.data"] = plain(dataset, size, batch_size, keep=False)
         pipelines["tf.data, cache()"] = plain(dataset, size, batch_size, keep=True)
         pipelines["grain"] = grains(dataset, size, batch_size)
-        step = student_step(dataset, size, batch_size)
-        rates = {name: [] for name in [*pipelines, "step"]}
+        student = build_student(size)
+        one_batch = next(iter(pipelines["none"]))
+        rates = {name: [] for name in [*pipelines, "step", "train memory", "train none"]}
         for number in range(rounds):
             for name, batches in pipelines.items():
                 rates[name].append(rate(iter(batches), num_batches, batch_size))
-            rates["step"].append(rate(step, num_batches, batch_size))
+            trained_on = {"step": itertools.repeat(one_batch)}
+            trained_on |= {f"train {mode}": pipelines[mode] for mode in ("memory", "none")}
+            for name, batches in trained_on.items():
+                steps = itertools.starmap(student.train_on_batch, batches)
+                rates[name].append(rate(steps, num_batches, batch_size))
             print(number + 1, {n: round(r[-1]) for n, r in rates.items()}, flush=True)
     rates = {name: np.array(values) for name, values in rates.items()}
     ratios = {f"{name}_over_step": rates[name] / rates["step"] for name in pipelines}
@@ -62,6 +71,9 @@ def main(data, num_images, image_size, batch_size, num_batches, rounds, out):
         for other in set(others) - {"memory", "disk", "none"}:
             ratios[f"{ours_}_over_{other}"] = rates[ours_] / rates[other]
     ratios["disk_over_memory"] = rates["disk"] / rates["memory"]
+    for mode in ("memory", "none"):
+        model = 1 / (1 / rates["step"] + 1 / rates[mode])
+        ratios[f"train {mode}_over_model"] = rates[f"train {mode}"] / model
     record = {
         "command": f"make benchmark-input  ({num_images} images, {image_size} px, batch "
         f"{batch_size}, {num_batches} batches, {rounds} rounds)",
@@ -103,17 +115,13 @@ def ours(dataset, size, batch_size, mode, folder):
     )
 
 
-def student_step(dataset, size, batch_size):
-    """Steps of the compact student on one batch, without end."""
-    from keras_hkd.data import training_batches
+def build_student(size):
+    """The compact student, ready to train."""
     from keras_hkd.detectors import build
 
-    made = {"image_size": size, "batch_size": batch_size, "max_boxes": MAX_BOXES}
-    images, labels = next(iter(training_batches(dataset, seed=0, cache="none", **made)))
     student = build(STUDENT, image_size=size, seed=0)
     student.compile("adam", jit_compile=False)
-    while True:
-        yield student.train_on_batch(images, labels)
+    return student
 
 
 def table_of(dataset):
@@ -245,6 +253,6 @@ if __name__ == "__main__":
     parser.add_argument("--image-size", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--num-batches", type=int, default=12)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=pathlib.Path, default=RESULTS)
     main(**vars(parser.parse_args()))
