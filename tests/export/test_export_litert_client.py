@@ -1,6 +1,5 @@
-"""`examples/litert_client.py`: the boxes of the package's own runner, here and on emulated aarch64."""
+"""`examples/litert_client.py` finds what the package finds, here and on emulated aarch64."""
 
-import fcntl
 import json
 import pathlib
 import shutil
@@ -9,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from fixtures.environments import kept
 from PIL import Image
 
 from keras_hkd.data.drawn import draw_scene
@@ -28,21 +28,12 @@ def aarch64_python(request):
     for program in ("qemu-aarch64-static", "apt-get", "dpkg-deb"):
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed (apt install qemu-user-static, on Debian)")
-    folder = pathlib.Path(request.config.cache.mkdir("aarch64"))
-    stamp = folder / "built.txt"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one worker builds, the others wait
-        if not (stamp.exists() and stamp.read_text() == script.read_text()):
-            done = subprocess.run(
-                ["sh", script, folder / "arm64"],
-                env={"PATH": f"{pathlib.Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin"},
-                capture_output=True,
-                text=True,
-                timeout=900,
-            )
-            if done.returncode:
-                pytest.skip(f"no arm64 Python could be made: {done.stderr.strip()[-300:]}")
-            stamp.write_text(script.read_text())
+    folder = kept(
+        request,
+        "aarch64",
+        script.read_text(),
+        lambda folder: [["env", f"PYTHON={sys.executable}", "sh", script, folder / "arm64"]],
+    )
     return folder / "arm64" / "python"
 
 

@@ -1,13 +1,13 @@
 """MediaPipe Tasks opens our files and sees what we see."""
 
-import fcntl
 import json
 import pathlib
 import subprocess
-import sys
 
 import numpy as np
 import pytest
+from fixtures.environments import python_with
+from PIL import Image
 
 import keras_hkd
 from keras_hkd.boxes import pairwise_iou
@@ -16,6 +16,7 @@ from keras_hkd.export.tflite_metadata import ModelCard
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[1]
+EXAMPLES = ROOT / "examples"
 STUDENT = ROOT / "benchmarks" / "weights" / "student_coco_person.keras"
 CARD = ModelCard("Demo teacher", "Finds drawn people.", "2", "The maintainers", "Apache-2.0")
 THRESHOLD = 0.2
@@ -26,40 +27,27 @@ pytestmark = [pytest.mark.long, pytest.mark.own_process]
 
 @pytest.fixture(scope="session")
 def mediapipe_python(request):
-    """Python of an environment with MediaPipe, built once and kept in pytest's cache."""
-    folder = pathlib.Path(request.config.cache.mkdir("mediapipe"))
-    python, stamp = folder / "venv" / "bin" / "python", folder / "installed.txt"
-    wanted = (HERE / "mediapipe_requirements.txt").read_text()
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one worker builds, the others wait
-        if not (stamp.exists() and stamp.read_text() == wanted and python.exists()):
-            subprocess.run([sys.executable, "-m", "venv", "--clear", folder / "venv"], check=True)
-            command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            command += ["--requirement", HERE / "mediapipe_requirements.txt"]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=900)
-            if done.returncode:
-                pytest.skip(f"pip could not install MediaPipe: {done.stderr.strip()[-300:]}")
-            stamp.write_text(wanted)
-    done = subprocess.run([python, "-c", "import mediapipe"], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"MediaPipe does not import on this machine: {done.stderr.strip()[-300:]}")
-    return python
+    """Python of an environment with MediaPipe."""
+    return python_with(request, HERE / "mediapipe_requirements.txt", "mediapipe")
+
+
+def run(*words):
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(scope="session")
 def mediapipe_detects(mediapipe_python, tmp_path_factory):
-    """Function from a file and images to what MediaPipe finds, and reads of the file."""
+    """Function from a file and images to what MediaPipe finds in each."""
 
-    def detect(path, images, score_threshold=THRESHOLD):
-        archive = tmp_path_factory.mktemp("images") / "images.npz"
-        np.savez(archive, *images)
-        command = [mediapipe_python, HERE / "mediapipe_client.py", path, archive]
-        done = subprocess.run(
-            [*map(str, command), str(score_threshold)], capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        found = json.loads(done.stdout.splitlines()[-1])
-        return found["detections"], found["metadata"]
+    def detect(path, images):
+        folder = tmp_path_factory.mktemp("images")
+        names = [folder / f"{number}.png" for number in range(len(images))]
+        for name, image in zip(names, images, strict=True):
+            Image.fromarray(image).save(name)
+        words = ["--score-threshold", THRESHOLD]
+        return run(mediapipe_python, EXAMPLES / "mediapipe_client.py", path, *names, *words)
 
     return detect
 
@@ -83,6 +71,13 @@ def demo_file(request, tmp_path_factory, scenes):
     ).path
 
 
+def corners(found):
+    """Boxes as left, top, right, bottom."""
+    boxes = np.array([one["box"] for one in found], float).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    return boxes
+
+
 def found_again(ours, theirs, score_tolerance):
     """For each of our detections whether MediaPipe has it: the place, the score, the name.
 
@@ -92,13 +87,11 @@ def found_again(ours, theirs, score_tolerance):
     again = []
     for row, found in enumerate(theirs):
         sure = ours["confidence"][row] > THRESHOLD + 2 * score_tolerance
-        rows = np.array([one[:5] for one in found], float).reshape(-1, 5)
-        rows[:, 2:4] += rows[:, :2]
-        overlaps = pairwise_iou(ours["boxes"][row][sure].astype(float), rows[:, :4])
+        overlaps = pairwise_iou(ours["boxes"][row][sure].astype(float), corners(found))
         scores = ours["confidence"][row][sure]
-        near = np.abs(scores[:, None] - rows[:, 4]) <= score_tolerance
+        near = np.abs(scores[:, None] - [one["score"] for one in found]) <= score_tolerance
         again += ((overlaps > 0.7) & near).any(axis=1).tolist()
-        assert {one[5] for one in found} <= {"person"}
+        assert {one["name"] for one in found} <= {"person"}
     return again
 
 
@@ -109,13 +102,13 @@ def assert_seen_alike(path, ours, theirs):
 
 
 def test_drawn_scenes(demo_file, mediapipe_detects, scenes):
-    theirs, _ = mediapipe_detects(demo_file, scenes[:6])
+    theirs = mediapipe_detects(demo_file, scenes[:6])
     ours = keras_hkd.TFLiteDetector(demo_file).predict(scenes[:6])
     assert_seen_alike(demo_file, ours, theirs)
 
 
-def test_what_mediapipe_reads_of_the_file(demo_file, mediapipe_detects, scenes):
-    _, metadata = mediapipe_detects(demo_file, scenes[:1])
+def test_what_mediapipe_reads_of_the_file(demo_file, mediapipe_python):
+    (metadata,) = run(mediapipe_python, HERE / "mediapipe_metadata.py", demo_file)
     assert metadata == {
         "card": ["Demo teacher", "2", "The maintainers", "Apache-2.0"],
         "mean": [0.0],
@@ -168,13 +161,12 @@ def test_people_in_real_photographs(trained, quantization, shared_dir, tmp_path,
             letterbox = Letterbox.fit((annotation.height, annotation.width), size)
             photos.append(letterbox.resize(dataset.load_image(index), student.antialias))
             people.append(letterbox.apply(annotation.boxes[large]))
-    theirs, _ = mediapipe_detects(file, photos)
+    theirs = mediapipe_detects(file, photos)
     ours = keras_hkd.TFLiteDetector(file).predict(np.stack(photos))
     hits = []
     assert_seen_alike(file, ours, theirs)
     for found, boxes in zip(theirs, people, strict=True):
-        seen = np.array([[x, y, x + w, y + h] for x, y, w, h, *_ in found], float).reshape(-1, 4)
-        overlaps = pairwise_iou(boxes, seen)
+        overlaps = pairwise_iou(boxes, corners(found))
         hits += (overlaps.max(axis=1, initial=0.0) > 0.5).tolist()
     assert len(hits) >= 15
     assert np.mean(hits) > 0.5

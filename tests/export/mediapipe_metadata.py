@@ -1,18 +1,13 @@
-"""An application: MediaPipe Tasks' ObjectDetector over images, run in its own environment.
+"""An application: what MediaPipe's own schema modules read of a file, run in its environment.
 
-Usage: python mediapipe_client.py MODEL.tflite IMAGES.npz SCORE_THRESHOLD, prints one JSON object:
-`detections`, for each image a list of [left, top, width, height, score, name]; `metadata`, what
-MediaPipe's own schema modules read from the file.
+Usage: python mediapipe_metadata.py MODEL.tflite, prints one JSON object.
 """
 
 import json
 import sys
 
-import mediapipe
-import numpy as np
 from mediapipe.tasks.metadata import metadata_schema_py_generated as metadata_schema
 from mediapipe.tasks.metadata import schema_py_generated as model_schema
-from mediapipe.tasks.python import BaseOptions, vision
 
 
 def text(value):
@@ -46,31 +41,6 @@ def read_metadata(content):
     }
 
 
-def main(model, images, score_threshold):
-    options = vision.ObjectDetectorOptions(
-        base_options=BaseOptions(model_asset_path=model),
-        running_mode=vision.RunningMode.IMAGE,
-        score_threshold=float(score_threshold),
-    )
-    found = []
-    with vision.ObjectDetector.create_from_options(options) as detector:
-        with np.load(images) as archive:
-            for name in archive.files:
-                image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=archive[name])
-                found.append([row(one) for one in detector.detect(image).detections])
-    with open(model, "rb") as file:
-        metadata = read_metadata(file.read())
-    print(json.dumps({"detections": found, "metadata": metadata}))
-
-
-def row(detection):
-    box, category = detection.bounding_box, detection.categories[0]
-    return [
-        *(box.origin_x, box.origin_y, box.width, box.height),
-        category.score,
-        category.category_name,
-    ]
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with open(sys.argv[1], "rb") as model:
+        print(json.dumps(read_metadata(model.read())))
