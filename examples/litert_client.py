@@ -3,7 +3,7 @@
     pip install ai-edge-litert numpy pillow
     python examples/litert_client.py student.tflite photo.jpg
 
-To be copied to a Raspberry Pi or another board; `docs/guides/android.md` runs it for aarch64. It
+To be copied to a Raspberry Pi or another board; `docs/guides/app.md` runs it for aarch64. It
 prints a line of JSON for each person: box (left, top, right, bottom in pixels of the photograph),
 score and name.
 """

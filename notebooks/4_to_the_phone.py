@@ -123,20 +123,21 @@ for name in calls:
 # ## On the phone
 #
 # MediaPipe Tasks opens both files as they are. It cannot be installed beside every TensorFlow, so
-# these lines are not run here; a test of the package runs them in an environment of its own.
+# these lines are not run here; a test of the package runs `examples/mediapipe_client.py`, which they
+# are the middle of, in an environment of its own.
 #
 # ```python
-# import mediapipe as mp
+# import mediapipe
+# from mediapipe.tasks.python import BaseOptions, vision
 #
-# options = mp.tasks.vision.ObjectDetectorOptions(
-#     base_options=mp.tasks.BaseOptions(model_asset_path="int8.tflite"),
-#     score_threshold=0.3,
+# options = vision.ObjectDetectorOptions(
+#     base_options=BaseOptions(model_asset_path="int8.tflite"), score_threshold=0.3
 # )
-# with mp.tasks.vision.ObjectDetector.create_from_options(options) as task:
-#     for detection in task.detect(mp.Image.create_from_file("photo.jpg")).detections:
-#         print(detection.bounding_box, detection.categories[0].score)
+# with vision.ObjectDetector.create_from_options(options) as task:
+#     for person in task.detect(mediapipe.Image.create_from_file("photo.jpg")).detections:
+#         print(person.bounding_box, person.categories[0].score)
 # ```
 #
-# The package's test gives MediaPipe pictures that were letterboxed to the file's size, as above:
-# then nothing is resized, and people keep their shape. Android and iOS take the same file
-# (`docs/guides/phone.md`).
+# MediaPipe stretches a photograph to the file's size: pad it first, as the example does, so that
+# people keep their shape. `docs/guides/app.md` has clients for Android, for MediaPipe and for boards
+# with Linux, and says which of them have been run.

@@ -94,6 +94,8 @@ def detect_in_video(
         detector = load_detector(min(LOW_SCORE, score_threshold) if track else score_threshold)
         how = {"image_size": size, "score_threshold": score_threshold, "tracker": tracker}
         summary = _watch(reader, detector, out, how, seconds, pictures)
+    if reader.broke_off:
+        remark(f"{reader.name} broke off: what was seen up to there is written.")
     if reader.num_damaged:
         remark(f"{reader.num_damaged} packets of {reader.name} could not be decoded.")
     _report({"model": detector.name, **summary}, json)

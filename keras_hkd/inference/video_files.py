@@ -41,8 +41,9 @@ class Frame:
 class VideoReader:
     """Iterates over the frames of a video file or a camera, holding one at a time.
 
-    Frames come with the timestamps of the file, also where these are not evenly spaced; where a
-    timestamp is missing or does not grow, the usual distance is added. Packets that cannot be
+    Frames come with the timestamps of the file, also where these are not evenly spaced, counted
+    from its beginning, or from the first frame of a camera; where a timestamp is missing or does
+    not grow, the usual distance is added. Packets that cannot be
     decoded are left out and counted; a file that was cut off ends where it ends.
 
     Args:
@@ -53,6 +54,7 @@ class VideoReader:
         rate: frames per second, on average, as the file says; 30 where it does not.
         num_frames: frames that the file announces, or None.
         num_damaged: packets that could not be decoded so far.
+        broke_off: whether it ended before its end: the file was cut off, the camera taken away.
 
     Raises:
         ImportError: PyAV is not installed.
@@ -67,9 +69,11 @@ class VideoReader:
             _require_content(pathlib.Path(source))
         try:
             self._container = av.open(self.name, format=camera)
-        except (av.error.FFmpegError, OSError) as error:
+        except (av.error.FFmpegError, OSError, ValueError) as error:
             what = (
-                "video file (or it was cut off: its index is missing)" if not camera else "camera"
+                f"camera{_cameras()}"
+                if camera
+                else "video file (or it was cut off: its index is missing)"
             )
             raise InvalidValueError(
                 f"Expected a {what} that FFmpeg can open. Received: {self.name!r} ({error})"
@@ -84,6 +88,10 @@ class VideoReader:
         self.rate = float(self._stream.average_rate or _USUAL_RATE)
         self.num_frames = self._announced()
         self.num_damaged = 0
+        self.broke_off = False
+        # A camera's clock begins anywhere, such as when the machine was started.
+        start_us = None if camera else self._container.start_time or 0
+        self._start_s = None if start_us is None else start_us / 1e6
 
     @classmethod
     def webcam(cls, device: str | None = None) -> VideoReader:
@@ -95,7 +103,7 @@ class VideoReader:
         last, number = None, 0
         size: tuple[int, int] | None = None
         for frame in self._decoded():
-            seconds = frame.time
+            seconds = self._since_start(frame.time)
             if seconds is None or (last is not None and seconds <= last):
                 seconds = 0.0 if last is None else last + 1 / self.rate
             pixels = _upright(frame)
@@ -130,7 +138,7 @@ class VideoReader:
             except StopIteration:
                 return
             except av.error.FFmpegError:  # the file was cut off, or the camera taken away
-                self.num_damaged += 1
+                self.broke_off = True
                 return
             try:
                 yield from packet.decode()
@@ -138,6 +146,13 @@ class VideoReader:
                 return
             except av.error.FFmpegError:
                 self.num_damaged += 1
+
+    def _since_start(self, seconds: float | None) -> float | None:
+        if seconds is None:
+            return None
+        if self._start_s is None:
+            self._start_s = seconds
+        return max(0.0, float(seconds) - self._start_s)
 
     def _announced(self) -> int | None:
         """How many frames there should be, from the index or from the duration."""
@@ -212,6 +227,14 @@ def _pyav() -> Any:
             "pip install 'keras-hkd[video]'"
         ) from error
     return av
+
+
+def _cameras() -> str:
+    """Which cameras there are, where the system shows them as files."""
+    if sys.platform != "linux":
+        return ""
+    found = sorted(str(path) for path in pathlib.Path("/dev").glob("video*"))
+    return f", of {', '.join(found)}," if found else " (this machine has no /dev/video*)"
 
 
 def _require_content(path: pathlib.Path) -> None:

@@ -1,12 +1,17 @@
 """`keras-hkd detect --video`: a video, a table of people over time, clear refusals."""
 
 import csv
+import errno
+import itertools
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
-from fixtures.small_videos import RATE, WhiteDetector, videos  # noqa: F401
+from fixtures.small_videos import CAMERA, RATE, WhiteDetector, camera, videos  # noqa: F401
 
 import keras_hkd.detectors
 from keras_hkd.cli import detect_video
@@ -80,7 +85,7 @@ def test_what_was_seen_before_ctrl_c_is_whole(command, tmp_path, model, videos, 
     [
         (["--video", "none.mp4"], "none.mp4"),
         (["--video", "a.mp4", "--webcam"], "not both"),
-        (["--webcam", "--camera", "/dev/no_such_camera"], "/dev/no_such_camera"),
+        (["--webcam", "--camera", "/dev/no_such_camera"], "Expected a camera"),
         (["a.jpg", "--track"], "go with --video"),
         (["a.jpg", "b.jpg", "--video", "a.mp4"], "no images"),
         ([], "Missing argument"),
@@ -98,6 +103,75 @@ def test_the_video_that_is_read_is_not_replaced(command, model, videos):  # noqa
     code, _, err = command("detect", model, "--video", path, "--out", path)
     assert code == 2 and "would replace" in err.replace("\n", " ")
     assert path.read_bytes() == before
+
+
+def test_a_camera_is_watched_from_its_first_frame(command, tmp_path, model, camera):  # noqa: F811
+    out = tmp_path / "out.mp4"
+    code, _, err = command("detect", model, "--webcam", "--seconds", 1, "--out", out)
+    assert code == 0, err
+    rows = rows_of(out.with_suffix(".csv"))
+    assert [float(row["seconds"]) for row in rows] == [n / RATE for n in range(RATE)]
+    assert {row["people"] for row in rows} == {"1"}
+    with keras_hkd.inference.VideoReader(out) as reader:
+        assert [frame.seconds for frame in reader] == [n / RATE for n in range(RATE)]
+
+
+def test_a_camera_that_is_unplugged_ends_the_video(command, tmp_path, model, camera, monkeypatch):  # noqa: F811
+    import av.error
+
+    decoded = keras_hkd.inference.VideoReader._decoded
+
+    def unplugged(reader):
+        packets, container = reader._container.demux(reader._stream), reader._container
+
+        class Gone:
+            def demux(self, stream):
+                yield from itertools.islice(packets, 6)
+                raise av.error.OSError(errno.ENODEV, "No such device")
+
+            def close(self):
+                container.close()
+
+        reader._container = Gone()
+        return decoded(reader)
+
+    monkeypatch.setattr(keras_hkd.inference.VideoReader, "_decoded", unplugged)
+    code, _, err = command("detect", model, "--webcam", "--out", tmp_path)
+    monkeypatch.setattr(keras_hkd.inference.VideoReader, "_decoded", decoded)
+    assert code == 0 and "broke off" in err.replace("\n", " ")
+    assert len(rows_of(tmp_path / "webcam.csv")) == 6
+    with keras_hkd.inference.VideoReader(tmp_path / "webcam.mp4") as reader:
+        assert len(list(reader)) == 6
+
+
+@pytest.mark.own_process
+def test_ctrl_c_ends_a_camera_without_a_screen(tmp_path, camera):  # noqa: F811
+    """The signal itself, to a program that would run for ever."""
+    program = (
+        "import sys; from keras_hkd.cli.main import main\n"
+        "from keras_hkd.inference import video_files\n"
+        f"video_files._CAMERAS[sys.platform] = ('lavfi', {CAMERA + ',realtime'!r})\n"
+        f"main(['detect', 'person_atto', '--webcam', '--out', {str(tmp_path)!r}])\n"
+    )
+    without = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    watching = subprocess.Popen(
+        [sys.executable, "-c", program], env=without, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        end = time.monotonic() + 120
+        while not any(path.stat().st_size > 1000 for path in tmp_path.glob("*webcam.csv*")):
+            assert time.monotonic() < end and watching.poll() is None
+            time.sleep(0.1)
+        watching.send_signal(signal.SIGINT)
+        _, err = watching.communicate(timeout=60)
+    finally:
+        watching.kill()
+    assert watching.returncode == 0 and "Stopped" in err
+    rows = rows_of(tmp_path / "webcam.csv")
+    assert len(rows) > 10
+    with keras_hkd.inference.VideoReader(tmp_path / "webcam.mp4") as reader:
+        assert len(list(reader)) >= len(rows)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.own_process

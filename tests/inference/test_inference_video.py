@@ -7,6 +7,7 @@ import pytest
 from fixtures.small_videos import RATE, SIZE, WhiteDetector, scene, videos  # noqa: F401
 
 from keras_hkd.inference import Tracker, VideoReader, VideoWriter, watch_video
+from keras_hkd.inference.video_files import Frame
 
 EVEN = [1000 * n // RATE for n in range(20)]
 UNEVEN = [0, 40, 400, 410, 900, 2500, 2540, 6000]
@@ -36,6 +37,50 @@ def test_uneven_times_are_kept_from_file_to_file(videos, tmp_path, name):  # noq
             writer.write(frame.pixels, frame.seconds)
         writer.close()
     np.testing.assert_allclose(times(tmp_path / f"copy_{name}"), times(source), atol=0.0015)
+
+
+def test_hours_are_kept(tmp_path):
+    """Thirty hours with a picture every ten minutes: more ticks than 32 bits hold."""
+    hours = [600.0 * n for n in range(180)]
+    for name in ("day.mp4", "day.mkv"):
+        writer = VideoWriter(tmp_path / name, RATE)
+        for number, seconds in enumerate(hours):
+            writer.write(scene(number), seconds)
+        writer.close()
+        np.testing.assert_allclose(times(tmp_path / name), hours, atol=0.0015)
+
+
+def test_hundreds_of_frames_are_not_held():
+    """Of a very long video a few frames are in memory at a time."""
+    alive, most = 0, 0
+
+    class Pixels(np.ndarray):
+        def __del__(self):
+            nonlocal alive
+            alive -= self.base is not None
+
+    def frames():
+        nonlocal alive, most
+        for number in range(300):
+            pixels = scene(number, (48, 64)).view(Pixels)
+            alive += 1
+            most = max(most, alive)
+            yield Frame(number, number / RATE, pixels)
+
+    detector = WhiteDetector()
+    detector.image_size = (48, 64)
+    written = []
+    watched = watch_video(detector, frames(), write=lambda _, seconds: written.append(seconds))
+    assert sum(1 for _ in watched) == len(written) == 300
+    assert 0 < most < 40
+
+
+@pytest.mark.parametrize("start", [0, 5000])
+def test_times_count_from_the_beginning(videos, tmp_path, start):  # noqa: F811
+    """Streams of broadcasters and cameras begin at any time."""
+    path = videos("late.ts", [1000 * start + time for time in UNEVEN])
+    found = times(path)
+    np.testing.assert_allclose(found, np.array(UNEVEN) / 1000, atol=0.0015)
 
 
 def test_a_size_of_odd_numbers_is_written_with_a_row_more(tmp_path, videos):  # noqa: F811
@@ -80,6 +125,11 @@ def test_what_is_no_video_is_refused(tmp_path, videos, content, message):  # noq
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
         VideoReader(path)
+
+
+def test_an_unknown_kind_of_camera_is_refused(videos):  # noqa: F811
+    with pytest.raises(ValueError, match="Expected a camera.*Received: 'front door'"):
+        VideoReader("front door", camera="no_such_kind")
 
 
 def test_missing_index_missing_file_and_other_suffix_are_refused(tmp_path, videos):  # noqa: F811
