@@ -123,8 +123,8 @@ for name in calls:
 # ## On the phone
 #
 # MediaPipe Tasks opens both files as they are. It cannot be installed beside every TensorFlow, so
-# these lines are not run here; a test of the package runs `examples/mediapipe_client.py`, which they
-# are the middle of, in an environment of its own.
+# these lines are not run here; a test of the package runs `examples/mediapipe_client.py`, which
+# they are the middle of, in an environment of its own.
 #
 # ```python
 # import mediapipe
@@ -139,5 +139,5 @@ for name in calls:
 # ```
 #
 # MediaPipe stretches a photograph to the file's size: pad it first, as the example does, so that
-# people keep their shape. `docs/guides/app.md` has clients for Android, for MediaPipe and for boards
-# with Linux, and says which of them have been run.
+# people keep their shape. `docs/guides/app.md` has clients for Android, for MediaPipe and for
+# boards with Linux, and says which of them have been run.

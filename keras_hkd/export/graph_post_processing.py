@@ -52,12 +52,16 @@ def detections_in_graph(
     classes = tf.cast(classes, tf.float32)
     # Boxes of different classes must not meet: each class gets a place of its own.
     apart = boxes + classes[:, None] * (2.0 * max(grid.image_size)) if num_classes > 1 else boxes
+    # Of equal scores, which int8 has many of, runtimes keep any: the order that they stand in says
+    # which, so that every runtime keeps the same.
+    order = np.arange(int(best.shape[0]), 0, -1, dtype=np.float32)
+    order *= tf.cast(scores > float(suppression.score_threshold), tf.float32)
     kept, count = tf.raw_ops.NonMaxSuppressionV4(
         boxes=apart,
-        scores=scores,
+        scores=order,
         max_output_size=suppression.max_detections,
         iou_threshold=float(suppression.iou_threshold),
-        score_threshold=float(suppression.score_threshold),
+        score_threshold=0.0,
         pad_to_max_output_size=True,
     )
     valid = tf.cast(tf.range(suppression.max_detections) < count, tf.float32)

@@ -41,6 +41,27 @@ def test_the_graph_finds_what_the_detector_finds(family, num_classes, micro_dete
         check_post_processing(detector, grid, Suppression(60, 0.2, 0.9), run)
 
 
+def test_of_equal_scores_the_first_is_kept_by_every_runtime(micro_detector, random_heads):
+    """Int8 scores are often equal; a heap would keep another one with another C++ library."""
+    from keras_hkd.export.conversion import convert
+    from keras_hkd.inference.tflite_runner import TFLiteRunner
+
+    grid = grid_of(micro_detector("yolo_v8"), (64, 96))
+    suppression = Suppression(60, 0.2, 0.45)
+    runner = TFLiteRunner(convert(post_processing_function(grid, suppression, 1)))
+    for seed in range(3):
+        logits, outputs = random_heads(grid, seed=seed)
+        logits = np.round(logits)  # a handful of different scores
+        expected = detections(logits, outputs, grid, suppression)
+        num = len(expected["confidence"])
+        assert len(np.unique(expected["confidence"])) < num / 2
+        boxes, _, scores, count = runner.run(logits[None], outputs[None])
+        assert int(count[0]) == num
+        np.testing.assert_allclose(scores[0, :num], expected["confidence"], atol=1e-5)
+        pixels = boxes[0, :num][:, [1, 0, 3, 2]] * [96, 64, 96, 64]
+        np.testing.assert_allclose(pixels, expected["boxes"], atol=0.02)
+
+
 def test_nothing_above_the_threshold(micro_detector, random_heads):
     grid = grid_of(micro_detector("yolo_v8"), (64, 96))
     logits, outputs = random_heads(grid)

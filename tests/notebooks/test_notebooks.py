@@ -94,3 +94,61 @@ def test_to_the_phone(detector, tmp_path, monkeypatch):
     assert 0 <= differences["num_missing"] <= differences["num_compared"] > 0
     assert differences["score_mean"] < 0.2
     assert all(shown["latencies"].median_ms(name) > 0 for name in sizes)
+
+
+@pytest.fixture
+def eagerly(monkeypatch):
+    """Steps run without graphs, and one batch balances: both take longer than a few small steps."""
+    import tensorflow as tf
+
+    from keras_hkd.distillation import balance
+
+    monkeypatch.setattr(balance, "NUM_BATCHES", 1)
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.slow
+def test_distil_your_own(tmp_path, monkeypatch, capsys, eagerly):
+    import keras_hkd
+
+    shown = run(
+        "2_distil_your_own.py",
+        tmp_path,
+        monkeypatch,
+        TEACHER="person_atto",
+        SIZE=(64, 64),
+        EPOCHS=1,
+        BATCH_SIZE=2,
+        NUM_SCENES=4,
+    )
+    assert set(shown["losses"]) == {"distilled", "alone"}
+    for losses in shown["losses"].values():
+        assert len(losses) == 1 and np.isfinite(losses).all() and losses[0] > 0
+    assert set(shown["scores"]) == {"teacher", "alone", "distilled"}
+    first = [one.get_weights()[0] for one in (shown["alone"], shown["student"])]
+    assert not np.array_equal(*first)  # the teacher made a difference
+    assert "Boxes" in str(shown["distiller"].chosen)
+    kept = keras_hkd.load_detector(tmp_path / "runs" / "ten_minutes" / "student.keras")
+    images = np.zeros((1, 64, 64, 3), np.float32)
+    ours, theirs = (one.predict(images, verbose=0) for one in (shown["student"], kept))
+    np.testing.assert_allclose(ours["confidence"], theirs["confidence"], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_what_hierarchies_see(tmp_path, monkeypatch, eagerly):
+    shown = run(
+        "3_what_hierarchies_see.py",
+        tmp_path,
+        monkeypatch,
+        TEACHER="person_atto",
+        SIZE=(64, 64),
+        NUM_SCENES=8,
+        STEPS=8,
+        BATCH_SIZE=2,
+    )
+    differences = shown["differences"]
+    assert set(differences) == {"pyramid", "class_logits", "boxes"}
+    assert np.isfinite(list(differences.values())).all()
+    assert all(first != last for first, last in differences.values())

@@ -1,0 +1,179 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 3. What each hierarchy sees: teacher and student, before and after
+#
+# A distillation term reads teacher and student at one place, its hierarchy, and compares what it
+# finds. This notebook draws it: cells of the pyramid, regions, class scores and boxes, first of a
+# student that has learnt nothing, then of the same student after some steps under its teacher.
+
+# %% tags=["parameters"]
+TEACHER = "person_nano"  # a preset, or the path of a .keras file
+STUDENT = "yolo_v8_micro"
+SIZE = (256, 256)
+NUM_SCENES = 240
+STEPS = 200
+BATCH_SIZE = 8
+
+# %%
+import numpy as np
+
+import keras_hkd
+from keras_hkd import visualize
+from keras_hkd.data import synthetic_dataset, training_batches
+from keras_hkd.detectors import build
+from keras_hkd.hierarchies import Boxes, ClassLogits, Pyramid, Region, possible
+from keras_hkd.losses import AdaptiveDistillation, FeatureImitation, GIoU, PearsonCorrelation
+
+if TEACHER in keras_hkd.list_presets():
+    teacher = keras_hkd.from_preset(TEACHER)
+else:
+    teacher = keras_hkd.load_detector(TEACHER)
+student, untrained = (build(STUDENT, image_size=SIZE, seed=0) for _ in range(2))
+scenes = synthetic_dataset(
+    NUM_SCENES, (240, 320), seed=6, person_height=0.5, crowd_chance=0.0, mean_things=3
+)
+
+# %% [markdown]
+# ## Where this pair can be compared
+#
+# Teacher and student are of two families. What they have in common says which hierarchies work.
+
+# %%
+print(possible(teacher, student))
+
+# %% [markdown]
+# ## Before
+#
+# Four of them, each with a loss, as terms of one `Distiller`. `look` runs both detectors on a batch
+# as a training step does, and changes nothing. Everything below is drawn from what it gives.
+
+# %%
+terms = [
+    Pyramid(PearsonCorrelation()),
+    Region(FeatureImitation()),
+    ClassLogits(AdaptiveDistillation()),
+    Boxes(GIoU()),
+]
+distiller = keras_hkd.Distiller(teacher, student, terms)
+pyramid, region, logits, boxes = distiller.distillation_losses
+batches = training_batches(scenes, image_size=SIZE, batch_size=BATCH_SIZE, seed=0)
+images, labels = next(iter(batches))
+before = visualize.look(distiller.teacher, distiller.learner, images, labels)
+
+
+def difference(hierarchy, step):
+    """Mean difference of teacher and student over the cells of all levels and images."""
+    maps = [
+        one
+        for row in range(len(images))
+        for one in visualize.level_maps(hierarchy, step, row, standardize=hierarchy is pyramid)
+    ]
+    return float(np.mean([one.difference.mean() for one in maps]))
+
+
+# %% [markdown]
+# **Regions.** A `Region` reads the pyramid where people are: labelled ones in full lines, in broken
+# ones what the teacher found besides. The colour is the level that a region is read from.
+
+# %%
+visualize.draw_regions(region, before)
+
+# %% [markdown]
+# **Labels.** What the student's own loss asks of it: each dot is an anchor that is to find the
+# person at the end of its line. A person without a dot is learnt by nobody.
+
+# %%
+visualize.draw_assignment(before)
+
+# %% [markdown]
+# **Cells of the pyramid.** A row for each level: teacher, student, their difference. Channels are
+# standardised first, since the Pearson correlation does not mind their scale. A student with random
+# weights sees edges.
+
+# %%
+visualize.draw_maps(pyramid, before, standardize=True)
+
+# %% [markdown]
+# **Class scores.** The teacher is sure where people are; the student begins at one score
+# everywhere, which says that nearly all cells are background. *Weights* is how much a cell counts
+# for the loss.
+
+# %%
+visualize.draw_maps(logits, before)
+
+# %% [markdown]
+# **Boxes** are compared where the weights are bright, and nowhere else: what a detector says of the
+# box of a cell without a person means nothing.
+
+# %%
+visualize.draw_maps(boxes, before)
+
+# %% [markdown]
+# ## Some steps under the teacher
+
+# %%
+distiller.compile(optimizer="adamw")
+history = distiller.fit(batches, epochs=1, steps_per_epoch=STEPS, verbose=0).history
+for name, values in history.items():
+    print(f"{name:28s} {values[-1]:8.3f}")
+
+# %% [markdown]
+# ## After
+#
+# The same batch, the same functions.
+
+# %%
+after = visualize.look(distiller.teacher, distiller.learner, images, labels)
+differences = {}
+for hierarchy in (pyramid, logits, boxes):
+    differences[hierarchy.name] = difference(hierarchy, before), difference(hierarchy, after)
+    first, last = differences[hierarchy.name]
+    print(f"{hierarchy.name:14s} difference of teacher and student {first:.3f}, then {last:.3f}")
+
+# %%
+visualize.draw_maps(pyramid, after, standardize=True)
+
+# %%
+visualize.draw_maps(logits, after)
+
+# %%
+visualize.draw_maps(boxes, after)
+
+# %% [markdown]
+# ## Where they look
+#
+# Spatial attention needs no projection, so that detectors of any family can stand side by side: how
+# strongly a level answers at each place, over all channels.
+
+# %%
+photo = images[0].numpy()
+people = labels["boxes"][0].numpy()
+visualize.draw_attention(
+    {"teacher": teacher, "student before": untrained, "student after": student},
+    photo,
+    boxes=people[people[:, 2] > 0],
+)
+
+# %% [markdown]
+# ## What to look for
+#
+# - A map that was to become alike and did not: the term weighs too little, or the student is too
+#   narrow for it. `fit` prints the share of the gradient that each term has.
+# - A map that became alike while AP stayed: it was the wrong thing to learn. That happens; only AP
+#   and MR-2 on images apart say whether a term helps.
+# - A person without a region, or without a dot: nothing is learnt there. Look at the size of the
+#   image and at the labels.
+#
+# `docs/guides/see-the-losses.md` lists all functions, `docs/concepts/index.md` all hierarchies. To
+# choose terms: `docs/guides/choosing-losses.md`.
