@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from keras_hkd.data.dataset import Dataset
 from keras_hkd.metrics import MissRateCurve
 from keras_hkd.report.detection_curves import People
+from keras_hkd.report.page_blocks import Shot
 from keras_hkd.report.run_records import RunGroup
 
 
@@ -39,11 +40,13 @@ class Findings:
         dataset: the images.
         students: path of a run -> what its student found.
         teacher: what the teacher found, or None.
+        seen: name of a group -> what the losses of its first student see, as pictures.
     """
 
     dataset: Dataset
     students: Mapping[str, Measured]
     teacher: Measured | None
+    seen: Mapping[str, Sequence[Shot]] = dataclasses.field(default_factory=dict)
 
     def of(self, group: RunGroup) -> list[tuple[str, Measured]]:
         """Return pairs of a seed, as words, and what was measured, for the runs of a group."""

@@ -20,7 +20,7 @@ from keras_hkd.atomic_write import write_text
 from keras_hkd.checks import whole
 from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.data.dataset import Dataset
-from keras_hkd.report import curve_sections, picture_sections, run_sections
+from keras_hkd.report import curve_sections, loss_section, picture_sections, run_sections
 from keras_hkd.report.detection_curves import People, miss_rate
 from keras_hkd.report.findings import Findings, Measured
 from keras_hkd.report.page_blocks import Section
@@ -32,6 +32,7 @@ _DATA_SECTIONS = {
     "calibration": "Calibration",
     "missed": "What the student misses and the teacher finds",
     "attention": "Where they look",
+    "losses": "What the losses see",
 }
 _NO_DATA = (
     "This needs labelled images, which the folders of runs do not hold: give them with --data "
@@ -129,6 +130,7 @@ def make_sections(
             curve_sections.calibration(groups, found),
             picture_sections.missed(groups, found, num_pictures),
             picture_sections.feature_differences(groups, found, max(1, num_pictures // 3)),
+            loss_section.losses_see(groups, found),
         ]
     hashes = [] if data is None else [("images of this report", data.content_hash)]
     sections += [
@@ -157,7 +159,7 @@ def measure_runs(
     from keras_hkd.detectors import load_detector
 
     how: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
-    students = {}
+    students, seen = {}, {}
     size = None
     for group in groups:
         for number, run in enumerate(run for run in group.runs if run.model_file is not None):
@@ -165,12 +167,16 @@ def measure_runs(
             size = size or run.image_size
             look = teacher is not None and number == 0
             students[str(run.path)] = _measured(detector, data, run.image_size, look, **how)
+            if number == 0:
+                seen[group.name] = loss_section.loss_pictures(
+                    group.name, teacher, detector, data, run.image_size
+                )
     taught = None
     if teacher is not None:
         # One that is no network of ours, such as a .tflite file, has a size of its own.
         seen = size if hasattr(teacher, "check_image_size") else None
         taught = _measured(teacher, data, seen, True, **how)
-    return Findings(data, students, taught)
+    return Findings(data, students, taught, seen)
 
 
 def _measured(

@@ -16,6 +16,7 @@ from keras_hkd.visualize.panels import (
     people_of,
     picture_of,
     show_boxes,
+    show_picture,
 )
 
 
@@ -55,7 +56,7 @@ def draw_assignment(step: Step, row: int = 0) -> Figure:
     figure, axes = panels(1, 1, picture.shape[:2])
     figure.set_size_inches(*(1.8 * figure.get_size_inches()))
     panel = axes[0, 0]
-    panel.imshow(picture)
+    show_picture(panel, picture)
     panel.set_title("label assignment")
     show_boxes(panel, people_of(step, row), PEOPLE, width=1.6)
     if ignored.any():
@@ -73,7 +74,5 @@ def draw_assignment(step: Step, row: int = 0) -> Figure:
         size = 8 * (number + 1)
         panel.scatter(*points[here].T, s=size, color=colour, label=f"{level}: {len(here)}")
         start = stop
-    panel.set_xlim(-0.5, picture.shape[1] - 0.5)
-    panel.set_ylim(picture.shape[0] - 0.5, -0.5)
     figure.legend(loc="outside lower center", ncols=4, fontsize="small")
     return figure

@@ -13,7 +13,14 @@ from keras_hkd.distillation.learners import as_learner
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses.attention_transfer import AttentionTransfer
 from keras_hkd.tensors import TensorDict
-from keras_hkd.visualize.panels import PEOPLE, as_picture, panels, show_boxes, show_map
+from keras_hkd.visualize.panels import (
+    PEOPLE,
+    as_picture,
+    panels,
+    show_boxes,
+    show_map,
+    show_picture,
+)
 
 
 def attention_maps(
@@ -114,7 +121,7 @@ def draw_attention(
     shape = np.asarray(image).shape[:2]
     figure, axes = panels(len(wanted), 1 + len(found), shape)
     for line, level in zip(axes, wanted, strict=True):
-        line[0].imshow(as_picture(image))
+        show_picture(line[0], as_picture(image))
         line[0].set_ylabel(level)
         show_boxes(line[0], boxes, PEOPLE)
         largest = max(float(one[level].max()) for one in found.values())

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.hierarchies.step import Step
-from keras_hkd.visualize.panels import PEOPLE, panels, people_of, picture_of, show_boxes, show_map
+from keras_hkd.visualize.panels import (
+    PEOPLE,
+    panels,
+    people_of,
+    picture_of,
+    show_boxes,
+    show_map,
+    show_picture,
+)
 from keras_hkd.visualize.seen import level_maps
 
 
@@ -25,7 +34,7 @@ def draw_maps(
     Returns:
         A `matplotlib.figure.Figure` with a row for each level: the picture with its people, the
         maps of teacher and student in the same colours, their difference, and where cells count
-        unequally their weights. See `LevelMap` for what the numbers are.
+        unequally their weights. Colours begin at 0. See `LevelMap` for what the numbers are.
 
     Raises:
         ValueError: see `level_maps`.
@@ -56,22 +65,28 @@ def draw_maps(
     figure, axes = panels(len(maps), len(headings), shape)
     keys = {one.key for one in maps}
     for line, one in zip(axes, maps, strict=True):
-        line[0].imshow(picture)
+        show_picture(line[0], picture)
         several = one.key != one.level and len(keys) > 1
         line[0].set_ylabel(f"{one.key} {one.level}" if several else one.level)
         show_boxes(line[0], people_of(step, row), PEOPLE)
         both = [one.teacher, one.student]
-        limits = min(float(x.min()) for x in both), max(float(x.max()) for x in both)
+        # From 0 on, so that noise in a map of one value does not look like something.
         for panel, values in zip(line[1:3], both, strict=True):
-            show_map(panel, values, shape, limits)
-        found = show_map(line[3], one.difference, shape)
+            found = show_map(panel, values, shape, _from_zero(*both))
+        figure.colorbar(found, ax=line[2], shrink=0.8)
+        found = show_map(line[3], one.difference, shape, _from_zero(one.difference))
         figure.colorbar(found, ax=line[3], shrink=0.8)
         if len(headings) == 5:
             if one.weights is None:
                 line[4].set_axis_off()
             else:
-                show_map(line[4], one.weights, shape, (0.0, max(float(one.weights.max()), 1e-6)))
+                show_map(line[4], one.weights, shape, _from_zero(one.weights))
     for panel, heading in zip(axes[0], headings, strict=True):
         panel.set_title(heading)
     figure.suptitle(hierarchy.name)
     return figure
+
+
+def _from_zero(*maps: np.ndarray) -> tuple[float, float]:
+    """Limits of the colours of maps that are drawn alike."""
+    return 0.0, max(1e-6, *(float(one.max()) for one in maps))

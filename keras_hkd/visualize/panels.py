@@ -67,19 +67,32 @@ def as_picture(image: Any) -> np.ndarray:
     return np.clip(np.round(np.asarray(image, np.float32)), 0, 255).astype(np.uint8)
 
 
-def show_map(axes: Any, values: np.ndarray, shape: Sequence[int], limits: Any = None) -> Any:
+def show_picture(axes: Any, picture: np.ndarray) -> None:
+    """Draw a picture that fills its panel, whatever is drawn over it.
+
+    Args:
+        axes: a panel.
+        picture: `(height, width, 3)` uint8.
+    """
+    axes.imshow(picture)
+    axes.autoscale(False)  # boxes reach the edge, and a margin beyond it would be white
+
+
+def show_map(
+    axes: Any, values: np.ndarray, shape: Sequence[int], limits: tuple[float, float]
+) -> Any:
     """Draw a map over the whole extent of an image, one square of colour for each cell.
 
     Args:
         axes: a panel.
         values: `(height, width)` in cells.
         shape: `(height, width)` of the image in pixels.
-        limits: smallest and largest value of the colours; those of the map by default.
+        limits: smallest and largest value of the colours.
 
     Returns:
         The `AxesImage`.
     """
-    low, high = (None, None) if limits is None else limits
+    low, high = limits
     extent = (-0.5, shape[1] - 0.5, shape[0] - 0.5, -0.5)
     return axes.imshow(
         values, extent=extent, cmap="viridis", interpolation="nearest", vmin=low, vmax=high

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.hierarchies.step import Step
-from keras_hkd.visualize.panels import COLOURS, panels, picture_of, show_boxes
+from keras_hkd.visualize.panels import COLOURS, panels, picture_of, show_boxes, show_picture
 
 
 class RegionSet(NamedTuple):
@@ -97,7 +97,7 @@ def draw_regions(hierarchy: Any, step: Step, row: int = 0) -> Figure:
     figure, axes = panels(1, 1, picture.shape[:2])
     figure.set_size_inches(*(1.8 * figure.get_size_inches()))
     panel = axes[0, 0]
-    panel.imshow(picture)
+    show_picture(panel, picture)
     panel.set_title(hierarchy.name)
     lines = []
     for number, level in enumerate(hierarchy.attached_levels):

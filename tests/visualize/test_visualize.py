@@ -254,3 +254,20 @@ def test_what_cannot_be_drawn_is_refused_with_the_cure():
         visualize.draw_maps(attached(Pyramid(FeatureImitation()), step), alone)
     with pytest.raises(ValueError, match="levels"):
         visualize.attention_maps(detector("rtmdet", 2), batch()[0], levels=("P9",))
+
+
+def test_a_picture_fills_its_panel_and_colours_begin_at_0():
+    step = step_of()
+    logits = attached(ClassLogits(AdaptiveDistillation()), step)
+    figures = [
+        visualize.draw_maps(logits, step),
+        visualize.draw_regions(attached(Region(FeatureImitation()), step), step),
+        visualize.draw_assignment(step),
+    ]
+    for figure in figures:
+        axes = figure.axes[0]
+        assert axes.get_xlim() == (-0.5, SIZE[1] - 0.5)
+        assert axes.get_ylim() == (SIZE[0] - 0.5, -0.5)
+    for axes in figures[0].axes:
+        if axes.get_title() in ("teacher", "student", "difference", "weights"):
+            assert axes.images[-1].get_clim()[0] == 0.0
