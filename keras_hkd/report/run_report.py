@@ -23,7 +23,7 @@ from keras_hkd.data.dataset import Dataset
 from keras_hkd.report import curve_sections, loss_section, picture_sections, run_sections
 from keras_hkd.report.detection_curves import People, miss_rate
 from keras_hkd.report.findings import Findings, Measured
-from keras_hkd.report.page_blocks import Section
+from keras_hkd.report.page_blocks import Section, Shot
 from keras_hkd.report.run_records import RunGroup, RunRecord, group_runs, read_run
 
 _DATA_SECTIONS = {
@@ -159,7 +159,8 @@ def measure_runs(
     from keras_hkd.detectors import load_detector
 
     how: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
-    students, seen = {}, {}
+    students: dict[str, Measured] = {}
+    pictures: dict[str, list[Shot]] = {}
     size = None
     for group in groups:
         for number, run in enumerate(run for run in group.runs if run.model_file is not None):
@@ -168,7 +169,7 @@ def measure_runs(
             look = teacher is not None and number == 0
             students[str(run.path)] = _measured(detector, data, run.image_size, look, **how)
             if number == 0:
-                seen[group.name] = loss_section.loss_pictures(
+                pictures[group.name] = loss_section.loss_pictures(
                     group.name, teacher, detector, data, run.image_size
                 )
     taught = None
@@ -176,7 +177,7 @@ def measure_runs(
         # One that is no network of ours, such as a .tflite file, has a size of its own.
         seen = size if hasattr(teacher, "check_image_size") else None
         taught = _measured(teacher, data, seen, True, **how)
-    return Findings(data, students, taught, seen)
+    return Findings(data, students, taught, pictures)
 
 
 def _measured(

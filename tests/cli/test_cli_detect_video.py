@@ -97,6 +97,17 @@ def test_what_cannot_be_is_refused(command, tmp_path, words, message):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_video_without_a_frame_leaves_nothing(command, tmp_path, model, videos):  # noqa: F811
+    """As where all that is in it is damaged."""
+    path = videos("in.avi", EVEN, codec="mpeg4")
+    content = path.read_bytes()
+    start = content.index(b"movi") + 4
+    path.write_bytes(content[:start] + bytes(len(content) - start))
+    code, _, err = command("detect", model, "--video", path, "--out", tmp_path / "found" / "o.mp4")
+    assert code == 2 and "Received:" in err
+    assert not list((tmp_path / "found").glob("*"))
+
+
 def test_the_video_that_is_read_is_not_replaced(command, model, videos):  # noqa: F811
     path = videos("in.mp4", EVEN)
     before = path.read_bytes()
