@@ -112,7 +112,7 @@ visualize.draw_assignment(before)
 visualize.draw_maps(pyramid, before, standardize=True)
 
 # %% [markdown]
-# **Class scores.** The teacher is sure where people are; the student begins at one score
+# **Class scores.** The teacher's are higher where people are; the student begins at one score
 # everywhere, which says that nearly all cells are background. *Weights* is how much a cell counts
 # for the loss.
 
