@@ -144,8 +144,8 @@ def test_what_hierarchies_see(tmp_path, monkeypatch, eagerly):
         monkeypatch,
         TEACHER="person_atto",
         SIZE=(64, 64),
-        NUM_SCENES=8,
-        STEPS=8,
+        NUM_SCENES=4,
+        STEPS=2,
         BATCH_SIZE=2,
     )
     differences = shown["differences"]
