@@ -1,6 +1,7 @@
 """`keras-hkd train`: train a detector or a classifier alone, or fine-tune a saved one."""
 
 import dataclasses
+import functools
 from typing import Annotated, Any
 
 import typer
@@ -21,7 +22,7 @@ DetectorArgument = Annotated[
 ]
 
 
-@with_run_options
+@functools.partial(with_run_options, distils=False)
 def command(given: RunOptions, detector: DetectorArgument) -> None:
     """Train a detector or a classifier alone, or fine-tune a saved one.
 

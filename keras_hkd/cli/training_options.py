@@ -164,12 +164,13 @@ class RunOptions:
         return dataset, val
 
 
-def with_run_options(command: Callable) -> Callable:
+def with_run_options(command: Callable, distils: bool = True) -> Callable:
     """Give a command, in place of its first argument, the options of a run.
 
     Args:
         command: `command(given, ...)`, `given` being a `RunOptions`; the others are options of its
             own, in typer's form.
+        distils: whether it has the settings that only a distillation has.
 
     Returns:
         A function whose signature typer reads: required options first, then those of the command.
@@ -183,7 +184,9 @@ def with_run_options(command: Callable) -> Callable:
     """
     given, *own = inspect.signature(command).parameters.values()
     settings = [
-        _parameter(field.name, setting_option(field.name), _default(field)) for field in _fields()
+        _parameter(field.name, setting_option(field.name), _default(field))
+        for field in _fields()
+        if distils or not field.metadata.get("distils")
     ]
     run = [
         _parameter(field.name, field.type, field.default)
@@ -197,6 +200,8 @@ def with_run_options(command: Callable) -> Callable:
         chosen = {name: values.pop(name) for name in asked}
         chosen["image_size"] = parse_image_size(chosen["image_size"])
         chosen["sizes"] = parse_sizes(chosen["sizes"])
+        if "rebalance_after" in chosen:
+            chosen["rebalance_after"] = parse_epochs(chosen["rebalance_after"])
         shared = {name: values.pop(name) for name in of_run}
         return command(RunOptions(asked=chosen, **shared), **values)
 
@@ -227,7 +232,7 @@ def setting_option(name: str) -> object:
     meaning, kind = TrainingSettings.meanings().get(name, ""), field.type
     if _is_optional_number(field):
         meaning, kind = meaning.replace("None for", "0 for"), float
-    if name == "sizes":
+    if name in ("sizes", "rebalance_after"):
         kind = str | None
     more: dict[str, Any] = {"min": field.metadata.get("low"), "max": field.metadata.get("high")}
     if name == "validate_every":
@@ -235,6 +240,10 @@ def setting_option(name: str) -> object:
         more["show_default"] = False
     if name == "sizes":
         more |= {"metavar": "SIZE,SIZE,...", "show_default": False}
+    if name == "rebalance_after":
+        more |= {"metavar": "EPOCH,EPOCH,...", "show_default": False}
+    if name == "shares_every":
+        more["show_default"] = False
     if name == "cache":
         kind = str
         more |= {"parser": _cache_mode, "metavar": f"[{'|'.join(CACHE_MODES)}]"}
@@ -245,6 +254,30 @@ def setting_option(name: str) -> object:
         flag = f"{flag}/--no-{flag[2:]}"
     text = meaning[:1].upper() + meaning[1:]
     return Annotated[kind, typer.Option(flag, help=text, **more)]
+
+
+def parse_epochs(text: str | None) -> tuple[int, ...] | None:
+    """Read numbers of epochs, with commas between them.
+
+    Args:
+        text: such as "4,12", or None.
+
+    Raises:
+        ValueError: one of them is no whole number.
+
+    Example:
+        >>> parse_epochs("4,12")
+        (4, 12)
+    """
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise InvalidValueError(
+            "`--rebalance-after` must be numbers of epochs with commas between them, such as 4,12. "
+            f"Received: {text!r}"
+        )
+    return tuple(int(word) for word in words)
 
 
 def _cache_mode(word: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -14,10 +15,10 @@ from keras_hkd.box_labels import padded_labels
 from keras_hkd.checks import positive
 from keras_hkd.distillation import schedules
 from keras_hkd.distillation.first_batches import first_batches
-from keras_hkd.distillation.gradient_norms import norms_of
+from keras_hkd.distillation.gradient_norms import norms_of, own_and_terms
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.learner import checked_batch
-from keras_hkd.tensors import Tensor, TensorDict
+from keras_hkd.tensors import Tensor
 
 if TYPE_CHECKING:
     from keras_hkd.distillation.distiller import Distiller
@@ -150,18 +151,17 @@ class Balance:
             print(told(record))
         return x
 
-    def drifts(self, images: Tensor, labels: Any) -> dict[str, float]:
+    def drifts(self, norms: Sequence[float]) -> dict[str, float]:
         """Compute how far each term's gradient, beside the own loss's, is from its share.
 
         Args:
-            images: `(batch, height, width, 3)` in [0, 255].
-            labels: their labels.
+            norms: of the gradients of the student's own weighted loss and of the unweighted terms.
 
         Returns:
             dict of factors by name of the term, without those that are not scaled: 1 where the
             gradient is as asked, whatever a schedule says.
         """
-        own, *others = self._on_batch((images, labels))
+        own, *others = norms
         scales = np.asarray(ops.convert_to_numpy(self.scales))
         wanted = np.array(list(self.shares.values())) / self.own_share
         found = scales * others / max(float(own), 1e-30) / wanted  # schedules cancel out
@@ -174,13 +174,9 @@ class Balance:
     def _on_batch(self, batch: Any) -> np.ndarray:
         *_, (images, labels, *_) = checked_batch(self.distiller.learner, (batch,))
         if self._norms is None:
-            self._norms = norms_of(self.distiller, self._own_and_terms, training=True)
+            parts = functools.partial(own_and_terms, self.distiller)
+            self._norms = norms_of(self.distiller, parts, training=True)
         return self._norms(images, padded_labels(labels))
-
-    def _own_and_terms(self, terms: TensorDict) -> list[Tensor]:
-        values = list(terms.values())
-        split = len(values) - len(self.shares)
-        return [self.distiller.student_loss_weight * sum(values[:split]), *values[split:]]
 
     def _named(self, values: Iterable[float]) -> dict[str, float | None]:
         found = [float(value) if np.isfinite(value) else None for value in values]
@@ -236,8 +232,9 @@ class RebalanceTerms(keras.callbacks.Callback):
     Shares hold where they are measured, and drift while the student learns.
 
     Args:
-        batches: pairs of images and labels to measure on, such as `list(train_data.take(8))`.
+        batches: pairs of images and labels to measure on, such as `train_data.take(8)`.
         after_epochs: numbers of finished epochs after which to measure.
+        say: called with a line on what was found.
 
     Raises:
         ValueError: when training begins, if the model balances nothing.
@@ -245,13 +242,19 @@ class RebalanceTerms(keras.callbacks.Callback):
     Example:
 
         distiller.fit(train_data, epochs=24, steps_per_epoch=100, callbacks=[
-            keras_hkd.distillation.RebalanceTerms(list(train_data.take(8)), after_epochs=[4, 12])
+            keras_hkd.distillation.RebalanceTerms(train_data.take(8), after_epochs=[4, 12])
         ])
     """
 
-    def __init__(self, batches: Iterable[Any], after_epochs: Collection[int]) -> None:
+    def __init__(
+        self,
+        batches: Iterable[Any],
+        after_epochs: Collection[int],
+        say: Callable[[str], object] = print,
+    ) -> None:
         super().__init__()
-        self.batches, self.after_epochs = list(batches), frozenset(after_epochs)
+        self.batches = list(batches) if isinstance(batches, Iterator) else batches
+        self.after_epochs, self.say = frozenset(after_epochs), say
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         if getattr(self.model, "balance", None) is None:
@@ -262,7 +265,7 @@ class RebalanceTerms(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if epoch + 1 in self.after_epochs:
-            print(f"After epoch {epoch + 1}: {told(self.model.measure_balance(self.batches))}")
+            self.say(f"After epoch {epoch + 1}: {told(self.model.measure_balance(self.batches))}")
 
 
 def told(record: dict[str, Any]) -> str:

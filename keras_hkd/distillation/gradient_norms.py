@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_hkd.checks import require_tensorflow
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.tensors import Tensor, TensorDict
 
 if TYPE_CHECKING:
@@ -159,37 +160,79 @@ def _on_jax(distiller: Distiller, scalars: Callable) -> Callable:
 
 
 class GradientShares(keras.callbacks.Callback):
-    """Callback that logs `<term>_gradient_share` of every term.
+    """Callback that logs `<term>_gradient_share` of every term, and of the `student`'s own losses.
 
-    Where the Distiller balances its terms, warns of one whose share, beside the student's own
-    loss, has drifted far from what was asked.
+    Where the Distiller balances its terms, warns once of one whose gradient, beside the student's
+    own, has drifted far from what was asked.
 
     Args:
         images: the batch `(batch, height, width, 3)` on which shares are measured.
         labels: its labels.
         every: number of epochs between measurements.
         factor: how many times a share may grow or shrink without a warning.
+
+    Raises:
+        ValueError: when training begins, if the model is no Distiller with terms.
     """
 
     def __init__(self, images: Tensor, labels: Any, every: int = 1, factor: float = 3.0) -> None:
         super().__init__()
         self.images, self.labels, self.every = images, labels, every
         self.factor = factor
+        self._told: set[str] = set()
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        if not getattr(self.model, "term_names", ()):
+            raise InvalidValueError(
+                "Shares of the gradient are those of the terms of a Distiller. "
+                f"Received: {self.model.name!r}, which has none"
+            )
+        self._norms = norms_of(self.model, self._own_and_terms, training=True)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if logs is None or (epoch + 1) % self.every:
             return
-        shares = gradient_shares(self.model, self.images, self.labels)
-        logs.update({f"{name}_gradient_share": share for name, share in shares.items()})
+        norms = self._norms(self.images, self.labels)
+        weights = self.model.term_weights()[1 - len(norms) :]
+        pulls = norms * [1.0, *(float(ops.convert_to_numpy(weight)) for weight in weights)]
+        total = float(pulls.sum()) or 1.0
+        names = ("student", *self.model.term_names)
+        logs |= {
+            f"{name}_gradient_share": float(pull) / total
+            for name, pull in zip(names, pulls, strict=True)
+        }
+        self._warn_of_drift(epoch, norms)
+
+    def _own_and_terms(self, terms: TensorDict) -> list[Tensor]:
+        return own_and_terms(self.model, terms)
+
+    def _warn_of_drift(self, epoch: int, norms: np.ndarray) -> None:
         balance = getattr(self.model, "balance", None)
         if balance is None or not balance.is_measured:
             return
-        for name, drift in balance.drifts(self.images, self.labels).items():
-            if not 1.0 / self.factor <= drift <= self.factor:
-                warnings.warn(
-                    f"After epoch {epoch + 1} the gradient of the term {name!r}, beside the "
-                    f"student's own, is {drift:.2g} times what its share asks for. "
-                    "`distiller.measure_balance(batches)` measures anew.",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+        for name, drift in balance.drifts(norms).items():
+            if 1.0 / self.factor <= drift <= self.factor or name in self._told:
+                continue
+            self._told.add(name)
+            warnings.warn(
+                f"After epoch {epoch + 1} the gradient of the term {name!r}, beside the student's "
+                f"own, is {drift:.2g} times what its share asks for. RebalanceTerms (on the "
+                "command line --rebalance-after) measures anew.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+
+def own_and_terms(distiller: Distiller, terms: TensorDict) -> list[Tensor]:
+    """Joins the student's own losses, weighted, and leaves the terms of distillation as they are.
+
+    Args:
+        distiller: a `Distiller`.
+        terms: what its `compute_terms` gave.
+
+    Returns:
+        A list of scalars, the student's own first.
+    """
+    values = list(terms.values())
+    split = len(values) - len(distiller.term_names)
+    return [distiller.student_loss_weight * sum(values[:split]), *values[split:]]

@@ -200,7 +200,7 @@ def gradient_shares(groups: Sequence[RunGroup]) -> Section:
     for group in groups:
         for run in group.runs:
             if run.balance.get("shares_before"):
-                blocks.append(_balance_table(group, run))
+                blocks += _balance_tables(group, run)
                 break
         suffix = "_gradient_share"
         run = next((r for r in group.runs if any(k.endswith(suffix) for k in r.history)), None)
@@ -219,7 +219,8 @@ def gradient_shares(groups: Sequence[RunGroup]) -> Section:
     if not blocks:
         absent = (
             "These runs recorded no gradient shares: they are written where a Distiller balances "
-            "its terms, or where `keras_hkd.distillation.GradientShares` is among the callbacks."
+            "its terms, and through training where `--shares-every` is given or the callback "
+            "`keras_hkd.distillation.GradientShares`."
         )
         return Section("gradients", title, absent=absent)
     lead = (
@@ -229,22 +230,28 @@ def gradient_shares(groups: Sequence[RunGroup]) -> Section:
     return Section("gradients", title, lead, blocks)
 
 
-def _balance_table(group: RunGroup, run: RunRecord) -> Table:
-    balance = run.balance
-    rows = [
-        [
-            name,
-            _share(before),
-            _share(balance.get("shares_after", {}).get(name)),
-            f"{balance['scales'][name]:.3g}" if name in balance.get("scales", {}) else "-",
+def _balance_tables(group: RunGroup, run: RunRecord) -> list[Table]:
+    """Show what was measured before the first step, and after epochs that balanced anew."""
+    headings = ["term", "share before", "share balanced", "scale"]
+    tables = []
+    for one in [run.balance, *run.balance.get("rebalanced", ())]:
+        after, scales = one.get("shares_after", {}), one.get("scales", {})
+        rows = [
+            [
+                name,
+                _share(before),
+                _share(after.get(name)),
+                f"{scales[name]:.3g}" if name in scales else "-",
+            ]
+            for name, before in one["shares_before"].items()
         ]
-        for name, before in balance["shares_before"].items()
-    ]
-    caption = (
-        f"{group.name}, seed {run.seed}: measured on {balance.get('num_batches')} batches before "
-        "the first step."
-    )
-    return Table(["term", "share before", "share balanced", "scale"], rows, caption)
+        epoch = one.get("after_epoch")
+        when = "before the first step" if epoch is None else f"after epoch {epoch}"
+        caption = (
+            f"{group.name}, seed {run.seed}: measured on {one.get('num_batches')} batches {when}."
+        )
+        tables.append(Table(headings, rows, caption))
+    return tables
 
 
 def _share(value: float | None) -> str:

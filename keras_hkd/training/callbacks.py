@@ -57,26 +57,45 @@ def append_epoch(history: dict[str, list], figures: dict[str, float]) -> None:
 
 
 class BalanceFile(keras.callbacks.Callback):
-    """Keras callback: write out what a Distiller measured before the first step of this session.
+    """Keras callback: write out what a Distiller measured to balance its terms.
+
+    That is what it measured before the first step of this session, unless a restored run had done
+    so before, and below `rebalanced` what it measured after later epochs.
 
     Args:
         balance: `distiller.balance`.
-        write: called with the record; not where a restored run has measured before.
-        say: called with a line about it.
+        record: what the file holds already; {} for nothing.
+        write: called with the whole record.
+        say: called with a line about the first measurement.
     """
 
     def __init__(
-        self, balance: Any, write: Callable[[dict[str, Any]], object], say: Callable[[str], object]
+        self,
+        balance: Any,
+        record: dict[str, Any],
+        write: Callable[[dict[str, Any]], object],
+        say: Callable[[str], object],
     ) -> None:
         super().__init__()
-        self.say = say
-        self.balance = balance
-        self.write = write
+        self.balance, self.record, self.write, self.say = balance, record, write, say
+        self._written: Any = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self.balance.record is not None:
-            self.write(self.balance.record)
-            self.say(told(self.balance.record))
+            self._written = self.balance.record
+            self.record = dict(self._written)
+            self.write(self.record)
+            self.say(told(self._written))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        found = self.balance.record
+        if found is self._written:
+            return
+        self._written = found
+        # An epoch that is done again after a kill is written once.
+        before = [one for one in self.record.get("rebalanced", ()) if one["after_epoch"] <= epoch]
+        self.record |= {"rebalanced": [*before, {"after_epoch": epoch + 1, **found}]}
+        self.write(self.record)
 
 
 class DivergedError(RunFailedError):

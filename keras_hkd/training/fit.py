@@ -17,7 +17,7 @@ from keras_hkd.distillation.balance import NUM_BATCHES
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.folder_lock import folder_lock
 from keras_hkd.training.batches import check_cache, check_fits, check_mixing, run_batches
-from keras_hkd.training.callbacks import BalanceFile, HistoryFile, StopWhenDiverged
+from keras_hkd.training.callbacks import HistoryFile, StopWhenDiverged
 from keras_hkd.training.checkpoint import Checkpoint, list_checkpoints
 from keras_hkd.training.epoch_progress import RichProgress
 from keras_hkd.training.identity import run_identity
@@ -25,6 +25,7 @@ from keras_hkd.training.optimizer import build_optimizer
 from keras_hkd.training.run_folder import RunFolder
 from keras_hkd.training.seeds import enable_determinism
 from keras_hkd.training.settings import TrainingSettings
+from keras_hkd.training.term_watchers import term_watchers
 from keras_hkd.training.validation import averaged_metrics
 from keras_hkd.training.workers import current_workers, losses_explained
 
@@ -99,7 +100,9 @@ def train_model(
             model.optimizer.finalize_variable_values(model.trainable_variables)
             return history
         progress = _progress(title, settings, num_steps)
-        watchers = _watchers(model, settings, num_steps, validation, folder, progress)
+        watchers = _watchers(settings, num_steps, validation)
+        say = functools.partial(progress.console.print, highlight=False, soft_wrap=True)
+        watchers += term_watchers(model, dataset, settings, folder, say)
         record = HistoryFile(history, functools.partial(folder.write_json, "history.json"))
         batches = _batches(model, dataset, settings, first_epoch)
         with contextlib.closing(progress):
@@ -138,23 +141,13 @@ def _progress(title: str, settings: TrainingSettings, num_steps: int) -> RichPro
 
 
 def _watchers(
-    model: keras.Model,
-    settings: TrainingSettings,
-    num_steps: int,
-    validation: Dataset | None,
-    folder: RunFolder,
-    progress: RichProgress,
+    settings: TrainingSettings, num_steps: int, validation: Dataset | None
 ) -> list[keras.callbacks.Callback]:
-    """Make the callbacks that stop a diverged run, measure, and record the balance of the terms."""
+    """Make the callbacks that stop a diverged run, and measure."""
     watchers: list[keras.callbacks.Callback] = [StopWhenDiverged(num_steps)]
     every = settings.validate_every
     if validation is not None and every and current_workers().is_first:
         watchers.append(averaged_metrics(validation, settings.image_size, every))
-    balance = getattr(model, "balance", None)
-    if balance is not None:
-        say = functools.partial(progress.console.print, highlight=False, soft_wrap=True)
-        write = functools.partial(folder.write_json, "balance.json")
-        watchers.append(BalanceFile(balance, write, say))
     return watchers
 
 

@@ -57,6 +57,10 @@ def _checked_sizes(name: str, values: Any) -> tuple[tuple[int, int], ...]:
     return sizes
 
 
+def _checked_epochs(name: str, values: Any) -> tuple[int, ...]:
+    return tuple(sorted(set(checks.several(name, values, functools.partial(checks.whole, low=1)))))
+
+
 def _checked_size(name: str, value: Any) -> tuple[int, int]:
     return checks.image_size(name, (value, value) if isinstance(value, int) else value, low=32)
 
@@ -96,6 +100,11 @@ class TrainingSettings:
             processes or machines ("multi_worker").
         validate_every: epochs between measurements on the validation images; 0 for none before the
             end.
+        shares_every: epochs between measurements of each term's share of the student's gradient in
+            a distillation, which are recorded, with a warning of shares that drift; 0 for none, by
+            default about ten in all of balanced terms, 200 steps or more apart.
+        rebalance_after: finished epochs after which the balanced terms of a distillation are
+            measured and weighed anew, such as 4,12; by default none.
         cache: where decoded images are kept, which changes no bit of a batch: memory, disk, or none
             to decode them in every epoch; auto for memory if they fit, else disk if they fit there,
             else none.
@@ -141,6 +150,10 @@ class TrainingSettings:
         None, functools.partial(checks.one_of, choices=("mirrored", "multi_worker"))
     )
     validate_every: int = _whole(0, changes_weights=False)
+    shares_every: int | None = _whole(None, changes_weights=False, distils=True)
+    rebalance_after: tuple[int, ...] | None = _setting(
+        None, _checked_epochs, added_later=True, distils=True
+    )
     cache: CacheMode = _setting("auto", checked_mode, changes_weights=False)
     cache_folder: str | None = _setting(None, changes_weights=False)
 
@@ -157,6 +170,12 @@ class TrainingSettings:
             )
         check_mixing(self.cache, self.mixing)
 
+        if self.rebalance_after and self.rebalance_after[-1] >= self.epochs:
+            raise InvalidValueError(
+                "rebalance_after must name epochs after which training goes on, below "
+                f"epochs={self.epochs}. Received: {self.rebalance_after}"
+            )
+
     @property
     def mixing(self) -> dict[str, Any]:
         """What is asked for of mosaics, blends, pasted people and several sizes, by name."""
@@ -168,6 +187,8 @@ class TrainingSettings:
         values = {**dataclasses.asdict(self), "image_size": list(self.image_size)}
         if self.sizes is not None:
             values["sizes"] = [list(size) for size in self.sizes]
+        if self.rebalance_after is not None:
+            values["rebalance_after"] = list(self.rebalance_after)
         return values
 
     @classmethod

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from keras_hkd.cli import train, training_options
+from keras_hkd.cli import distill, train, training_options
 from keras_hkd.cli.training_options import RunOptions, with_run_options
 from keras_hkd.training import TrainingSettings
 
@@ -46,10 +46,18 @@ def run():
     return given_by
 
 
-def test_every_setting_is_an_option_with_its_default_and_meaning():
+def options_of(command):
     app = typer.Typer()
-    app.command()(train.command)
-    options = {option.name: option for option in typer.main.get_command(app).params}
+    app.command()(command)
+    return {option.name: option for option in typer.main.get_command(app).params}
+
+
+def test_every_setting_is_an_option_with_its_default_and_meaning():
+    options, of_train = (options_of(one.command) for one in (distill, train))
+    of_distillation = {"shares_every", "rebalance_after"}
+    assert {field.name for field in dataclasses.fields(TrainingSettings)} - set(
+        of_train
+    ) == of_distillation
     for field in dataclasses.fields(TrainingSettings):
         option = options[field.name]
         assert f"--{field.name.replace('_', '-')}" in option.opts
@@ -84,6 +92,13 @@ def test_what_is_given_becomes_a_setting(run):
         learning_rate=0.01,
     )
     assert (given.seed, given.strategy, given.image_size) == (3, "mirrored", (96, 128))
+
+
+def test_terms_that_are_watched_and_balanced_anew(run):
+    settings = run(f"{REQUIRED} --shares-every 0 --rebalance-after 12,4")[0].settings(KIND)
+    assert (settings.shares_every, settings.rebalance_after) == (0, (4, 12))
+    with pytest.raises(ValueError, match="numbers of epochs with commas.*Received: '4;12'"):
+        training_options.parse_epochs("4;12")
 
 
 @pytest.mark.parametrize(

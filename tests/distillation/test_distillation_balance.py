@@ -1,7 +1,9 @@
 """Weights that set themselves: shares of the gradient, measured before the first step."""
 
+import dataclasses
 import importlib.util
 import json
+import warnings
 
 import keras
 import numpy as np
@@ -21,7 +23,7 @@ from keras_hkd.distillation.first_batches import first_batches
 from keras_hkd.distillation.schedules import LinearWarmUp
 from keras_hkd.hierarchies import ClassLogits, Logits, Pyramid
 from keras_hkd.losses import AdaptiveDistillation, FeatureImitation, LogitDistillation
-from keras_hkd.training import TrainingSettings, train_model
+from keras_hkd.training import TrainingSettings, term_watchers, train_model
 
 SHARES = [0.3, 0.2]
 LABELS = {"classes": np.array([0, 1, 2, 0, 1, 2])}
@@ -228,13 +230,17 @@ def test_the_callback_warns_of_a_share_that_drifted(images):
     distiller.measure_balance([(images, LABELS)])
     callback = GradientShares(images, LABELS)
     callback.set_model(distiller)
+    callback.on_train_begin()
     logs = {}
     callback.on_epoch_end(0, logs)  # no warning, or the test fails
-    assert set(logs) == {f"{n}_gradient_share" for n in ("class_loss", "logits_loss", "sharp_loss")}
+    wanted = {"student": 0.5, "logits": SHARES[0], "sharp": SHARES[1]}
+    assert logs == pytest.approx({f"{name}_gradient_share": one for name, one in wanted.items()})
     scales = np.array(distiller.balance.scales)
     distiller.balance.scales.assign([scales[0], 4.0 * scales[1]])
     with pytest.warns(RuntimeWarning, match="epoch 2 .*'sharp'.* 4 times"):
         callback.on_epoch_end(1, logs)
+    assert logs["sharp_gradient_share"] == pytest.approx(0.5)  # 0.8 of 1.6
+    callback.on_epoch_end(2, logs)  # told once
 
 
 def test_terms_are_balanced_anew_after_the_epochs_that_are_named(images, capsys):
@@ -289,21 +295,70 @@ def test_batches_of_arrays_lie_over_all_of_them_and_an_iterator_is_refused():
         first_batches(iter([1, 2]))
 
 
-@pytest.mark.slow
-def test_a_run_records_it_and_a_resumed_one_keeps_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.undo()  # as it is for users, traced
-    settings = TrainingSettings(epochs=1, batch_size=2, image_size=(32, 32), augment=False)
+def of_run(**options):
+    """Settings, images, and a function that makes a Distiller for them."""
+    settings = TrainingSettings(
+        **{"epochs": 1, "batch_size": 2, "image_size": (32, 32), "augment": False, **options}
+    )
     train = load_classification("synthetic:train?num_images=4&num_classes=3&height=32&width=32")
 
-    def made():
+    def made(weights="balanced", shares=(0.3,)):
         names = train.class_names
         return Distiller(
             *(build("cnn_micro", class_names=names, image_size=(32, 32), seed=s) for s in (1, 2)),
             Logits(LogitDistillation()),
-            "balanced",
-            shares=[0.3],
+            weights,
+            shares=None if shares is None else list(shares),
         )
 
+    return settings, train, made
+
+
+def test_a_run_records_shares_through_training_and_balances_anew(tmp_path):
+    settings, train, made = of_run(epochs=3, shares_every=1, rebalance_after=(2,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of what drifts, which it may
+        first = made()
+        train_model(first, train, dataclasses.replace(settings, epochs=3), tmp_path)
+    history = json.loads((tmp_path / "history.json").read_text())
+    shares = np.array([history[f"{name}_gradient_share"] for name in ("student", "logits")])
+    assert shares.shape == (2, 3) and shares.sum(axis=0) == pytest.approx(np.ones(3))
+    record = json.loads((tmp_path / "balance.json").read_text())
+    (anew,) = record["rebalanced"]
+    assert anew["after_epoch"] == 2 and anew["shares_after"]["logits"] == pytest.approx(0.3)
+    assert anew["scales"]["logits"] == pytest.approx(float(first.balance.scales[0]))
+    assert anew["scales"] != record["scales"]
+
+
+def test_what_a_model_has_not_is_not_measured(tmp_path):
+    settings, train, made = of_run(epochs=2, rebalance_after=(1,))
+    with pytest.raises(ValueError, match="asks for terms that are balanced"):
+        train_model(made(None, None), train, settings, tmp_path / "numbers")
+    alone = build("cnn_micro", class_names=train.class_names, image_size=(32, 32), seed=1)
+    settings = dataclasses.replace(settings, rebalance_after=None, shares_every=1)
+    with pytest.raises(ValueError, match="shares of the terms of a distillation"):
+        train_model(alone, train, settings, tmp_path / "alone")
+
+
+@pytest.mark.parametrize(
+    ("given", "balanced", "every"),
+    [
+        ({}, True, 100),  # two steps an epoch: 200 steps are 100 epochs
+        ({"epochs": 3000}, True, 300),
+        ({}, False, 0),
+        ({"shares_every": 3}, False, 3),
+        ({"shares_every": 0}, True, 0),
+    ],
+)
+def test_how_often_shares_are_measured(given, balanced, every):
+    settings, train, _ = of_run(**given)
+    assert term_watchers._every(settings, train, balanced) == every
+
+
+@pytest.mark.slow
+def test_a_run_records_it_and_a_resumed_one_keeps_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.undo()  # as it is for users, traced
+    settings, train, made = of_run()
     first = made()
     train_model(first, train, settings, tmp_path)
     record = json.loads((tmp_path / "balance.json").read_text())

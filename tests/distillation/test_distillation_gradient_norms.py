@@ -1,18 +1,40 @@
 """When the callback measures, and what it writes."""
 
+import types
+
+import keras
+import numpy as np
+import pytest
+
 import keras_hkd.distillation.gradient_norms as module
 
 
 def test_shares_are_logged_every_second_epoch(monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        module, "gradient_shares", lambda *args: asked.append(args) or {"box_loss": 1.0}
-    )
+
+    def norms_of(model, combine, training):
+        assert training
+        return lambda *batch: asked.append(batch) or np.array([2.0, 4.0, 0.5])
+
+    monkeypatch.setattr(module, "norms_of", norms_of)
     callback = module.GradientShares("images", "labels", every=2)
+    callback.set_model(
+        types.SimpleNamespace(term_names=("boxes", "maps"), term_weights=lambda: [7.0, 1.0, 4.0])
+    )
+    callback.on_train_begin()
     logs = [{"loss": 3.0} for _ in range(4)]
     for epoch in range(4):
         callback.on_epoch_end(epoch, logs[epoch])
     callback.on_epoch_end(5, None)
-    measured = {"loss": 3.0, "box_loss_gradient_share": 1.0}
+    shares = {"student": 0.25, "boxes": 0.5, "maps": 0.25}
+    measured = {"loss": 3.0, **{f"{name}_gradient_share": one for name, one in shares.items()}}
     assert logs == [{"loss": 3.0}, measured, {"loss": 3.0}, measured]
-    assert [args[1:] for args in asked] == [("images", "labels")] * 2
+    assert asked == [("images", "labels")] * 2
+
+
+def test_a_model_without_terms_is_refused():
+    callback = module.GradientShares("images", "labels")
+    inputs = keras.Input((2,))
+    callback.set_model(keras.Model(inputs, inputs, name="alone"))
+    with pytest.raises(ValueError, match="terms of a Distiller. Received: 'alone', which has none"):
+        callback.on_train_begin()

@@ -34,6 +34,9 @@ def test_to_dict_names_every_setting():
         ("image_size", (16, 256)),
         ("strategy", "tpu"),
         ("validate_every", -1),
+        ("shares_every", -1),
+        ("rebalance_after", (0,)),
+        ("rebalance_after", (1,)),  # as many as there are epochs
     ],
 )
 def test_refuses_what_cannot_be_trained_with(name, value):
@@ -54,7 +57,8 @@ def test_what_changes_no_weight_may_differ_in_a_resumed_run():
 
 def test_runs_from_before_there_was_mixing_can_be_resumed():
     known = set(TrainingSettings(epochs=2).must_match())
-    assert not known & {"mosaic", "mixup", "copy_paste", "sizes", "mosaic_off_epochs"}
+    later = {"mosaic", "mixup", "copy_paste", "sizes", "mosaic_off_epochs", "rebalance_after"}
+    assert not known & later
     mixed = TrainingSettings(epochs=2, mosaic=0.5, sizes=[64, (96, 128)]).must_match()
     assert set(mixed) - known == {"mosaic", "sizes"}
     assert mixed["sizes"] == [[64, 64], [96, 128]]
