@@ -217,7 +217,7 @@ def _distill(
         training_run.draw_batches(run, dataset, settings, given.json)
     stored = sources.teacher_cache is not None
     if doctor and kind.name == "detector":
-        _look(None if stored else teachers[0], distiller.student, dataset, settings)
+        _look(None if stored else teachers[0], distiller.student, dataset, settings, val)
     if train_teacher is not None:
         remark(f"First the teacher's branches are trained ({run.path / 'teacher'}).")
         train_teacher(dataset, settings, run.path / "teacher", resume=given.resume)
@@ -273,11 +273,11 @@ def _others(distiller: Any, teachers: list[Any], takes: Any) -> dict[str, Any]:
     }
 
 
-def _look(teacher: Any, student: Any, dataset: Any, settings: Any) -> None:
+def _look(teacher: Any, student: Any, dataset: Any, settings: Any, val: Any) -> None:
     """Say in a line each what the quick checks of the doctor found."""
     from keras_hkd.doctor import first_look
 
-    for found in first_look(teacher, student, dataset, settings):
+    for found in first_look(teacher, student, dataset, settings, val):
         if found.is_alarm:
             remark(f"Doctor: {found.severity}: {found.text} {found.advice}")
         else:

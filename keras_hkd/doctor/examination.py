@@ -20,6 +20,9 @@ from keras_hkd.training.settings import TrainingSettings
 if TYPE_CHECKING:
     from keras_hkd.data import Dataset
 
+_QUICKLY_COMPARED = 5000
+"""So many pictures are compared in some seconds."""
+
 
 def doctor(
     teacher: Any,
@@ -102,7 +105,11 @@ def doctor(
 
 
 def first_look(
-    teacher: Any, student: Any, data: Dataset, settings: TrainingSettings
+    teacher: Any,
+    student: Any,
+    data: Dataset,
+    settings: TrainingSettings,
+    test: Dataset | None = None,
 ) -> tuple[Finding, ...]:
     """Run the cheap checks, as `keras-hkd distill` does before it trains.
 
@@ -111,12 +118,16 @@ def first_look(
         student: the student.
         data: the training images.
         settings: how training will be.
+        test: the images to measure on; where all are few, those among `data` are looked for.
 
     Returns:
         The findings.
     """
-    case = Case(teacher=teacher, student=student, dataset=data, settings=settings)
-    cheap = {name: one for name, one in chosen().items() if one.cheap}
+    case = Case(teacher=teacher, student=student, dataset=data, settings=settings, test=test)
+    few = len(data) + len(test or ()) <= _QUICKLY_COMPARED
+    cheap = {
+        name: one for name, one in chosen().items() if one.cheap or (few and one.needs == ("test",))
+    }
     return examine(case, cheap, progress=False).findings
 
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_hkd import hierarchies, losses
 from keras_hkd.classifiers import build
 from keras_hkd.data import load_classification
+from keras_hkd.detectors import build as build_detector
 from keras_hkd.distillation import (
     Distiller,
     GradientShares,
@@ -22,6 +24,7 @@ from keras_hkd.distillation import (
 from keras_hkd.distillation.first_batches import first_batches
 from keras_hkd.distillation.schedules import LinearWarmUp
 from keras_hkd.hierarchies import ClassLogits, Logits, Pyramid
+from keras_hkd.hierarchies.possibilities import _samples
 from keras_hkd.losses import AdaptiveDistillation, FeatureImitation, LogitDistillation
 from keras_hkd.training import TrainingSettings, term_watchers, train_model
 
@@ -100,6 +103,61 @@ def test_detectors_get_the_shares_that_were_asked_for(pair_of, batch):
     assert norms / norms.sum() == pytest.approx([0.5, *SHARES], rel=0.02)
     assert list(record["shares_after"].values()) == pytest.approx([0.5, *SHARES])
     assert list(record["norms"]) == ["student", "pyramid", "class_logits"]
+
+
+def every_term():
+    """Every hierarchy of detectors, and every loss in one that reads what it compares."""
+
+    def of_maps(name):
+        return Pyramid(getattr(losses, name)(), levels=("P3", "P4"), name=name)
+
+    def of_logits(name, **options):
+        return ClassLogits(getattr(losses, name)(**options), name=name)
+
+    maps = ("FeatureImitation", "AttentionTransfer", "PearsonCorrelation", "FocalGlobal")
+    maps += ("ChannelWiseDivergence", "MaskedGenerative", "AttentionNonLocal")
+    maps += ("FineGrainedImitation",)
+    sigmoid = {"activation": "sigmoid"}
+    several = {"num_detections": 4, "score_threshold": 0.0}
+    return [
+        *map(of_maps, maps),
+        Pyramid(losses.HierarchicalContext(sizes=(2, 1)), levels=("P3",), name="context"),
+        hierarchies.Region(losses.FeatureImitation(), **several),
+        hierarchies.Region(losses.RegionRelation(), name="relation", **several),
+        hierarchies.ClassTower(losses.FeatureImitation()),
+        hierarchies.Review(),
+        hierarchies.CrossHead(),
+        of_logits("AdaptiveDistillation"),
+        of_logits("QualityFocalDistillation"),
+        of_logits("DecoupledDistillation"),
+        of_logits("LogitDistillation", **sigmoid),
+        of_logits("DIST", **sigmoid),
+        hierarchies.Boxes(losses.GIoU(), name="GIoU"),
+        hierarchies.Boxes(losses.LocalizationDistillation(), name="LD"),
+        hierarchies.Boxes(losses.TeacherBoundedRegression(margin=100.0), decoded=True, name="TBR"),
+    ]
+
+
+@pytest.mark.slow
+def test_every_hierarchy_and_every_loss_of_detectors_is_balanced(batch):
+    names = {"class_names": ("person", "car", "dog"), "image_size": (64, 64)}
+    pair = [build_detector("yolo_v8_micro", seed=seed, **names) for seed in (1, 2)]
+    terms = every_term()
+    shares = [0.5 / len(terms)] * len(terms)
+    distiller = Distiller(*pair, terms, shares=shares)
+    record = distiller.measure_balance([batch])  # a term without gradient warns: the test fails
+    assert list(record["shares_after"].values()) == pytest.approx([0.5, *shares])
+    balanced = {type(one).__name__ for one in terms} | {type(one.loss).__name__ for one in terms}
+    every = {type(one).__name__ for one in _samples().values()} | set(losses.__all__)
+    # Bases, those of classifiers, and OSAKD's terms, whose queue is empty before the first step.
+    others = {"DistillationLoss", "LearnableLoss", "Logits", "SoftLabelDivergence"}
+    assert every - balanced == {*others, "NeighbourCells", "NeighbourClasses"}
+
+
+def test_losses_of_classifiers_are_balanced(images):
+    terms = [Logits(loss(), name=loss.__name__) for loss in (losses.LogitDistillation, losses.DIST)]
+    record = Distiller(raw(8, 1), raw(4, 2), terms).measure_balance([(images, LABELS)])
+    assert list(record["shares_after"].values()) == pytest.approx([0.5, 0.25, 0.25])
 
 
 def test_the_median_over_batches_decides(images):
@@ -376,6 +434,7 @@ SCRIPT = """
 import keras
 import numpy as np
 
+from keras_hkd import hierarchies, losses
 from keras_hkd.classifiers import build
 from keras_hkd.distillation import Distiller, gradient_shares
 from keras_hkd.hierarchies import Logits
@@ -432,6 +491,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 import keras
 import numpy as np
 
+from keras_hkd import hierarchies, losses
 from keras_hkd.classifiers import build
 from keras_hkd.distillation import Distiller
 from keras_hkd.hierarchies import Logits

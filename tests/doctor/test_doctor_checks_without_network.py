@@ -1,5 +1,6 @@
 """Every fault of labels, pictures and predictions is planted: each is found, and no other."""
 
+import types
 import warnings
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from keras_hkd.batch_watch import BatchWarning
+from keras_hkd.doctor import examination, first_look
 from keras_hkd.doctor.checks import cost
 from keras_hkd.doctor.declared import CHECKS
 
@@ -58,10 +60,15 @@ class TestTeacher:
         assert (found.severity, "No image has a label" in found.text) == ("fault", True)
 
 
+MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 PIXELS = {
     "blue, green, red in [0, 255]": lambda images: images[..., ::-1],
     "red, green, blue in [0, 1]": lambda images: images * 255.0,
     "red, green, blue in [-1, 1]": lambda images: (images + 1) * 127.5,
+    "the mean of ImageNet subtracted": lambda images: images + MEAN,
+    "the mean of ImageNet subtracted, divided by its deviation": lambda images: (
+        images * DEVIATION + MEAN
+    ),
     "255 times the pixels": lambda images: images / 255.0,
 }
 
@@ -217,6 +224,49 @@ def test_people_that_are_too_small(height, severity, people, case_of, ask):
     assert ("--image-size" in found.advice) == found.is_alarm
 
 
+class Assigns:
+    """A student of three levels with one cell each, whose labels get the cells that are named."""
+
+    levels, strides, anchors_per_cell = ("P3", "P4", "P5"), (8, 16, 32), 1
+
+    def __init__(self, *cells):
+        self.cells = cells
+
+    def level_shapes(self, image_size):
+        return dict.fromkeys(self.levels, (1, 1))
+
+    def check_labels(self, labels):
+        return labels
+
+    def __call__(self, images, training):
+        return None
+
+    def assign(self, outputs, labels, image_size):
+        boxes = np.asarray(labels["boxes"])
+        positive = np.zeros((len(boxes), 3), bool)
+        positive[:, list(self.cells)] = True
+        first = np.repeat(boxes[:, :1], 3, axis=1)
+        return types.SimpleNamespace(positive=positive, target_boxes=first)
+
+
+@pytest.mark.parametrize(
+    ("cells", "severity", "words"),
+    [
+        ((0, 1, 2), "ok", "0% of 4 labels get no anchor of the student; the others 3 each"),
+        ((0, 1), "ok", "no label goes to P5."),
+        ((0,), "warning", "no label goes to P4, P5."),
+        ((), "fault", "100% of 4 labels get no anchor"),
+    ],
+)
+def test_levels_and_labels_without_one_another(cells, severity, words, people, case_of, ask):
+    def first_alone(boxes, side):
+        return boxes[:1]
+
+    case = case_of(people(4, relabel=first_alone), student=Assigns(*cells), how={"augment": False})
+    (found,) = ask("anchors", case)
+    assert (found.severity, words in found.text) == (severity, True)
+
+
 class TestLeakage:
     def test_none(self, people, case_of, ask):
         (found,) = ask("leakage", case_of(people(6), test=people(3, seed=1)))
@@ -237,6 +287,21 @@ class TestLeakage:
 
     def test_does_not_apply_without_test_images(self, people, case_of, ask):
         assert ask("leakage", case_of(people(4))) == []
+
+    def test_is_looked_for_before_a_training_where_pictures_are_few(
+        self, people, case_of, monkeypatch
+    ):
+        case = case_of(people(6))
+
+        def named(test):
+            pair = case.teacher, case.student
+            found = first_look(*pair, case.dataset, case.settings, test)
+            return {one.check: one.severity for one in found}
+
+        assert named(case.dataset.select([1]))["leakage"] == "fault"
+        assert "leakage" not in named(None)
+        monkeypatch.setattr(examination, "_QUICKLY_COMPARED", 6)
+        assert "leakage" not in named(case.dataset.select([1]))
 
 
 def test_more_images_than_memory(people, case_of, ask, monkeypatch):

@@ -15,8 +15,7 @@ def class_names(case: Case) -> Finding:
     known = wanted if case.teacher is None else case.teacher.class_names
     missing = [name for name in wanted if name not in known]
     if not missing:
-        who = "Data, student" + (" and teacher" if case.teacher is not None else "")
-        who = who if case.teacher is not None else "Data and student"
+        who = "Data and student" if case.teacher is None else "Data, student and teacher"
         return ok(f"{who} agree on the classes: {', '.join(wanted)}.", classes=list(wanted))
     figures = {"student": list(wanted), "teacher": list(known[:20])}
     advice = (

@@ -1,6 +1,5 @@
 """Whether labels and teacher agree on where people are."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +84,6 @@ def _pictures(case: Case, worst: np.ndarray, threshold: float) -> tuple[Path, ..
     ids = [case.truth.image_ids[i] for i in np.argsort(-worst, kind="stable")[:6] if worst[i]]
     place = {one.image_id: index for index, one in enumerate(case.images)}
     chosen = case.images.select([place[image_id] for image_id in ids])
-    chosen = dataclasses.replace(chosen)
     columns = {"teacher": case.teacher_found}
     save_dataset_gallery(chosen, columns, path, num_images=len(chosen), min_confidence=threshold)
     return (path,)

@@ -26,10 +26,10 @@ def leakage(case: Case) -> Finding:
         "files": [_name(case.test[index]) for index in sorted(identical | near)[:20]],
     }
     if not shared:
-        return ok(f"None of {total} test images is among those to train on.", **figures)
+        return ok(f"None of {total} images to measure on is among those to train on.", **figures)
     text = (
-        f"Of {total} test images {len(identical)} are among those to train on as the same file, "
-        f"and {len(near)} nearly so (stored anew, resized, or a frame of the same film)."
+        f"Of {total} images to measure on {len(identical)} are among those to train on as the same "
+        f"file, and {len(near)} nearly so (stored anew, resized, or a frame of the same film)."
     )
     advice = "Take them out of the training images; `keras-hkd check TRAIN TEST` lists them all."
     pictures = _pictures(case, shared)
