@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: web benchmark-int8-networks demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-cache-layout benchmark-load benchmark-input large-data benchmark-int8 losses benchmark-mobile compression install clean
+.PHONY: weighting web benchmark-int8-networks demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-cache-layout benchmark-load benchmark-input large-data benchmark-int8 losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
@@ -39,6 +39,7 @@ help:
 	@echo "make losses          all losses on one pair: hours, resumable, needs the data folder"
 	@echo "make compression     int8 with and without training for it: hours, resumable, after make real"
 	@echo "make default         what the default gains, pair by pair: hours, resumable"
+	@echo "make weighting       balanced terms beside GradNorm and uncertainty: an hour, resumable"
 	@echo "make proof           RTMDet-nano and students 2 to 8 times smaller: hours, resumable"
 	@echo "make zoo             the presets of the zoo: hours, resumable, needs the data folder"
 	@echo "make install         make $(VENV) and install the package in it"
@@ -149,6 +150,9 @@ losses: $(INSTALLED)
 
 default: $(INSTALLED)
 	$(RUN) benchmarks/default_pairs.py
+
+weighting: $(INSTALLED)
+	$(RUN) benchmarks/weighting.py
 
 proof: $(INSTALLED)
 	$(RUN) benchmarks/proof.py

@@ -289,8 +289,16 @@ def render(title: str, groups: Sequence[RunGroup], sections: Sequence[Section]) 
     )
     environment.filters["inline_code"] = _inline_code
     template = environment.from_string((folder / "run_report.html").read_text("utf-8"))
+    missing: dict[str, list[str]] = {}
+    for section in sections:
+        if section.absent:
+            missing.setdefault(section.absent, []).append(section.title)
     return template.render(
-        title=title, groups=groups, sections=sections, version=keras_hkd.__version__
+        title=title,
+        groups=groups,
+        sections=[section for section in sections if not section.absent],
+        missing=missing,
+        version=keras_hkd.__version__,
     )
 
 

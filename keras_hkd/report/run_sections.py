@@ -191,7 +191,9 @@ def _terms(group: RunGroup) -> list[Any]:
 
 
 def _epochs(run: RunRecord, key: str) -> list[tuple[float, float | None]]:
-    return [(number, value) for number, value in enumerate(run.history.get(key, ()), start=1)]
+    """Return what was measured after each epoch; between measurements a line goes straight on."""
+    rows = enumerate(run.history.get(key, ()), start=1)
+    return [(number, value) for number, value in rows if value is not None]
 
 
 def gradient_shares(groups: Sequence[RunGroup]) -> Section:
@@ -206,10 +208,12 @@ def gradient_shares(groups: Sequence[RunGroup]) -> Section:
         run = next((r for r in group.runs if any(k.endswith(suffix) for k in r.history)), None)
         if run is not None:
             names = [key for key in run.history if key.endswith(suffix)]
-            lines = [
-                Series(name.removesuffix(suffix), _epochs(run, name), style_of(number), True)
-                for number, name in enumerate(names)
-            ]
+            asked = run.balance.get("shares_after", {})
+            lines = []
+            for number, name in enumerate(names):
+                term = name.removesuffix(suffix)
+                first = [(0, asked[term])] if term in asked else []
+                lines.append(Series(term, [*first, *_epochs(run, name)], style_of(number), True))
             y = Axis("share of the gradient", low=0.0)
             chart = line_chart("gradient shares", lines, Axis("epoch", whole=True), y)
             entries = [(one.style, one.name.removesuffix("_loss")) for one in lines]
@@ -225,7 +229,8 @@ def gradient_shares(groups: Sequence[RunGroup]) -> Section:
         return Section("gradients", title, absent=absent)
     lead = (
         "The norm of each weighted term's gradient at the student's weights, as a share of their "
-        "sum. A share near 0 has no effect; one near 1 leaves the others none."
+        "sum. A share near 0 has no effect; one near 1 leaves the others none. Shares that were "
+        "balanced stand at epoch 0."
     )
     return Section("gradients", title, lead, blocks)
 

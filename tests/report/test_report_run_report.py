@@ -39,7 +39,7 @@ def make_run(folder, seed, *, distilled, scores, history=True):
     if history:
         rows = {"loss": [2.0, 1.0], "val_AP": [0.1, scores["AP"]], "seconds": [3.0, 3.0]}
         rows |= {"pyramid_loss": [0.5, 0.25]} if distilled else {}
-        rows |= {"pyramid_loss_gradient_share": [0.5, 0.25]} if distilled else {}
+        rows |= {"pyramid_gradient_share": [None, 0.25]} if distilled else {}
         run.write_json("history.json", rows)
     if distilled:
         shares = {"student": 0.9, "pyramid": 0.1}
@@ -146,6 +146,21 @@ def test_figures_of_different_images_are_not_set_side_by_side_in_silence(runs):
     assert "cannot be compared" in sections["comparison"].blocks[0].caption
 
 
+def test_shares_begin_as_balanced_and_go_on_between_measurements(runs):
+    balance = RunFolder(runs[2]).read_json("balance.json")
+    anew = {"after_epoch": 2, **balance, "scales": {"pyramid": 36.0}}
+    RunFolder(runs[2]).write_json("balance.json", {**balance, "rebalanced": [anew]})
+    _, sections = sections_of(runs)
+    first, second, charts = sections["gradients"].blocks
+    assert first.caption.endswith("measured on 8 batches before the first step.")
+    assert second.caption.endswith("measured on 8 batches after epoch 2.")
+    assert [list(row) for row in second.rows][1] == ["pyramid", "10.0 %", "50.0 %", "36"]
+    ((_, chart),) = charts.charts
+    (line,) = re.findall(r'points="([^"]+)"', str(chart))
+    assert len(line.split()) == 2  # 0.5 as balanced, 0.25 after epoch 2
+    assert re.findall(r"pyramid: ([\d., ]+)<", str(chart)) == ["0, 0.5", "2, 0.25"]
+
+
 def test_one_seed_is_not_tested(runs):
     _, sections = sections_of([runs[0], runs[2]])
     tests, _ = rows_of(sections["comparison"], 1)
@@ -241,6 +256,8 @@ def test_writing_a_report_of_what_runs_recorded(runs, tmp_path):
     assert "--data" in written["Calibration"]
     page = (tmp_path / "new" / "report.html").read_text("utf-8")
     assert "<h1>Mine</h1>" in page
+    assert page.count("which the folders of runs do not hold") == 1  # of all sections that lack it
+    assert "Calibration; What the student misses" in page
     with pytest.raises(FileNotFoundError, match="holds no run"):
         write_report([tmp_path / "nothing"], tmp_path / "other.html")
     assert not (tmp_path / "other.html").exists()
