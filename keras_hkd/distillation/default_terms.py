@@ -28,19 +28,20 @@ class Chosen(NamedTuple):
         row: name of the row of the table.
         why: why this row was taken, a sentence.
         hierarchies: the terms, not attached yet.
-        shares: share of the gradient of each.
+        shares: share of the gradient of each; None where they have weights instead.
     """
 
     row: str
     why: str
     hierarchies: list[Hierarchy]
-    shares: list[float]
+    shares: list[float] | None
 
     def __str__(self) -> str:
-        terms = " + ".join(
-            f"{type(one).__name__}({type(one.loss).__name__}) {share:g}"
-            for one, share in zip(self.hierarchies, self.shares, strict=True)
-        )
+        names = [f"{type(one).__name__}({type(one.loss).__name__})" for one in self.hierarchies]
+        if self.shares is None:
+            return f"Terms chosen for this pair: {' + '.join(names)}. {self.why}"
+        pairs = zip(names, self.shares, strict=True)
+        terms = " + ".join(f"{name} {share:g}" for name, share in pairs)
         return f"Terms chosen for this pair, with shares of the gradient: {terms}. {self.why}"
 
 

@@ -122,10 +122,10 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         frozen.cached_teacher(teachers)  # refuses several
         self.teacher_image_size, self.teacher_weights = teacher_image_size, teacher_weights
         self._teacher_sizes = frozen.sizes_of(teacher_image_size, teachers)
-        self.chosen: str | None = None
+        chosen = None
         if distillation_losses is None:
             chosen = default_terms.choose(teachers, self.learner, self._teacher_sizes)
-            self.chosen, distillation_losses = str(chosen), chosen.hierarchies
+            distillation_losses = chosen.hierarchies
             if distillation_loss_weights == "balanced" and shares is None:
                 shares = chosen.shares
         hierarchies = as_hierarchies(distillation_losses)
@@ -133,6 +133,7 @@ class Distiller(balancing.BalancesTerms, BaseModel):
             distillation_loss_weights, shares, len(hierarchies)
         )
         self.shares = None if of_terms is None else tuple(of_terms)
+        self.chosen = None if chosen is None else str(chosen._replace(shares=of_terms))
         self.student_loss_weight = float(student_loss_weight)
         weights = frozen.weights_of(teacher_weights, teachers)
         self.distillation_losses = [

@@ -21,7 +21,7 @@ LOGIT_SOURCES = ("tower", "logits", None)
 WEIGHTS = ("balanced", "published")
 PUBLISHED = {"pyramid_weight": 0.5, "region_weight": 30.0, "logit_weight": 30.0}
 OWN_OPTIONS = (
-    "weights",
+    *("weights", "shares"),
     *("pyramid_weight", "region_weight", "logit_weight", "logit_source", "box_weight"),
     *("levels", "student_loss_weight"),
 )
@@ -33,6 +33,7 @@ def hkd(
     student: Any,
     *,
     weights: str = "balanced",
+    shares: Sequence[float] | None = None,
     pyramid_weight: Any = None,
     region_weight: Any = None,
     logit_weight: Any = None,
@@ -57,6 +58,7 @@ def hkd(
         teacher: a trained detector.
         student: the detector to train.
         weights: "balanced", or "published" for 0.5, 30 and 30.
+        shares: a share of the gradient for each balanced term; equal ones by default.
         pyramid_weight: lambda_P, a number or a schedule. If a weight is given, no term is balanced,
             and the others have their published weights.
         region_weight: lambda_R.
@@ -120,4 +122,5 @@ def hkd(
         list(hierarchies),
         "balanced" if balanced else list(of_terms),
         student_loss_weight=student_loss_weight,
+        shares=shares,
     )

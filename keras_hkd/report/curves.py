@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from keras_hkd.errors import InvalidValueError
 
 _ASIDE = ("learning_rate", "seconds")
+_SHARE = "_gradient_share"
 _LINES = ("-", "--", ":", "-.")
 
 
@@ -65,10 +66,13 @@ def _panels(histories: Mapping[str, Mapping[str, Sequence[float | None]]]) -> di
     present = {}
     for history in histories.values():
         present.update({name: None for name, row in history.items() if _has_points(row)})
-    losses = [name for name in present if not name.startswith("val_") and name not in _ASIDE]
+    shares = [name for name in present if name.endswith(_SHARE)]
+    others = (*shares, *_ASIDE)
+    losses = [name for name in present if not name.startswith("val_") and name not in others]
     measured = [name for name in present if name.startswith("val_")]
     rate = [name for name in present if name == "learning_rate"]
-    panels = {"training loss": losses, "validation": measured, "learning rate": rate}
+    panels = {"training loss": losses, "validation": measured}
+    panels |= {"share of the gradient": shares, "learning rate": rate}
     return {heading: names for heading, names in panels.items() if names}
 
 
@@ -106,7 +110,7 @@ def _draw(
 
 
 def _label(run: str, name: str, num_runs: int, num_names: int) -> str:
-    name = name.removeprefix("val_").replace("_", " ")
+    name = name.removeprefix("val_").removesuffix(_SHARE).replace("_", " ")
     if num_runs == 1:
         return name
     return run if num_names == 1 else f"{run}: {name}"

@@ -96,6 +96,22 @@ def test_a_distiller_without_terms_says_what_it_chose_and_balances_it(models, ca
     assert (after["boxes"], after["pyramid"]) == pytest.approx((0.3, 0.2), rel=1e-4)
 
 
+def test_chosen_terms_take_shares_and_numbers_of_the_user(models):
+    pair = models["other yolo"], models["yolo"]
+    distiller = auto(*pair, shares=[0.1, 0.4])
+    assert distiller.shares == (0.1, 0.4)
+    assert "Boxes(LocalizationDistillation) 0.1 + Pyramid(PearsonCorrelation) 0.4." in str(
+        distiller.chosen
+    )
+    with pytest.raises(ValueError, match="one share for each.*1 shares for 2"):
+        auto(*pair, shares=[0.1])
+    distiller = Distiller(*pair, distillation_loss_weights=[20.0, 6.0])
+    assert distiller.balance is None
+    assert "pair: Boxes(LocalizationDistillation) + Pyramid(PearsonCorrelation). Why" in str(
+        distiller.chosen
+    )
+
+
 def test_given_terms_are_balanced_unless_weights_are_numbers(models):
     terms = [Pyramid(FeatureImitation()), ClassLogits(LogitDistillation(activation="sigmoid"))]
     distiller = Distiller(models["other yolo"], models["yolo"], terms)

@@ -149,8 +149,9 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("meant", WRITTEN)
-def test_boxes_of_another_format(meant, people, case_of, ask):
-    (found,) = ask("box_format", case_of(people(relabel=WRITTEN[meant])))
+def test_boxes_of_another_format(meant, people, case_of, ask, tmp_path):
+    (found,) = ask("box_format", case_of(people(relabel=WRITTEN[meant]), out=tmp_path))
+    assert Image.open(found.pictures[0]).size[0] > 200
     assert found.severity == "fault"
     assert meant in found.text
     assert found.figures[meant] > 0.9
@@ -252,10 +253,10 @@ class Assigns:
 @pytest.mark.parametrize(
     ("cells", "severity", "words"),
     [
-        ((0, 1, 2), "ok", "0% of 4 labels get no anchor of the student; the others 3 each"),
+        ((0, 1, 2), "ok", "0% of 16 labels get no anchor of the student; the others 3 each"),
         ((0, 1), "ok", "no label goes to P5."),
         ((0,), "warning", "no label goes to P4, P5."),
-        ((), "fault", "100% of 4 labels get no anchor"),
+        ((), "fault", "100% of 16 labels get no anchor"),
     ],
 )
 def test_levels_and_labels_without_one_another(cells, severity, words, people, case_of, ask):

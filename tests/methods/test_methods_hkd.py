@@ -25,6 +25,9 @@ def test_terms_are_balanced_unless_a_weight_is_given(pair):
     distiller = hkd(*pair)
     assert distiller.shares == pytest.approx([1 / 6] * 3)
     assert [float(w(0)) for w in distiller.distillation_loss_weights] == [1.0, 1.0, 1.0]
+    assert hkd(*pair, shares=[0.1, 0.2, 0.3]).shares == (0.1, 0.2, 0.3)
+    with pytest.raises(ValueError, match="but no numbers"):
+        hkd(*pair, weights="published", shares=[0.1, 0.2, 0.3])
     distiller = hkd(*pair, region_weight=2)
     assert distiller.balance is None
     assert [float(w(0)) for w in distiller.distillation_loss_weights] == [0.5, 2.0, 30.0]

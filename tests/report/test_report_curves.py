@@ -22,9 +22,11 @@ def test_draws_a_panel_per_kind_of_figure(tmp_path):
 
 
 def test_figures_are_sorted_into_panels():
-    assert curves._panels({"a": HISTORY, "b": {"loss": [1.0], "feature_loss": [2.0]}}) == {
+    more = {"loss": [1.0], "feature_loss": [2.0], "pyramid_gradient_share": [0.2]}
+    assert curves._panels({"a": HISTORY, "b": more}) == {
         "training loss": ["loss", "class_loss", "feature_loss"],
         "validation": ["val_AP"],
+        "share of the gradient": ["pyramid_gradient_share"],
         "learning rate": ["learning_rate"],
     }
 

@@ -1,6 +1,7 @@
 """Whether the numbers of a label are left, top, right, bottom in pixels."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -10,11 +11,13 @@ from keras_hkd.data.odd_boxes import KINDS, find_odd_boxes
 from keras_hkd.doctor.case import Case
 from keras_hkd.doctor.declared import check
 from keras_hkd.doctor.finding import Finding, fault, ok, warning
+from keras_hkd.report import save_contact_sheet
 
 _ODD = ("no_area", "outside", "tiny", "long", "repeated")
 _MOST_ODD = 0.2
 _MOST_IMAGES = 5000
 _LEAST, _TIMES = 0.2, 2.0
+_MOST_SHOWN = 6
 
 Reading = Callable[[np.ndarray, ImageAnnotation], np.ndarray]
 
@@ -65,6 +68,7 @@ def box_format(case: Case) -> Finding | None:
             f"The labels look like {other}: the teacher's detections meet {shares[other]:.0%} of "
             f"them so, and {shares['as read']:.0%} as they were read.",
             "Name the format of the data (--format), or mend the conversion that wrote them.",
+            _pictures(case),
             **shares,
         )
     if not case.teacher_sees:
@@ -74,6 +78,17 @@ def box_format(case: Case) -> Finding | None:
         f"of the labels, and {shares[other]:.0%} at most where these are read in another way.",
         **shares,
     )
+
+
+def _pictures(case: Case) -> tuple[Path, ...]:
+    """Draws the labels of some images as they were read."""
+    path = case.picture("labels_as_read.png")
+    if path is None:
+        return ()
+    shown = case.images.subset(_MOST_SHOWN)
+    images = [shown.load_image(index) for index in range(len(shown))]
+    entries = [{"boxes": one.boxes, "ignore": one.ignore} for one in shown]
+    return (save_contact_sheet(images, entries, ["labels as read"] * len(shown), path),)
 
 
 @check(order=16, cheap=True)
