@@ -65,9 +65,9 @@ def term_watchers(
     found: list[keras.callbacks.Callback] = []
     every = _every(settings, dataset, balanced=balance is not None)
     if every and has_terms:
-        images, labels = next(iter(drawn.take(1)))
-        few = keras.tree.map_structure(lambda one: one[:_NUM_IMAGES], (images, labels))
-        found.append(GradientShares(*few, every=every))
+        batch = next(iter(drawn.take(1)))
+        images, labels = keras.tree.map_structure(lambda one: one[:_NUM_IMAGES], batch)
+        found.append(GradientShares(images, labels, every))
     if settings.rebalance_after:
         batches = drawn.take(NUM_BATCHES)
         found.append(RebalanceTerms(batches, settings.rebalance_after, say))

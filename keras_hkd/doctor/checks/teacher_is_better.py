@@ -11,6 +11,7 @@ from keras_hkd.metrics.matching import match_detections
 _CLEAR = 0.02
 _CONFIDENT = 0.3
 _TIMES = 1.15
+_TRAINED = 0.05
 
 
 @check(order=20, needs=("teacher",))
@@ -46,13 +47,13 @@ def teacher_is_better(case: Case) -> list[Finding]:
     elif teacher <= student:
         found = fault(
             f"The teacher is no better than the student: {both}, {where}.",
-            "Take a better teacher, or train the student alone.",
+            f"Take a better teacher, or train the student alone.{_flattered(student)}",
             **figures,
         )
     elif teacher < student + _CLEAR:
         found = warning(
             f"The teacher is hardly better than the student: {both}, {where}.",
-            "Take a better teacher, or look at more images (--num-images).",
+            f"Take a better teacher, or look at more images (--num-images).{_flattered(student)}",
             **figures,
         )
     else:
@@ -62,6 +63,16 @@ def teacher_is_better(case: Case) -> list[Finding]:
             **figures,
         )
     return [found] if own is None else [found, own]
+
+
+def _flattered(student: float) -> str:
+    """Says what else may be where a student is as good, which so must have been trained before."""
+    return (
+        " If the student was trained on these very images, that flatters it: ask with images that "
+        "neither has seen (--data)."
+        if student >= _TRAINED
+        else ""
+    )
 
 
 def _at_its_own_size(case: Case) -> Finding | None:
