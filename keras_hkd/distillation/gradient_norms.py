@@ -169,13 +169,14 @@ class GradientShares(keras.callbacks.Callback):
         images: the batch `(batch, height, width, 3)` on which shares are measured.
         labels: its labels.
         every: number of epochs between measurements.
-        factor: how many times a share may grow or shrink without a warning.
+        factor: how many times a share may grow or shrink without a warning. Five times was seen
+            where a student gained.
 
     Raises:
         ValueError: when training begins, if the model is no Distiller with terms.
     """
 
-    def __init__(self, images: Tensor, labels: Any, every: int = 1, factor: float = 3.0) -> None:
+    def __init__(self, images: Tensor, labels: Any, every: int = 1, factor: float = 10.0) -> None:
         super().__init__()
         self.images, self.labels, self.every = images, labels, every
         self.factor = factor

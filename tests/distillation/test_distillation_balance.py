@@ -294,10 +294,12 @@ def test_the_callback_warns_of_a_share_that_drifted(images):
     wanted = {"student": 0.5, "logits": SHARES[0], "sharp": SHARES[1]}
     assert logs == pytest.approx({f"{name}_gradient_share": one for name, one in wanted.items()})
     scales = np.array(distiller.balance.scales)
-    distiller.balance.scales.assign([scales[0], 4.0 * scales[1]])
-    with pytest.warns(RuntimeWarning, match="epoch 2 .*'sharp'.* 4 times"):
+    distiller.balance.scales.assign([scales[0], 6.0 * scales[1]])
+    callback.on_epoch_end(1, logs)
+    assert logs["sharp_gradient_share"] == pytest.approx(0.6)  # 1.2 of 2
+    distiller.balance.scales.assign([scales[0], 11.0 * scales[1]])
+    with pytest.warns(RuntimeWarning, match="epoch 2 .*'sharp'.* 11 times"):
         callback.on_epoch_end(1, logs)
-    assert logs["sharp_gradient_share"] == pytest.approx(0.5)  # 0.8 of 1.6
     callback.on_epoch_end(2, logs)  # told once
 
 

@@ -169,7 +169,7 @@ def test_labels_that_get_no_anchor(people, case_of, ask):
     tiny = people(8, height=(3, 6))
     (found,) = ask("anchors", case_of(tiny, student=student, how={"augment": False}))
     assert found.is_alarm
-    assert found.figures["share_without_anchor"] > 0.15
+    assert found.figures["share_without_anchor"] > 0.25
 
 
 class ManyClasses:

@@ -7,7 +7,7 @@ from keras_hkd.doctor.case import Case
 from keras_hkd.doctor.declared import check
 from keras_hkd.doctor.finding import Finding, fault, ok, warning
 
-_WITHOUT = (0.15, 0.5)
+_WITHOUT = (0.25, 0.5)
 _SAME_PX = 1.0
 
 
@@ -54,7 +54,8 @@ def anchors(case: Case) -> Finding | None:
     grade = sum(without > limit for limit in _WITHOUT)
     if not grade and 2 * len(idle) <= len(per_level):
         return ok(text, **figures)
-    advice = "Are people of the size for which the student's levels and anchors are made?"
-    if idle and set(idle) >= set(student.levels[-1:]):
-        advice += " Train at a larger --image-size, or take a student without the coarse levels."
+    advice = "People without anchor teach the student nothing, most often since they are too small:"
+    advice += " train at a larger --image-size, or take a student with a finer level."
+    if not grade:
+        advice = "Train at a larger --image-size, or take a student without the coarse levels."
     return (fault if grade == 2 else warning)(text, advice, **figures)
