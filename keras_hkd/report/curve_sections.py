@@ -111,23 +111,32 @@ def subsets(groups: Sequence[RunGroup], found: Findings) -> Section:
     charts.append(("AP50 by height in the photograph", chart))
     blocks.append(Charts(charts, group_legend(groups, found.teacher is not None)))
     blocks.append(Table(["", *counts], heights, "AP50 by height; in brackets the people."))
-    if found.dataset.has_visible_boxes:
-        rows, counts, chart = _by(models, "by_visibility", "AP50 by visibility")
-        blocks.append(Charts([("AP50 by visible share", chart)]))
-        blocks.append(Table(["", *counts], rows, "AP50 by visible share; in brackets the people."))
-    else:
-        blocks.append(
-            Text(
-                "By occlusion nothing can be told: these labels do not say which part of a person "
-                "is visible. CityPersons, CrowdHuman and KAIST do."
-            )
-        )
+    blocks += _by_occlusion(models, found)
     lead = (
         "AP over IoU 0.5 to 0.95 by COCO's areas: small is below 32 x 32 pixels, large above 96 x "
         "96. AP50 by height counts the people of a range alone; detections of others are left "
         "aside. Means over seeds."
     )
     return Section("subsets", "By size and occlusion", lead, blocks)
+
+
+def _by_occlusion(models: Sequence[tuple[str, str, list[Measured]]], found: Findings) -> list[Any]:
+    ranges = models[0][2][0].people.by_visibility() if found.dataset.has_visible_boxes else []
+    peopled = [(label, number) for label, number, _ in ranges if number]
+    if len(peopled) > 1:
+        rows, counts, chart = _by(models, "by_visibility", "AP50 by visibility")
+        table = Table(["", *counts], rows, "AP50 by visible share; in brackets the people.")
+        return [Charts([("AP50 by visible share", chart)]), table]
+    if peopled:
+        label, number = peopled[0]
+        why = f"by these labels all {number} people are {label}"
+    else:
+        why = "these labels do not say which part of a person is visible"
+    return [
+        Text(
+            f"By occlusion nothing can be told: {why}. CityPersons, CrowdHuman and KAIST tell more."
+        )
+    ]
 
 
 def _models(groups: Sequence[RunGroup], found: Findings) -> list[tuple[str, str, list[Measured]]]:

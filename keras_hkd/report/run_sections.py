@@ -186,8 +186,15 @@ def _terms(group: RunGroup) -> list[Any]:
         return []
     y = Axis("unweighted", log=all(v > 0 for one in lines for _, v in one.finite))
     chart = line_chart("terms", lines, Axis("epoch", whole=True), y)
-    entries = [(one.style, one.name.removesuffix("_loss").replace("_", " ")) for one in lines]
+    entries = [(one.style, _term(run, one.name.removesuffix("_loss"))) for one in lines]
     return [Charts([(f"terms of {group.name}, seed {run.seed}", chart)], legend(entries))]
+
+
+def _term(run: RunRecord, name: str) -> str:
+    """Write the name of a term; of a student's own loss, where that is known, that it is one."""
+    scales = run.balance.get("scales", {})
+    own = " (the student's own)" if scales and name not in scales else ""
+    return name.replace("_", " ") + own
 
 
 def _epochs(run: RunRecord, key: str) -> list[tuple[float, float | None]]:

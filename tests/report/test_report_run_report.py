@@ -204,6 +204,27 @@ def test_a_run_that_is_not_finished_is_shown_as_such(tmp_path):
     assert sections["provenance"].blocks[1].rows[0][1] == "running"
 
 
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [((5, 2), "AP50 by visible share"), ((7, 0), "all 7 people are 90 to 100 % visible")],
+)
+def test_occlusion_is_shown_where_some_are_occluded(numbers, shown, runs, found, monkeypatch):
+    names = ("90 to 100 % visible", "0 to 65 % visible")
+    rows = [(name, number, 0.5) for name, number in zip(names, numbers, strict=True)]
+    monkeypatch.setattr(People, "by_visibility", lambda people: rows)
+    _, sections = sections_of(runs, found)
+    last = sections["subsets"].blocks[-1]
+    assert shown in (last.caption if last.kind == "table" else last.text)
+
+
+def test_terms_of_the_student_are_told_from_those_of_the_teacher(runs):
+    folder = RunFolder(runs[2])
+    folder.write_json("history.json", {**folder.read_json("history.json"), "box_loss": [2.0, 1.0]})
+    _, sections = sections_of(runs)
+    legends = [str(block.legend) for block in sections["curves"].blocks if block.kind == "charts"]
+    assert "box (the student&#39;s own)" in legends[1] and ">pyramid<" in legends[1]
+
+
 def test_who_is_missed_is_counted_and_drawn(runs, found):
     boxes = np.concatenate([one.boxes[~one.ignore] for one in found.dataset])
     people = len(boxes)
