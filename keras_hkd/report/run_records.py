@@ -106,6 +106,11 @@ class RunRecord:
             words[0] = os.path.basename(words[0])
         return shlex.join(words)
 
+    def points(self, key: str) -> list[tuple[float, float | None]]:
+        """Return pairs of an epoch and a figure of the history, where it was measured."""
+        rows = enumerate(self.history.get(key, ()), start=1)
+        return [(number, value) for number, value in rows if value is not None]
+
     @property
     def teacher_name(self) -> str | None:
         """The file or preset that `--teacher` named."""

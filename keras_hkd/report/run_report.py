@@ -20,7 +20,13 @@ from keras_hkd.atomic_write import write_text
 from keras_hkd.checks import whole
 from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.data.dataset import Dataset
-from keras_hkd.report import curve_sections, loss_section, picture_sections, run_sections
+from keras_hkd.report import (
+    curve_sections,
+    gradient_section,
+    loss_section,
+    picture_sections,
+    run_sections,
+)
 from keras_hkd.report.detection_curves import People, miss_rate
 from keras_hkd.report.findings import Findings, Measured
 from keras_hkd.report.page_blocks import Section, Shot
@@ -117,7 +123,7 @@ def make_sections(
     sections = [
         run_sections.comparison(groups, teacher, scores, measured),
         run_sections.training_curves(groups),
-        run_sections.gradient_shares(groups),
+        gradient_section.gradient_shares(groups),
     ]
     if found is None or not found.students:
         absent = _NO_DATA if _detect(groups) else _NOT_DETECTORS
