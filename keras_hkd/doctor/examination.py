@@ -14,6 +14,7 @@ from keras_hkd.doctor.declared import Check, chosen
 from keras_hkd.doctor.diagnosis import Diagnosis
 from keras_hkd.doctor.finding import Finding, fault
 from keras_hkd.errors import InvalidTypeError, UserError
+from keras_hkd.logs import silenced
 from keras_hkd.progress import image_progress
 from keras_hkd.training.settings import TrainingSettings
 
@@ -144,7 +145,9 @@ def examine(case: Case, checks: dict[str, Check], progress: bool = True) -> Diag
     """
     findings: list[Finding] = []
     not_applied = []
-    with image_progress("Examining", len(checks), progress, unit="checks") as advance:
+    progress_bar = image_progress("Examining", len(checks), progress, unit="checks")
+    # TensorFlow would tell that it traces models often, which they are here on purpose.
+    with silenced("tensorflow"), progress_bar as advance:
         for name, one in checks.items():
             found = _run(one, case)
             told = {earlier.text for earlier in findings if earlier.is_alarm}

@@ -20,6 +20,7 @@ from keras_hkd.atomic_write import write_text
 from keras_hkd.checks import whole
 from keras_hkd.data.batches.letterbox import Letterbox
 from keras_hkd.data.dataset import Dataset
+from keras_hkd.logs import silenced
 from keras_hkd.report import (
     curve_sections,
     gradient_section,
@@ -196,7 +197,8 @@ def _measured(
 ) -> Measured:
     from keras_hkd import evaluation
 
-    results = evaluation.predict_dataset(detector, data, size, batch_size, progress)
+    with silenced("tensorflow"):  # that it traces each model anew is as it should be
+        results = evaluation.predict_dataset(detector, data, size, batch_size, progress)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", metrics.FewImagesWarning)  # the page says so
         scores = evaluation.score_predictions(data, results)
