@@ -28,7 +28,7 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "one"
     said = io.StringIO()
     with contextlib.redirect_stderr(said), pytest.raises(SystemExit) as end:
-        main([str(word) for word in distill_words(out)])
+        main([str(word) for word in distill_words(out, "--shares-every", 1)])
     assert end.value.code == 0, said.getvalue()
     (out / "said.txt").write_text(said.getvalue())
     return out
@@ -57,6 +57,8 @@ def test_leaves_what_was_promised(run):
     assert (metrics["measured_on"], metrics["num_images"]) == ("val", 4)
     history = json.loads((run / "history.json").read_text())
     assert {"loss", "class_loss", "box_loss"} < set(history)
+    shares = [history[f"{name}_gradient_share"] for name in ("student", "boxes", "pyramid")]
+    assert [sum(of_epoch) for of_epoch in zip(*shares, strict=True)] == pytest.approx([1, 1])
     assert all(len(row) == 2 for row in history.values())
     record = json.loads((run / "run.json").read_text())
     assert record["inputs"]["method"] == "auto"

@@ -438,7 +438,7 @@ import numpy as np
 
 from keras_hkd import hierarchies, losses
 from keras_hkd.classifiers import build
-from keras_hkd.distillation import Distiller, gradient_shares
+from keras_hkd.distillation import Distiller, GradientShares, gradient_shares
 from keras_hkd.hierarchies import Logits
 from keras_hkd.losses import LogitDistillation
 
@@ -454,6 +454,11 @@ pairs = zip(distiller.variables, before, strict=True)
 changed = {v.path for v, old in pairs if not np.array_equal(old, v)}
 assert changed == {distiller.balance.scales.path, distiller.balance.num_batches.path}, changed
 assert abs(sum(gradient_shares(distiller, images, labels).values()) - 1) < 1e-5
+callback, logs = GradientShares(images, labels), {}
+callback.set_model(distiller)
+callback.on_train_begin()
+callback.on_epoch_end(0, logs)
+assert abs(logs["logits_gradient_share"] - 0.4) < 0.01, logs
 
 # A step of SGD moves the weights along the gradient: its length is the gradient's norm.
 def moved(own, term):
