@@ -225,7 +225,7 @@ class GradientShares(keras.callbacks.Callback):
 
 
 def own_and_terms(distiller: Distiller, terms: TensorDict) -> list[Tensor]:
-    """Joins the student's own losses, weighted, and leaves the terms of distillation as they are.
+    """Join the student's own losses, weighted, and leave the terms of distillation as they are.
 
     Args:
         distiller: a `Distiller`.

@@ -34,7 +34,7 @@ def term_watchers(
     folder: RunFolder,
     say: Callable[[str], object],
 ) -> list[keras.callbacks.Callback]:
-    """Makes the callbacks that `shares_every` and `rebalance_after` ask for.
+    """Make the callbacks that `shares_every` and `rebalance_after` ask for.
 
     Args:
         model: what is trained.
@@ -80,7 +80,7 @@ def term_watchers(
 
 
 def _every(settings: TrainingSettings, dataset: Any, balanced: bool) -> int:
-    """Returns the number of epochs between measurements of shares, 0 for none."""
+    """Return the number of epochs between measurements of shares, 0 for none."""
     if settings.shares_every is not None:
         return settings.shares_every
     if not balanced:

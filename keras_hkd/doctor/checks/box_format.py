@@ -81,7 +81,7 @@ def box_format(case: Case) -> Finding | None:
 
 
 def _pictures(case: Case) -> tuple[Path, ...]:
-    """Draws the labels of some images as they were read."""
+    """Draw the labels of some images as they were read."""
     path = case.picture("labels_as_read.png")
     if path is None:
         return ()

@@ -66,7 +66,7 @@ def teacher_is_better(case: Case) -> list[Finding]:
 
 
 def _flattered(student: float) -> str:
-    """Says what else may be where a student is as good, which so must have been trained before."""
+    """Say what else may be where a student is as good, which so must have been trained before."""
     return (
         " If the student was trained on these very images, that flatters it: ask with images that "
         "neither has seen (--data)."
