@@ -76,7 +76,7 @@ class Distiller(balancing.BalancesTerms, BaseModel):
     Raises:
         TypeError: if a model is no detector or classifier, or a loss no hierarchy.
         ValueError: if a hierarchy cannot compare the pair, or needs a teacher and there is none; if
-            no default fits the pair, or weights the losses; or if teacher and student share weights.
+            no default fits the pair, or weights the losses; or if both models share weights.
 
     Example:
 
