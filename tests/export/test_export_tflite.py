@@ -17,7 +17,18 @@ NETWORK = {
     *("MAX_POOL_2D", "MUL", "PAD", "QUANTIZE", "RELU", "RESHAPE", "SPLIT", "TILE"),
 }
 POST = {
-    *("CAST", "DIV", "EXP", "FLOOR_DIV", "GATHER", "GREATER_EQUAL", "LESS", "MINIMUM", "PACK"),
+    *(
+        "CAST",
+        "DIV",
+        "EXP",
+        "FLOOR_DIV",
+        "GREATER",
+        "GATHER",
+        "GREATER_EQUAL",
+        "LESS",
+        "MINIMUM",
+        "PACK",
+    ),
     *("MAXIMUM", "NON_MAX_SUPPRESSION_V4", "REDUCE_MAX", "SELECT", "SELECT_V2", "STRIDED_SLICE"),
     *("SOFTMAX", "SUB", "SUM", "TOPK_V2"),
 }
