@@ -128,9 +128,9 @@ class _Rewriting:
 
     def _stays_float(self, call: Call) -> bool:
         """Tell whether a call is not rounded: by its name, or rescaling for nothing but such."""
-        if isinstance(call.operation, layers.Rescaling) and self.keep_float:
+        if isinstance(call.operation, layers.Rescaling):
             return self._is_read_in_float(call.outputs[0])
-        return call.operation.name.startswith(self.keep_float) if self.keep_float else False
+        return call.operation.name.startswith(self.keep_float)
 
     def _is_read_in_float(self, tensor: keras.KerasTensor) -> bool:
         consumers = self.graph.consumers(tensor)
@@ -319,15 +319,15 @@ class _Rewriting:
         return self.values[id(call.inputs[0])]
 
     def _settle(self, tensor: keras.KerasTensor, value: Any, name: str) -> None:
-        """Give a new tensor its range, unless a following layer gives it one."""
-        rounds, self.rounds = self.rounds, not self._is_read_in_float(tensor)
-        if not (self._is_clipped(tensor) or self._is_joined(tensor)):
-            value = self._range(value, name)
-        self.values[id(tensor)], self.rounds = value, rounds
+        """Give a new tensor its range, unless a following layer gives it one or stays in float."""
+        without = self._is_clipped(tensor), self._is_joined(tensor), self._is_read_in_float(tensor)
+        self.values[id(tensor)] = value if any(without) else self._new_range(value, name)
 
     def _range(self, value: Any, name: str) -> Tensor:
-        if not self.rounds:
-            return value
+        """Give a value inside the call that is rewritten now its range, if that call is rounded."""
+        return self._new_range(value, name) if self.rounds else value
+
+    def _new_range(self, value: Any, name: str) -> Tensor:
         return ActivationRange(self.range_decay, name=self.names(f"{name}_range"))(value)
 
     def _pixel_range(self, x: Tensor, scale: Any, offset: Any, name: str) -> Tensor:

@@ -59,18 +59,19 @@ def term_watchers(
             "whose weights are numbers have not. "
             f"Received: rebalance_after={settings.rebalance_after} for {model.name!r}"
         )
-    # Decoded when they are asked for: no second cache of all images.
-    cache = getattr(model, "teacher_cache", None)
-    drawn = run_batches(dataset, dataclasses.replace(settings, cache="none"), 0, cache)
     found: list[keras.callbacks.Callback] = []
-    every = _every(settings, dataset, balanced=balance is not None)
-    if every and has_terms:
-        batch = next(iter(drawn.take(1)))
-        images, labels = keras.tree.map_structure(lambda one: one[:_NUM_IMAGES], batch)
-        found.append(GradientShares(images, labels, every))
-    if settings.rebalance_after:
-        batches = drawn.take(NUM_BATCHES)
-        found.append(RebalanceTerms(batches, settings.rebalance_after, say))
+    every = _every(settings, dataset, balanced=balance is not None) if has_terms else 0
+    if every or settings.rebalance_after:
+        # Decoded when they are asked for: no second cache of all images.
+        cache = getattr(model, "teacher_cache", None)
+        drawn = run_batches(dataset, dataclasses.replace(settings, cache="none"), 0, cache)
+        if every:
+            batch = next(iter(drawn.take(1)))
+            images, labels = keras.tree.map_structure(lambda one: one[:_NUM_IMAGES], batch)
+            found.append(GradientShares(images, labels, every))
+        if settings.rebalance_after:
+            batches = drawn.take(NUM_BATCHES)
+            found.append(RebalanceTerms(batches, settings.rebalance_after, say))
     if balance is not None:
         file = folder.path / "balance.json"
         record = folder.read_json(file.name) if file.exists() else {}
