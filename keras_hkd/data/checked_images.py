@@ -21,38 +21,44 @@ MANY_IMAGES = 5_000
 """Fewer are checked anew at every start, which takes seconds."""
 
 
-def found_whole(images: Sequence[ImageRecord]) -> int | None:
-    """Look up whether these images were found whole before, and how many were turned by EXIF.
+def found_whole(record: Path | None) -> int | None:
+    """Look up whether images were found whole before, and how many were turned by EXIF.
+
+    Args:
+        record: what `record_of` gave for them.
+
+    Returns:
+        What `remember_whole` was told; None if they have to be checked.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        if record is not None:
+            return int(read_json(record)["num_turned"])
+    return None
+
+
+def remember_whole(record: Path | None, num_images: int, num_turned: int) -> None:
+    """Remember that images are whole, where the folder of caches can be written.
+
+    Args:
+        record: what `record_of` gave for them before they were checked.
+        num_images: how many they are.
+        num_turned: how many are turned by their EXIF tag.
+    """
+    if record is not None:
+        with contextlib.suppress(OSError):
+            record.parent.mkdir(parents=True, exist_ok=True)
+            write_json(record, {"num_images": num_images, "num_turned": num_turned})
+
+
+def record_of(images: Sequence[ImageRecord]) -> Path | None:
+    """Name the file that says of these images, as they are now, that they were found whole.
 
     Args:
         images: images whose path and size are settled.
 
     Returns:
-        What `remember_whole` was told; None if they have to be checked.
+        Its path; None for few images, and where one of them cannot be found.
     """
-    file = _file_of(images)
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        if file is not None:
-            return int(read_json(file)["num_turned"])
-    return None
-
-
-def remember_whole(images: Sequence[ImageRecord], num_turned: int) -> None:
-    """Remember that these images are whole, where the folder of caches can be written.
-
-    Args:
-        images: images whose path and size are settled.
-        num_turned: how many are turned by their EXIF tag.
-    """
-    file = _file_of(images)
-    if file is not None:
-        with contextlib.suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(file, {"num_images": len(images), "num_turned": num_turned})
-
-
-def _file_of(images: Sequence[ImageRecord]) -> Path | None:
-    """Name the file; None for few images, and where one cannot be found."""
     if len(images) < MANY_IMAGES:
         return None
     digest = hashlib.sha256(b"1")

@@ -166,10 +166,11 @@ def whole_images(
     Returns:
         The good ones.
     """
-    known = checked_images.found_whole(images)
+    record = checked_images.record_of(images)
+    known = checked_images.found_whole(record)
     kept, num_turned = (list(images), known) if known is not None else _looked_at(images, bad)
     if known is None and len(kept) == len(images):
-        checked_images.remember_whole(images, num_turned)
+        checked_images.remember_whole(record, len(images), num_turned)
     if num_turned and notes is not None:
         notes.append(_turned_note(num_turned) + " (their stated size fits either way)")
     return kept
