@@ -157,9 +157,13 @@ def test_a_camera_that_is_unplugged_ends_the_video(command, tmp_path, model, cam
 
 @pytest.mark.own_process
 def test_ctrl_c_ends_a_camera_without_a_screen(tmp_path, camera):  # noqa: F811
-    """The signal itself, to a program that would run for ever."""
+    """The signal itself, to a program that would run for ever.
+
+    A test run that a shell began in the background ignores the signal, and so would its children.
+    """
     program = (
-        "import sys; from keras_hkd.cli.main import main\n"
+        "import signal, sys; from keras_hkd.cli.main import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from keras_hkd.inference import video_files\n"
         f"video_files._CAMERAS[sys.platform] = ('lavfi', {CAMERA + ',realtime'!r})\n"
         f"main(['detect', 'person_atto', '--webcam', '--out', {str(tmp_path)!r}])\n"
