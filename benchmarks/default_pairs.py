@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from figures import made_with
 from proof import cut, imported
-from proof_runs import ROOT, SHARED, Runner, arguments, options, summary
+from proof_runs import ROOT, SHARED, Runner, arguments, options
+from tables import compare, table, write_table
 
 from keras_hkd.json_files import write_json
 
@@ -29,6 +30,20 @@ DETECTOR_BUDGET = {"image_size": 160, "batch_size": 16, "epochs": 12, "validate_
 CLASSIFIER_BUDGET = {"image_size": 64, "batch_size": 32, "epochs": 30, "validate_every": 0}
 BY_HAND = {"method": "ld", "method_option": ["weight=20", "pyramid_weight=6"]}
 SHOWN = ("AP", "AP50", "MR2", "accuracy", "balanced_accuracy")
+LABELS = {
+    "alone": "student alone",
+    "auto": "student, by the default",
+    "hkd": "student, by HKD",
+    "by_hand": "student, weights by hand",
+}
+PAIRS = (
+    "rtmdet_to_yolo",
+    "rtmdet_to_rtmdet",
+    "yolo_to_yolo",
+    "yolo_to_retinanet",
+    "retinanet_to_retinanet",
+    "classifiers",
+)
 
 
 class Pair(NamedTuple):
@@ -118,33 +133,19 @@ def words(pair, how, seed, crops):
 
 
 def write_results(run):
-    """Mean and deviation over the seeds, and gains over the student alone, seed by seed."""
-    results, table = run.results(), {}
-    for name in ("alone", "auto", "hkd", "by_hand"):
-        for key in [key for key in results if f"_{name}_" in key and key.endswith("_0")]:
-            pair = key.partition(f"_{name}_")[0]
-            done = [results.get(f"{pair}_{name}_{seed}") for seed in SEEDS]
-            alone = [results.get(f"{pair}_alone_{seed}") for seed in SEEDS]
-            if None in done or None in alone:
-                continue
-            table.setdefault(pair, {})[name] = {
-                test: {
-                    "scores": summary([one["test"][test] for one in done], SHOWN),
-                    "gains": {
-                        k: [
-                            o["test"][test][k] - a["test"][test][k]
-                            for o, a in zip(done, alone, strict=True)
-                        ]
-                        for k in SHOWN
-                        if k in done[0]["test"][test]
-                    },
-                }
-                for test in done[0]["test"]
-            }
+    """Means, deviations and gains of the methods that have all seeds; the page's tables."""
+    results, found = run.results(), {}
+    for pair in PAIRS:
+        groups = {name: [f"{pair}_{name}_{seed}" for seed in SEEDS] for name in LABELS}
+        tests = results.get(f"{pair}_alone_0", {}).get("test", ())
+        if compared := compare(results, groups, tests, SHOWN):
+            found[pair] = compared
     write_json(
         RESULTS / "default_pairs.json",
-        {"command": "make default", "made_with": made_with(), "pairs": table},
+        {"command": "make default", "made_with": made_with(), "pairs": found},
     )
+    for pair, compared in found.items():
+        write_table("results/default.md", pair, table(compared, LABELS))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ Measured on the test lists, at the size of the training. Every run is one `keras
 
 import keras
 from figures import made_with
-from proof_runs import ROOT, SHARED, Runner, arguments, evaluate, options, summary
+from proof_runs import ROOT, SHARED, Runner, arguments, evaluate, options
+from tables import compare, table, write_table
 
 from keras_hkd.json_files import write_json
 
@@ -27,6 +28,13 @@ METHODS = {
     "hkd": {"method": "hkd"},
     "adl": {"method": "adl"},
     "sad": {"method": "sad", "unlabelled": [DATA / "street_unlabelled"]},
+}
+LABELS = {
+    "alone": "student alone",
+    "auto": "student, by the default",
+    "hkd": "student, by HKD",
+    "adl": "student, by adaptive distillation (`adl`)",
+    "sad": "student, with pseudo-labels of 112 photographs (`sad`)",
 }
 CUTTING = {"amount": 0.1, "epochs_per_round": 0.5, "learning_rate": 8e-4}
 SHOWN = ("AP", "AP50", "MR2")
@@ -124,17 +132,17 @@ def words(teacher, student, how, seed):
 
 
 def write_results(run):
-    """Means and deviations over the seeds of every method and size that has all of them."""
-    results, table = run.results(), {}
+    """Means, deviations and gains of every method and size that has all seeds; the page's table."""
+    results = run.results()
+    students = {}
     for times in sorted(TIMES):
-        for name in METHODS:
-            done = [results.get(f"{name}_{times}x_{seed}") for seed in SEEDS]
-            if None not in done:
-                scores = {
-                    test: summary([one["test"][test] for one in done], SHOWN) for test in TESTS
-                }
-                table.setdefault(f"{times}x", {})[name] = scores
-    teacher = results["teacher"]["test"]
+        groups = {name: [f"{name}_{times}x_{seed}" for seed in SEEDS] for name in METHODS}
+        if found := compare(results, groups, TESTS, SHOWN):
+            students[f"{times}x"] = found
+    teacher = {
+        test: {key: scores[key] for key in SHOWN}
+        for test, scores in results["teacher"]["test"].items()
+    }
     write_json(
         RESULTS / "proof.json",
         {
@@ -142,10 +150,12 @@ def write_results(run):
             "made_with": made_with(),
             "image_size": SIDE,
             "epochs": EPOCHS,
-            "teacher": {t: {k: s[k] for k in SHOWN if k in s} for t, s in teacher.items()},
-            "students": table,
+            "teacher": teacher,
+            "students": students,
         },
     )
+    for size, found in students.items():
+        write_table("results/proof.md", size, table(found, LABELS, teacher))
 
 
 if __name__ == "__main__":

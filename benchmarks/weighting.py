@@ -14,10 +14,10 @@ import subprocess
 import sys
 
 import keras
-import numpy as np
 from figures import made_with
 from proof import imported
-from proof_runs import ROOT, SHARED, arguments, facts_of, summary
+from proof_runs import ROOT, SHARED, arguments, facts_of
+from tables import compare, table, write_table
 
 import keras_hkd
 from keras_hkd.json_files import write_json
@@ -37,6 +37,12 @@ SHOWN = ("AP", "AP50", "MR2")
 # Of both: the paper of GradNorm has this rate, and nothing could be learnt here at the network's.
 LEARNING_RATE = 0.025
 ALPHA = 1.5
+LABELS = {
+    "alone": "student alone",
+    "balanced": "balanced shares",
+    "gradnorm": "GradNorm",
+    "uncertainty": "uncertainty weighting",
+}
 
 
 class WeighsTasks(keras_hkd.Distiller):
@@ -218,24 +224,16 @@ def weights_of(model):
 
 
 def write_results():
-    """Mean and deviation over the finished seeds, and gains over the student alone."""
+    """Means, deviations and gains of the ways that have all seeds; the page's table."""
     results = {
         path.stem: json.loads(path.read_text(encoding="utf-8")) for path in RECORDS.glob("*.json")
     }
-    table = {}
-    for way in WAYS:
-        seeds = [n for n in SEEDS if {f"{way}_{n}", f"alone_{n}"} <= set(results)]
-        if not seeds:
-            continue
-        tests, alone = ([results[f"{one}_{n}"]["test"] for n in seeds] for one in (way, "alone"))
-        table[way] = {"seeds": seeds}
-        for test in TESTS:
-            pairs = zip(tests, alone, strict=True)
-            gains = [float(np.subtract(o[test]["AP"], a[test]["AP"])) for o, a in pairs]
-            scores = summary([one[test] for one in tests])
-            table[way][test] = {"scores": scores, "gains_in_AP": gains}
-    facts = {"command": "make weighting", "made_with": made_with(), "ways": table}
+    groups = {way: [f"{way}_{seed}" for seed in SEEDS] for way in WAYS}
+    if not (found := compare(results, groups, TESTS, SHOWN)):
+        return
+    facts = {"command": "make weighting", "made_with": made_with(), "ways": found}
     write_json(RESULTS / "weighting.json", facts)
+    write_table("results/losses.md", "weighting", table(found, LABELS))
 
 
 if __name__ == "__main__":
