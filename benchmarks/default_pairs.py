@@ -100,7 +100,7 @@ def pairs(run, runs, crops):
 
     return {
         "rtmdet_to_yolo": lambda: Pair(rtmdet(), yolo, start=SMALL, by_hand=BY_HAND),
-        "rtmdet_to_rtmdet": lambda: Pair(rtmdet(), cut(rtmdet(), 6, runs / "proof")),
+        "rtmdet_to_rtmdet": lambda: Pair(rtmdet(), cut(rtmdet(), 6)),
         "yolo_to_yolo": lambda: Pair(YOLO_TEACHER, yolo, start=SMALL, by_hand=BY_HAND),
         "yolo_to_retinanet": lambda: Pair(YOLO_TEACHER, retinanet, start=SMALL),
         "retinanet_to_retinanet": lambda: Pair(retinanet_teacher(), retinanet, start=SMALL),

@@ -18,6 +18,7 @@ from keras_hkd.json_files import write_json
 
 DATA = SHARED / "data"
 RESULTS = ROOT / "benchmarks" / "results"
+CUT = ROOT / "benchmarks" / "weights" / "proof"
 TIMES = (6, 2, 4, 8)  # the headline first
 SEEDS = (0, 1, 2)
 TESTS = {name: f"{DATA / name}:test" for name in ("coco_person", "pennfudan", "pets_s3mf1")}
@@ -46,11 +47,15 @@ def main(runs, only=None):
     teacher = imported(runs / "proof")
     measure_teacher(teacher)
     for times in TIMES:
-        student = cut(teacher, times, runs / "proof")
-        for name, how in METHODS.items():
-            for seed in SEEDS:
-                run(f"{name}_{times}x_{seed}", words(teacher, student, how, seed), TESTS)
-            write_results(run)
+        wanted = {
+            f"{name}_{times}x_{seed}": (how, seed)
+            for name, how in METHODS.items()
+            for seed in SEEDS
+            if run.wants(f"{name}_{times}x_{seed}")
+        }
+        for name, (how, seed) in wanted.items():
+            run(name, words(teacher, cut(teacher, times), how, seed), TESTS)
+        write_results(run)
 
 
 def imported(folder):
@@ -70,8 +75,8 @@ def measure_teacher(teacher):
         write_json(record, {"made_with": made_with(), "image_size": SIDE, "test": scores})
 
 
-def cut(teacher, times, folder):
-    """A student of `times` fewer parameters, which no teacher has taught."""
+def cut(teacher, times):
+    """A student of `times` fewer parameters, which no teacher has taught; kept in `weights/`."""
     from zoo_train import endless, save, training_images
 
     from keras_hkd.compression import prune_gradually
@@ -80,14 +85,14 @@ def cut(teacher, times, folder):
     from keras_hkd.training import TrainingSettings
     from keras_hkd.training.optimizer import build_optimizer
 
-    file = folder / f"cut_{times}x.keras"
+    file = CUT / f"cut_{times}x.keras"
     if file.exists():
         return file
     keras.utils.set_random_seed(0)
     detector = load_detector(teacher)
     detector.image_size = (SIDE, SIDE)
     target = detector.count_params() // times
-    smaller = [folder / f"cut_{one}x.keras" for one in sorted(TIMES) if one < times]
+    smaller = [CUT / f"cut_{one}x.keras" for one in sorted(TIMES) if one < times]
     done = [one for one in smaller if one.exists()]
     student = load_detector(done[-1]) if done else detector
     images = training_images({"data": ["coco_person", "coco_person_nc"]})
@@ -111,6 +116,7 @@ def cut(teacher, times, folder):
     student = prune_gradually(
         student, target, batches=stream, recover=recover, amount=CUTTING["amount"]
     )
+    CUT.mkdir(exist_ok=True)
     save(student, file)
     return file
 

@@ -46,13 +46,17 @@ class Runner:
         if record.exists():
             print(f"{name}: finished, {record.relative_to(ROOT)}")
             return trained_model(out)
-        if self.only and name not in self.only:
+        if not self.wants(name):
             return trained_model(out)
         keras_hkd(*words, "--out", str(out), "--resume")
         file = trained_model(out)
         scores = {test: evaluate(file, source) for test, source in tests.items()}
         write_json(record, {"command": self.shown(words), **facts_of(out), "test": scores})
         return file
+
+    def wants(self, name):
+        """Whether a run is to be done: it is not finished, and not left out by `only`."""
+        return not (self.records / f"{name}.json").exists() and (not self.only or name in self.only)
 
     def shown(self, words):
         """The command without the folders of the machine it ran on."""

@@ -1,5 +1,6 @@
 """Named classifiers."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -21,7 +22,9 @@ def test_each_is_as_large_as_it_says_and_has_the_stages_of_a_detector(name):
 
 def test_seeds_decide_the_weights():
     kernels = [
-        np.array(classifiers.build("cnn_micro", class_names="ab", seed=seed).variables[0])
+        keras.ops.convert_to_numpy(
+            classifiers.build("cnn_micro", class_names="ab", seed=seed).variables[0]
+        )
         for seed in (1, 1, 2)
     ]
     assert np.array_equal(kernels[0], kernels[1]) and not np.array_equal(kernels[0], kernels[2])
