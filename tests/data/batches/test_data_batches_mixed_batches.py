@@ -97,6 +97,7 @@ def painted(boxes, size, grow):
     return mask
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mixing",
     [{"mosaic": 1.0}, {"mixup": 1.0}, {"mosaic": 0.5, "mixup": 0.6, "sizes": (SIZE, (80, 72))}],
@@ -121,6 +122,7 @@ def test_what_is_marked_is_what_is_bright(mixing):
     assert num_boxes > 60 and num_regions > 20
 
 
+@pytest.mark.slow
 def test_a_mosaic_shows_four_pictures_and_a_blend_two():
     one = [[20, 15, 40, 45]]
     for mixing, most in (({"mosaic": 1.0}, 4), ({"mixup": 1.0}, 2), ({"mosaic": 1, "mixup": 1}, 5)):
@@ -130,6 +132,7 @@ def test_a_mosaic_shows_four_pictures_and_a_blend_two():
         assert batches[0][1]["boxes"].shape[1] == most
 
 
+@pytest.mark.slow
 def test_pasted_people_are_seen_and_hide_no_more_than_allowed():
     cover, num_pasted = 0.2, 0
     plain = take(stream(scenes()), 20)
@@ -181,6 +184,7 @@ def test_the_soft_edge_falls_from_the_box_outwards():
     assert seen >= 3
 
 
+@pytest.mark.slow
 def test_the_first_epochs_alone_are_mixed_and_others_are_views_as_without():
     dataset = scenes()
     steps = steps_per_epoch(dataset, 3)
@@ -209,6 +213,7 @@ def files(tmp_path_factory):
     return Dataset(rows, ("person",), str(folder), "none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", [True, False])
 def test_a_resumed_stream_equals_the_uninterrupted_one(files, cache):
     steps, mixing = steps_per_epoch(files, 3), {"mosaic": 0.5, "sizes": (SIZE, (32, 32))}
@@ -219,6 +224,7 @@ def test_a_resumed_stream_equals_the_uninterrupted_one(files, cache):
     assert {images.shape[1:3] for images, _ in whole} == {SIZE, (32, 32)}
 
 
+@pytest.mark.slow
 def test_reading_files_gives_what_the_cache_gives(files):
     cached, read = (take(stream(files, cache=cache, **EVERYTHING), 4) for cache in (True, False))
     for (images, labels), (other_images, other_labels) in zip(cached, read, strict=True):
@@ -226,6 +232,7 @@ def test_reading_files_gives_what_the_cache_gives(files):
         np.testing.assert_array_equal(labels["boxes"], other_labels["boxes"])
 
 
+@pytest.mark.slow
 def test_the_shares_of_two_processes_are_the_batch():
     options = {"batch_size": 4, "mosaic": 0.5, "sizes": (SIZE, (32, 32))}
     whole = take(stream(scenes(), **options), 4)
@@ -239,11 +246,13 @@ def test_the_shares_of_two_processes_are_the_batch():
             np.testing.assert_allclose(labels[name], np.concatenate(parts), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_seeds_differ():
     first, other = (take(stream(scenes(), seed=seed, mosaic=1.0), 1)[0][0] for seed in (1, 2))
     assert np.abs(first - other).max() > 50
 
 
+@pytest.mark.slow
 def test_shapes_are_known_but_for_the_size_where_there_are_several():
     images, labels = stream(scenes(), mosaic=0.5).element_spec
     assert images == tf.TensorSpec((3, *SIZE, 3), tf.float32)
@@ -256,6 +265,7 @@ def test_shapes_are_known_but_for_the_size_where_there_are_several():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_of_too_many_people_the_largest_stay_and_the_others_are_ignored():
     options = {"mosaic": 1.0, "min_visible": 0, "min_side_px": 0}
     every = take(stream(scenes(), **options), 6)
@@ -276,6 +286,7 @@ def test_crowds_have_the_usual_places_at_most():
     assert stream(scenes(3, crowd), mosaic=1.0).element_spec[1]["boxes"].shape[1] == USUAL_PLACES
 
 
+@pytest.mark.slow
 def test_labelled_batches_are_mixed_from_labelled_images_alone():
     """Unlabelled pictures are bright in blue."""
     dataset = SemiSupervisedDataset(scenes(4), scenes(4, channel=2, seed=7))
