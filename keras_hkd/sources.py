@@ -14,6 +14,22 @@ from collections.abc import Iterator
 _ALL = re.compile(r"^__all__ = (\[.*?\]|\(.*?\))", re.MULTILINE | re.DOTALL)
 
 
+def texts(package: str, path: list[str], *patterns: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the source of each module of a package, in the order of their names.
+
+    Args:
+        package: the package's `__name__`.
+        path: its `__path__`.
+        *patterns: which files, relative to its folder.
+    """
+    for folder in map(pathlib.Path, path):
+        files = {file for pattern in patterns for file in folder.glob(pattern)}
+        for file in sorted(files):
+            if file.name != "__init__.py":
+                parts = file.relative_to(folder).with_suffix("").parts
+                yield ".".join((package, *parts)), file.read_text(encoding="utf-8")
+
+
 def public_names(package: str, path: list[str], *patterns: str) -> dict[str, str]:
     """Return the names that modules of a package list in their `__all__`.
 
@@ -31,7 +47,7 @@ def public_names(package: str, path: list[str], *patterns: str) -> dict[str, str
     'keras_hkd.losses.giou'
     """
     names = {}
-    for module, text in _modules(package, path, patterns or ("*.py",)):
+    for module, text in texts(package, path, *(patterns or ("*.py",))):
         listed = _ALL.search(text)
         for name in ast.literal_eval(listed[1]) if listed else ():
             names[name] = module
@@ -66,7 +82,7 @@ def decorated(
         re.MULTILINE | re.DOTALL,
     )
     found: dict[str, tuple[str, dict[str, object]]] = {}
-    for module, text in _modules(package, path, patterns or ("**/*.py",)):
+    for module, text in texts(package, path, *(patterns or ("**/*.py",))):
         for arguments, name in header.findall(text):
             if name in found:
                 raise ValueError(
@@ -75,16 +91,6 @@ def decorated(
                 )
             found[name] = module, _keywords(arguments)
     return found
-
-
-def _modules(package: str, path: list[str], patterns: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the source of each module, in the order of their names."""
-    for folder in map(pathlib.Path, path):
-        files = {file for pattern in patterns for file in folder.glob(pattern)}
-        for file in sorted(files):
-            if file.name != "__init__.py":
-                parts = file.relative_to(folder).with_suffix("").parts
-                yield ".".join((package, *parts)), file.read_text(encoding="utf-8")
 
 
 def _keywords(arguments: str) -> dict[str, object]:

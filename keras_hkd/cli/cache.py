@@ -15,6 +15,8 @@ from keras_hkd.cli.model_files import check_model_file
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.parts import Shard
 
+ORDER = 20
+
 DEFAULT_VIEWS = 4
 OF_A_TEACHER = (
     *("mode", "views", "method", "method_option", "store", "feature_pooling", "feature_channels"),

@@ -21,6 +21,8 @@ from keras_hkd.messages import did_you_mean
 from keras_hkd.parts import Parts, Shard
 from keras_hkd.zoo.catalogue import DEFAULT_PRESET, is_preset, list_presets
 
+ORDER = 70
+
 Images = Annotated[
     list[pathlib.Path] | None,
     typer.Argument(
@@ -74,9 +76,10 @@ def command(
     json: options.Json = False,
     config: options.Config = None,
 ) -> None:
-    """Find people in images or in all images of folders, as installed: no model need be given.
+    """Find people in images: pictures with boxes, and COCO results JSON.
 
-    Writes DIR/detections.json, COCO results with the image's `file_name` added, and DIR/pictures/.
+    Takes images and folders with images; without a model the preset `person_nano` is used. Writes
+    DIR/detections.json, COCO results with the image's `file_name` added, and DIR/pictures/.
     Pictures are turned upright by their EXIF tag first; boxes are pixels of the upright picture.
 
     keras-hkd detect --video in.mp4 --out out.mp4

@@ -15,6 +15,8 @@ from keras_hkd.cli.training_options import RunOptions, with_run_options
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.parts import Shard
 
+ORDER = 40
+
 Teacher = Annotated[
     list[str] | None,
     typer.Option(

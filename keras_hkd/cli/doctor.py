@@ -15,6 +15,8 @@ from keras_hkd.errors import InvalidValueError
 from keras_hkd.methods.registry import described
 from keras_hkd.training.settings import TrainingSettings
 
+ORDER = 30
+
 STYLES = {"ok": "green", "note": "", "warning": "bold yellow", "fault": "bold red"}
 
 Teacher = Annotated[

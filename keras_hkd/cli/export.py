@@ -15,6 +15,8 @@ from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import check_model_file
 from keras_hkd.errors import InvalidValueError
 
+ORDER = 90
+
 ModelFile = Annotated[
     pathlib.Path,
     typer.Argument(

@@ -13,6 +13,8 @@ from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.errors import InvalidValueError, NotAFileError
 from keras_hkd.zoo.cards import size_text
 
+ORDER = 110
+
 MAX_STATISTICS = 256  # photographs; more change little
 
 OnnxFile = Annotated[

@@ -1,3 +1,4 @@
+import ast
 import pathlib
 import subprocess
 import sys
@@ -33,6 +34,16 @@ def test_help_lists_every_command_with_its_line():
     for name in main.COMMANDS:
         assert f" {name} " in result.output
     assert "2 bad input or usage" in result.output
+
+
+def test_every_file_with_a_command_is_listed_with_the_first_line_of_its_docstring():
+    lines = {}
+    for file in pathlib.Path(main.__file__).parent.glob("*.py"):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name == "command":
+                lines[file.stem.replace("_", "-")] = ast.get_docstring(node).splitlines()[0]
+    assert lines == main.COMMANDS
+    assert list(main.COMMANDS)[:4] == ["train", "cache", "doctor", "distill"]
 
 
 def test_help_imports_no_command(monkeypatch):
