@@ -22,7 +22,7 @@ class ActivationReplacement:
         activation: what they become.
     """
 
-    def __init__(self, layers: list[str], activation: str):
+    def __init__(self, layers: list[str], activation: str) -> None:
         self.layers, self.activation = list(layers), activation
 
     def __call__(self, network: keras.Model) -> keras.Model:

@@ -179,7 +179,7 @@ class FrameFinder:
 
     num_inexact = 0
 
-    def __init__(self, roots: Sequence[Path], key: Callable[[str], Hashable | None]):
+    def __init__(self, roots: Sequence[Path], key: Callable[[str], Hashable | None]) -> None:
         self.folders = tuple(dict.fromkeys(os.path.abspath(root) for root in roots))
         self._key = key
         self._paths: dict[Hashable, list[str]] | None = None

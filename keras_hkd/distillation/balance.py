@@ -15,7 +15,7 @@ from keras_hkd.box_labels import padded_labels
 from keras_hkd.checks import positive
 from keras_hkd.distillation import schedules
 from keras_hkd.distillation.first_batches import first_batches
-from keras_hkd.distillation.gradient_norms import norms_of, own_and_terms
+from keras_hkd.distillation.gradient_norms import as_shares, norms_of, own_and_terms
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.learner import checked_batch
 from keras_hkd.tensors import Tensor
@@ -124,8 +124,8 @@ class Balance:
             "num_batches": len(rows),
             "norms": self._named([own, *others]),
             "scales": dict(zip(self.shares, scales, strict=True)),
-            "shares_before": self._named(_shares([own, *others])),
-            "shares_after": self._named(_shares([own, *scaled])),
+            "shares_before": self._named(as_shares([own, *others])),
+            "shares_after": self._named(as_shares([own, *scaled])),
         }
         return self.record
 
@@ -371,8 +371,3 @@ def _median(norms: np.ndarray) -> float:
     """Median of the finite ones; NaN without any."""
     finite = norms[np.isfinite(norms)]
     return float(np.median(finite)) if finite.size else float("nan")
-
-
-def _shares(norms: Sequence[float]) -> list[float]:
-    total = sum(norm for norm in norms if np.isfinite(norm))
-    return [norm / total for norm in norms]
