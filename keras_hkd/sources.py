@@ -10,6 +10,7 @@ import ast
 import pathlib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 _ALL = re.compile(r"^__all__ = (\[.*?\]|\(.*?\))", re.MULTILINE | re.DOTALL)
 
@@ -56,7 +57,7 @@ def public_names(package: str, path: list[str], *patterns: str) -> dict[str, str
 
 def decorated(
     package: str, path: list[str], decorator: str, *patterns: str
-) -> dict[str, tuple[str, dict[str, object]]]:
+) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return the classes and functions of a package that have a decorator, and its arguments.
 
     Args:
@@ -81,7 +82,7 @@ def decorated(
         rf"^@{re.escape(decorator)}\((.*?)\)\n(?:@[^\n]*\n)*(?:class|def) (\w+)",
         re.MULTILINE | re.DOTALL,
     )
-    found: dict[str, tuple[str, dict[str, object]]] = {}
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
     for module, text in texts(package, path, *(patterns or ("**/*.py",))):
         for arguments, name in header.findall(text):
             if name in found:
@@ -93,7 +94,7 @@ def decorated(
     return found
 
 
-def _keywords(arguments: str) -> dict[str, object]:
+def _keywords(arguments: str) -> dict[str, Any]:
     call = ast.parse(f"f({arguments})", mode="eval").body
     keywords = call.keywords if isinstance(call, ast.Call) else []
     return {word.arg: ast.literal_eval(word.value) for word in keywords if word.arg}

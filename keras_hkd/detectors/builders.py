@@ -1,6 +1,5 @@
 """Named detectors of all families, built with random weights and no network access."""
 
-import importlib
 import inspect
 import os
 from collections.abc import Sequence
@@ -68,8 +67,7 @@ def build(
         )
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    row = BUILDERS[name]
-    function = getattr(importlib.import_module(row.module), row.function)
+    function = BUILDERS[name].load()
     if backbone_weights is not None:
         if "backbone_weights" not in inspect.signature(function).parameters:
             raise InvalidValueError(

@@ -48,13 +48,14 @@ def gradient_shares(distiller: Distiller, images: Tensor, labels: Any) -> dict[s
     return dict(zip(names, as_shares(norms, distiller.term_weights()), strict=True))
 
 
-def as_shares(norms: Sequence[float], weights: Iterable[Any] | None = None) -> list[float]:
+def as_shares(norms: Iterable[float], weights: Iterable[Any] | None = None) -> list[float]:
     """Compute the share of each gradient in the sum of all: `|w_i| n_i / sum_j |w_j| n_j`.
 
     Args:
         norms: the norm of each gradient. Those that are not finite are left out of the sum.
         weights: the weight of each; 1 if None.
     """
+    norms = list(norms)
     factors = [1.0] * len(norms) if weights is None else map(ops.convert_to_numpy, weights)
     pulls = [abs(float(one)) * float(norm) for one, norm in zip(factors, norms, strict=True)]
     total = sum(pull for pull in pulls if np.isfinite(pull)) or 1.0
