@@ -1,4 +1,4 @@
-"""Labels of boxes as the losses take them: padded, of the right shapes, without what is no box."""
+"""Pads and checks labels of boxes for the losses, and leaves out boxes that are not valid."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def checked_shapes(labels: Any) -> dict:
 
 
 def without_false_boxes(labels: dict, num_classes: int) -> dict:
-    """Put -1 in the place of every box that could teach nothing or only harm.
+    """Replace every box that is not valid by -1.
 
     Left out are boxes that have no area or end before they begin, that are not finite, and whose
     class is none of the detector's. Shapes stay.
@@ -109,7 +109,7 @@ def without_false_boxes(labels: dict, num_classes: int) -> dict:
 
 
 def states_of(boxes: Any, classes: Any, num_classes: int) -> dict:
-    """Tell what is to be said of each box, as `(batch, n)` bool.
+    """Classify each box as valid, padding or faulty, as `(batch, n)` bool.
 
     Args:
         boxes: `(batch, n, 4)` float32 xyxy pixels.

@@ -1,4 +1,4 @@
-"""Long passes over images in parts, each a file: what is done stays done, and processes share it.
+"""Splits a long pass over images into parts, a file each, which can be resumed and shared.
 
 A pass over millions of images is cut into parts that depend on the images alone. Each part becomes
 a file as soon as it is done, whole or not at all. Any number of processes, on any number of

@@ -1,4 +1,4 @@
-"""Which channels of a network stand and fall together, found by following them through it."""
+"""Finds the groups of channels of a network that can only be removed together."""
 
 import keras
 import numpy as np

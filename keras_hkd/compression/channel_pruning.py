@@ -1,4 +1,4 @@
-"""Structured pruning: the channels that matter least are removed, and a smaller model comes out."""
+"""Structured pruning: makes a smaller model by removing the least important channels."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""From a float network to its quantisation-aware clone, layer by layer."""
+"""Rebuilds a float network, layer by layer, for quantisation-aware training."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What each channel is worth to the loss, by its gradient: where structured pruning should cut."""
+"""Estimates from gradients how much each channel matters to the loss, for structured pruning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of a file's categories are the classes that are wanted: the one resolver of names."""
+"""Matches the categories of a file with the classes that are asked for, by their names."""
 
 from __future__ import annotations
 

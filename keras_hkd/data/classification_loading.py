@@ -1,4 +1,4 @@
-"""From what a user calls the data of a classifier, a path or a drawn set, to its dataset."""
+"""Loads the dataset of a classifier: a folder of images, or drawn images."""
 
 from __future__ import annotations
 

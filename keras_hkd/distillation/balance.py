@@ -1,4 +1,4 @@
-"""Weights that set themselves: every term gets a share of the gradient at the student."""
+"""Balances terms: sets their weights so that each has its share of the student's gradient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file is worth writing when it runs and says what Keras says."""
+"""Checks that an exported file runs and gives the same outputs as Keras."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A look at labelled images before anything learns from them: figures, faults and pictures."""
+"""Checks labelled images before a training: figures, faults and pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A teacher labels images once; the labels stand in a file that belongs to it and to them."""
+"""Labels images with a teacher, once, and keeps the labels in a file."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The processes that train one model together: who this one is, who writes, how they agree.
+"""Joins the processes that train one model together; tells their number and which one writes.
 
 On TensorFlow they are joined by `tf.distribute.MultiWorkerMirroredStrategy`, on JAX by
 `keras.distribution.initialize`. Checkpoints are ours and not those of

@@ -1,4 +1,4 @@
-"""Where decoded pictures are kept between epochs: the words for it, and the choice by what fits."""
+"""Chooses where decoded pictures are kept between epochs: in memory, on disk, or nowhere."""
 
 from __future__ import annotations
 

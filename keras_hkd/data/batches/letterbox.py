@@ -1,4 +1,4 @@
-"""The one rule by which an image of any size becomes an image of the detector's size, and back."""
+"""Letterboxing: fits an image of any size into the detector's size, and maps boxes both ways."""
 
 from __future__ import annotations
 

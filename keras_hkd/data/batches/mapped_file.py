@@ -1,4 +1,4 @@
-"""Files that TensorFlow maps into memory: tensors of which no byte is read before it is needed."""
+"""Maps files into memory as tensors of TensorFlow, which are read only where they are used."""
 
 from __future__ import annotations
 

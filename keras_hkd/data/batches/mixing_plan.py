@@ -1,4 +1,4 @@
-"""Which images are put together into one picture, and where: a function of seed and epoch alone."""
+"""Plans from seed and epoch alone which images are put together into one picture, and where."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views of images that were looked at beforehand: which of them an epoch shows."""
+"""Determines which of the views that were prepared beforehand an epoch shows."""
 
 from __future__ import annotations
 

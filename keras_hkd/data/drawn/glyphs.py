@@ -1,4 +1,4 @@
-"""A simple dataset with as many classes as one likes: glyphs in a row, drawn from a seed."""
+"""Draws a simple dataset of any number of classes: glyphs in a row, from a seed."""
 
 from __future__ import annotations
 

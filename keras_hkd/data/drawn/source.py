@@ -1,4 +1,4 @@
-"""`synthetic:NAME?key=value&...`: what is to be drawn, from a dataset argument."""
+"""Parses `synthetic:NAME?key=value&...`, the dataset argument for drawn images."""
 
 from __future__ import annotations
 

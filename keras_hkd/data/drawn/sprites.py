@@ -1,4 +1,4 @@
-"""Small drawn pictures that know which of their pixels are a person's body."""
+"""Small drawn pictures with a mask of the pixels of a person's body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one home of the record checks: what a record must be, and what happens if it is not."""
+"""Checks the records of annotation files; raises at faulty ones, or counts them."""
 
 from __future__ import annotations
 

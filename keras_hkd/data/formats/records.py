@@ -1,4 +1,4 @@
-"""What a reader hands over: the records as its file has them, boxes not yet checked."""
+"""What a reader returns: the records of its file, with boxes that are not checked yet."""
 
 from __future__ import annotations
 
