@@ -107,7 +107,9 @@ def command(
         )
         return
     if track or camera or seconds is not None:
-        raise InvalidValueError("--track, --camera and --seconds go with --video or --webcam.")
+        raise InvalidValueError(
+            "--track, --camera and --seconds go with --video or --webcam. Received: neither of them"
+        )
     if not images:
         raise InvalidValueError("Missing argument IMAGES_OR_FOLDERS, --video FILE or --webcam.")
     model, images = _model_and_images(model, images)
@@ -205,7 +207,7 @@ def _model_and_images(model: Any, words: Any) -> tuple[Any, list[Path]]:
 def _model_of_video(model: Any, words: Any, video: Any, webcam: bool) -> Path:
     """Return the model of a call without images, whose only word may name it."""
     if video is not None and webcam:
-        raise InvalidValueError("Give --video or --webcam, not both.")
+        raise InvalidValueError("Give --video or --webcam, not both. Received: both")
     words = [*(words or []), *([] if model is None else [model])]
     if len(words) > 1:
         raise InvalidValueError(

@@ -305,7 +305,7 @@ def make_pair(kind: Any, given: Any, sources: Any, dataset: Any, settings: Any) 
         size = teacher.image_size if given.image_size is None else size
         check_cache(teacher, dataset, dataclasses.replace(settings, image_size=size))
     if sources.teacher is not None:
-        # A seed of its own: a teacher equal to the student would have nothing to say.
+        # A seed of its own: a teacher equal to the student would teach nothing.
         seed = given.seed + 1
         teacher = _make_teacher(sources.teacher, given, sources, class_names, size, seed)
         if given.image_size is None and training_run.is_saved(sources.teacher):

@@ -87,7 +87,7 @@ def is_bad_input(error: BaseException) -> bool:
 
 
 def _belongs_to_typer(error: Exception) -> bool:
-    # Usage errors and Exit carry an exit code; on a closed pipe typer ends without a word.
+    # Usage errors and Exit carry an exit code; on a closed pipe typer ends without a message.
     return isinstance(error, typer.Abort | BrokenPipeError) or hasattr(error, "exit_code")
 
 

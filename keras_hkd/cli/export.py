@@ -199,7 +199,8 @@ def _check(file: Path, quantization: str | None, representative: Any, data: Any)
         return
     if file.suffix not in (".onnx", ""):
         raise InvalidValueError(
-            f"{file} must end in .tflite or .onnx, or have no ending for a SavedModel folder."
+            "The file must end in .tflite or .onnx, or have no ending for a SavedModel folder. "
+            f"Received: {file}"
         )
     if quantization != "float32" or representative is not None or data:
         raise InvalidValueError(

@@ -196,7 +196,7 @@ def _checked_worth(groups: ChannelGroups, worth: Any) -> dict[int, float]:
     if worth.shape != (groups.count,):
         raise InvalidValueError(
             f"`worth` must have a number for each of the {groups.count} groups of channels: "
-            "estimate it on the very model that is pruned. Received: "
+            "estimate it on the model that is pruned. Received: "
             f"an array of shape {worth.shape}"
         )
     return dict(enumerate(worth.tolist()))

@@ -78,7 +78,9 @@ def gradient_worth(student: Learner, batches: Any, num_batches: int = 16) -> np.
         total += np.square(signed)
         count += 1
     if not count:
-        raise InvalidValueError("`batches` must hold at least one batch of images and labels.")
+        raise InvalidValueError(
+            "`batches` must hold at least one batch of images and labels. Received: none"
+        )
     return total / count
 
 

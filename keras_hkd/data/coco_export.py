@@ -265,7 +265,7 @@ def _boxes(dataset: Dataset, image_ids: Sequence[int | str], notes: list[str]) -
 
 
 def _xywh(corners: np.ndarray) -> np.ndarray:
-    """Left, top, width, height; sides of few digits where these give the very same corner."""
+    """Left, top, width, height; sides of few digits where these give exactly the same corner."""
     boxes = convert(corners, "xyxy", "xywh")
     rounded = boxes[:, 2:].round(6)
     same = boxes[:, :2] + rounded == corners[:, 2:]

@@ -198,7 +198,7 @@ def _opened(path: str | os.PathLike, failure: str) -> Iterator[Image.Image]:
     try:
         _register_heif(path)
         with warnings.catch_warnings():
-            # Odd EXIF blocks and very large pictures are not our business.
+            # Pillow's warnings of odd EXIF blocks and very large pictures are not shown.
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
                 yield image

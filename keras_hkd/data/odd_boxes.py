@@ -18,7 +18,7 @@ SAME_IOU = 0.95
 WHOLE_SHARE = 0.95
 INSIDE_SHARE = 0.5
 MANY_IMAGES = (5, 0.01)
-"""A box at the very same place counts as one of many from so many images, and this share, on."""
+"""A box at exactly the same place counts as one of many from so many images, and this share, on."""
 
 KINDS = {
     "no_area": "no width or no height",
@@ -27,7 +27,7 @@ KINDS = {
     "long": f"one side more than {LONGEST_ASPECT} times the other",
     "whole_picture": f"covers {WHOLE_SHARE:.0%} of the picture or more",
     "repeated": f"lies on an earlier box of the same picture (IoU from {SAME_IOU})",
-    "many_identical": f"at the very same place in {MANY_IMAGES[0]} pictures or more, and in "
+    "many_identical": f"at exactly the same place in {MANY_IMAGES[0]} pictures or more, and in "
     f"{MANY_IMAGES[1]:.0%} of all",
 }
 """Kind of fault -> what it means."""

@@ -41,7 +41,7 @@ def matching_threshold(scores: Sequence[float], num_images: int, per_image: floa
     """
     if not len(scores):
         raise InvalidValueError(
-            "`scores` must hold at least one score: the teacher found nobody at all."
+            "`scores` must hold at least one score: the teacher found nobody at all. Received: none"
         )
     rank = min(max(round(per_image * num_images), 1), len(scores))
     return float(np.sort(np.asarray(scores, float))[-rank])

@@ -63,7 +63,7 @@ def build(
         hint = did_you_mean(name, BUILDERS, most=3, cutoff=0.4)
         raise InvalidValueError(
             f"No detector is called {name!r}.{hint} Names: {', '.join(BUILDERS)}; "
-            "a saved detector is given by its .keras path."
+            f"a saved detector is given by its .keras path. Received: {name!r}"
         )
     if seed is not None:
         keras.utils.set_random_seed(seed)

@@ -56,7 +56,9 @@ class AveragePrecisionGate:
         if not max_drop >= 0:
             raise InvalidValueError(f"`max_drop` must be 0 or more. Received: {max_drop!r}")
         if len(dataset) == 0:
-            raise InvalidValueError("`dataset` holds no image, so AP cannot be measured on it.")
+            raise InvalidValueError(
+                "`dataset` must hold images, for AP to be measured on them. Received: none"
+            )
         self.detector = detector
         self.dataset = dataset
         self.max_drop = float(max_drop)

@@ -114,7 +114,7 @@ def score_classes(
         )
     known = classes >= 0
     if not known.any():
-        raise InvalidValueError("There is no image whose class is known.")
+        raise InvalidValueError("There must be an image whose class is known. Received: none")
     classes, right = classes[known], scores[known].argmax(axis=-1) == classes[known]
     recalls = [
         float(right[classes == index].mean()) if (classes == index).any() else float("nan")

@@ -70,7 +70,7 @@ def measure_latencies(
     checks.whole("rounds", rounds, low=1)
     checks.whole("warm_up", warm_up)
     if not calls:
-        raise InvalidValueError("`calls` is empty: there is nothing to time.")
+        raise InvalidValueError("`calls` must hold at least one call to time. Received: none")
     times_ms = {name: np.zeros(rounds) for name in calls}
     with image_progress("Timing", (warm_up + rounds) * len(calls), progress) as advance:
         for step in range(-warm_up, rounds):

@@ -54,8 +54,8 @@ def representative_array(
         images = images[_spread(len(images), max_images)]
     if len(images) == 0:
         raise InvalidValueError(
-            "`representative_images` holds no image; an int8 file needs some, about 100 of the "
-            "kind that the detector will see."
+            "`representative_images` must hold images, about 100 of the kind that the detector "
+            "will see. Received: none"
         )
     if isinstance(images, np.ndarray) and images.shape[1:3] == tuple(image_size):
         return images.astype(np.float32)

@@ -123,7 +123,8 @@ def input_size(detector: Predictor, image_size: tuple[int, int] | None = None) -
     size = image_size or getattr(detector, "image_size", None)
     if size is None:
         raise InvalidValueError(
-            f"{type(detector).__name__} has no `image_size`: pass image_size=(height, width)."
+            f"{type(detector).__name__} has no `image_size`: pass image_size=(height, width). "
+            "Received: image_size=None"
         )
     height, width = size
     return int(height), int(width)

@@ -202,7 +202,7 @@ class TrainingSettings:
         for name in values:
             if name not in names:
                 hint = did_you_mean(name, names) or f" Settings: {names}."
-                raise InvalidValueError(f"Unknown training setting {name!r}.{hint}")
+                raise InvalidValueError(f"Unknown training setting.{hint} Received: {name!r}")
         return cls(**values)
 
     def must_match(self) -> dict[str, object]:

@@ -51,8 +51,8 @@ def steps_per_epoch(dataset: Dataset | SemiSupervisedDataset, batch_size: int) -
     checks.whole("batch_size", batch_size, low=1)
     if batch_size > len(dataset):
         raise InvalidValueError(
-            f"`batch_size` is {batch_size}, the dataset holds {len(dataset)} images: an epoch "
-            f"would have no batch. Take a batch size of at most {len(dataset)}, or more images."
+            f"`batch_size` must be at most the number of images, {len(dataset)}, or an epoch has "
+            f"no batch. Take a smaller one, or more images. Received: batch_size={batch_size}"
         )
     return len(dataset) // batch_size
 
@@ -376,7 +376,7 @@ def _letterboxed(
 ) -> tf.data.Dataset:
     checks.whole("batch_size", batch_size, low=1)
     if not len(dataset):
-        raise InvalidValueError("The dataset holds no image.")
+        raise InvalidValueError("`dataset` must hold at least one image. Received: none")
     canvases = Canvases.plan(dataset, frame_size)
     order = tf.data.Dataset.range(len(dataset))
     if cache or not readable_in_graph(dataset):

@@ -385,9 +385,9 @@ def test_drawn_images_that_do_not_fit_are_drawn_for_each_evaluation(monkeypatch)
 
 
 def test_empty_sets_are_refused():
-    with pytest.raises(ValueError, match="holds no image"):
+    with pytest.raises(ValueError, match="at least one image"):
         evaluation_batches(numbered(0), image_size=(48, 64), batch_size=1)
-    with pytest.raises(ValueError, match="holds no image"):
+    with pytest.raises(ValueError, match="at least one image"):
         prediction_batches(numbered(0), image_size=(48, 64), batch_size=1)
 
 
