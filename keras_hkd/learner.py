@@ -1,4 +1,4 @@
-"""What a Distiller asks of everything that it trains or learns from: detectors and classifiers."""
+"""The base class of detectors and classifiers, which a Distiller trains and learns from."""
 
 from __future__ import annotations
 

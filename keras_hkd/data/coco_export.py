@@ -1,4 +1,4 @@
-"""Datasets of any format as COCO JSON, for other tools to read."""
+"""Writes datasets of any format as COCO JSON, for other tools to read."""
 
 from __future__ import annotations
 

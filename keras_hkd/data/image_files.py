@@ -87,7 +87,7 @@ def decode_image(path: str | os.PathLike, stated_size: tuple[int, int] | None = 
 def require_whole(
     path: str | os.PathLike, stated_size: tuple[int, int] | None = None
 ) -> tuple[int, int]:
-    """Decode a picture for the sake of its faults alone: a JPEG at an eighth of its size.
+    """Decode a picture only to find faults in it; a JPEG at an eighth of its size.
 
     That reads every byte of it all the same, and fails where `decode_image` does.
 

@@ -24,7 +24,7 @@ def load_unlabelled(
     on_bad_data: str = "raise",
     leave_out: Dataset | None = None,
 ) -> Dataset:
-    """Read images alone; whatever labels lie beside them are never seen.
+    """Read images without labels; any labels beside them are not read.
 
     Args:
         source: a folder of pictures, with all folders inside; or, as for `load_dataset`, a dataset,

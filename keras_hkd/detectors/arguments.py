@@ -1,4 +1,4 @@
-"""Arguments of a `Detector`, checked."""
+"""Checks the arguments of a `Detector`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a classifier is on a dataset."""
+"""Measures how good a classifier is on a dataset."""
 
 from __future__ import annotations
 

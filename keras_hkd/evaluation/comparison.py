@@ -1,4 +1,4 @@
-"""Two detectors on the same images: what one sees and the other does not, and what each costs."""
+"""Compares two detectors on the same images: scores, single boxes and costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a detector is on a dataset: the numbers of every table."""
+"""Measures how good a detector is on a dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which layers lose most when a detector is quantised to int8."""
+"""Finds the layers that lose most when a detector is quantised to int8."""
 
 from __future__ import annotations
 

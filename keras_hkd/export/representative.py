@@ -1,4 +1,4 @@
-"""Images that stand for what a detector will see: they set the ranges of an int8 file."""
+"""Reads representative images, from which the ranges of an int8 file are set."""
 
 from __future__ import annotations
 

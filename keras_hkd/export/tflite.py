@@ -1,4 +1,4 @@
-"""A detector as a TFLite file: rescaling, network, decoding and suppression in one graph."""
+"""Writes a detector as a TFLite file: rescaling, network, decoding and suppression in one graph."""
 
 from __future__ import annotations
 

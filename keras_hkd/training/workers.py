@@ -99,7 +99,7 @@ class Workers:
 
     @contextlib.contextmanager
     def first_before_others(self) -> Iterator[None]:
-        """Let the first process do something whose files the others then find done."""
+        """Run a task in the first process, and in the others once its files are written."""
         if not self.is_first:
             self.wait()
         yield

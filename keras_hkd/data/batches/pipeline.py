@@ -1,4 +1,4 @@
-"""Annotated images to batches for a detector, in `tf.data`: no Python per image once started."""
+"""Makes batches of annotated images in `tf.data`, without Python per image once started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether every term of the loss says something, and none drowns the others."""
+"""Whether every term of the loss has an effect, and none outweighs all others."""
 
 import numpy as np
 
