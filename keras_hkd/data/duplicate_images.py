@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from keras_hkd import checks
 from keras_hkd.data.dataset import Dataset
 from keras_hkd.data.image_files import small_grey
-from keras_hkd.errors import InvalidValueError
 from keras_hkd.progress import FEW_IMAGES, image_progress
 
 NUM_BITS = 128
@@ -96,7 +96,7 @@ def find_duplicates(dataset: Dataset, near_bits: int = NEAR_BITS) -> list[Duplic
         >>> find_duplicates(synthetic_dataset(3, (64, 64), seed=0))
         []
     """
-    _check_near_bits(near_bits)
+    checks.whole("near_bits", near_bits, high=NUM_BITS)
     digests, hashes = _fingerprints(dataset)
     identical = _groups_of_equal(digests)
     near = _near_groups(hashes, near_bits)
@@ -128,7 +128,7 @@ def find_shared(first: Dataset, second: Dataset, near_bits: int = NEAR_BITS) -> 
         >>> find_shared(scenes, scenes.select([2]))
         [SharedPicture(first=2, second=0, identical=True)]
     """
-    _check_near_bits(near_bits)
+    checks.whole("near_bits", near_bits, high=NUM_BITS)
     digests, hashes = _fingerprints(first)
     other_digests, others = _fingerprints(second)
     place = {digest: index for index, digest in reversed(list(enumerate(digests)))}
@@ -140,13 +140,6 @@ def find_shared(first: Dataset, second: Dataset, near_bits: int = NEAR_BITS) -> 
         elif len(differing) and differing.min() <= near_bits:
             shared.append(SharedPicture(int(differing.argmin()), index, False))
     return shared
-
-
-def _check_near_bits(near_bits: int) -> None:
-    if isinstance(near_bits, bool) or near_bits not in range(NUM_BITS + 1):
-        raise InvalidValueError(
-            f"`near_bits` must be a whole number from 0 to {NUM_BITS}. Received: {near_bits!r}"
-        )
 
 
 def _fingerprints(dataset: Dataset) -> tuple[list[bytes], np.ndarray]:

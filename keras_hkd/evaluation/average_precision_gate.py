@@ -57,7 +57,7 @@ class AveragePrecisionGate:
             raise InvalidValueError(f"`max_drop` must be 0 or more. Received: {max_drop!r}")
         if len(dataset) == 0:
             raise InvalidValueError(
-                "`dataset` must hold images, for AP to be measured on them. Received: none"
+                "`dataset` must hold images to measure AP on. Received: no image"
             )
         self.detector = detector
         self.dataset = dataset

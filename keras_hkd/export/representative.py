@@ -54,8 +54,8 @@ def representative_array(
         images = images[_spread(len(images), max_images)]
     if len(images) == 0:
         raise InvalidValueError(
-            "`representative_images` must hold images, about 100 of the kind that the detector "
-            "will see. Received: none"
+            "An int8 file needs `representative_images`, about 100 of the kind that the detector "
+            "will see. Received: no image"
         )
     if isinstance(images, np.ndarray) and images.shape[1:3] == tuple(image_size):
         return images.astype(np.float32)

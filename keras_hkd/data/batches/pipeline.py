@@ -51,8 +51,8 @@ def steps_per_epoch(dataset: Dataset | SemiSupervisedDataset, batch_size: int) -
     checks.whole("batch_size", batch_size, low=1)
     if batch_size > len(dataset):
         raise InvalidValueError(
-            f"`batch_size` must be at most the number of images, {len(dataset)}, or an epoch has "
-            f"no batch. Take a smaller one, or more images. Received: batch_size={batch_size}"
+            f"An epoch must have a whole batch, and the dataset holds {len(dataset)} images. Take "
+            f"a smaller batch size, or more images. Received: batch_size={batch_size}"
         )
     return len(dataset) // batch_size
 
