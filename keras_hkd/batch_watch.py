@@ -126,7 +126,7 @@ class WatchBatches(keras.callbacks.Callback):
         self.batches = 0
 
     def _read(self, *args: Any, logs: Any = None) -> None:
-        self.model.tell_of_batches(self.told)
+        self.model.warn_of_batches(self.told)
 
     def _count(self, batch: int, logs: Any = None) -> None:
         self.batches += 1

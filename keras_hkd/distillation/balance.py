@@ -148,7 +148,7 @@ class Balance:
         batches, x = first_batches(x, y, batch_size, NUM_BATCHES)
         record = self.measure(batches)
         if not quiet:
-            print(told(record))
+            print(describe_balance(record))
         return x
 
     def drifts(self, norms: Sequence[float]) -> dict[str, float]:
@@ -265,10 +265,11 @@ class RebalanceTerms(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if epoch + 1 in self.after_epochs:
-            self.say(f"After epoch {epoch + 1}: {told(self.model.measure_balance(self.batches))}")
+            record = self.model.measure_balance(self.batches)
+            self.say(f"After epoch {epoch + 1}: {describe_balance(record)}")
 
 
-def told(record: dict[str, Any]) -> str:
+def describe_balance(record: dict[str, Any]) -> str:
     """Say in one line what `Balance.measure` found.
 
     Args:
@@ -276,7 +277,7 @@ def told(record: dict[str, Any]) -> str:
 
     Example:
 
-    >>> told(
+    >>> describe_balance(
     ...     {
     ...         "num_batches": 1,
     ...         "scales": {"pyramid": 3.0},
