@@ -115,11 +115,11 @@ def command(
 ) -> None:
     """Distil a heavy detector or classifier (the teacher) into a compact one (the student).
 
-    Without --method the terms are chosen from the pair and weigh themselves; it is said which and
-    why. Writes student.keras (the bare student, without teacher), metrics.json, curves.png, for
-    detectors gallery.png, and a checkpoint after every epoch to --out. A run that was killed goes
-    on with --resume. Classifiers learn from a folder of images per class (--data PATH, or
-    PATH:train for PATH/train).
+    Without --method the terms are chosen from the pair, and their weights set by their shares of
+    the gradient; both are printed. Writes student.keras (the bare student, without teacher),
+    metrics.json, curves.png, for detectors gallery.png, and a checkpoint after every epoch to
+    --out. A run that was killed goes on with --resume. Classifiers learn from a folder of images
+    per class (--data PATH, or PATH:train for PATH/train).
     """
     how: dict[str, Any] = {
         "method": method,

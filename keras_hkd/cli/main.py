@@ -6,6 +6,7 @@ the sources: importing the commands would take seconds.
 """
 
 import importlib
+import inspect
 import os
 import re
 from collections.abc import Sequence
@@ -68,8 +69,14 @@ def load_command(name: str) -> Any:
     """
     module = importlib.import_module(f"keras_hkd.cli.{name.replace('-', '_')}")
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(name, epilog=EPILOG)(module.command)
+    app.command(name, help=_unwrapped(module.command), epilog=EPILOG)(module.command)
     return typer.main.get_command(app)
+
+
+def _unwrapped(function: Any) -> str:
+    """Return a docstring with each paragraph on one line, which is wrapped where it is shown."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in paragraphs)
 
 
 def _show_version(asked: bool) -> None:

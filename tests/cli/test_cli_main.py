@@ -71,12 +71,14 @@ def test_wrong_usage_ends_with_2(arguments, said):
 
 
 def test_a_command_is_made_from_its_signature(command_source):
-    command_source("def command(times: int = 2):\n    'Say it.'\n    print('said', times)\n")
+    docstring = "'Say it.\\n\\n    Again and\\n    again.'"
+    command_source(f"def command(times: int = 2):\n    {docstring}\n    print('said', times)\n")
     assert run("score", "--times", "3").output == "said 3\n"
     wrong = run("score", "--times", "often")
     assert wrong.exit_code == 2
     assert "--times" in wrong.output
-    assert "Say it." in run("score", "--help").output
+    said = run("score", "--help").output
+    assert "Say it." in said and "Again and again." in said
 
 
 def test_a_command_that_fails_ends_with_1(command_source):
