@@ -21,6 +21,7 @@ def padded(value: Any) -> Any:
         value: `(batch, n)` or `(batch, n, 4)`, n of each image its own.
 
     Example:
+
     >>> padded([numpy.zeros((1, 4)), numpy.zeros((2, 4))]).shape
     (2, 2, 4)
     """
@@ -93,6 +94,7 @@ def without_false_boxes(labels: dict, num_classes: int) -> dict:
         num_classes: number of classes of the detector.
 
     Example:
+
     >>> labels = {"boxes": [[[2.0, 2.0, 9.0, 9.0], [5.0, 5.0, 5.0, 5.0]]], "classes": [[0, 0]]}
     >>> ops.convert_to_numpy(without_false_boxes(labels, 1)["classes"]).tolist()
     [[0.0, -1.0]]

@@ -345,8 +345,8 @@ def check_batch(data: Any) -> None:
     Args:
         data: what Keras hands to `train_step`.
 
-    Example:
-    >>> check_batch(("images", "labels"))
+    Raises:
+        ValueError: another batch.
     """
     parts = len(data) if isinstance(data, (list, tuple)) else 1
     if parts == 3 and data[2] is None:

@@ -54,6 +54,7 @@ def builders_of(package: str, folder: str, *patterns: str) -> dict[str, Builder]
         *patterns: which files, relative to the folder.
 
     Example:
+
     >>> import keras_hkd.classifiers
     >>> folder = keras_hkd.classifiers.__path__[0]
     >>> builders_of("keras_hkd.classifiers", folder, "*.py")["cnn_micro"].module

@@ -43,6 +43,7 @@ def public_names(package: str, path: list[str], *patterns: str) -> dict[str, str
         A dict from a name to the module that lists it, as `keras_hkd._lazy.attach` takes it.
 
     Example:
+
     >>> import keras_hkd.losses
     >>> public_names("keras_hkd.losses", keras_hkd.losses.__path__)["GIoU"]
     'keras_hkd.losses.giou'
@@ -74,6 +75,7 @@ def decorated(
         ValueError: a name stands twice, or an argument is no literal.
 
     Example:
+
     >>> import keras_hkd.methods
     >>> decorated("keras_hkd.methods", keras_hkd.methods.__path__, "method")["kd"]
     ('keras_hkd.methods.logit_kd', {'several_teachers': True})

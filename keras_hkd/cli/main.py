@@ -64,8 +64,9 @@ def load_command(name: str) -> Any:
         What typer runs: the command built from the signature of the module's `command` function.
 
     Example:
-        >>> load_command("score").name
-        'score'
+
+    >>> load_command("score").name
+    'score'
     """
     module = importlib.import_module(f"keras_hkd.cli.{name.replace('-', '_')}")
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -104,8 +105,9 @@ def make_app() -> typer.Typer:
     """Make the typer application: every command by name and one line of help, none imported.
 
     Example:
-        >>> [command.name for command in make_app().registered_commands][:4]
-        ['train', 'cache', 'doctor', 'distill']
+
+    >>> [command.name for command in make_app().registered_commands][:4]
+    ['train', 'cache', 'doctor', 'distill']
     """
     app = typer.Typer(
         cls=LazyCommands,
@@ -130,9 +132,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: always, with the exit code.
 
     Example:
-        >>> main(["--version"])
-        Traceback (most recent call last):
-        SystemExit: 0
+
+    >>> main(["--version"])
+    Traceback (most recent call last):
+    SystemExit: 0
     """
     # TensorFlow's own remarks on the machine would stand between the lines of a command.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -18,8 +18,9 @@ def names_where(takes: Callable[[Any], bool]) -> str:
         takes: function of a `Method` of the registry.
 
     Example:
-        >>> names_where(lambda method: method.unlabelled)
-        'sad'
+
+    >>> names_where(lambda method: method.unlabelled)
+    'sad'
     """
     return ", ".join(name for name in sorted(METHODS) if takes(METHODS[name]))
 
@@ -59,8 +60,9 @@ def parse_options(texts: list[str]) -> dict[str, object]:
         ValueError: for a text without a name and a value, or a value that is not YAML.
 
     Example:
-        >>> parse_options(["region-weight=10", "levels=[P3, P4]"])
-        {'region_weight': 10, 'levels': ['P3', 'P4']}
+
+    >>> parse_options(["region-weight=10", "levels=[P3, P4]"])
+    {'region_weight': 10, 'levels': ['P3', 'P4']}
     """
     parsed = {}
     for text in texts:

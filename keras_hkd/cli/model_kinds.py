@@ -116,8 +116,9 @@ def kind_of(name_or_file: str) -> Detectors | Classifiers:
             a detector, so that loading it raises the error.
 
     Example:
-        >>> kind_of("cnn_micro").name, kind_of("yolo_v8_micro").name
-        ('classifier', 'detector')
+
+    >>> kind_of("cnn_micro").name, kind_of("yolo_v8_micro").name
+    ('classifier', 'detector')
     """
     from keras_hkd.classifiers.catalogue import CATALOGUE
 

@@ -75,6 +75,7 @@ def replace_activations(
         ValueError: no activation layer is replaced.
 
     Example:
+
     >>> import keras_hkd
     >>> from keras_hkd.detectors.rtmdet import RTMDet, RTMDetConfig, rtmdet_network
     >>> student = RTMDet(rtmdet_network(RTMDetConfig(num_classes=1)), class_names=("person",))

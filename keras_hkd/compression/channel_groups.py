@@ -60,6 +60,7 @@ class ChannelGroups:
         fixed: groups that cannot be removed.
 
     Example:
+
     >>> images = keras.Input((8, 8, 3))
     >>> x = layers.Conv2D(4, 1, name="first")(images)
     >>> x = layers.Add()([x, layers.Conv2D(4, 1, name="second")(x)])

@@ -37,9 +37,10 @@ def load_classification(
         ValueError: fewer than two classes, or sources of different classes.
 
     Example:
-        >>> dataset = load_classification("synthetic:train?num_images=6&num_classes=3")
-        >>> dataset.class_names, len(dataset), dataset.load_image(0).shape
-        (('person', 'car', 'tree'), 6, (64, 64, 3))
+
+    >>> dataset = load_classification("synthetic:train?num_images=6&num_classes=3")
+    >>> dataset.class_names, len(dataset), dataset.load_image(0).shape
+    (('person', 'car', 'tree'), 6, (64, 64, 3))
     """
     if isinstance(source, (str, os.PathLike)):
         source = [source]

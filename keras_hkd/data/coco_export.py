@@ -99,14 +99,15 @@ def save_coco(
         BadDataError: with `copy_images`, a picture that is not there.
 
     Example:
-        >>> import tempfile
-        >>> from keras_hkd.data import ImageAnnotation, load_boxes
-        >>> image = ImageAnnotation("", 7, 64, 48, [[1, 2, 11, 32]], [0], name="street.png")
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     written = save_coco(Dataset((image,), ("person",), "", ""), f"{folder}/people.json")
-        ...     again = load_boxes(written.path)
-        >>> again[0].image_id, again[0].boxes.tolist()
-        (7, [[1.0, 2.0, 11.0, 32.0]])
+
+    >>> import tempfile
+    >>> from keras_hkd.data import ImageAnnotation, load_boxes
+    >>> image = ImageAnnotation("", 7, 64, 48, [[1, 2, 11, 32]], [0], name="street.png")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = save_coco(Dataset((image,), ("person",), "", ""), f"{folder}/people.json")
+    ...     again = load_boxes(written.path)
+    >>> again[0].image_id, again[0].boxes.tolist()
+    (7, [[1.0, 2.0, 11.0, 32.0]])
     """
     path = Path(path)
     check_target(path, overwrite)

@@ -65,9 +65,10 @@ def difference_hash(picture: Image.Image) -> np.ndarray:
         N. Krawetz, Kind of Like That (dHash), 2013.
 
     Example:
-        >>> ramp = Image.linear_gradient("L")  # it grows downwards
-        >>> difference_hash(ramp).tolist() == [0, 2**64 - 1]
-        True
+
+    >>> ramp = Image.linear_gradient("L")  # it grows downwards
+    >>> difference_hash(ramp).tolist() == [0, 2**64 - 1]
+    True
     """
     grey = np.asarray(picture.convert("L").resize((9, 9), Image.Resampling.BOX), np.int16)
     steps = (grey[:8, 1:] > grey[:8, :-1], grey[1:, :8] > grey[:-1, :8])
@@ -92,9 +93,10 @@ def find_duplicates(dataset: Dataset, near_bits: int = NEAR_BITS) -> list[Duplic
         ValueError: `near_bits` is no number from 0 to 128.
 
     Example:
-        >>> from keras_hkd.data import synthetic_dataset
-        >>> find_duplicates(synthetic_dataset(3, (64, 64), seed=0))
-        []
+
+    >>> from keras_hkd.data import synthetic_dataset
+    >>> find_duplicates(synthetic_dataset(3, (64, 64), seed=0))
+    []
     """
     checks.whole("near_bits", near_bits, high=NUM_BITS)
     digests, hashes = _fingerprints(dataset)
@@ -123,10 +125,11 @@ def find_shared(first: Dataset, second: Dataset, near_bits: int = NEAR_BITS) -> 
         ValueError: `near_bits` is no number from 0 to 128.
 
     Example:
-        >>> from keras_hkd.data import synthetic_dataset
-        >>> scenes = synthetic_dataset(3, (64, 64), seed=0)
-        >>> find_shared(scenes, scenes.select([2]))
-        [SharedPicture(first=2, second=0, identical=True)]
+
+    >>> from keras_hkd.data import synthetic_dataset
+    >>> scenes = synthetic_dataset(3, (64, 64), seed=0)
+    >>> find_shared(scenes, scenes.select([2]))
+    [SharedPicture(first=2, second=0, identical=True)]
     """
     checks.whole("near_bits", near_bits, high=NUM_BITS)
     digests, hashes = _fingerprints(first)

@@ -64,11 +64,12 @@ def find_odd_boxes(dataset: Dataset) -> list[OddBox]:
         The odd boxes in the order of `KINDS`, then of the dataset.
 
     Example:
-        >>> from keras_hkd.data import ImageAnnotation
-        >>> image = ImageAnnotation("", 1, 64, 48, [[1, 2, 11, 32], [5, 5, 7, 15]], [0, 0])
-        >>> for odd in find_odd_boxes(Dataset((image,), ("person",), "", "")):
-        ...     print(odd.kind, odd.box, odd.detail)
-        tiny 1 2 x 10 px
+
+    >>> from keras_hkd.data import ImageAnnotation
+    >>> image = ImageAnnotation("", 1, 64, 48, [[1, 2, 11, 32], [5, 5, 7, 15]], [0, 0])
+    >>> for odd in find_odd_boxes(Dataset((image,), ("person",), "", "")):
+    ...     print(odd.kind, odd.box, odd.detail)
+    tiny 1 2 x 10 px
     """
     found = [
         *(odd for index, one in enumerate(dataset) for odd in _odd_of_image(index, one)),

@@ -40,9 +40,10 @@ def load_unlabelled(
         BadDataError: no such folder, no image in it, none that is left, or a damaged image.
 
     Example:
-        >>> dataset = load_unlabelled("synthetic:street?num_images=2&height=64&width=64")
-        >>> len(dataset), dataset.num_boxes
-        (2, 0)
+
+    >>> dataset = load_unlabelled("synthetic:street?num_images=2&height=64&width=64")
+    >>> len(dataset), dataset.num_boxes
+    (2, 0)
     """
     sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     datasets = [_load(os.fspath(one), tuple(class_names), on_bad_data) for one in sources]

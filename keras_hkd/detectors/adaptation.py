@@ -135,6 +135,7 @@ def load_detector(path: str | os.PathLike, **options: Any) -> Detector:
         ValueError: the file holds no detector, or is damaged, or lacks one of the classes.
 
     Example:
+
     >>> import tempfile, keras_hkd
     >>> student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -20,6 +20,7 @@ def names() -> dict[str, str]:
     """List the names that `build` knows, with a line about each.
 
     Example:
+
     >>> "yolo_v8_micro" in names()
     True
     """
@@ -55,6 +56,7 @@ def build(
         ValueError: unknown name, or `backbone_weights` for a backbone that takes none.
 
     Example:
+
     >>> detector = build("yolo_v8_micro", image_size=(64, 64))
     >>> detector.count_params() < 300_000
     True

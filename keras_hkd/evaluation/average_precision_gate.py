@@ -38,10 +38,11 @@ class AveragePrecisionGate:
         ValueError: `max_drop` is negative, or the dataset holds no image.
 
     Example:
-        >>> from keras_hkd.data.drawn.scenes import synthetic_dataset
-        >>> gate = AveragePrecisionGate(None, synthetic_dataset(2, (64, 64), seed=0), max_drop=0.02)
-        >>> gate.max_drop
-        0.02
+
+    >>> from keras_hkd.data.drawn.scenes import synthetic_dataset
+    >>> gate = AveragePrecisionGate(None, synthetic_dataset(2, (64, 64), seed=0), max_drop=0.02)
+    >>> gate.max_drop
+    0.02
     """
 
     def __init__(

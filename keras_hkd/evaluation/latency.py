@@ -23,10 +23,11 @@ class Latencies:
         times_ms: name -> milliseconds `(rounds,)`; entry r of all names is of the same round.
 
     Example:
-        >>> times = {"old": np.array([4.0, 8.0, 6.0]), "new": np.array([2.0, 4.0, 2.0])}
-        >>> latencies = Latencies(times)
-        >>> latencies.median_ms("new"), latencies.speed_up("new", "old")
-        (2.0, 2.0)
+
+    >>> times = {"old": np.array([4.0, 8.0, 6.0]), "new": np.array([2.0, 4.0, 2.0])}
+    >>> latencies = Latencies(times)
+    >>> latencies.median_ms("new"), latencies.speed_up("new", "old")
+    (2.0, 2.0)
     """
 
     times_ms: Mapping[str, np.ndarray]

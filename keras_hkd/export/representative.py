@@ -39,9 +39,10 @@ def representative_array(
         ValueError: no image, another shape, or values that are not pixels in [0, 255].
 
     Example:
-        >>> grey = np.full((2, 48, 64, 3), 127, np.uint8)
-        >>> representative_array(grey, (32, 32)).shape
-        (2, 32, 32, 3)
+
+    >>> grey = np.full((2, 48, 64, 3), 127, np.uint8)
+    >>> representative_array(grey, (32, 32)).shape
+    (2, 32, 32, 3)
     """
     if isinstance(source, str | pathlib.Path):
         images = _from_folder(pathlib.Path(source), max_images)

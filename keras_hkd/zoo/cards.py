@@ -138,6 +138,7 @@ def size_text(image_size: Sequence[int]) -> str:
     """Format `(height, width)` as cards do.
 
     Example:
+
     >>> size_text((320, 416))
     '320x416'
     """

@@ -43,8 +43,9 @@ def steps_per_epoch(dataset: Dataset | SemiSupervisedDataset, batch_size: int) -
         ValueError: the batch size is not a whole number from 1 to the number of images.
 
     Example:
-        >>> steps_per_epoch(range(10), batch_size=4)
-        2
+
+    >>> steps_per_epoch(range(10), batch_size=4)
+    2
     """
     if isinstance(dataset, SemiSupervisedDataset):
         return 2 * steps_per_epoch(dataset.labelled, batch_size)

@@ -24,8 +24,9 @@ class StoredViews:
         ValueError: there is no view, or the seed is below 0.
 
     Example:
-        >>> StoredViews(count=4, seed=0).view_of(9)
-        1
+
+    >>> StoredViews(count=4, seed=0).view_of(9)
+    1
     """
 
     count: int

@@ -34,13 +34,14 @@ class BadRecords:
         ValueError: another word than these two.
 
     Example:
-        >>> bad = BadRecords("skip")
-        >>> for width in (4, -1):
-        ...     with bad.record("boxes.json", f"width {width}"):
-        ...         print(integer(width, "width", minimum=1))
-        4
-        >>> print(bad.skipped[0])
-        boxes.json: width -1: width must be a whole number from 1. Received: -1
+
+    >>> bad = BadRecords("skip")
+    >>> for width in (4, -1):
+    ...     with bad.record("boxes.json", f"width {width}"):
+    ...         print(integer(width, "width", minimum=1))
+    4
+    >>> print(bad.skipped[0])
+    boxes.json: width -1: width must be a whole number from 1. Received: -1
     """
 
     def __init__(self, on_bad_data: str = "raise") -> None:

@@ -34,6 +34,7 @@ class Backbone(keras_cv.models.Backbone):
         ValueError: a level or a layer is missing.
 
     Example:
+
     >>> mobilenet = keras.applications.MobileNetV2((64, 64, 3), 0.35, include_top=False,
     ...                                            weights=None)
     >>> backbone = Backbone(mobilenet, {"P3": "block_5_add", "P4": "block_12_add",

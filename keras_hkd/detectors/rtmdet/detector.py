@@ -46,11 +46,13 @@ class RTMDet(Detector):
         **kwargs: see `Detector`.
 
     Example:
+
     >>> detector = RTMDet(RTMDetConfig(width=0.125, num_classes=1), image_size=(64, 64))
     >>> detector.levels
     ('P3', 'P4', 'P5')
 
-    Reference: Lyu et al., https://arxiv.org/abs/2212.07784.
+    Reference:
+        Lyu et al., https://arxiv.org/abs/2212.07784.
     """
 
     levels = LEVELS

@@ -35,6 +35,7 @@ def config_of(network: keras.Model) -> RTMDetConfig | None:
         otherwise.
 
     Example:
+
     >>> from keras_hkd.detectors.rtmdet.network import rtmdet_network
     >>> config_of(rtmdet_network(RTMDetConfig(num_classes=1))) == RTMDetConfig(num_classes=1)
     True
