@@ -66,7 +66,9 @@ def command(
     teaches and is fine-tuned, pruned, quantised and exported like any other detector:
 
     keras-hkd import-rtmdet rtmdet_nano_person.onnx --out nano.keras --statistics my_photos
+
     keras-hkd evaluate nano.keras --data my_data:test --image-size 416
+
     keras-hkd train --detector nano.keras --data my_data:train --epochs 20 --out runs/mine
 
     A file of another architecture, a damaged or quantised one, and one whose raw outputs differ
