@@ -180,64 +180,86 @@ class BusyThread:
             sum(range(1000))
 
 
-def main(num_rows, chunk_rows, batch_size, rounds, out):
-    """Measures and writes the ratios and the sizes."""
-    row_format = RowFormat(FIELDS)
-    rows = random_rows(row_format, num_rows)
-    measured = {}
-    disk = {}
-    for number in range(rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            folders = {name: pathlib.Path(folder, name) for name in ("shards", "npy")}
-            for one in folders.values():
-                one.mkdir()
-            stores = {
-                "shards": Shards(
-                    folders["shards"], "key", num_rows, row_format.row_bytes, chunk_rows
-                ),
-                "npy": FieldFiles(folders["npy"], row_format, num_rows, chunk_rows),
-            }
-            names = sorted(stores, reverse=number % 2 == 0)  # neither is always the first
+class Round:
+    """One build and reading of both stores, in folders of their own; what it takes is noted.
 
-            def note(what, name, action):
-                measured.setdefault(what, {}).setdefault(name, []).append(seconds(action))
+    Args:
+        folder: an empty folder.
+        row_format: the `RowFormat` of the rows.
+        rows: packed rows.
+        chunk_rows: rows of a shard, and between checksums of the `.npy` files.
+    """
 
-            def write(store, numbers):
-                for one in numbers:
-                    start = one * chunk_rows
-                    store.write(one, rows[start : start + chunk_rows])
+    def __init__(self, folder, row_format, rows, chunk_rows):
+        self.rows, self.chunk_rows = rows, chunk_rows
+        self.folders = {name: pathlib.Path(folder, name) for name in ("shards", "npy")}
+        for one in self.folders.values():
+            one.mkdir()
+        shards = Shards(self.folders["shards"], "key", len(rows), row_format.row_bytes, chunk_rows)
+        files = FieldFiles(self.folders["npy"], row_format, len(rows), chunk_rows)
+        self.stores = {"shards": shards, "npy": files}
+        self.reads = {
+            "shards": functools.partial(stored_rows, row_format, shards),
+            "npy": files.gather,
+        }
 
-            for name in names:
-                half = range(stores[name].count // 2)
-                note("write", name, lambda: write(stores[name], half))  # noqa: B023
-            for name in names:
-                note("resume", name, stores[name].missing)
-                write(stores[name], stores[name].missing())
-            for name in names:
-                note("check", name, stores[name].missing)
-            reads = {
-                "shards": functools.partial(stored_rows, row_format, stores["shards"]),
-                "npy": stores["npy"].gather,
-            }
-            for name in names:
-                read_all(reads[name], num_rows, batch_size)  # traced and in the page cache
-                note("read", name, lambda: read_all(reads[name], num_rows, batch_size))  # noqa: B023
-                with BusyThread():
-                    note(
-                        "read beside Python",
-                        name,
-                        lambda: read_all(reads[name], num_rows, batch_size),  # noqa: B023
-                    )
-            disk = {
-                name: sum(path.stat().st_size for path in one.iterdir())
-                for name, one in folders.items()
-            }
+    def measure(self, names, batch_size, note):
+        """Measures the stores in the order of `names`; calls `note(what, name, seconds)`."""
+        for name in names:
+            half = range(self.stores[name].count // 2)
+            note("write", name, seconds(functools.partial(self._write, name, half)))
+        for name in names:
+            note("resume", name, seconds(self.stores[name].missing))
+            self._write(name, self.stores[name].missing())
+        for name in names:
+            note("check", name, seconds(self.stores[name].missing))
+        for name in names:
+            read = functools.partial(read_all, self.reads[name], len(self.rows), batch_size)
+            read()  # traced and in the page cache
+            note("read", name, seconds(read))
+            with BusyThread():
+                note("read beside Python", name, seconds(read))
+
+    def bytes_on_disk(self):
+        """Size of the files of each store."""
+        return {
+            name: sum(path.stat().st_size for path in one.iterdir())
+            for name, one in self.folders.items()
+        }
+
+    def _write(self, name, numbers):
+        for one in numbers:
+            start = one * self.chunk_rows
+            self.stores[name].write(one, self.rows[start : start + self.chunk_rows])
+
+
+def ratios_of(measured):
+    """Prints and gives quartiles of how many times as long the `.npy` files take."""
     ratios = {}
     for what, found in measured.items():
         values = np.divide(found["npy"], found["shards"])
         low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
         ratios[what] = {"median": median, "low": low, "high": high}
         print(f"{what:20} npy / shards {median:8.3f}   ({low:.3f} to {high:.3f})")
+    return ratios
+
+
+def main(num_rows, chunk_rows, batch_size, rounds, out):
+    """Measures and writes the ratios and the sizes."""
+    row_format = RowFormat(FIELDS)
+    rows = random_rows(row_format, num_rows)
+    measured, disk = {}, {}
+
+    def note(what, name, taken):
+        measured.setdefault(what, {}).setdefault(name, []).append(taken)
+
+    for number in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            one = Round(folder, row_format, rows, chunk_rows)
+            names = sorted(one.stores, reverse=number % 2 == 0)  # neither is always the first
+            one.measure(names, batch_size, note)
+            disk = one.bytes_on_disk()
+    ratios = ratios_of(measured)
     print(f"{'bytes':20} npy / shards {disk['npy'] / disk['shards']:8.3f}")
     write_json(
         out,

@@ -28,7 +28,9 @@ def arguments(docstring, *, images, test_images, epochs, smoke_images):
     )
     parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--smoke", action="store_true", help="a minute's work that learns nothing")
+    parser.add_argument(
+        "--smoke", action="store_true", help="run a tiny version, to test the script"
+    )
     given = parser.parse_args()
     given.out = given.out or pathlib.Path("runs") / pathlib.Path(parser.prog).stem
     if given.smoke:

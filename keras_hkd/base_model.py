@@ -54,7 +54,7 @@ class BaseModel(keras.Model):
         """Names of what `evaluate` returns, in order."""
         return [metric.name for metric in self.metrics if metric is not self._watch.counts]
 
-    def tell_of_batches(self, told: set[str]) -> None:
+    def warn_of_batches(self, told: set[str]) -> None:
         """Warn of what was wrong with batches since the last time; see `BatchWatch.tell`."""
         self._watch.tell(self, told)
 
@@ -160,7 +160,7 @@ class BaseModel(keras.Model):
         yield
         if keras.backend.backend() == "jax" and not getattr(self, "_jax_state_synced", True):
             self.jax_state_sync()
-        self.tell_of_batches(set())
+        self.warn_of_batches(set())
 
     @contextlib.contextmanager
     def _function_of(self, x: Any, which: str) -> Iterator[None]:

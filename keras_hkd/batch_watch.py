@@ -1,4 +1,4 @@
-"""Watches the batches that a model is given, and says where they cannot be what it expects.
+"""Warns of batches that are probably not in the form that the model expects.
 
 What is wrong is counted in the graph, in one small variable, and read by the host after the first
 steps, then after twice as many each time, and at the end of every epoch: a step costs no transfer.
@@ -27,7 +27,7 @@ EVERY_NTH_PIXEL = 4
 
 
 class BatchWarning(UserWarning):
-    """A batch holds what the model can hardly be meant to see: other boxes, other pixels."""
+    """A batch has boxes or pixels that are probably not in the form that the model expects."""
 
 
 @keras.saving.register_keras_serializable(package="keras_hkd")
@@ -57,7 +57,7 @@ class BatchCounts(keras.metrics.Metric):
 
 
 class BatchWatch:
-    """The counts of a model, and what is made of them.
+    """Counts what is wrong with the batches of a model, and warns of it.
 
     Attributes:
         counts: a `BatchCounts`, one of the model's metrics.
@@ -126,7 +126,7 @@ class WatchBatches(keras.callbacks.Callback):
         self.batches = 0
 
     def _read(self, *args: Any, logs: Any = None) -> None:
-        self.model.tell_of_batches(self.told)
+        self.model.warn_of_batches(self.told)
 
     def _count(self, batch: int, logs: Any = None) -> None:
         self.batches += 1
@@ -191,7 +191,7 @@ def _other_classes(found: dict[str, int], learner: Any) -> str:
 
 
 def _remarks(found: dict[str, int]) -> dict[str, str]:
-    """Return what is worth a warning, by kind."""
+    """Return the warnings that the counts give rise to, by kind."""
     boxes, images, told = found["boxes"], found["images"], {}
     if found["reversed"]:
         told["reversed"] = (

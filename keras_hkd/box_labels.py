@@ -1,4 +1,4 @@
-"""Labels of boxes as the losses take them: padded, of the right shapes, without what is no box."""
+"""Pads and checks labels of boxes for the losses, and leaves out boxes that are not valid."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def padded(value: Any) -> Any:
         value: `(batch, n)` or `(batch, n, 4)`, n of each image its own.
 
     Example:
+
     >>> padded([numpy.zeros((1, 4)), numpy.zeros((2, 4))]).shape
     (2, 2, 4)
     """
@@ -83,7 +84,7 @@ def checked_shapes(labels: Any) -> dict:
 
 
 def without_false_boxes(labels: dict, num_classes: int) -> dict:
-    """Put -1 in the place of every box that could teach nothing or only harm.
+    """Replace every box that is not valid by -1.
 
     Left out are boxes that have no area or end before they begin, that are not finite, and whose
     class is none of the detector's. Shapes stay.
@@ -93,6 +94,7 @@ def without_false_boxes(labels: dict, num_classes: int) -> dict:
         num_classes: number of classes of the detector.
 
     Example:
+
     >>> labels = {"boxes": [[[2.0, 2.0, 9.0, 9.0], [5.0, 5.0, 5.0, 5.0]]], "classes": [[0, 0]]}
     >>> ops.convert_to_numpy(without_false_boxes(labels, 1)["classes"]).tolist()
     [[0.0, -1.0]]
@@ -109,7 +111,7 @@ def without_false_boxes(labels: dict, num_classes: int) -> dict:
 
 
 def states_of(boxes: Any, classes: Any, num_classes: int) -> dict:
-    """Tell what is to be said of each box, as `(batch, n)` bool.
+    """Classify each box as valid, padding or faulty, as `(batch, n)` bool.
 
     Args:
         boxes: `(batch, n, 4)` float32 xyxy pixels.

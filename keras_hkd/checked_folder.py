@@ -71,6 +71,7 @@ def replacing_folder(folder: str | os.PathLike, keep: bool = False) -> Iterator[
         FileExistsError: `folder` holds other files, which would be lost.
 
     Example:
+
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as place:
     ...     with replacing_folder(f"{place}/notes") as partial:

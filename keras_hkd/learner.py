@@ -1,4 +1,4 @@
-"""What a Distiller asks of everything that it trains or learns from: detectors and classifiers."""
+"""The base class of detectors and classifiers, which a Distiller trains and learns from."""
 
 from __future__ import annotations
 
@@ -345,8 +345,8 @@ def check_batch(data: Any) -> None:
     Args:
         data: what Keras hands to `train_step`.
 
-    Example:
-    >>> check_batch(("images", "labels"))
+    Raises:
+        ValueError: another batch.
     """
     parts = len(data) if isinstance(data, (list, tuple)) else 1
     if parts == 3 and data[2] is None:

@@ -18,8 +18,9 @@ def did_you_mean(name: object, known: Iterable[str], most: int = 1, cutoff: floa
         cutoff: from 0 for anything to 1 for equal names.
 
     Example:
-        >>> did_you_mean("hdk", ["adl", "hkd"])
-        " Did you mean 'hkd'?"
+
+    >>> did_you_mean("hdk", ["adl", "hkd"])
+    " Did you mean 'hkd'?"
     """
     near = difflib.get_close_matches(str(name), list(known), n=most, cutoff=cutoff)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
@@ -32,8 +33,9 @@ def shown(value: object) -> str:
         value: what to show.
 
     Example:
-        >>> shown("a" * 100)[-5:]
-        'aa...'
+
+    >>> shown("a" * 100)[-5:]
+    'aa...'
     """
     try:
         text = repr(value)
@@ -50,8 +52,9 @@ def received(value: object, with_type: bool = False) -> str:
         with_type: whether to name its type, where that is what is wrong.
 
     Example:
-        >>> received("2", with_type=True)
-        "Received: '2' (str)"
+
+    >>> received("2", with_type=True)
+    "Received: '2' (str)"
     """
     return f"Received: {shown(value)}" + (f" ({type(value).__name__})" if with_type else "")
 

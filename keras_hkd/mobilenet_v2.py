@@ -20,6 +20,7 @@ def mobilenet_v2_base(alpha: float, weights: str | os.PathLike | None = None) ->
         A model from images `(batch, height, width, 3)` in [-1, 1] to a map of stride 32.
 
     Example:
+
     >>> mobilenet_v2_base(0.35).output_shape
     (None, None, None, 1280)
     """

@@ -1,11 +1,11 @@
-"""What Keras 3.15 lacks where several processes or devices share a model.
+"""Adds what Keras 3.15 lacks where several processes or devices share a model.
 
 Under `tf.distribute.MultiWorkerMirroredStrategy` its `fit` fails twice, both in
 `keras.src.backend.tensorflow.trainer`: its symbolic build adds up, over the workers, the labels of
 a batch as if they were one tensor, and its reduction of a step's logs takes their first axis, which
 a scalar has not. Both are replaced here while a model of ours is fitted or evaluated, and nowhere
-else. `tests/test_multi_worker.py` fits a plain
-Keras model without this, and fails as soon as a Keras needs it no more.
+else. `tests/test_multi_worker.py` fits a plain Keras model without this, and fails as soon as a
+release of Keras makes it unnecessary.
 """
 
 from __future__ import annotations

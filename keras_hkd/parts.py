@@ -1,4 +1,4 @@
-"""Long passes over images in parts, each a file: what is done stays done, and processes share it.
+"""Splits a long pass over images into parts, a file each, which can be resumed and shared.
 
 A pass over millions of images is cut into parts that depend on the images alone. Each part becomes
 a file as soon as it is done, whole or not at all. Any number of processes, on any number of
@@ -65,8 +65,9 @@ class Shard:
             ValueError: it has another form.
 
         Example:
-            >>> Shard.parse("2/8")
-            Shard(number=2, count=8)
+
+        >>> Shard.parse("2/8")
+        Shard(number=2, count=8)
         """
         if text is None:
             return None
@@ -84,8 +85,9 @@ class Shard:
             count: number of parts.
 
         Example:
-            >>> [list(Shard(number, 3).of(5)) for number in (1, 2, 3)]
-            [[0], [1, 2], [3, 4]]
+
+        >>> [list(Shard(number, 3).of(5)) for number in (1, 2, 3)]
+        [[0], [1, 2], [3, 4]]
         """
         edges = (count * (self.number - 1) // self.count, count * self.number // self.count)
         return range(*edges)
@@ -105,13 +107,14 @@ class Parts:
             image is seen beside the same others whoever computes its part.
 
     Example:
-        >>> import tempfile
-        >>> parts = Parts(Path(tempfile.mkdtemp()), {"model": "a"}, num_items=5, batch_size=2)
-        >>> parts.begin()
-        >>> for number in parts.missing():
-        ...     parts.write(number, {"results": list(parts.items(number))})
-        >>> parts.missing(), [part["results"] for part in parts.read_all()]
-        ([], [[0, 1], [2, 3], [4]])
+
+    >>> import tempfile
+    >>> parts = Parts(Path(tempfile.mkdtemp()), {"model": "a"}, num_items=5, batch_size=2)
+    >>> parts.begin()
+    >>> for number in parts.missing():
+    ...     parts.write(number, {"results": list(parts.items(number))})
+    >>> parts.missing(), [part["results"] for part in parts.read_all()]
+    ([], [[0, 1], [2, 3], [4]])
     """
 
     def __init__(

@@ -53,6 +53,7 @@ def is_preset_folder(path: str | os.PathLike) -> bool:
         path: any path.
 
     Example:
+
     >>> is_preset_folder("photo.jpg")
     False
     """

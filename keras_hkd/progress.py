@@ -16,8 +16,9 @@ def error_console() -> rich.console.Console:
     """Give a console on the error stream, as it is at this moment; `:train:` in a path stays text.
 
     Example:
-        >>> error_console().stderr
-        True
+
+    >>> error_console().stderr
+    True
     """
     return rich.console.Console(stderr=True, emoji=False)
 
@@ -29,8 +30,9 @@ def progress_bar(console: rich.console.Console) -> rich.progress.Progress:
         console: where it is shown; it vanishes at the end.
 
     Example:
-        >>> bar = progress_bar(error_console())
-        >>> task = bar.add_task("Training", total=20, figures="epoch 1/2")
+
+    >>> bar = progress_bar(error_console())
+    >>> task = bar.add_task("Training", total=20, figures="epoch 1/2")
     """
     return rich.progress.Progress(
         rich.progress.TextColumn("{task.description}"),
@@ -58,8 +60,9 @@ def image_progress(
         `advance(num_images)`, to be called as images are done.
 
     Example:
-        >>> with image_progress("Detecting", 3, shown=False) as advance:
-        ...     advance(3)
+
+    >>> with image_progress("Detecting", 3, shown=False) as advance:
+    ...     advance(3)
     """
     console = error_console()
     if not (shown and console.is_terminal):

@@ -40,6 +40,7 @@ def modules_by_registered_name() -> dict[str, str]:
         dict from a registered name, such as `"keras_hkd>YOLOV8"`, to a module's name.
 
     Example:
+
     >>> modules_by_registered_name()["keras_hkd>FeatureImitation"]
     'keras_hkd.losses.feature_imitation'
     """

@@ -10,8 +10,25 @@ import ast
 import pathlib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 _ALL = re.compile(r"^__all__ = (\[.*?\]|\(.*?\))", re.MULTILINE | re.DOTALL)
+
+
+def texts(package: str, path: list[str], *patterns: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the source of each module of a package, in the order of their names.
+
+    Args:
+        package: the package's `__name__`.
+        path: its `__path__`.
+        *patterns: which files, relative to its folder.
+    """
+    for folder in map(pathlib.Path, path):
+        files = {file for pattern in patterns for file in folder.glob(pattern)}
+        for file in sorted(files):
+            if file.name != "__init__.py":
+                parts = file.relative_to(folder).with_suffix("").parts
+                yield ".".join((package, *parts)), file.read_text(encoding="utf-8")
 
 
 def public_names(package: str, path: list[str], *patterns: str) -> dict[str, str]:
@@ -26,12 +43,13 @@ def public_names(package: str, path: list[str], *patterns: str) -> dict[str, str
         A dict from a name to the module that lists it, as `keras_hkd._lazy.attach` takes it.
 
     Example:
+
     >>> import keras_hkd.losses
     >>> public_names("keras_hkd.losses", keras_hkd.losses.__path__)["GIoU"]
     'keras_hkd.losses.giou'
     """
     names = {}
-    for module, text in _modules(package, path, patterns or ("*.py",)):
+    for module, text in texts(package, path, *(patterns or ("*.py",))):
         listed = _ALL.search(text)
         for name in ast.literal_eval(listed[1]) if listed else ():
             names[name] = module
@@ -40,7 +58,7 @@ def public_names(package: str, path: list[str], *patterns: str) -> dict[str, str
 
 def decorated(
     package: str, path: list[str], decorator: str, *patterns: str
-) -> dict[str, tuple[str, dict[str, object]]]:
+) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return the classes and functions of a package that have a decorator, and its arguments.
 
     Args:
@@ -57,6 +75,7 @@ def decorated(
         ValueError: a name stands twice, or an argument is no literal.
 
     Example:
+
     >>> import keras_hkd.methods
     >>> decorated("keras_hkd.methods", keras_hkd.methods.__path__, "method")["kd"]
     ('keras_hkd.methods.logit_kd', {'several_teachers': True})
@@ -65,8 +84,8 @@ def decorated(
         rf"^@{re.escape(decorator)}\((.*?)\)\n(?:@[^\n]*\n)*(?:class|def) (\w+)",
         re.MULTILINE | re.DOTALL,
     )
-    found: dict[str, tuple[str, dict[str, object]]] = {}
-    for module, text in _modules(package, path, patterns or ("**/*.py",)):
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for module, text in texts(package, path, *(patterns or ("**/*.py",))):
         for arguments, name in header.findall(text):
             if name in found:
                 raise ValueError(
@@ -77,17 +96,7 @@ def decorated(
     return found
 
 
-def _modules(package: str, path: list[str], patterns: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the source of each module, in the order of their names."""
-    for folder in map(pathlib.Path, path):
-        files = {file for pattern in patterns for file in folder.glob(pattern)}
-        for file in sorted(files):
-            if file.name != "__init__.py":
-                parts = file.relative_to(folder).with_suffix("").parts
-                yield ".".join((package, *parts)), file.read_text(encoding="utf-8")
-
-
-def _keywords(arguments: str) -> dict[str, object]:
+def _keywords(arguments: str) -> dict[str, Any]:
     call = ast.parse(f"f({arguments})", mode="eval").body
     keywords = call.keywords if isinstance(call, ast.Call) else []
     return {word.arg: ast.literal_eval(word.value) for word in keywords if word.arg}

@@ -1,4 +1,4 @@
-"""Names for what annotations cannot tell: tensors of whichever backend Keras runs on."""
+"""Names for annotations: tensors of whichever backend Keras runs on."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias

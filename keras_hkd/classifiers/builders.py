@@ -1,8 +1,8 @@
 """Builders of named classifiers with random weights."""
 
+import inspect
 import os
 from collections.abc import Sequence
-from functools import partial
 
 import keras
 
@@ -12,6 +12,7 @@ from keras_hkd.classifiers.classifier import Classifier
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.messages import did_you_mean
 from keras_hkd.mobilenet_v2 import mobilenet_v2_base
+from keras_hkd.named_builders import builder
 from keras_hkd.tensors import Tensor
 
 
@@ -35,9 +36,7 @@ def _convolution(x: Tensor, width: int, strides: int, name: str) -> Tensor:
     return keras.layers.Activation("swish", name=name)(x)
 
 
-def _mobilenet_v2(
-    num_classes: int, alpha: float, weights: str | os.PathLike | None = None
-) -> keras.Model:
+def _mobilenet_v2(num_classes: int, alpha: float, weights: str | os.PathLike | None) -> keras.Model:
     base = mobilenet_v2_base(alpha, weights)
     images = keras.Input((None, None, 3), name="images")
     features = base(keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(images))
@@ -49,14 +48,41 @@ def _with_head(images: Tensor, features: Tensor, num_classes: int) -> keras.Mode
     return keras.Model(images, keras.layers.Dense(num_classes, name="logits")(x), name="model")
 
 
-# Functions from the number of classes, and weights where they are taken, to a model.
-TABLE = {
-    "cnn_micro": partial(_cnn, widths=(8, 12, 16, 24, 32)),
-    "cnn_small": partial(_cnn, widths=(16, 32, 48, 64, 96)),
-    "cnn_large": partial(_cnn, widths=(32, 64, 96, 128, 208)),
-    "mobilenet_v2_0.35": partial(_mobilenet_v2, alpha=0.35),
-    "mobilenet_v2_1.0": partial(_mobilenet_v2, alpha=1.0),
-}
+@builder(about="smallest student, 0.03 M parameters, no pretrained backbone")
+def cnn_micro(num_classes: int) -> keras.Model:
+    """Build a CNN of 8 to 32 channels."""
+    return _cnn(num_classes, (8, 12, 16, 24, 32))
+
+
+@builder(about="compact student, 0.25 M parameters, no pretrained backbone")
+def cnn_small(num_classes: int) -> keras.Model:
+    """Build a CNN of 16 to 96 channels."""
+    return _cnn(num_classes, (16, 32, 48, 64, 96))
+
+
+@builder(about="teacher for small images, 1.1 M parameters, no pretrained backbone")
+def cnn_large(num_classes: int) -> keras.Model:
+    """Build a CNN of 32 to 208 channels."""
+    return _cnn(num_classes, (32, 64, 96, 128, 208))
+
+
+@builder(
+    about="compact student whose backbone a detector can take: MobileNetV2 0.35",
+    name="mobilenet_v2_0.35",
+)
+def mobilenet_v2_compact(
+    num_classes: int, backbone_weights: str | os.PathLike | None = None
+) -> keras.Model:
+    """Build MobileNetV2 0.35."""
+    return _mobilenet_v2(num_classes, 0.35, backbone_weights)
+
+
+@builder(about="teacher on a CPU: MobileNetV2 1.0", name="mobilenet_v2_1.0")
+def mobilenet_v2(
+    num_classes: int, backbone_weights: str | os.PathLike | None = None
+) -> keras.Model:
+    """Build MobileNetV2 1.0."""
+    return _mobilenet_v2(num_classes, 1.0, backbone_weights)
 
 
 def names() -> dict[str, str]:
@@ -67,7 +93,7 @@ def names() -> dict[str, str]:
     >>> "cnn_micro" in names()
     True
     """
-    return dict(CATALOGUE)
+    return {name: row.about for name, row in CATALOGUE.items()}
 
 
 def build(
@@ -104,21 +130,22 @@ def build(
     >>> classifier.levels
     ('C2', 'C3', 'C4', 'C5')
     """
-    if name not in TABLE:
-        hint = did_you_mean(name, TABLE, most=3, cutoff=0.4)
+    if name not in CATALOGUE:
+        hint = did_you_mean(name, CATALOGUE, most=3, cutoff=0.4)
         raise InvalidValueError(
-            f"No classifier is called {name!r}.{hint} Names: {', '.join(TABLE)}; "
+            f"No classifier is called {name!r}.{hint} Names: {', '.join(CATALOGUE)}; "
             f"a saved classifier is given by its .keras path. Received: {name!r}"
         )
-    make = TABLE[name]
-    if backbone_weights is not None and make.func is not _mobilenet_v2:
-        raise InvalidValueError(
-            f"'{name}' has no MobileNetV2 backbone, so it takes no `backbone_weights`. "
-            f"Received: backbone_weights={backbone_weights!r}"
-        )
+    make, weights = CATALOGUE[name].load(), {}
+    if backbone_weights is not None:
+        if "backbone_weights" not in inspect.signature(make).parameters:
+            raise InvalidValueError(
+                f"'{name}' has no MobileNetV2 backbone, so it takes no `backbone_weights`. "
+                f"Received: backbone_weights={backbone_weights!r}"
+            )
+        weights["backbone_weights"] = backbone_weights
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    weights = {} if backbone_weights is None else {"weights": backbone_weights}
     class_names = tuple(class_names)
     classifier = Classifier(
         make(len(class_names), **weights),

@@ -1,9 +1,12 @@
-"""The named classifiers with a short description of each; loads without Keras."""
+"""The named classifiers; loads without Keras.
 
-CATALOGUE = {
-    "cnn_micro": "smallest student, 0.03 M parameters, no pretrained backbone",
-    "cnn_small": "compact student, 0.25 M parameters, no pretrained backbone",
-    "cnn_large": "teacher for small images, 1.1 M parameters, no pretrained backbone",
-    "mobilenet_v2_0.35": "compact student whose backbone a detector can take: MobileNetV2 0.35",
-    "mobilenet_v2_1.0": "teacher on a CPU: MobileNetV2 1.0",
-}
+A builder is a function `(num_classes) -> keras.Model` of a module of this package, from images to
+logits, decorated with `@builder(about=...)`.
+"""
+
+import os
+
+from keras_hkd.named_builders import builders_of
+
+CATALOGUE = builders_of(__package__, os.path.dirname(__file__), "*.py")
+"""Name of a classifier -> its `Builder`."""

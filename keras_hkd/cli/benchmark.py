@@ -12,6 +12,8 @@ from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import TFLITE, check_model_file
 
+ORDER = 120
+
 Models = Annotated[
     list[pathlib.Path],
     typer.Argument(
@@ -48,11 +50,12 @@ def command(
     json: options.Json = False,
     config: options.Config = None,
 ) -> None:
-    """Time detectors on this machine, one image at a time, all in turn within one run.
+    """Time detectors on this machine: Keras and TFLite, in every precision.
 
-    TFLite runs on LiteRT with XNNPACK. A .keras detector is timed as Keras (TensorFlow, all cores)
-    and as float32, float16 and int8 TFLite, made for the occasion. "Speed-up" says how many times
-    as fast a model is as the first TFLite model at as many threads.
+    One image at a time, all models in turn within one run. TFLite runs on LiteRT with XNNPACK. A
+    .keras detector is timed as Keras (TensorFlow, all cores) and as float32, float16 and int8
+    TFLite, exported for this purpose. "Speed-up" says how many times as fast a model is as the
+    first TFLite model at as many threads.
     """
     size = parse_image_size(image_size)
     models = [check_model_file(path) for path in models]

@@ -15,6 +15,8 @@ from keras_hkd.cli.model_files import check_model_file
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.parts import Shard
 
+ORDER = 20
+
 DEFAULT_VIEWS = 4
 OF_A_TEACHER = (
     *("mode", "views", "method", "method_option", "store", "feature_pooling", "feature_channels"),
@@ -193,16 +195,22 @@ def _checked_teacher(
 ) -> Path | None:
     """Refuse both sources or none, and options of one beside the other; return the teacher."""
     if (teacher is None) == (detections is None):
-        raise InvalidValueError("Give --teacher, or --detections in its place.")
+        raise InvalidValueError(
+            "Give --teacher, or --detections in its place. "
+            f"Received: {'neither' if teacher is None else 'both'}"
+        )
     if teacher is not None:
         if category_ids:
             raise InvalidValueError(
-                "--category belongs to --detections: a teacher knows its own classes."
+                "--category belongs to --detections: a teacher knows its own classes. "
+                "Received: --category and no --detections"
             )
         return check_model_file(teacher)
     _check_nothing_is_left_out(context)
     if size is None:
-        raise InvalidValueError("--detections needs --image-size, the size of the training.")
+        raise InvalidValueError(
+            "--detections needs --image-size, the size of the training. Received: no --image-size"
+        )
     return None
 
 

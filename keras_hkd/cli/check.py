@@ -9,6 +9,8 @@ from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, print_json
 from keras_hkd.cli.datasets import read_images
 
+ORDER = 130
+
 Data = Annotated[
     list[str],
     typer.Argument(
@@ -67,7 +69,7 @@ def command(
 
     Every picture is decoded. What is looked for: records that cannot be used; pictures that are
     there twice, by their bytes or by their look, and across training and validation; boxes of no
-    area, outside, tiny, very long, as large as the picture, on one another, or at the very same
+    area, outside, tiny, very long, as large as the picture, on one another, or at the same
     place in many pictures. Nothing is changed: what is odd may be right, and the page
     DIR/index.html shows it. DIR/check.json lists all of it. Finding faults is no failure: the exit
     code is 0.

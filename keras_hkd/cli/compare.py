@@ -18,6 +18,8 @@ from keras_hkd.cli.model_files import (
     size_bytes,
 )
 
+ORDER = 100
+
 ModelA = Annotated[
     pathlib.Path,
     typer.Argument(

@@ -56,11 +56,12 @@ def read_config(path: pathlib.Path) -> dict:
         typer.BadParameter: if the file is not there, is not YAML, or does not hold a mapping.
 
     Example:
-        >>> import tempfile
-        >>> file = pathlib.Path(tempfile.mkdtemp()) / "run.yaml"
-        >>> _ = file.write_text("epochs: 12")
-        >>> read_config(file)
-        {'epochs': 12}
+
+    >>> import tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "run.yaml"
+    >>> _ = file.write_text("epochs: 12")
+    >>> read_config(file)
+    {'epochs': 12}
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -17,8 +17,9 @@ def messages() -> rich.console.Console:
     """Give the console of progress, warnings and errors: the error stream, as it is at this moment.
 
     Example:
-        >>> messages().stderr
-        True
+
+    >>> messages().stderr
+    True
     """
     return error_console()
 
@@ -27,8 +28,9 @@ def figures() -> rich.console.Console:
     """Give the console of results for people (tables): standard output, as it is at this moment.
 
     Example:
-        >>> figures().stderr
-        False
+
+    >>> figures().stderr
+    False
     """
     return rich.console.Console(emoji=False)
 
@@ -56,10 +58,11 @@ def print_json(values: Mapping[str, object]) -> None:
         values: names to numbers, texts, lists or further mappings.
 
     Example:
-        >>> print_json({"AP": 0.25, "MR2": float("nan")})
-        {
-          "AP": 0.25,
-          "MR2": null
-        }
+
+    >>> print_json({"AP": 0.25, "MR2": float("nan")})
+    {
+      "AP": 0.25,
+      "MR2": null
+    }
     """
     print(as_json(values), flush=True)

@@ -9,6 +9,8 @@ from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, print_json, remark
 from keras_hkd.cli.datasets import read_images
 
+ORDER = 140
+
 Source = Annotated[
     list[str],
     typer.Argument(

@@ -21,6 +21,8 @@ from keras_hkd.messages import did_you_mean
 from keras_hkd.parts import Parts, Shard
 from keras_hkd.zoo.catalogue import DEFAULT_PRESET, is_preset, list_presets
 
+ORDER = 70
+
 Images = Annotated[
     list[pathlib.Path] | None,
     typer.Argument(
@@ -74,9 +76,10 @@ def command(
     json: options.Json = False,
     config: options.Config = None,
 ) -> None:
-    """Find people in images or in all images of folders, as installed: no model need be given.
+    """Find people in images: pictures with boxes, and COCO results JSON.
 
-    Writes DIR/detections.json, COCO results with the image's `file_name` added, and DIR/pictures/.
+    Takes images and folders with images; without a model the preset `person_nano` is used. Writes
+    DIR/detections.json, COCO results with the image's `file_name` added, and DIR/pictures/.
     Pictures are turned upright by their EXIF tag first; boxes are pixels of the upright picture.
 
     keras-hkd detect --video in.mp4 --out out.mp4
@@ -104,7 +107,9 @@ def command(
         )
         return
     if track or camera or seconds is not None:
-        raise InvalidValueError("--track, --camera and --seconds go with --video or --webcam.")
+        raise InvalidValueError(
+            "--track, --camera and --seconds go with --video or --webcam. Received: neither of them"
+        )
     if not images:
         raise InvalidValueError("Missing argument IMAGES_OR_FOLDERS, --video FILE or --webcam.")
     model, images = _model_and_images(model, images)
@@ -202,7 +207,7 @@ def _model_and_images(model: Any, words: Any) -> tuple[Any, list[Path]]:
 def _model_of_video(model: Any, words: Any, video: Any, webcam: bool) -> Path:
     """Return the model of a call without images, whose only word may name it."""
     if video is not None and webcam:
-        raise InvalidValueError("Give --video or --webcam, not both.")
+        raise InvalidValueError("Give --video or --webcam, not both. Received: both")
     words = [*(words or []), *([] if model is None else [model])]
     if len(words) > 1:
         raise InvalidValueError(

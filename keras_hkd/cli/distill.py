@@ -15,6 +15,8 @@ from keras_hkd.cli.training_options import RunOptions, with_run_options
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.parts import Shard
 
+ORDER = 40
+
 Teacher = Annotated[
     list[str] | None,
     typer.Option(
@@ -113,11 +115,11 @@ def command(
 ) -> None:
     """Distil a heavy detector or classifier (the teacher) into a compact one (the student).
 
-    Without --method the terms are chosen from the pair and weigh themselves; it is said which and
-    why. Writes student.keras (the bare student, without teacher), metrics.json, curves.png, for
-    detectors gallery.png, and a checkpoint after every epoch to --out. A run that was killed goes
-    on with --resume. Classifiers learn from a folder of images per class (--data PATH, or
-    PATH:train for PATH/train).
+    Without --method the terms are chosen from the pair, and their weights set by their shares of
+    the gradient; both are printed. Writes student.keras (the bare student, without teacher),
+    metrics.json, curves.png, for detectors gallery.png, and a checkpoint after every epoch to
+    --out. A run that was killed goes on with --resume. Classifiers learn from a folder of images
+    per class (--data PATH, or PATH:train for PATH/train).
     """
     how: dict[str, Any] = {
         "method": method,
@@ -303,7 +305,7 @@ def make_pair(kind: Any, given: Any, sources: Any, dataset: Any, settings: Any) 
         size = teacher.image_size if given.image_size is None else size
         check_cache(teacher, dataset, dataclasses.replace(settings, image_size=size))
     if sources.teacher is not None:
-        # A seed of its own: a teacher equal to the student would have nothing to say.
+        # A seed of its own: a teacher equal to the student would teach nothing.
         seed = given.seed + 1
         teacher = _make_teacher(sources.teacher, given, sources, class_names, size, seed)
         if given.image_size is None and training_run.is_saved(sources.teacher):

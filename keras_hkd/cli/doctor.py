@@ -15,6 +15,8 @@ from keras_hkd.errors import InvalidValueError
 from keras_hkd.methods.registry import described
 from keras_hkd.training.settings import TrainingSettings
 
+ORDER = 30
+
 STYLES = {"ok": "green", "note": "", "warning": "bold yellow", "fault": "bold red"}
 
 Teacher = Annotated[
@@ -90,9 +92,9 @@ def command(
 
     keras-hkd doctor --teacher teacher.keras --student yolo_v8_micro --data photos:train
 
-    Is the teacher better than the student on these very images? Do labels and teacher agree? Are
+    Is the teacher better than the student on these images? Do labels and teacher agree? Are
     pixels, boxes and classes what the models expect, people large enough, do labels get anchors,
-    does every term say something, do maps line up, how long will it take, and are test images
+    does every term have an effect, do maps line up, how long will it take, and are test images
     among those to train on (--test)? Every finding names its figures and what to do. Nothing is
     trained and no file changes.
 

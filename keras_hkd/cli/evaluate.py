@@ -16,6 +16,8 @@ from keras_hkd.cli.model_kinds import kind_of
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.json_files import write_json
 
+ORDER = 60
+
 ModelFile = Annotated[
     pathlib.Path,
     typer.Argument(

@@ -38,12 +38,13 @@ def reported() -> Iterator[None]:
         typer.Exit: with `BAD_INPUT` or `FAILED`. Typer's own exceptions pass through.
 
     Example:
-        >>> try:
-        ...     with reported():
-        ...         raise FileNotFoundError("photo.jpg")
-        ... except typer.Exit as left:
-        ...     left.exit_code
-        2
+
+    >>> try:
+    ...     with reported():
+    ...         raise FileNotFoundError("photo.jpg")
+    ... except typer.Exit as left:
+    ...     left.exit_code
+    2
     """
     try:
         yield
@@ -76,10 +77,11 @@ def is_bad_input(error: BaseException) -> bool:
         that may not be read or written.
 
     Example:
-        >>> is_bad_input(FileNotFoundError("photo.jpg"))
-        True
-        >>> is_bad_input(ValueError("a fault in the code"))
-        False
+
+    >>> is_bad_input(FileNotFoundError("photo.jpg"))
+    True
+    >>> is_bad_input(ValueError("a fault in the code"))
+    False
     """
     if isinstance(error, UserError):
         return not isinstance(error, RunFailedError)
@@ -87,7 +89,7 @@ def is_bad_input(error: BaseException) -> bool:
 
 
 def _belongs_to_typer(error: Exception) -> bool:
-    # Usage errors and Exit carry an exit code; on a closed pipe typer ends without a word.
+    # Usage errors and Exit carry an exit code; on a closed pipe typer ends without a message.
     return isinstance(error, typer.Abort | BrokenPipeError) or hasattr(error, "exit_code")
 
 

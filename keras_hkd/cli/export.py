@@ -15,6 +15,8 @@ from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import check_model_file
 from keras_hkd.errors import InvalidValueError
 
+ORDER = 90
+
 ModelFile = Annotated[
     pathlib.Path,
     typer.Argument(
@@ -197,7 +199,8 @@ def _check(file: Path, quantization: str | None, representative: Any, data: Any)
         return
     if file.suffix not in (".onnx", ""):
         raise InvalidValueError(
-            f"{file} must end in .tflite or .onnx, or have no ending for a SavedModel folder."
+            "The file must end in .tflite or .onnx, or have no ending for a SavedModel folder. "
+            f"Received: {file}"
         )
     if quantization != "float32" or representative is not None or data:
         raise InvalidValueError(

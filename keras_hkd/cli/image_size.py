@@ -32,8 +32,9 @@ def parse_sizes(text: str | None) -> tuple[tuple[int, int], ...] | None:
         ValueError: one is none, see `parse_image_size`.
 
     Example:
-        >>> parse_sizes("256,192x320")
-        ((256, 256), (192, 320))
+
+    >>> parse_sizes("256,192x320")
+    ((256, 256), (192, 320))
     """
     if text is None:
         return None
@@ -53,8 +54,9 @@ def parse_image_size(text: str | None) -> tuple[int, int] | None:
         ValueError: it is neither, or a side is below 32 pixels.
 
     Example:
-        >>> parse_image_size("320"), parse_image_size("384x640")
-        ((320, 320), (384, 640))
+
+    >>> parse_image_size("320"), parse_image_size("384x640")
+    ((320, 320), (384, 640))
     """
     return None if text is None else _size(text, "--image-size")
 

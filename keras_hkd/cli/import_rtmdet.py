@@ -13,6 +13,8 @@ from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.errors import InvalidValueError, NotAFileError
 from keras_hkd.zoo.cards import size_text
 
+ORDER = 110
+
 MAX_STATISTICS = 256  # photographs; more change little
 
 OnnxFile = Annotated[
@@ -64,7 +66,9 @@ def command(
     teaches and is fine-tuned, pruned, quantised and exported like any other detector:
 
     keras-hkd import-rtmdet rtmdet_nano_person.onnx --out nano.keras --statistics my_photos
+
     keras-hkd evaluate nano.keras --data my_data:test --image-size 416
+
     keras-hkd train --detector nano.keras --data my_data:train --epochs 20 --out runs/mine
 
     A file of another architecture, a damaged or quantised one, and one whose raw outputs differ

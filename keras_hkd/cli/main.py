@@ -1,11 +1,14 @@
 """The entry point of `keras-hkd`, which loads only the command that is called.
 
-Each command lives in `keras_hkd/cli/<name>.py` as a function `command(...)` with typer's
-annotations. Listing them here as data keeps `keras-hkd --help` at a fraction of a second.
+A command is a file `keras_hkd/cli/<name>.py` with a function `command(...) -> None` that has
+typer's annotations, and a number `ORDER`, its place in the list of `--help`. The list is read from
+the sources: importing the commands would take seconds.
 """
 
 import importlib
+import inspect
 import os
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -13,31 +16,34 @@ import typer
 from typer.core import TyperGroup
 
 import keras_hkd
+from keras_hkd import cli
 from keras_hkd.cli import exit_codes
+from keras_hkd.sources import texts
 
-COMMANDS = {
-    "train": "Train a detector or a classifier alone, or fine-tune a saved one.",
-    "cache": "Store what a teacher says about images, for training without it.",
-    "doctor": "Check a teacher, a student and their images before a training.",
-    "distill": "Distil a heavy model (the teacher) into a compact one (the student).",
-    "report": "Write one HTML page about runs: gains, curves, costs, what is still missed.",
-    "evaluate": "Measure a detector or a classifier on labelled images.",
-    "detect": "Find people in images: pictures with boxes, and COCO results JSON.",
-    "presets": "List the detectors that come with the package, or show the card of one.",
-    "export": "Write a detector as TFLite, ONNX or SavedModel, checked against Keras.",
-    "compare": "Compare two detectors: AP, MR-2, boxes, scores, size, latency.",
-    "import-rtmdet": "Read an ONNX export of RTMDet into a detector that can be trained.",
-    "benchmark": "Time detectors on this machine: Keras and TFLite, in every precision.",
-    "check": "Look for faults in labelled images: odd boxes, duplicates, sizes.",
-    "convert": "Write labelled images of any known format as clean COCO JSON.",
-    "score": "Score a detections file against a ground-truth file; needs no model.",
-}
+_COMMAND = re.compile(
+    r'^ORDER = (\d+)$.*?^def command\(.*?\) -> None:\n    """(.*?)(?:\n|""")',
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def _commands() -> dict[str, str]:
+    """Read each command's name, place and line of help from its file, without importing it."""
+    found = []
+    for module, text in texts(cli.__name__, list(cli.__path__), "*.py"):
+        if match := _COMMAND.search(text):
+            name = module.rpartition(".")[2].replace("_", "-")
+            found.append((int(match[1]), name, match[2]))
+    return {name: line for _, name, line in sorted(found)}
+
+
+COMMANDS = _commands()
+"""Name of a command -> the line that `--help` shows of it, in the order of `--help`."""
 
 EPILOG = "Exit codes: 0 done, 1 the run failed, 2 bad input or usage."
 
 
 class LazyCommands(TyperGroup):
-    """Lists commands from data; imports a command's module only to run it or to show its help."""
+    """Lists commands; imports the module of one only to run it or to show its help."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
@@ -58,13 +64,20 @@ def load_command(name: str) -> Any:
         What typer runs: the command built from the signature of the module's `command` function.
 
     Example:
-        >>> load_command("score").name
-        'score'
+
+    >>> load_command("score").name
+    'score'
     """
     module = importlib.import_module(f"keras_hkd.cli.{name.replace('-', '_')}")
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(name, epilog=EPILOG)(module.command)
+    app.command(name, help=_unwrapped(module.command), epilog=EPILOG)(module.command)
     return typer.main.get_command(app)
+
+
+def _unwrapped(function: Any) -> str:
+    """Return a docstring with each paragraph on one line, which is wrapped where it is shown."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in paragraphs)
 
 
 def _show_version(asked: bool) -> None:
@@ -92,8 +105,9 @@ def make_app() -> typer.Typer:
     """Make the typer application: every command by name and one line of help, none imported.
 
     Example:
-        >>> [command.name for command in make_app().registered_commands][:4]
-        ['train', 'cache', 'doctor', 'distill']
+
+    >>> [command.name for command in make_app().registered_commands][:4]
+    ['train', 'cache', 'doctor', 'distill']
     """
     app = typer.Typer(
         cls=LazyCommands,
@@ -118,9 +132,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: always, with the exit code.
 
     Example:
-        >>> main(["--version"])
-        Traceback (most recent call last):
-        SystemExit: 0
+
+    >>> main(["--version"])
+    Traceback (most recent call last):
+    SystemExit: 0
     """
     # TensorFlow's own remarks on the machine would stand between the lines of a command.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -18,8 +18,9 @@ def names_where(takes: Callable[[Any], bool]) -> str:
         takes: function of a `Method` of the registry.
 
     Example:
-        >>> names_where(lambda method: method.unlabelled)
-        'sad'
+
+    >>> names_where(lambda method: method.unlabelled)
+    'sad'
     """
     return ", ".join(name for name in sorted(METHODS) if takes(METHODS[name]))
 
@@ -59,8 +60,9 @@ def parse_options(texts: list[str]) -> dict[str, object]:
         ValueError: for a text without a name and a value, or a value that is not YAML.
 
     Example:
-        >>> parse_options(["region-weight=10", "levels=[P3, P4]"])
-        {'region_weight': 10, 'levels': ['P3', 'P4']}
+
+    >>> parse_options(["region-weight=10", "levels=[P3, P4]"])
+    {'region_weight': 10, 'levels': ['P3', 'P4']}
     """
     parsed = {}
     for text in texts:
@@ -77,7 +79,9 @@ def _value(name: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InvalidValueError(f"`--method-option` {name}: {text!r} is no YAML value.") from error
+        raise InvalidValueError(
+            f"The value of `--method-option` {name} must be YAML. Received: {text!r}"
+        ) from error
 
 
 def check_teachers(
@@ -98,7 +102,7 @@ def check_teachers(
     if teacher_cache is not None:
         _check_cache_fits(method, takes, teacher)
     elif teacher is None and takes.teacher:
-        raise InvalidValueError(f"The method {method!r} needs --teacher.")
+        raise InvalidValueError(f"The method {method!r} needs --teacher. Received: none")
     if teacher is not None and not takes.teacher:
         raise InvalidValueError(
             f"The method {method!r} has no teacher to load: leave out --teacher. "
@@ -126,7 +130,7 @@ def check_unlabelled(method: str, unlabelled: Any, pseudo_label_score: Any) -> N
     if takes.unlabelled and not unlabelled:
         raise InvalidValueError(
             f"The method {method!r} needs --unlabelled, a folder of images that the teacher is to "
-            "label."
+            "label. Received: none"
         )
     if not takes.unlabelled and (unlabelled or pseudo_label_score is not None):
         names = names_where(lambda method: method.unlabelled)
@@ -163,9 +167,12 @@ def make_distiller(
 def _check_cache_fits(method: str | None, takes: Any, teacher: Any) -> None:
     """Refuse a cache where the teacher itself is needed, or is given too."""
     if teacher is not None:
-        raise InvalidValueError("--teacher-cache takes the place of --teacher: give one of them.")
+        raise InvalidValueError(
+            "--teacher-cache takes the place of --teacher: give one of them. Received: both"
+        )
     if not reads_cache(takes):
         raise InvalidValueError(
             f"The method {method!r} runs its teacher itself, or has none, so that a stored one is "
-            f"of no use. Methods that read a cache: {names_where(reads_cache)}."
+            f"of no use. Methods that read a cache: {names_where(reads_cache)}. "
+            f"Received: --method {method} and --teacher-cache"
         )

@@ -112,12 +112,13 @@ def kind_of(name_or_file: str) -> Detectors | Classifiers:
     """Tell the kind of a model from its name or its file, without loading it.
 
     Args:
-        name_or_file: a `.keras` or `.tflite` file, a preset, or a name. What is nothing of ours
-            counts as a detector, whose loading says what is wrong.
+        name_or_file: a `.keras` or `.tflite` file, a preset, or a name. Anything else counts as
+            a detector, so that loading it raises the error.
 
     Example:
-        >>> kind_of("cnn_micro").name, kind_of("yolo_v8_micro").name
-        ('classifier', 'detector')
+
+    >>> kind_of("cnn_micro").name, kind_of("yolo_v8_micro").name
+    ('classifier', 'detector')
     """
     from keras_hkd.classifiers.catalogue import CATALOGUE
 

@@ -117,8 +117,9 @@ def person_class_options(person_class: int | None) -> dict:
         person_class: what `--person-class` gave.
 
     Example:
-        >>> person_class_options(0), person_class_options(None)
-        ({'class_names': ('person',), 'class_indices': (0,)}, {})
+
+    >>> person_class_options(0), person_class_options(None)
+    ({'class_names': ('person',), 'class_indices': (0,)}, {})
     """
     if person_class is None:
         return {}

@@ -10,6 +10,8 @@ from keras_hkd.errors import InvalidValueError
 from keras_hkd.zoo.cards import TEXT, headline, read_card, size_text
 from keras_hkd.zoo.catalogue import list_presets, preset_folder
 
+ORDER = 80
+
 Name = Annotated[
     str | None,
     typer.Argument(

@@ -10,6 +10,8 @@ from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, print_json, remark
 from keras_hkd.cli.datasets import read_images
 
+ORDER = 50
+
 Runs = Annotated[
     list[pathlib.Path],
     typer.Argument(

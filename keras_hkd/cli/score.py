@@ -12,6 +12,8 @@ from keras_hkd.cli.console import figures, print_json, remark
 from keras_hkd.cli.datasets import read_boxes, report_skipped, say
 from keras_hkd.errors import InvalidValueError
 
+ORDER = 150
+
 GroundTruthFile = Annotated[
     str,
     typer.Argument(

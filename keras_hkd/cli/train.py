@@ -10,6 +10,8 @@ from keras_hkd.cli import training_run
 from keras_hkd.cli.model_kinds import kind_of
 from keras_hkd.cli.training_options import RunOptions, with_run_options
 
+ORDER = 10
+
 DetectorArgument = Annotated[
     str,
     typer.Option(

@@ -70,8 +70,9 @@ def set_deterministic_environment(asked: bool) -> bool:
         typer.BadParameter: if TensorFlow is loaded already without these settings.
 
     Example:
-        >>> set_deterministic_environment(False)
-        False
+
+    >>> set_deterministic_environment(False)
+    False
     """
     if asked:
         differs = any(os.environ.get(k) != v for k, v in DETERMINISTIC_ENVIRONMENT.items())
@@ -176,11 +177,12 @@ def with_run_options(command: Callable, distils: bool = True) -> Callable:
         A function whose signature typer reads: required options first, then those of the command.
 
     Example:
-        >>> @with_run_options
-        ... def command(given, student: Annotated[str, typer.Option("--student")]):
-        ...     return given.settings, student
-        >>> list(inspect.signature(command).parameters)[:4]
-        ['student', 'data', 'out', 'epochs']
+
+    >>> @with_run_options
+    ... def command(given, student: Annotated[str, typer.Option("--student")]):
+    ...     return given.settings, student
+    >>> list(inspect.signature(command).parameters)[:4]
+    ['student', 'data', 'out', 'epochs']
     """
     given, *own = inspect.signature(command).parameters.values()
     settings = [
@@ -223,8 +225,9 @@ def setting_option(name: str) -> object:
         What annotates an argument of a command.
 
     Example:
-        >>> setting_option("batch_size").__metadata__[0].help
-        'Images per batch, over all devices.'
+
+    >>> setting_option("batch_size").__metadata__[0].help
+    'Images per batch, over all devices.'
     """
     if name == "image_size":
         return ImageSize
@@ -266,8 +269,9 @@ def parse_epochs(text: str | None) -> tuple[int, ...] | None:
         ValueError: one of them is no whole number.
 
     Example:
-        >>> parse_epochs("4,12")
-        (4, 12)
+
+    >>> parse_epochs("4,12")
+    (4, 12)
     """
     if text is None:
         return None

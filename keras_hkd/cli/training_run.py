@@ -68,8 +68,9 @@ def is_saved(name_or_file: str) -> bool:
     """Tell whether a model is given by its file or as a preset, not by an architecture's name.
 
     Example:
-        >>> is_saved("runs/teacher.keras"), is_saved("yolo_v8_micro")
-        (True, False)
+
+    >>> is_saved("runs/teacher.keras"), is_saved("yolo_v8_micro")
+    (True, False)
     """
     path = pathlib.Path(name_or_file)
     return path.suffix == ".keras" or path.is_file() or is_preset(name_or_file)

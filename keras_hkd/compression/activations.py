@@ -22,7 +22,7 @@ class ActivationReplacement:
         activation: what they become.
     """
 
-    def __init__(self, layers: list[str], activation: str):
+    def __init__(self, layers: list[str], activation: str) -> None:
         self.layers, self.activation = list(layers), activation
 
     def __call__(self, network: keras.Model) -> keras.Model:
@@ -53,11 +53,11 @@ def replace_activations(
 ) -> Learner:
     """Copy a detector or classifier with other activations and the same weights.
 
-    An int8 file computes SiLU in three roundings, with a range that has to hold large negative
-    numbers of which nothing remains, and rectifies for nothing: the convolution before does it.
-    In the first stages, where maps are large and channels few, ReLU makes the file faster and its
-    rounding finer. The copy has to be trained before it is of use, best under the student as
-    teacher; then `quantize` it.
+    An int8 file rounds three times to compute SiLU, over a range that must include large negative
+    inputs although their outputs are near 0. ReLU costs nothing, since the convolution before it
+    computes it. In the first stages, where maps are large and channels few, ReLU therefore makes
+    the file faster and its rounding finer. Train the copy before you use it, best with the student
+    as teacher; then `quantize` it.
 
     Args:
         student: a `Detector` or `Classifier`, or a Distiller, whose student is taken. It is left as
@@ -75,6 +75,7 @@ def replace_activations(
         ValueError: no activation layer is replaced.
 
     Example:
+
     >>> import keras_hkd
     >>> from keras_hkd.detectors.rtmdet import RTMDet, RTMDetConfig, rtmdet_network
     >>> student = RTMDet(rtmdet_network(RTMDetConfig(num_classes=1)), class_names=("person",))

@@ -1,4 +1,4 @@
-"""Which channels of a network stand and fall together, found by following them through it."""
+"""Finds the groups of channels of a network that can only be removed together."""
 
 import keras
 import numpy as np
@@ -60,6 +60,7 @@ class ChannelGroups:
         fixed: groups that cannot be removed.
 
     Example:
+
     >>> images = keras.Input((8, 8, 3))
     >>> x = layers.Conv2D(4, 1, name="first")(images)
     >>> x = layers.Add()([x, layers.Conv2D(4, 1, name="second")(x)])

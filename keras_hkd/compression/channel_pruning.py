@@ -1,4 +1,4 @@
-"""Structured pruning: the channels that matter least are removed, and a smaller model comes out."""
+"""Structured pruning: makes a smaller model by removing the least important channels."""
 
 import itertools
 import math
@@ -61,13 +61,15 @@ def prune_channels(
         ValueError: a number out of range, or a quantised model.
 
     Example:
+
     >>> import keras_hkd
     >>> student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
     >>> smaller = keras_hkd.prune_channels(student, 0.5)
     >>> smaller.count_params() < 0.4 * student.count_params()
     True
 
-    Paper: Li et al., https://arxiv.org/abs/1608.08710.
+    Reference:
+        Li et al., https://arxiv.org/abs/1608.08710.
     """
     checks.in_range("amount", amount, high=1.0, open_low=True, open_high=True)
     checks.whole("multiple_of", multiple_of, low=1)
@@ -196,7 +198,7 @@ def _checked_worth(groups: ChannelGroups, worth: Any) -> dict[int, float]:
     if worth.shape != (groups.count,):
         raise InvalidValueError(
             f"`worth` must have a number for each of the {groups.count} groups of channels: "
-            "estimate it on the very model that is pruned. Received: "
+            "estimate it on the model that is pruned. Received: "
             f"an array of shape {worth.shape}"
         )
     return dict(enumerate(worth.tolist()))

@@ -1,4 +1,4 @@
-"""A network with some of its channels really gone."""
+"""Rebuilds a network without some of its channels."""
 
 from __future__ import annotations
 

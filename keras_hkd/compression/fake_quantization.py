@@ -27,6 +27,7 @@ def rounded_weights(weights: Tensor, training: bool | None = False) -> Tensor:
             that the converter folds into constants.
 
     Example:
+
     >>> [round(float(row[0]), 3) for row in rounded_weights(ops.array([[1.27], [0.004]]))]
     [1.27, 0.0]
     """
@@ -58,6 +59,7 @@ class ActivationRange(keras.layers.Layer):
         decay: weight of the past, below 1; None for a range that does not move.
 
     Example:
+
     >>> layer = ActivationRange()
     >>> layer(ops.array([0.0, 2.55]), training=True).shape
     TensorShape([2])
@@ -122,6 +124,7 @@ class FixedRange(keras.layers.Layer):
         maximum: largest value, 0 or above.
 
     Example:
+
     >>> FixedRange(0.0, 255.0)(ops.array([-3.0, 100.4])).numpy().tolist()
     [0.0, 100.0]
     """

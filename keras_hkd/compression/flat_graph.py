@@ -43,6 +43,7 @@ class FlatGraph:
         UnsupportedLayerError: a layer that calls others in a way that cannot be traced.
 
     Example:
+
     >>> images = keras.Input((8, 8, 3))
     >>> inner = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 1)])
     >>> graph = FlatGraph(keras.Model(images, keras.layers.ReLU()(inner(images))))
@@ -94,6 +95,7 @@ class LayerNames:
     """Names for the layers of a new network, each given once.
 
     Example:
+
     >>> names = LayerNames()
     >>> names("conv"), names("conv"), names("conv")
     ('conv', 'conv_2', 'conv_3')

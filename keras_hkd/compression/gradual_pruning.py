@@ -49,6 +49,7 @@ def prune_gradually(
         ValueError: a number out of range, or nothing is left that may be removed.
 
     Example:
+
     >>> import keras_hkd
     >>> student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64), seed=0)
     >>> dataset = keras_hkd.data.synthetic_dataset(num_images=4, image_size=(64, 64), seed=0)

@@ -34,6 +34,7 @@ class MagnitudePruning(keras.callbacks.Callback):
             fewer steps than the `frequency` of tfmot's schedules, 100 if not given.
 
     Example:
+
     >>> from keras_hkd.compression import ConstantSparsity
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
     >>> model.compile("sgd", "mse")
@@ -42,7 +43,8 @@ class MagnitudePruning(keras.callbacks.Callback):
     >>> kernel_sparsity(model)
     0.5
 
-    Paper: Zhu and Gupta, https://arxiv.org/abs/1710.01878.
+    Reference:
+        Zhu and Gupta, https://arxiv.org/abs/1710.01878.
     """
 
     def __init__(self, schedule: Any) -> None:
@@ -104,6 +106,7 @@ def smallest_mask(kernel: Any, sparsity: float) -> np.ndarray:
         sparsity: share of zeros, in [0, 1).
 
     Example:
+
     >>> smallest_mask(np.array([[0.1, -2.0], [0.3, 0.2]], "float32"), 0.5).tolist()
     [[0.0, 1.0], [1.0, 0.0]]
     """

@@ -90,13 +90,15 @@ def quantize(
             layer.
 
     Example:
+
     >>> import keras_hkd
     >>> student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
     >>> clone = keras_hkd.quantize(student)
     >>> clone.loss_names, clone.image_size
     (('class_loss', 'box_loss'), (64, 64))
 
-    Paper: Jacob et al., https://arxiv.org/abs/1712.05877.
+    Reference:
+        Jacob et al., https://arxiv.org/abs/1712.05877.
     """
     student = checked_learner(student)
     if is_quantized(student):
@@ -126,6 +128,7 @@ def checked_coverage(coverage: float | str) -> tuple[float, ...]:
         ValueError: neither a share nor `"best"`.
 
     Example:
+
     >>> checked_coverage(0.999)
     (0.999,)
     """
@@ -206,6 +209,7 @@ def rounding_error(values: np.ndarray, least: float, largest: float) -> float:
         largest: end of the range, 0 or above.
 
     Example:
+
     >>> rounding_error(np.array([0.0, 3.0]), 0.0, 1.0)
     2.0
     """

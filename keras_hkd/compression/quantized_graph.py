@@ -1,4 +1,4 @@
-"""From a float network to its quantisation-aware clone, layer by layer."""
+"""Rebuilds a float network, layer by layer, for quantisation-aware training."""
 
 from collections.abc import Callable
 from typing import Any
@@ -218,7 +218,7 @@ class _Rewriting:
             output = following.outputs[0]
         if activation not in ("linear", *_FUSED):
             x = self._range(x, f"{layer.name}_before")
-        self._settle(output, self._activated(x, activation, layer), layer.name)
+        self._set_ranged(output, self._activated(x, activation, layer), layer.name)
 
     def _norm_behind(self, call: Call) -> Any:
         following = self.graph.only_consumer(call.outputs[0])
@@ -233,7 +233,7 @@ class _Rewriting:
             self._refuse(call)
         gamma, inverse_std, shift = norm_values(norm, call.inputs[0].shape[-1])
         made = self._layer(id(norm), lambda: self._scaling(norm.name, gamma * inverse_std, shift))
-        self._settle(call.outputs[0], made(self._input(call)), norm.name)
+        self._set_ranged(call.outputs[0], made(self._input(call)), norm.name)
 
     def _rescaling(self, call: Call) -> None:
         """Rewrite as product and sum, which XNNPACK runs faster than a depthwise convolution."""
@@ -252,7 +252,7 @@ class _Rewriting:
         if of_pixels:
             self.values[id(tensor)] = self._pixel_range(x, scale, offset, name)
         else:
-            self._settle(tensor, x, name)
+            self._set_ranged(tensor, x, name)
 
     def _scaling(self, name: str, scale: Any, shift: Any) -> Any:
         layer = QuantizedDepthwiseConv2D(
@@ -282,7 +282,7 @@ class _Rewriting:
         if name == "linear":
             self.values[id(call.outputs[0])] = x
         else:
-            self._settle(call.outputs[0], self._activated(x, name, operation), operation.name)
+            self._set_ranged(call.outputs[0], self._activated(x, name, operation), operation.name)
 
     def _activated(self, x: Tensor, activation: Any, layer: keras.layers.Layer) -> Tensor:
         """Apply an activation, with a range for each of the operations that TFLite makes of it."""
@@ -300,7 +300,7 @@ class _Rewriting:
         return x
 
     def _combination(self, call: Call) -> None:
-        self._settle(call.outputs[0], self._called(call), call.operation.name)
+        self._set_ranged(call.outputs[0], self._called(call), call.operation.name)
 
     def _move(self, call: Call) -> None:
         if isinstance(call.operation, layers.UpSampling2D):
@@ -318,7 +318,7 @@ class _Rewriting:
     def _input(self, call: Call) -> Any:
         return self.values[id(call.inputs[0])]
 
-    def _settle(self, tensor: keras.KerasTensor, value: Any, name: str) -> None:
+    def _set_ranged(self, tensor: keras.KerasTensor, value: Any, name: str) -> None:
         """Give a new tensor its range, unless a following layer gives it one or stays in float."""
         without = self._is_clipped(tensor), self._is_joined(tensor), self._is_read_in_float(tensor)
         self.values[id(tensor)] = value if any(without) else self._new_range(value, name)

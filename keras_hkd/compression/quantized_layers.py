@@ -117,6 +117,7 @@ class QuantizedConv2D(QuantizedLayer):
     """`Conv2D` with a rounded kernel `(height, width, in, out)`; see `QuantizedLayer`.
 
     Example:
+
     >>> QuantizedConv2D((1, 1, 3, 8), 8)(ops.ones((1, 4, 4, 3))).shape
     TensorShape([1, 4, 4, 8])
     """
@@ -132,6 +133,7 @@ class QuantizedDepthwiseConv2D(QuantizedLayer):
     """`DepthwiseConv2D` with a rounded kernel `(height, width, in, multiplier)`.
 
     Example:
+
     >>> QuantizedDepthwiseConv2D((3, 3, 4, 1), 4)(ops.ones((1, 4, 4, 4))).shape
     TensorShape([1, 2, 2, 4])
     """
@@ -147,6 +149,7 @@ class QuantizedDense(QuantizedLayer):
     """`Dense` with a rounded kernel `(in, out)`; see `QuantizedLayer`.
 
     Example:
+
     >>> QuantizedDense((3, 2), 2)(ops.ones((1, 3))).shape
     TensorShape([1, 2])
     """

@@ -1,4 +1,4 @@
-"""What each channel is worth to the loss, by its gradient: where structured pruning should cut."""
+"""Estimates from gradients how much each channel matters to the loss, for structured pruning."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def gradient_worth(student: Learner, batches: Any, num_batches: int = 16) -> np.
         ValueError: the backend is not TensorFlow, or there is no batch.
 
     Example:
+
     >>> import keras_hkd
     >>> student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64), seed=0)
     >>> dataset = keras_hkd.data.synthetic_dataset(num_images=4, image_size=(64, 64), seed=0)
@@ -46,7 +47,8 @@ def gradient_worth(student: Learner, batches: Any, num_batches: int = 16) -> np.
     >>> worth = gradient_worth(student, batches, num_batches=2)
     >>> smaller = keras_hkd.prune_channels(student, 0.3, worth=worth)
 
-    Reference: Molchanov et al., "Importance Estimation for Neural Network Pruning",
+    Reference:
+        Molchanov et al., "Importance Estimation for Neural Network Pruning",
         https://arxiv.org/abs/1906.10771.
     """
     require_tensorflow("gradient_worth")
@@ -78,7 +80,9 @@ def gradient_worth(student: Learner, batches: Any, num_batches: int = 16) -> np.
         total += np.square(signed)
         count += 1
     if not count:
-        raise InvalidValueError("`batches` must hold at least one batch of images and labels.")
+        raise InvalidValueError(
+            "`batches` must hold at least one batch of images and labels. Received: none"
+        )
     return total / count
 
 

@@ -1,4 +1,4 @@
-"""Files on disk, or scenes drawn from a seed, to batches of images and boxes."""
+"""Reads annotated images, or draws scenes from a seed, and makes batches of images and boxes."""
 
 from keras_hkd._lazy import attach
 

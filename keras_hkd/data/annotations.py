@@ -39,8 +39,9 @@ class BadDataError(InvalidValueError):
         problem: what was expected, what came and how to mend it.
 
     Example:
-        >>> print(BadDataError("a.json", "annotation 17", "width must be 1 or more. Received: -3"))
-        a.json: annotation 17: width must be 1 or more. Received: -3
+
+    >>> print(BadDataError("a.json", "annotation 17", "width must be 1 or more. Received: -3"))
+    a.json: annotation 17: width must be 1 or more. Received: -3
     """
 
     def __init__(self, file: str | os.PathLike, record: str, problem: str) -> None:
@@ -102,9 +103,10 @@ class ImageAnnotation:
         ValueError: the arrays do not have one row per box.
 
     Example:
-        >>> one = ImageAnnotation("", 1, 64, 48, boxes=[[1, 2, 11, 32]], classes=[0])
-        >>> one.boxes.shape, one.ignore.tolist(), one.visible_boxes.tolist()
-        ((1, 4), [False], [[1.0, 2.0, 11.0, 32.0]])
+
+    >>> one = ImageAnnotation("", 1, 64, 48, boxes=[[1, 2, 11, 32]], classes=[0])
+    >>> one.boxes.shape, one.ignore.tolist(), one.visible_boxes.tolist()
+    ((1, 4), [False], [[1.0, 2.0, 11.0, 32.0]])
     """
 
     image_path: str

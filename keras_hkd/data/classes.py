@@ -1,4 +1,4 @@
-"""Which of a file's categories are the classes that are wanted: the one resolver of names."""
+"""Matches the categories of a file with the classes that are asked for, by their names."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def canonical(name: str) -> str:
         name: a name as a file or a user wrote it.
 
     Example:
-        >>> canonical(" Pedestrians"), canonical("HUMAN"), canonical("Traffic_Light")
-        ('person', 'person', 'traffic light')
+
+    >>> canonical(" Pedestrians"), canonical("HUMAN"), canonical("Traffic_Light")
+    ('person', 'person', 'traffic light')
     """
     words = " ".join(str(name).replace("_", " ").casefold().split())
     return PERSON if words in PEOPLE else words
@@ -54,10 +55,11 @@ def wanted_classes(
         ValueError: no class, or one name for two classes.
 
     Example:
-        >>> wanted_classes("Walker,rider")[0]
-        WantedClass(name='Walker', accepted=('walker', 'rider'))
-        >>> wanted_classes(["person=Walker", "car"])[0]
-        WantedClass(name='person', accepted=('walker',))
+
+    >>> wanted_classes("Walker,rider")[0]
+    WantedClass(name='Walker', accepted=('walker', 'rider'))
+    >>> wanted_classes(["person=Walker", "car"])[0]
+    WantedClass(name='person', accepted=('walker',))
     """
     if isinstance(class_names, Mapping):
         given = [
@@ -133,10 +135,11 @@ def resolve_classes(
         UnknownClassError: none of them is there.
 
     Example:
-        >>> found = resolve_classes({0: "people", 1: "Pedestrian", 2: "car"}, {1: 9, 2: 4},
-        ...                         wanted_classes("person"))
-        >>> found.index, found.keys
-        ({1: 0, 0: 0}, ((1, 0),))
+
+    >>> found = resolve_classes({0: "people", 1: "Pedestrian", 2: "car"}, {1: 9, 2: 4},
+    ...                         wanted_classes("person"))
+    >>> found.index, found.keys
+    ({1: 0, 0: 0}, ((1, 0),))
     """
     if wanted is None:
         together: dict[str, list[Any]] = {}

@@ -24,10 +24,11 @@ class ClassificationDataset(Dataset):
         images: uint8 `(height, width, 3)` RGB each, where they are in memory; None for files.
 
     Example:
-        >>> pixels = np.zeros((8, 8, 3), np.uint8)
-        >>> dataset = classification_dataset([pixels, pixels], [1, 0], ("cat", "dog"))
-        >>> dataset.classes.tolist(), dataset.class_counts
-        ([1, 0], {'cat': 1, 'dog': 1})
+
+    >>> pixels = np.zeros((8, 8, 3), np.uint8)
+    >>> dataset = classification_dataset([pixels, pixels], [1, 0], ("cat", "dog"))
+    >>> dataset.classes.tolist(), dataset.class_counts
+    ([1, 0], {'cat': 1, 'dog': 1})
     """
 
     images: tuple[np.ndarray, ...] | None = None
@@ -86,8 +87,9 @@ def whole_image(
         class_index: index into the dataset's `class_names`, -1 where it is not known.
 
     Example:
-        >>> whole_image("", 1, 4, 3, 0).boxes.tolist()
-        [[0.0, 0.0, 4.0, 3.0]]
+
+    >>> whole_image("", 1, 4, 3, 0).boxes.tolist()
+    [[0.0, 0.0, 4.0, 3.0]]
     """
     box, index = np.array([[0, 0, width, height]]), np.array([class_index])
     return ImageAnnotation(str(image_path), image_id, width, height, box, index)

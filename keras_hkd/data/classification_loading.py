@@ -1,4 +1,4 @@
-"""From what a user calls the data of a classifier, a path or a drawn set, to its dataset."""
+"""Loads the dataset of a classifier: a folder of images, or drawn images."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ def load_classification(
         ValueError: fewer than two classes, or sources of different classes.
 
     Example:
-        >>> dataset = load_classification("synthetic:train?num_images=6&num_classes=3")
-        >>> dataset.class_names, len(dataset), dataset.load_image(0).shape
-        (('person', 'car', 'tree'), 6, (64, 64, 3))
+
+    >>> dataset = load_classification("synthetic:train?num_images=6&num_classes=3")
+    >>> dataset.class_names, len(dataset), dataset.load_image(0).shape
+    (('person', 'car', 'tree'), 6, (64, 64, 3))
     """
     if isinstance(source, (str, os.PathLike)):
         source = [source]

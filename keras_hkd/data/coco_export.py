@@ -1,4 +1,4 @@
-"""Datasets of any format as COCO JSON, for other tools to read."""
+"""Writes datasets of any format as COCO JSON, for other tools to read."""
 
 from __future__ import annotations
 
@@ -99,14 +99,15 @@ def save_coco(
         BadDataError: with `copy_images`, a picture that is not there.
 
     Example:
-        >>> import tempfile
-        >>> from keras_hkd.data import ImageAnnotation, load_boxes
-        >>> image = ImageAnnotation("", 7, 64, 48, [[1, 2, 11, 32]], [0], name="street.png")
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     written = save_coco(Dataset((image,), ("person",), "", ""), f"{folder}/people.json")
-        ...     again = load_boxes(written.path)
-        >>> again[0].image_id, again[0].boxes.tolist()
-        (7, [[1.0, 2.0, 11.0, 32.0]])
+
+    >>> import tempfile
+    >>> from keras_hkd.data import ImageAnnotation, load_boxes
+    >>> image = ImageAnnotation("", 7, 64, 48, [[1, 2, 11, 32]], [0], name="street.png")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = save_coco(Dataset((image,), ("person",), "", ""), f"{folder}/people.json")
+    ...     again = load_boxes(written.path)
+    >>> again[0].image_id, again[0].boxes.tolist()
+    (7, [[1.0, 2.0, 11.0, 32.0]])
     """
     path = Path(path)
     check_target(path, overwrite)
@@ -265,7 +266,7 @@ def _boxes(dataset: Dataset, image_ids: Sequence[int | str], notes: list[str]) -
 
 
 def _xywh(corners: np.ndarray) -> np.ndarray:
-    """Left, top, width, height; sides of few digits where these give the very same corner."""
+    """Left, top, width, height; sides of few digits where these give exactly the same corner."""
     boxes = convert(corners, "xyxy", "xywh")
     rounded = boxes[:, 2:].round(6)
     same = boxes[:, :2] + rounded == corners[:, 2:]

@@ -32,10 +32,11 @@ class Dataset:
         findings: how the data were read.
 
     Example:
-        >>> image = ImageAnnotation("", 1, 64, 48, boxes=[[1, 2, 11, 32]], classes=[0])
-        >>> dataset = Dataset((image,), ("person",), source="by hand", format="none")
-        >>> len(dataset), dataset.num_boxes, dataset.has_visible_boxes
-        (1, 1, False)
+
+    >>> image = ImageAnnotation("", 1, 64, 48, boxes=[[1, 2, 11, 32]], classes=[0])
+    >>> dataset = Dataset((image,), ("person",), source="by hand", format="none")
+    >>> len(dataset), dataset.num_boxes, dataset.has_visible_boxes
+    (1, 1, False)
     """
 
     annotations: tuple[ImageAnnotation, ...]
@@ -165,11 +166,12 @@ class Dataset:
             BadDataError: the same image file is in two of them.
 
         Example:
-            >>> image = ImageAnnotation("", 1, 64, 48, boxes=[[1, 2, 11, 32]], classes=[0])
-            >>> day = Dataset((image,), ("person",), "day", "none")
-            >>> night = Dataset((image,), ("person",), "night", "none")
-            >>> [image.image_id for image in Dataset.merge([day, night])]
-            [1, 2]
+
+        >>> image = ImageAnnotation("", 1, 64, 48, boxes=[[1, 2, 11, 32]], classes=[0])
+        >>> day = Dataset((image,), ("person",), "day", "none")
+        >>> night = Dataset((image,), ("person",), "night", "none")
+        >>> [image.image_id for image in Dataset.merge([day, night])]
+        [1, 2]
         """
         datasets = list(datasets)
         if not datasets:

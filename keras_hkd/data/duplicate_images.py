@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from keras_hkd import checks
 from keras_hkd.data.dataset import Dataset
 from keras_hkd.data.image_files import small_grey
-from keras_hkd.errors import InvalidValueError
 from keras_hkd.progress import FEW_IMAGES, image_progress
 
 NUM_BITS = 128
@@ -65,9 +65,10 @@ def difference_hash(picture: Image.Image) -> np.ndarray:
         N. Krawetz, Kind of Like That (dHash), 2013.
 
     Example:
-        >>> ramp = Image.linear_gradient("L")  # it grows downwards
-        >>> difference_hash(ramp).tolist() == [0, 2**64 - 1]
-        True
+
+    >>> ramp = Image.linear_gradient("L")  # it grows downwards
+    >>> difference_hash(ramp).tolist() == [0, 2**64 - 1]
+    True
     """
     grey = np.asarray(picture.convert("L").resize((9, 9), Image.Resampling.BOX), np.int16)
     steps = (grey[:8, 1:] > grey[:8, :-1], grey[1:, :8] > grey[:-1, :8])
@@ -92,11 +93,12 @@ def find_duplicates(dataset: Dataset, near_bits: int = NEAR_BITS) -> list[Duplic
         ValueError: `near_bits` is no number from 0 to 128.
 
     Example:
-        >>> from keras_hkd.data import synthetic_dataset
-        >>> find_duplicates(synthetic_dataset(3, (64, 64), seed=0))
-        []
+
+    >>> from keras_hkd.data import synthetic_dataset
+    >>> find_duplicates(synthetic_dataset(3, (64, 64), seed=0))
+    []
     """
-    _check_near_bits(near_bits)
+    checks.whole("near_bits", near_bits, high=NUM_BITS)
     digests, hashes = _fingerprints(dataset)
     identical = _groups_of_equal(digests)
     near = _near_groups(hashes, near_bits)
@@ -123,12 +125,13 @@ def find_shared(first: Dataset, second: Dataset, near_bits: int = NEAR_BITS) -> 
         ValueError: `near_bits` is no number from 0 to 128.
 
     Example:
-        >>> from keras_hkd.data import synthetic_dataset
-        >>> scenes = synthetic_dataset(3, (64, 64), seed=0)
-        >>> find_shared(scenes, scenes.select([2]))
-        [SharedPicture(first=2, second=0, identical=True)]
+
+    >>> from keras_hkd.data import synthetic_dataset
+    >>> scenes = synthetic_dataset(3, (64, 64), seed=0)
+    >>> find_shared(scenes, scenes.select([2]))
+    [SharedPicture(first=2, second=0, identical=True)]
     """
-    _check_near_bits(near_bits)
+    checks.whole("near_bits", near_bits, high=NUM_BITS)
     digests, hashes = _fingerprints(first)
     other_digests, others = _fingerprints(second)
     place = {digest: index for index, digest in reversed(list(enumerate(digests)))}
@@ -140,13 +143,6 @@ def find_shared(first: Dataset, second: Dataset, near_bits: int = NEAR_BITS) -> 
         elif len(differing) and differing.min() <= near_bits:
             shared.append(SharedPicture(int(differing.argmin()), index, False))
     return shared
-
-
-def _check_near_bits(near_bits: int) -> None:
-    if isinstance(near_bits, bool) or near_bits not in range(NUM_BITS + 1):
-        raise InvalidValueError(
-            f"`near_bits` must be a whole number from 0 to {NUM_BITS}. Received: {near_bits!r}"
-        )
 
 
 def _fingerprints(dataset: Dataset) -> tuple[list[bytes], np.ndarray]:

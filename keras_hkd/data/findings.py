@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 @dataclasses.dataclass(frozen=True)
 class Findings:
-    """What a reader came upon beside the boxes of a dataset, for the line that sums it up.
+    """What a reader found beside the boxes of a dataset, for the line that sums it up.
 
     Args:
         taken: for each class the names that its boxes have in the file, with their numbers.
@@ -23,7 +23,7 @@ class Findings:
 
 
 def merged_findings(findings: Sequence[Findings]) -> Findings:
-    """Join what was come upon in several datasets of the same classes.
+    """Join the findings of several datasets of the same classes.
 
     Args:
         findings: one for each dataset, in their order.

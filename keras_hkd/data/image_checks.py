@@ -60,7 +60,7 @@ def locate(
             num_turned += _settle_size(image, records, finder, required)
             kept.append(image)
     if not_extracted:
-        _tell_of_frames(not_extracted, len(kept), records, finder, notes)
+        _note_missing_frames(not_extracted, len(kept), records, finder, notes)
     if finder.num_inexact:
         notes.append(f"{_counted(finder.num_inexact, 'image')} found under a name of other form")
     if num_turned:
@@ -75,7 +75,7 @@ def _finder(records: Records, images_folder: str | os.PathLike | None) -> Any:
     return PictureFinder(folder or records.image_folders, folder or records.image_roots)
 
 
-def _tell_of_frames(
+def _note_missing_frames(
     image: ImageRecord, num_kept: int, records: Records, finder: Any, notes: list[str]
 ) -> None:
     """Note how many frames have a picture; raise if none has, for one is missing."""

@@ -71,12 +71,13 @@ def decode_image(path: str | os.PathLike, stated_size: tuple[int, int] | None = 
         UnreadableImageError: the file is missing, not an image, truncated, damaged or too large.
 
     Example:
-        >>> import tempfile
-        >>> from PIL import Image
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Image.new("L", (4, 3), 7).save(f"{folder}/grey.png")
-        ...     decode_image(f"{folder}/grey.png").shape
-        (3, 4, 3)
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (4, 3), 7).save(f"{folder}/grey.png")
+    ...     decode_image(f"{folder}/grey.png").shape
+    (3, 4, 3)
     """
     with _opened(path, "the image cannot be decoded whole") as image:
         turned = is_turned((image.height, image.width), _orientation(image), stated_size)
@@ -87,7 +88,7 @@ def decode_image(path: str | os.PathLike, stated_size: tuple[int, int] | None = 
 def require_whole(
     path: str | os.PathLike, stated_size: tuple[int, int] | None = None
 ) -> tuple[int, int]:
-    """Decode a picture for the sake of its faults alone: a JPEG at an eighth of its size.
+    """Decode a picture only to find faults in it; a JPEG at an eighth of its size.
 
     That reads every byte of it all the same, and fails where `decode_image` does.
 
@@ -167,8 +168,9 @@ def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     """Give the (height, width) of a picture once it is turned by its EXIF tag.
 
     Example:
-        >>> upright_size((480, 640), 6), upright_size((480, 640), 3)
-        ((640, 480), (480, 640))
+
+    >>> upright_size((480, 640), 6), upright_size((480, 640), 3)
+    ((640, 480), (480, 640))
     """
     return size[::-1] if orientation in _QUARTER_TURNS else size
 
@@ -182,8 +184,9 @@ def is_turned(size: tuple[int, int], orientation: int, stated_size: tuple[int, i
         stated_size: (height, width) that the annotations state, or None.
 
     Example:
-        >>> is_turned((480, 640), 6, (640, 480)), is_turned((480, 640), 6, (480, 640))
-        (True, False)
+
+    >>> is_turned((480, 640), 6, (640, 480)), is_turned((480, 640), 6, (480, 640))
+    (True, False)
     """
     if orientation not in range(2, 9):
         return False
@@ -198,7 +201,7 @@ def _opened(path: str | os.PathLike, failure: str) -> Iterator[Image.Image]:
     try:
         _register_heif(path)
         with warnings.catch_warnings():
-            # Odd EXIF blocks and very large pictures are not our business.
+            # Pillow's warnings of odd EXIF blocks and very large pictures are not shown.
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
                 yield image

@@ -27,15 +27,16 @@ def read_image_folder(
     are passed over; folders inside a class belong to it.
 
     Example:
-        >>> import tempfile
-        >>> from PIL import Image
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     for name in ("cat", "dog"):
-        ...         os.makedirs(f"{folder}/train/{name}")
-        ...         Image.new("RGB", (12, 8)).save(f"{folder}/train/{name}/1.png")
-        ...     dataset = read_image_folder(f"{folder}:train")
-        >>> dataset.class_names, dataset.classes.tolist(), dataset[1].image_id
-        (('cat', 'dog'), [0, 1], 'dog/1')
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("cat", "dog"):
+    ...         os.makedirs(f"{folder}/train/{name}")
+    ...         Image.new("RGB", (12, 8)).save(f"{folder}/train/{name}/1.png")
+    ...     dataset = read_image_folder(f"{folder}:train")
+    >>> dataset.class_names, dataset.classes.tolist(), dataset[1].image_id
+    (('cat', 'dog'), [0, 1], 'dog/1')
     """
     root, bad = _folder(source), BadRecords(on_bad_data)
     files = {folder.name: _images(folder) for folder in _visible(root) if folder.is_dir()}

@@ -90,21 +90,22 @@ def load_dataset(
         DataWarning: no box of the wanted classes, or classes that had to be guessed.
 
     Example:
-        >>> import json, tempfile
-        >>> from PIL import Image
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Image.new("RGB", (64, 48)).save(f"{folder}/street.png")
-        ...     with open(f"{folder}/annotations.json", "w") as file:
-        ...         json.dump({
-        ...             "images": [{"id": 1, "file_name": "street.png", "width": 64, "height": 48}],
-        ...             "categories": [{"id": 1, "name": "person"}],
-        ...             "annotations": [
-        ...                 {"id": 1, "image_id": 1, "category_id": 1, "bbox": [4, 2, 10, 30]}
-        ...             ],
-        ...         }, file)
-        ...     dataset = load_dataset(folder)
-        >>> dataset.format, dataset[0].boxes.tolist()
-        ('coco', [[4.0, 2.0, 14.0, 32.0]])
+
+    >>> import json, tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("RGB", (64, 48)).save(f"{folder}/street.png")
+    ...     with open(f"{folder}/annotations.json", "w") as file:
+    ...         json.dump({
+    ...             "images": [{"id": 1, "file_name": "street.png", "width": 64, "height": 48}],
+    ...             "categories": [{"id": 1, "name": "person"}],
+    ...             "annotations": [
+    ...                 {"id": 1, "image_id": 1, "category_id": 1, "bbox": [4, 2, 10, 30]}
+    ...             ],
+    ...         }, file)
+    ...     dataset = load_dataset(folder)
+    >>> dataset.format, dataset[0].boxes.tolist()
+    ('coco', [[4.0, 2.0, 14.0, 32.0]])
     """
     wanted = None if class_names is None else wanted_classes(class_names)
     pictures = _WHOLE if check_images else _FOUND
@@ -199,8 +200,9 @@ def is_dataset(source: str | os.PathLike) -> bool:
         source: as for `load_dataset`.
 
     Example:
-        >>> is_dataset("synthetic:train"), is_dataset("no/such/folder")
-        (True, False)
+
+    >>> is_dataset("synthetic:train"), is_dataset("no/such/folder")
+    (True, False)
     """
     source = os.fspath(source)
     if source.startswith(PREFIX):

@@ -18,7 +18,7 @@ SAME_IOU = 0.95
 WHOLE_SHARE = 0.95
 INSIDE_SHARE = 0.5
 MANY_IMAGES = (5, 0.01)
-"""A box at the very same place counts as one of many from so many images, and this share, on."""
+"""A box at exactly the same place counts as one of many from so many images, and this share, on."""
 
 KINDS = {
     "no_area": "no width or no height",
@@ -27,7 +27,7 @@ KINDS = {
     "long": f"one side more than {LONGEST_ASPECT} times the other",
     "whole_picture": f"covers {WHOLE_SHARE:.0%} of the picture or more",
     "repeated": f"lies on an earlier box of the same picture (IoU from {SAME_IOU})",
-    "many_identical": f"at the very same place in {MANY_IMAGES[0]} pictures or more, and in "
+    "many_identical": f"at exactly the same place in {MANY_IMAGES[0]} pictures or more, and in "
     f"{MANY_IMAGES[1]:.0%} of all",
 }
 """Kind of fault -> what it means."""
@@ -64,11 +64,12 @@ def find_odd_boxes(dataset: Dataset) -> list[OddBox]:
         The odd boxes in the order of `KINDS`, then of the dataset.
 
     Example:
-        >>> from keras_hkd.data import ImageAnnotation
-        >>> image = ImageAnnotation("", 1, 64, 48, [[1, 2, 11, 32], [5, 5, 7, 15]], [0, 0])
-        >>> for odd in find_odd_boxes(Dataset((image,), ("person",), "", "")):
-        ...     print(odd.kind, odd.box, odd.detail)
-        tiny 1 2 x 10 px
+
+    >>> from keras_hkd.data import ImageAnnotation
+    >>> image = ImageAnnotation("", 1, 64, 48, [[1, 2, 11, 32], [5, 5, 7, 15]], [0, 0])
+    >>> for odd in find_odd_boxes(Dataset((image,), ("person",), "", "")):
+    ...     print(odd.kind, odd.box, odd.detail)
+    tiny 1 2 x 10 px
     """
     found = [
         *(odd for index, one in enumerate(dataset) for odd in _odd_of_image(index, one)),

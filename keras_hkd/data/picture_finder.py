@@ -66,12 +66,13 @@ class PictureFinder:
             which hold more than a dataset, only the files themselves are looked at.
 
     Example:
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Path(folder, "Images").mkdir()
-        ...     Path(folder, "Images", "IMG_7.JPG").touch()
-        ...     finder = PictureFinder([Path(folder, "images")], [Path(folder)])
-        ...     os.path.basename(finder.find("images\\img_7.jpg"))
-        'IMG_7.JPG'
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, "Images").mkdir()
+    ...     Path(folder, "Images", "IMG_7.JPG").touch()
+    ...     finder = PictureFinder([Path(folder, "images")], [Path(folder)])
+    ...     os.path.basename(finder.find("images\\img_7.jpg"))
+    'IMG_7.JPG'
     """
 
     def __init__(self, folders: Sequence[Path], roots: Sequence[Path] = ()) -> None:
@@ -170,16 +171,17 @@ class FrameFinder:
         key: gives of a path or a name what it says; None for nothing.
 
     Example:
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Path(folder, "film_7.jpg").touch()
-        ...     finder = FrameFinder([Path(folder)], lambda name: int(name[-5]))
-        ...     os.path.basename(finder.find("frame 7.png"))
-        'film_7.jpg'
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, "film_7.jpg").touch()
+    ...     finder = FrameFinder([Path(folder)], lambda name: int(name[-5]))
+    ...     os.path.basename(finder.find("frame 7.png"))
+    'film_7.jpg'
     """
 
     num_inexact = 0
 
-    def __init__(self, roots: Sequence[Path], key: Callable[[str], Hashable | None]):
+    def __init__(self, roots: Sequence[Path], key: Callable[[str], Hashable | None]) -> None:
         self.folders = tuple(dict.fromkeys(os.path.abspath(root) for root in roots))
         self._key = key
         self._paths: dict[Hashable, list[str]] | None = None

@@ -36,12 +36,13 @@ def matching_threshold(scores: Sequence[float], num_images: int, per_image: floa
         ValueError: no score.
 
     Example:
-        >>> matching_threshold([0.9, 0.2, 0.7, 0.4], num_images=2, per_image=1.5)
-        0.4
+
+    >>> matching_threshold([0.9, 0.2, 0.7, 0.4], num_images=2, per_image=1.5)
+    0.4
     """
     if not len(scores):
         raise InvalidValueError(
-            "`scores` must hold at least one score: the teacher found nobody at all."
+            "`scores` must hold at least one score: the teacher found nobody at all. Received: none"
         )
     rank = min(max(round(per_image * num_images), 1), len(scores))
     return float(np.sort(np.asarray(scores, float))[-rank])
@@ -62,12 +63,13 @@ def pseudo_labelled(
         A `Dataset` of the images that have a box, in their order; it may be empty.
 
     Example:
-        >>> from keras_hkd.data.annotations import ImageAnnotation
-        >>> images = [ImageAnnotation("", i, 64, 48, [], []) for i in (1, 2)]
-        >>> found = [{"image_id": 2, "category_id": 1, "bbox": [4, 4, 10, 30], "score": 0.8}]
-        >>> dataset = pseudo_labelled(Dataset(images, ("person",), "", ""), found, 0.5)
-        >>> [(image.image_id, image.boxes.tolist()) for image in dataset]
-        [(2, [[4.0, 4.0, 14.0, 34.0]])]
+
+    >>> from keras_hkd.data.annotations import ImageAnnotation
+    >>> images = [ImageAnnotation("", i, 64, 48, [], []) for i in (1, 2)]
+    >>> found = [{"image_id": 2, "category_id": 1, "bbox": [4, 4, 10, 30], "score": 0.8}]
+    >>> dataset = pseudo_labelled(Dataset(images, ("person",), "", ""), found, 0.5)
+    >>> [(image.image_id, image.boxes.tolist()) for image in dataset]
+    [(2, [[4.0, 4.0, 14.0, 34.0]])]
     """
     kept: dict[int | str, list[dict]] = {}
     for result in results:

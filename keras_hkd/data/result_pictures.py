@@ -29,9 +29,10 @@ class ResultPictures:
         names: names of their files, with folders where they are known; "" where there is none.
 
     Example:
-        >>> pictures = ResultPictures([1, 2], ["day/x.jpg", "night/x.jpg"])
-        >>> pictures.positions(["night/x", "day/x"], ["x.jpg", "x.jpg"]).tolist()
-        [1, 0]
+
+    >>> pictures = ResultPictures([1, 2], ["day/x.jpg", "night/x.jpg"])
+    >>> pictures.positions(["night/x", "day/x"], ["x.jpg", "x.jpg"]).tolist()
+    [1, 0]
     """
 
     def __init__(self, image_ids: Sequence[Hashable], names: Sequence[str]) -> None:

@@ -29,9 +29,10 @@ def summary(
         problems: what is wrong with each record that was skipped.
 
     Example:
-        >>> image = ImageAnnotation("", 1, 64, 48, [[1, 2, 11, 32], [0, 0, 9, 9]], [0, 0], [0, 1])
-        >>> summary([image], ["person"], Findings(), [])
-        '1 image, 1 person, 1 ignore region; nothing skipped'
+
+    >>> image = ImageAnnotation("", 1, 64, 48, [[1, 2, 11, 32], [0, 0, 9, 9]], [0, 0], [0, 1])
+    >>> summary([image], ["person"], Findings(), [])
+    '1 image, 1 person, 1 ignore region; nothing skipped'
     """
     parts = [f"{_count(len(images), 'image')}, {_classes(images, class_names, findings)}"]
     left_out = Counter(findings.left_out).most_common()
@@ -56,9 +57,10 @@ def counts_by_class(
         class_names: names of the classes that they index.
 
     Example:
-        >>> image = ImageAnnotation("", 1, 64, 48, [[1, 2, 11, 32], [0, 0, 9, 9]], [0, 0], [0, 1])
-        >>> counts_by_class([image], ["person"])
-        {'person': 1}
+
+    >>> image = ImageAnnotation("", 1, 64, 48, [[1, 2, 11, 32], [0, 0, 9, 9]], [0, 0], [0, 1])
+    >>> counts_by_class([image], ["person"])
+    {'person': 1}
     """
     return dict(zip(class_names, _counts(images, len(class_names)), strict=True))
 

@@ -24,7 +24,7 @@ def load_unlabelled(
     on_bad_data: str = "raise",
     leave_out: Dataset | None = None,
 ) -> Dataset:
-    """Read images alone; whatever labels lie beside them are never seen.
+    """Read images without labels; any labels beside them are not read.
 
     Args:
         source: a folder of pictures, with all folders inside; or, as for `load_dataset`, a dataset,
@@ -40,9 +40,10 @@ def load_unlabelled(
         BadDataError: no such folder, no image in it, none that is left, or a damaged image.
 
     Example:
-        >>> dataset = load_unlabelled("synthetic:street?num_images=2&height=64&width=64")
-        >>> len(dataset), dataset.num_boxes
-        (2, 0)
+
+    >>> dataset = load_unlabelled("synthetic:street?num_images=2&height=64&width=64")
+    >>> len(dataset), dataset.num_boxes
+    (2, 0)
     """
     sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     datasets = [_load(os.fspath(one), tuple(class_names), on_bad_data) for one in sources]

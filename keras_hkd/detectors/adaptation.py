@@ -92,8 +92,8 @@ def _narrowed(
         missing = [name for name in class_names if name not in detector.class_names]
         if missing:
             raise InvalidValueError(
-                f"The detector knows the classes {detector.class_names}, not {missing}. Choose "
-                "them by number: class_indices=..."
+                f"`class_names` must be among the detector's, {detector.class_names}; or choose "
+                f"classes by number: class_indices=... Received: {missing}"
             )
         class_indices = [detector.class_names.index(name) for name in class_names]
     known = range(detector.num_classes)
@@ -135,6 +135,7 @@ def load_detector(path: str | os.PathLike, **options: Any) -> Detector:
         ValueError: the file holds no detector, or is damaged, or lacks one of the classes.
 
     Example:
+
     >>> import tempfile, keras_hkd
     >>> student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
     >>> with tempfile.TemporaryDirectory() as folder:

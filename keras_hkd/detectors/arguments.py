@@ -1,10 +1,11 @@
-"""Arguments of a `Detector`, checked."""
+"""Checks the arguments of a `Detector`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from keras_hkd import checks
 from keras_hkd.errors import InvalidValueError
 
 DEFAULT_IMAGE_SIZE = (320, 320)
@@ -12,17 +13,8 @@ DEFAULT_IMAGE_SIZE = (320, 320)
 
 def checked_image_size(image_size: Any) -> tuple[int, int]:
     """`(height, width)` in whole pixels, multiples of 32; a ValueError for others."""
-    try:
-        height, width = (int(side) for side in image_size)
-    except (TypeError, ValueError):
-        height = width = 0
-    if height < 32 or width < 32 or height % 32 or width % 32:
-        raise InvalidValueError(
-            "`image_size` must be (height, width) in pixels, both multiples of 32 (the stride of "
-            "the coarsest map of the backbone; others leave maps that do not fit each other). "
-            f"Received: image_size={image_size}"
-        )
-    return height, width
+    because = "the stride of the coarsest map of the backbone; others leave maps that do not fit"
+    return checks.image_size("image_size", image_size, low=32, multiple_of=32, because=because)
 
 
 def size_for_network(network: Any, image_size: Any) -> tuple[int, int]:

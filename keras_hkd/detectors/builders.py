@@ -1,6 +1,5 @@
 """Named detectors of all families, built with random weights and no network access."""
 
-import importlib
 import inspect
 import os
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ def names() -> dict[str, str]:
     """List the names that `build` knows, with a line about each.
 
     Example:
+
     >>> "yolo_v8_micro" in names()
     True
     """
@@ -56,6 +56,7 @@ def build(
         ValueError: unknown name, or `backbone_weights` for a backbone that takes none.
 
     Example:
+
     >>> detector = build("yolo_v8_micro", image_size=(64, 64))
     >>> detector.count_params() < 300_000
     True
@@ -64,12 +65,11 @@ def build(
         hint = did_you_mean(name, BUILDERS, most=3, cutoff=0.4)
         raise InvalidValueError(
             f"No detector is called {name!r}.{hint} Names: {', '.join(BUILDERS)}; "
-            "a saved detector is given by its .keras path."
+            f"a saved detector is given by its .keras path. Received: {name!r}"
         )
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    row = BUILDERS[name]
-    function = getattr(importlib.import_module(row.module), row.function)
+    function = BUILDERS[name].load()
     if backbone_weights is not None:
         if "backbone_weights" not in inspect.signature(function).parameters:
             raise InvalidValueError(

@@ -53,7 +53,7 @@ class Detector(Learner):
     4. `build_network(model)`: the functional model of one forward pass.
     5. `match` and `losses_of`: which anchors stand for people, and the family's own losses.
     6. `get_config` and `from_config`, and the registration with Keras, so that it can be saved.
-    7. The decorators `builder` and `adapter` (with `options_of`) of `keras_hkd.detectors.families`.
+    7. Decorators `builder` and `adapter` (with `options_of`): see `keras_hkd.detectors.families`.
     8. `open_head`, if its heads can be cut for `keras_hkd.hierarchies.CrossHead`.
 
     The network takes RGB pixels in [0, 255] and itself scales them or swaps their colours.

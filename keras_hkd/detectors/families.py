@@ -2,7 +2,9 @@
 
 A family is one folder of this package. Its modules list public names in `__all__` and decorate
 their builders and adapters; all of that is read from the sources, so that a family is known without
-being imported, and without a list of families.
+being imported, and without a list of families. A builder takes the options of a `Detector` as
+keywords, `class_names`, `image_size` and `name` always among them, and returns the detector with
+random weights; see `keras_hkd.named_builders.builder`.
 """
 
 from __future__ import annotations
@@ -10,40 +12,13 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from keras_hkd.named_builders import builders_of
 from keras_hkd.sources import decorated
 
 if TYPE_CHECKING:
     from keras_hkd.detectors.detector import Detector
-
-
-class Builder(NamedTuple):
-    """Where a named detector is built.
-
-    Attributes:
-        module: name of the module.
-        function: its function `(**options)`, which gives a `Detector` of random weights.
-        about: one line about the detector.
-    """
-
-    module: str
-    function: str
-    about: str
-
-
-def builder(*, about: str, name: str | None = None) -> Callable:
-    """Declare a function as the builder of a named detector, as a decorator.
-
-    The function takes the options of a `Detector` as keywords, `class_names`, `image_size` and
-    `name` always among them, and gives the detector with random weights. One that has an argument
-    `backbone_weights` can start from the weights of a backbone.
-
-    Args:
-        about: one line about the detector, a literal.
-        name: name of the detector, a literal; that of the function by default.
-    """
-    return lambda function: function
 
 
 def adapter(*, library_models: Sequence[str]) -> Callable:
@@ -56,19 +31,13 @@ def adapter(*, library_models: Sequence[str]) -> Callable:
     return lambda family: family
 
 
-def _declared(decorator: str) -> dict[str, tuple[str, dict]]:
-    return decorated(__package__, [os.path.dirname(__file__)], decorator, "*/*.py")
-
-
-BUILDERS = {
-    facts.get("name", function): Builder(module, function, facts["about"])
-    for function, (module, facts) in _declared("builder").items()
-}
+BUILDERS = builders_of(__package__, os.path.dirname(__file__), "*/*.py")
 """Name of a detector -> its `Builder`."""
 
+_adapters = decorated(__package__, [os.path.dirname(__file__)], "adapter", "*/*.py")
 ADAPTERS = {
     model: (module, name)
-    for name, (module, facts) in _declared("adapter").items()
+    for name, (module, facts) in _adapters.items()
     for model in facts["library_models"]
 }
 """Class of a library, such as `"keras_cv.RetinaNet"` -> module and name of what adapts it."""

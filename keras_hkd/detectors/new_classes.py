@@ -1,4 +1,4 @@
-"""A detector for other classes: new predictors of class logits, everything else as it was."""
+"""Makes a detector for other classes: new class predictors, all other weights kept."""
 
 from __future__ import annotations
 

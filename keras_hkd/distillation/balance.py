@@ -1,4 +1,4 @@
-"""Weights that set themselves: every term gets a share of the gradient at the student."""
+"""Balances terms: sets their weights so that each has its share of the student's gradient."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keras_hkd.box_labels import padded_labels
 from keras_hkd.checks import positive
 from keras_hkd.distillation import schedules
 from keras_hkd.distillation.first_batches import first_batches
-from keras_hkd.distillation.gradient_norms import norms_of, own_and_terms
+from keras_hkd.distillation.gradient_norms import as_shares, norms_of, own_and_terms
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.learner import checked_batch
 from keras_hkd.tensors import Tensor
@@ -124,8 +124,8 @@ class Balance:
             "num_batches": len(rows),
             "norms": self._named([own, *others]),
             "scales": dict(zip(self.shares, scales, strict=True)),
-            "shares_before": self._named(_shares([own, *others])),
-            "shares_after": self._named(_shares([own, *scaled])),
+            "shares_before": self._named(as_shares([own, *others])),
+            "shares_after": self._named(as_shares([own, *scaled])),
         }
         return self.record
 
@@ -148,7 +148,7 @@ class Balance:
         batches, x = first_batches(x, y, batch_size, NUM_BATCHES)
         record = self.measure(batches)
         if not quiet:
-            print(told(record))
+            print(describe_balance(record))
         return x
 
     def drifts(self, norms: Sequence[float]) -> dict[str, float]:
@@ -265,10 +265,11 @@ class RebalanceTerms(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if epoch + 1 in self.after_epochs:
-            self.say(f"After epoch {epoch + 1}: {told(self.model.measure_balance(self.batches))}")
+            record = self.model.measure_balance(self.batches)
+            self.say(f"After epoch {epoch + 1}: {describe_balance(record)}")
 
 
-def told(record: dict[str, Any]) -> str:
+def describe_balance(record: dict[str, Any]) -> str:
     """Say in one line what `Balance.measure` found.
 
     Args:
@@ -276,7 +277,7 @@ def told(record: dict[str, Any]) -> str:
 
     Example:
 
-    >>> told(
+    >>> describe_balance(
     ...     {
     ...         "num_batches": 1,
     ...         "scales": {"pyramid": 3.0},
@@ -371,8 +372,3 @@ def _median(norms: np.ndarray) -> float:
     """Median of the finite ones; NaN without any."""
     finite = norms[np.isfinite(norms)]
     return float(np.median(finite)) if finite.size else float("nan")
-
-
-def _shares(norms: Sequence[float]) -> list[float]:
-    total = sum(norm for norm in norms if np.isfinite(norm))
-    return [norm / total for norm in norms]

@@ -172,7 +172,7 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         """The bare model that is distilled, without auxiliary parts."""
         return self.learner.deployed
 
-    def tell_of_batches(self, told: set[str]) -> None:
+    def warn_of_batches(self, told: set[str]) -> None:
         self._watch.tell(self.learner, told)
 
     def check_callbacks(self, callbacks: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -40,16 +40,26 @@ def gradient_shares(distiller: Distiller, images: Tensor, labels: Any) -> dict[s
     """
     names: list[str] = []
 
-    def weighted(terms: TensorDict) -> list[Tensor]:
+    def each(terms: TensorDict) -> list[Tensor]:
         names[:] = terms
-        return [
-            weight * value
-            for weight, value in zip(distiller.term_weights(), terms.values(), strict=True)
-        ]
+        return list(terms.values())
 
-    values = norms_of(distiller, weighted, training=False)(images, labels)
-    total = sum(values) or 1.0
-    return {name: float(value / total) for name, value in zip(names, values, strict=True)}
+    norms = norms_of(distiller, each, training=False)(images, labels)
+    return dict(zip(names, as_shares(norms, distiller.term_weights()), strict=True))
+
+
+def as_shares(norms: Iterable[float], weights: Iterable[Any] | None = None) -> list[float]:
+    """Compute the share of each gradient in the sum of all: `|w_i| n_i / sum_j |w_j| n_j`.
+
+    Args:
+        norms: the norm of each gradient. Those that are not finite are left out of the sum.
+        weights: the weight of each; 1 if None.
+    """
+    norms = list(norms)
+    factors = [1.0] * len(norms) if weights is None else map(ops.convert_to_numpy, weights)
+    pulls = [abs(float(one)) * float(norm) for one, norm in zip(factors, norms, strict=True)]
+    total = sum(pull for pull in pulls if np.isfinite(pull)) or 1.0
+    return [pull / total for pull in pulls]
 
 
 def norms_of(
@@ -195,13 +205,8 @@ class GradientShares(keras.callbacks.Callback):
             return
         norms = self._norms(self.images, self.labels)
         weights = self.model.term_weights()[1 - len(norms) :]
-        pulls = norms * [1.0, *(float(ops.convert_to_numpy(weight)) for weight in weights)]
-        total = float(pulls.sum()) or 1.0
-        names = ("student", *self.model.term_names)
-        logs |= {
-            f"{name}_gradient_share": float(pull) / total
-            for name, pull in zip(names, pulls, strict=True)
-        }
+        names = [f"{name}_gradient_share" for name in ("student", *self.model.term_names)]
+        logs |= zip(names, as_shares(norms, [1.0, *weights]), strict=True)
         self._warn_of_drift(epoch, norms)
 
     def _own_and_terms(self, terms: TensorDict) -> list[Tensor]:

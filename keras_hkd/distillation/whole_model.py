@@ -1,4 +1,4 @@
-"""A Distiller is not saved whole: what to use in the place of callbacks that would."""
+"""Refuses to save a Distiller as one model, and says what to save instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The patient: a pair and its images, with what several checks read of them."""
+"""What the doctor examines: a pair, its images, and figures that several checks read."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.messages import did_you_mean
@@ -63,10 +63,7 @@ def check(**facts: Any) -> Callable:
 def _declared() -> dict[str, Check]:
     folder = os.path.join(os.path.dirname(__file__), "checks")
     found = decorated(f"{__package__}.checks", [folder], "check", "*.py")
-    checks = {
-        name: Check(module, name, **cast(dict[str, Any], facts))
-        for name, (module, facts) in found.items()
-    }
+    checks = {name: Check(module, name, **facts) for name, (module, facts) in found.items()}
     return dict(sorted(checks.items(), key=lambda item: (item[1].order, item[0])))
 
 

@@ -56,7 +56,7 @@ def doctor(
         settings: how training will be; 24 epochs at the student's size if None.
         num_images: how many images the models run on.
         out: folder for `doctor.txt`, `doctor.json` and pictures; nothing is written if None.
-        checks: names of `keras_hkd.doctor.CHECKS` to run; all if None.
+        checks: names of checks to run, of the table `CHECKS` of this package; all if None.
         progress: show a progress bar on the error stream if it is a terminal.
 
     Returns:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 SEVERITIES = ("ok", "note", "warning", "fault")
-"""From nothing to do, over worth knowing and likely to cost quality, to wrong."""
+"""In ascending order: nothing to do, for information, likely to cost quality, wrong."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,7 @@ def ok(text: str, pictures: tuple[Path, ...] = (), /, **figures: Any) -> Finding
 def note(
     text: str, advice: str = "", pictures: tuple[Path, ...] = (), /, **figures: Any
 ) -> Finding:
-    """Make a finding that is worth knowing, with nothing wrong.
+    """Make a finding for information, with nothing wrong.
 
     Args:
         text: what was found.
@@ -90,7 +90,7 @@ def warning(text: str, advice: str, pictures: tuple[Path, ...] = (), /, **figure
 
 
 def fault(text: str, advice: str, pictures: tuple[Path, ...] = (), /, **figures: Any) -> Finding:
-    """Make a finding with which a training would be in vain or its result wrong.
+    """Make a finding of a fault, with which a training would be useless or its result wrong.
 
     Args:
         text: what was found.

@@ -1,4 +1,4 @@
-"""A model on images: predictions, scores, cost, pictures."""
+"""Evaluates models on images: predictions, scores, costs, comparisons."""
 
 from keras_hkd._lazy import attach
 

@@ -38,10 +38,11 @@ class AveragePrecisionGate:
         ValueError: `max_drop` is negative, or the dataset holds no image.
 
     Example:
-        >>> from keras_hkd.data.drawn.scenes import synthetic_dataset
-        >>> gate = AveragePrecisionGate(None, synthetic_dataset(2, (64, 64), seed=0), max_drop=0.02)
-        >>> gate.max_drop
-        0.02
+
+    >>> from keras_hkd.data.drawn.scenes import synthetic_dataset
+    >>> gate = AveragePrecisionGate(None, synthetic_dataset(2, (64, 64), seed=0), max_drop=0.02)
+    >>> gate.max_drop
+    0.02
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class AveragePrecisionGate:
         if not max_drop >= 0:
             raise InvalidValueError(f"`max_drop` must be 0 or more. Received: {max_drop!r}")
         if len(dataset) == 0:
-            raise InvalidValueError("`dataset` holds no image, so AP cannot be measured on it.")
+            raise InvalidValueError(
+                "`dataset` must hold images to measure AP on. Received: no image"
+            )
         self.detector = detector
         self.dataset = dataset
         self.max_drop = float(max_drop)

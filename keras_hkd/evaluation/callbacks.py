@@ -66,11 +66,12 @@ class DetectionMetrics(HeldOutMetrics):
     `HeldOutMetrics`.
 
     Example:
-        >>> from keras_hkd.data.annotations import ImageAnnotation
-        >>> from keras_hkd.data.dataset import Dataset
-        >>> held_out = Dataset((ImageAnnotation("", 1, 64, 48, [], []),), ("person",), "", "")
-        >>> DetectionMetrics(held_out, every=5).every
-        5
+
+    >>> from keras_hkd.data.annotations import ImageAnnotation
+    >>> from keras_hkd.data.dataset import Dataset
+    >>> held_out = Dataset((ImageAnnotation("", 1, 64, 48, [], []),), ("person",), "", "")
+    >>> DetectionMetrics(held_out, every=5).every
+    5
     """
 
     names = ("AP", "AP50", "AP75", "AR100", "MR2")
@@ -88,10 +89,11 @@ class ClassificationMetrics(HeldOutMetrics):
     `keras_hkd.data.ClassificationDataset`.
 
     Example:
-        >>> from keras_hkd.data import load_classification
-        >>> held_out = load_classification("synthetic:val?num_images=4&num_classes=2")
-        >>> ClassificationMetrics(held_out).names
-        ('accuracy', 'balanced_accuracy')
+
+    >>> from keras_hkd.data import load_classification
+    >>> held_out = load_classification("synthetic:val?num_images=4&num_classes=2")
+    >>> ClassificationMetrics(held_out).names
+    ('accuracy', 'balanced_accuracy')
     """
 
     names = ("accuracy", "balanced_accuracy")

@@ -1,4 +1,4 @@
-"""How good a classifier is on a dataset."""
+"""Measures how good a classifier is on a dataset."""
 
 from __future__ import annotations
 
@@ -101,10 +101,11 @@ def score_classes(
         ValueError: shapes that do not fit each other, or no image whose class is known.
 
     Example:
-        >>> scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]])
-        >>> found = score_classes(scores, [0, 0, 1, 1], ("cat", "dog"))
-        >>> found["accuracy"], found["recall"]
-        (0.75, {'cat': 1.0, 'dog': 0.5})
+
+    >>> scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]])
+    >>> found = score_classes(scores, [0, 0, 1, 1], ("cat", "dog"))
+    >>> found["accuracy"], found["recall"]
+    (0.75, {'cat': 1.0, 'dog': 0.5})
     """
     scores, classes = np.asarray(scores), np.asarray(classes)
     if scores.shape != (len(classes), len(class_names)):
@@ -114,7 +115,7 @@ def score_classes(
         )
     known = classes >= 0
     if not known.any():
-        raise InvalidValueError("There is no image whose class is known.")
+        raise InvalidValueError("There must be an image whose class is known. Received: none")
     classes, right = classes[known], scores[known].argmax(axis=-1) == classes[known]
     recalls = [
         float(right[classes == index].mean()) if (classes == index).any() else float("nan")

@@ -1,4 +1,4 @@
-"""Two detectors on the same images: what one sees and the other does not, and what each costs."""
+"""Compares two detectors on the same images: scores, single boxes and costs."""
 
 from __future__ import annotations
 
@@ -82,11 +82,12 @@ def detection_differences(
         `score_max`, the absolute difference of scores. nan where there is no pair.
 
     Example:
-        >>> one = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 10, 20], "score": 0.75}
-        >>> other = {**one, "bbox": [0, 0, 10, 21], "score": 0.5}
-        >>> differences = detection_differences([one], [other])
-        >>> differences["box_px_max"], differences["score_max"], differences["num_missing"]
-        (1.0, 0.25, 0)
+
+    >>> one = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 10, 20], "score": 0.75}
+    >>> other = {**one, "bbox": [0, 0, 10, 21], "score": 0.5}
+    >>> differences = detection_differences([one], [other])
+    >>> differences["box_px_max"], differences["score_max"], differences["num_missing"]
+    (1.0, 0.25, 0)
     """
     groups = _by_image_and_class(results_b)
     shifts, score_gaps, missing = [], [], 0

@@ -1,4 +1,4 @@
-"""How good a detector is on a dataset: the numbers of every table."""
+"""Measures how good a detector is on a dataset."""
 
 from __future__ import annotations
 
@@ -65,15 +65,16 @@ def score_predictions(
         `{protocol: {subset: fraction}}`. nan where nobody counts.
 
     Example:
-        >>> from keras_hkd.data.annotations import ImageAnnotation
-        >>> from keras_hkd.data.dataset import Dataset
-        >>> images = [ImageAnnotation("", i, 640, 480, [[0, 0, 40, 100]], [0]) for i in range(100)]
-        >>> dataset = Dataset(images, ("person",), "by hand", "none")
-        >>> found = [{"image_id": i, "category_id": 1, "bbox": [0, 0, 40, 100], "score": 0.9}
-        ...          for i in range(75)]
-        >>> scores = score_predictions(dataset, found)
-        >>> round(scores["AR100"], 3), round(scores["MR2"], 3), scores["num_images"]
-        (0.75, 0.25, 100)
+
+    >>> from keras_hkd.data.annotations import ImageAnnotation
+    >>> from keras_hkd.data.dataset import Dataset
+    >>> images = [ImageAnnotation("", i, 640, 480, [[0, 0, 40, 100]], [0]) for i in range(100)]
+    >>> dataset = Dataset(images, ("person",), "by hand", "none")
+    >>> found = [{"image_id": i, "category_id": 1, "bbox": [0, 0, 40, 100], "score": 0.9}
+    ...          for i in range(75)]
+    >>> scores = score_predictions(dataset, found)
+    >>> round(scores["AR100"], 3), round(scores["MR2"], 3), scores["num_images"]
+    (0.75, 0.25, 100)
     """
     truth = metrics.as_ground_truth(dataset)
     found = metrics.as_detections(results, truth)

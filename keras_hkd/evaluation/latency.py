@@ -23,10 +23,11 @@ class Latencies:
         times_ms: name -> milliseconds `(rounds,)`; entry r of all names is of the same round.
 
     Example:
-        >>> times = {"old": np.array([4.0, 8.0, 6.0]), "new": np.array([2.0, 4.0, 2.0])}
-        >>> latencies = Latencies(times)
-        >>> latencies.median_ms("new"), latencies.speed_up("new", "old")
-        (2.0, 2.0)
+
+    >>> times = {"old": np.array([4.0, 8.0, 6.0]), "new": np.array([2.0, 4.0, 2.0])}
+    >>> latencies = Latencies(times)
+    >>> latencies.median_ms("new"), latencies.speed_up("new", "old")
+    (2.0, 2.0)
     """
 
     times_ms: Mapping[str, np.ndarray]
@@ -70,7 +71,7 @@ def measure_latencies(
     checks.whole("rounds", rounds, low=1)
     checks.whole("warm_up", warm_up)
     if not calls:
-        raise InvalidValueError("`calls` is empty: there is nothing to time.")
+        raise InvalidValueError("`calls` must hold at least one call to time. Received: none")
     times_ms = {name: np.zeros(rounds) for name in calls}
     with image_progress("Timing", (warm_up + rounds) * len(calls), progress) as advance:
         for step in range(-warm_up, rounds):

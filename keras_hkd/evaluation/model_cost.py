@@ -46,9 +46,10 @@ def count_parameters(model: Any) -> int:
         model: a Keras model or layer.
 
     Example:
-        >>> inputs = keras.Input((4,))
-        >>> count_parameters(keras.Model(inputs, keras.layers.Dense(3)(inputs)))
-        15
+
+    >>> inputs = keras.Input((4,))
+    >>> count_parameters(keras.Model(inputs, keras.layers.Dense(3)(inputs)))
+    15
     """
     return sum(math.prod(weight.shape) for weight in model.weights)
 

@@ -93,8 +93,9 @@ def category_ids(
         ValueError: no class in common.
 
     Example:
-        >>> category_ids(("car", "pedestrian"), ("person",))
-        [None, 1]
+
+    >>> category_ids(("car", "pedestrian"), ("person",))
+    [None, 1]
     """
     names = [canonical(name) for name in dataset_classes]
     ids = list(range(1, len(names) + 1)) if ids is None else list(ids)

@@ -1,4 +1,4 @@
-"""A frozen TensorFlow function to the bytes of a TFLite model, at one of five precisions."""
+"""Converts a frozen TensorFlow function to a TFLite model, at one of five precisions."""
 
 from __future__ import annotations
 

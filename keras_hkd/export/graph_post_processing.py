@@ -1,4 +1,4 @@
-"""From raw heads to detections in a TensorFlow graph of operators that TFLite has built in."""
+"""Decodes raw heads to detections in a TensorFlow graph of TFLite's builtin operators."""
 
 from __future__ import annotations
 

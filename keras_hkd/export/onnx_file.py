@@ -1,4 +1,4 @@
-"""A detector as an ONNX file, checked with onnxruntime."""
+"""Writes a detector as an ONNX file, checked with onnxruntime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which layers lose most when a detector is quantised to int8."""
+"""Finds the layers that lose most when a detector is quantised to int8."""
 
 from __future__ import annotations
 
@@ -85,8 +85,9 @@ def describe(rows: Sequence[Mapping[str, Any]], most: int = 5) -> str:
         most: how many.
 
     Example:
-        >>> describe([{"layer": "stem/mul", "operator": "MUL", "error": 0.25, "scale": 0.1}])
-        'stem/mul (MUL): error 0.25 of its spread, a step is 0.1'
+
+    >>> describe([{"layer": "stem/mul", "operator": "MUL", "error": 0.25, "scale": 0.1}])
+    'stem/mul (MUL): error 0.25 of its spread, a step is 0.1'
     """
     return "; ".join(
         f"{row['layer']} ({row['operator']}): error {row['error']:.2g} of its spread, "

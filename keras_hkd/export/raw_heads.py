@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from keras_hkd import checks
 from keras_hkd.boxes.grid import Grid
 from keras_hkd.checks import require_tensorflow
 from keras_hkd.detectors import as_detector
@@ -43,19 +44,8 @@ def checked_image_size(image_size: tuple[int, int] | None, detector: Detector) -
         ValueError: it is dynamic (None inside), or no multiple of 32.
     """
     size = detector.image_size if image_size is None else image_size
-    try:
-        height, width = size
-        fixed = int(height) == height and int(width) == width
-    except (TypeError, ValueError):
-        height = width = 0
-        fixed = False
-    if not fixed or height < 32 or width < 32 or height % 32 or width % 32:
-        raise InvalidValueError(
-            "`image_size` must be (height, width) in pixels, fixed, both multiples of 32 (an "
-            "exported file serves one size; letterbox photos to it). Received: "
-            f"image_size={image_size!r}"
-        )
-    return int(height), int(width)
+    because = "an exported file serves one size; letterbox photos to it"
+    return checks.image_size("image_size", size, low=32, multiple_of=32, because=because)
 
 
 def raw_heads(detector: Detector, image_size: tuple[int, int], batch_size: int | None = 1) -> Any:

@@ -1,4 +1,4 @@
-"""Images that stand for what a detector will see: they set the ranges of an int8 file."""
+"""Reads representative images, from which the ranges of an int8 file are set."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ def representative_array(
         ValueError: no image, another shape, or values that are not pixels in [0, 255].
 
     Example:
-        >>> grey = np.full((2, 48, 64, 3), 127, np.uint8)
-        >>> representative_array(grey, (32, 32)).shape
-        (2, 32, 32, 3)
+
+    >>> grey = np.full((2, 48, 64, 3), 127, np.uint8)
+    >>> representative_array(grey, (32, 32)).shape
+    (2, 32, 32, 3)
     """
     if isinstance(source, str | pathlib.Path):
         images = _from_folder(pathlib.Path(source), max_images)
@@ -54,8 +55,8 @@ def representative_array(
         images = images[_spread(len(images), max_images)]
     if len(images) == 0:
         raise InvalidValueError(
-            "`representative_images` holds no image; an int8 file needs some, about 100 of the "
-            "kind that the detector will see."
+            "An int8 file needs `representative_images`, about 100 of the kind that the detector "
+            "will see. Received: no image"
         )
     if isinstance(images, np.ndarray) and images.shape[1:3] == tuple(image_size):
         return images.astype(np.float32)

@@ -1,4 +1,4 @@
-"""A detector as a TensorFlow SavedModel, for servers."""
+"""Writes a detector as a TensorFlow SavedModel, for servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A detector as a TFLite file: rescaling, network, decoding and suppression in one graph."""
+"""Writes a detector as a TFLite file: rescaling, network, decoding and suppression in one graph."""
 
 from __future__ import annotations
 
@@ -128,12 +128,13 @@ def export_tflite(
         OSError: the path cannot be written.
 
     Example:
-        >>> import tempfile
-        >>> student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     report = export_tflite(student, f"{folder}/student.tflite", quantization="float16")
-        ...     "NON_MAX_SUPPRESSION_V4" in report.operators
-        True
+
+    >>> import tempfile
+    >>> student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = export_tflite(student, f"{folder}/student.tflite", quantization="float16")
+    ...     "NON_MAX_SUPPRESSION_V4" in report.operators
+    True
     """
     detector = checked_detector(detector)
     size = checked_image_size(image_size, detector)

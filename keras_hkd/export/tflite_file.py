@@ -58,7 +58,7 @@ class _SharingBuilder(flatbuffers.Builder):
     vectors of bytes with an alignment of their own and are left alone.
     """
 
-    def __init__(self, size: int):
+    def __init__(self, size: int) -> None:
         super().__init__(size)
         self._written: dict[Any, int] = {}
 

@@ -39,8 +39,9 @@ class ModelCard:
         license: under which it may be used.
 
     Example:
-        >>> ModelCard(name="Crossing camera", version="3").license
-        ''
+
+    >>> ModelCard(name="Crossing camera", version="3").license
+    ''
     """
 
     name: str = "Pedestrian detector"

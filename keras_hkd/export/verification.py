@@ -1,4 +1,4 @@
-"""A file is worth writing when it runs and says what Keras says."""
+"""Checks that an exported file runs and gives the same outputs as Keras."""
 
 from __future__ import annotations
 
@@ -43,9 +43,10 @@ def head_errors(
         dict from name to error; nan if anything received is not finite.
 
     Example:
-        >>> heads = {"class_logits": np.array([-1.0, 1.0]), "box_outputs": np.array([0.0, 2.0])}
-        >>> head_errors(heads, {**heads, "box_outputs": np.array([0.1, 2.1])})
-        {'class_logits': 0.0, 'box_outputs': 0.1}
+
+    >>> heads = {"class_logits": np.array([-1.0, 1.0]), "box_outputs": np.array([0.0, 2.0])}
+    >>> head_errors(heads, {**heads, "box_outputs": np.array([0.1, 2.1])})
+    {'class_logits': 0.0, 'box_outputs': 0.1}
     """
     errors = {}
     for name in expected:

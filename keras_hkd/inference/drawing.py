@@ -39,9 +39,10 @@ def draw_detections(
             boxes.
 
     Example:
-        >>> picture = draw_detections(np.zeros((48, 64, 3), np.uint8), [[10, 5, 30, 40]])
-        >>> picture.size
-        (64, 48)
+
+    >>> picture = draw_detections(np.zeros((48, 64, 3), np.uint8), [[10, 5, 30, 40]])
+    >>> picture.size
+    (64, 48)
     """
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:

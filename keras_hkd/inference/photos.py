@@ -104,10 +104,11 @@ def image_ids(paths: Iterable[str | os.PathLike]) -> list[int | str]:
         One id for each path.
 
     Example:
-        >>> image_ids(["a/000000000139.jpg", "a/000000000285.jpg"])
-        [139, 285]
-        >>> image_ids(["day/1.jpg", "night/1.jpg", "night/2.jpg"])
-        ['day/1', 'night/1', 'night/2']
+
+    >>> image_ids(["a/000000000139.jpg", "a/000000000285.jpg"])
+    [139, 285]
+    >>> image_ids(["day/1.jpg", "night/1.jpg", "night/2.jpg"])
+    ['day/1', 'night/1', 'night/2']
     """
     files = [Path(path) for path in paths]
     stems = [file.stem for file in files]

@@ -34,8 +34,9 @@ def pipelined(
         What the last stage returned.
 
     Example:
-        >>> list(pipelined(range(4), lambda n: n + 1, lambda n: n * n))
-        [1, 4, 9, 16]
+
+    >>> list(pipelined(range(4), lambda n: n + 1, lambda n: n * n))
+    [1, 4, 9, 16]
     """
     stop = threading.Event()
     queues: list[queue.Queue] = [queue.Queue(depth) for _ in range(len(stages) + 1)]

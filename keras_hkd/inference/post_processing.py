@@ -27,8 +27,9 @@ class Suppression:
         ValueError: a number is outside its range.
 
     Example:
-        >>> Suppression(max_detections=10).iou_threshold
-        0.6
+
+    >>> Suppression(max_detections=10).iou_threshold
+    0.6
     """
 
     max_detections: int = 100

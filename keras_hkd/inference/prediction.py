@@ -85,10 +85,11 @@ def coco_results(
         One dict for each detection, boxes as `[x, y, width, height]` in pixels.
 
     Example:
-        >>> found = {"boxes": np.array([[1.0, 2.0, 4.0, 8.0]]), "classes": np.array([0]),
-        ...          "confidence": np.array([0.5])}
-        >>> coco_results(found, 7, [1])
-        [{'image_id': 7, 'category_id': 1, 'bbox': [1.0, 2.0, 3.0, 6.0], 'score': 0.5}]
+
+    >>> found = {"boxes": np.array([[1.0, 2.0, 4.0, 8.0]]), "classes": np.array([0]),
+    ...          "confidence": np.array([0.5])}
+    >>> coco_results(found, 7, [1])
+    [{'image_id': 7, 'category_id': 1, 'bbox': [1.0, 2.0, 3.0, 6.0], 'score': 0.5}]
     """
     columns = (
         convert(found["boxes"], "xyxy", "xywh").tolist(),
@@ -123,7 +124,8 @@ def input_size(detector: Predictor, image_size: tuple[int, int] | None = None) -
     size = image_size or getattr(detector, "image_size", None)
     if size is None:
         raise InvalidValueError(
-            f"{type(detector).__name__} has no `image_size`: pass image_size=(height, width)."
+            f"{type(detector).__name__} has no `image_size`: pass image_size=(height, width). "
+            "Received: image_size=None"
         )
     height, width = size
     return int(height), int(width)

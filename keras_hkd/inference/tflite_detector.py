@@ -41,13 +41,14 @@ class TFLiteDetector:
         NotTFLiteError: the file is damaged, is no TFLite model, or was not written by keras_hkd.
 
     Example:
-        >>> import tempfile, keras_hkd
-        >>> student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     file = keras_hkd.export_tflite(student, f"{folder}/student.tflite").path
-        ...     found = TFLiteDetector(file).predict(np.zeros((2, 64, 64, 3)))
-        >>> found["boxes"].shape
-        (2, 100, 4)
+
+    >>> import tempfile, keras_hkd
+    >>> student = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = keras_hkd.export_tflite(student, f"{folder}/student.tflite").path
+    ...     found = TFLiteDetector(file).predict(np.zeros((2, 64, 64, 3)))
+    >>> found["boxes"].shape
+    (2, 100, 4)
     """
 
     def __init__(self, path: str | os.PathLike, num_threads: int | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.messages import did_you_mean
@@ -60,7 +60,7 @@ def method(**facts: Any) -> Callable:
 
 
 METHODS = {
-    name: Method(module, name, **cast(dict[str, Any], facts))
+    name: Method(module, name, **facts)
     for name, (module, facts) in sorted(
         decorated(__package__, [os.path.dirname(__file__)], "method", "*.py", "*/method.py").items()
     )

@@ -1,4 +1,4 @@
-"""A look at labelled images before anything learns from them: figures, faults and pictures."""
+"""Checks labelled images before a training: figures, faults and pictures."""
 
 from __future__ import annotations
 
@@ -61,11 +61,12 @@ def check_dataset(
         BadDataError: a picture that cannot be read, or is in two datasets as one file.
 
     Example:
-        >>> import tempfile
-        >>> from keras_hkd.data import synthetic_dataset
-        >>> found = check_dataset(synthetic_dataset(3, (64, 64), seed=0), tempfile.mkdtemp())
-        >>> found["images"], found["duplicates"]["identical"]
-        (3, [])
+
+    >>> import tempfile
+    >>> from keras_hkd.data import synthetic_dataset
+    >>> found = check_dataset(synthetic_dataset(3, (64, 64), seed=0), tempfile.mkdtemp())
+    >>> found["images"], found["duplicates"]["identical"]
+    (3, [])
     """
     datasets = [dataset] if isinstance(dataset, Dataset) else list(dataset)
     merged = Dataset.merge(datasets)

@@ -34,7 +34,7 @@ HALF, FEW = 0.5, 0.2
 
 
 class DetectionsWarning(UserWarning):
-    """A file of detections and a dataset hardly meet."""
+    """Few detections of a file match the images or the labels of a dataset."""
 
 
 def from_detections(

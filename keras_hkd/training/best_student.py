@@ -26,8 +26,9 @@ class BestStudent(keras.callbacks.ModelCheckpoint):
             epoch.
 
     Example:
-        >>> BestStudent("best.keras", monitor="val_AP").save_best_only
-        True
+
+    >>> BestStudent("best.keras", monitor="val_AP").save_best_only
+    True
     """
 
     of_student = True

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_hkd.distillation.balance import told
+from keras_hkd.distillation.balance import describe_balance
 from keras_hkd.errors import RunFailedError
 
 
@@ -85,7 +85,7 @@ class BalanceFile(keras.callbacks.Callback):
             self._written = self.balance.record
             self.record = dict(self._written)
             self.write(self.record)
-            self.say(told(self._written))
+            self.say(describe_balance(self._written))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         found = self.balance.record

@@ -1,4 +1,4 @@
-"""A teacher labels images once; the labels stand in a file that belongs to it and to them."""
+"""Labels images with a teacher, once, and keeps the labels in a file."""
 
 import os
 import shutil
@@ -57,8 +57,9 @@ def semi_supervised(
             another threshold.
         BadDataError: `file` is no such file, or an image cannot be read.
 
-    Paper: Tang et al., BMVC 2019, https://arxiv.org/abs/1901.00366; the threshold is that of
-    Radosavovic et al., Data Distillation, CVPR 2018, https://arxiv.org/abs/1712.04440.
+    Reference:
+        Tang et al., BMVC 2019, https://arxiv.org/abs/1901.00366; the threshold is that of
+        Radosavovic et al., Data Distillation, CVPR 2018, https://arxiv.org/abs/1712.04440.
     """
     if score_threshold is not None and not 0 <= score_threshold <= 1:
         raise InvalidValueError(

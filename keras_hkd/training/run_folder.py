@@ -1,4 +1,4 @@
-"""One folder per run: what it was started with, how far it came, what came out."""
+"""The folder of a run: its settings, its progress and its results."""
 
 from __future__ import annotations
 

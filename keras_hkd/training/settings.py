@@ -77,7 +77,7 @@ class TrainingSettings:
         learning_rate: AdamW's, at the peak of warm-up and cosine.
         final_learning_rate_fraction: share of the peak left at the last step of the cosine decay.
         warmup_epochs: length of the linear rise to the learning rate; may be a fraction.
-        weight_decay: AdamW's, decoupled; biases and scales (variables of rank below 2) keep out.
+        weight_decay: AdamW's, decoupled; not of biases and scales (variables of rank below 2).
         global_clip_norm: upper bound on the norm of the whole gradient; None for no bound.
         ema_momentum: momentum of the moving average of the weights that training ends with; None
             for none.
@@ -91,7 +91,7 @@ class TrainingSettings:
             they are.
         sizes: sizes in pixels, one of which is drawn for every batch, such as 256,320,416; by
             default all have that of image_size, which also measures and exports.
-        deterministic: repeat bit for bit, also over a resumed run; slower.
+        deterministic: give bit-identical weights in a repeated or resumed run; slower.
         mixed_precision: compute in half precision and keep weights in float32; for GPUs.
         half_precision: which half precision that is, "float16", whose loss is scaled, or
             "bfloat16", which needs no scaling.
@@ -105,7 +105,7 @@ class TrainingSettings:
             default about ten in all of balanced terms, 200 steps or more apart.
         rebalance_after: finished epochs after which the balanced terms of a distillation are
             measured and weighed anew, such as 4,12; by default none.
-        cache: where decoded images are kept, which changes no bit of a batch: memory, disk, or none
+        cache: where decoded images are kept, which does not change batches: memory, disk, or none
             to decode them in every epoch; auto for memory if they fit, else disk if they fit there,
             else none.
         cache_folder: where the disk mode keeps them, for all runs; None for the folder that the
@@ -202,7 +202,7 @@ class TrainingSettings:
         for name in values:
             if name not in names:
                 hint = did_you_mean(name, names) or f" Settings: {names}."
-                raise InvalidValueError(f"Unknown training setting {name!r}.{hint}")
+                raise InvalidValueError(f"Unknown training setting.{hint} Received: {name!r}")
         return cls(**values)
 
     def must_match(self) -> dict[str, object]:

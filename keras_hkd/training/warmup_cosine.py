@@ -37,7 +37,8 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     >>> [round(float(schedule(step)), 3) for step in (0, 1, 2, 7, 12)]
     [0.333, 0.667, 1.0, 0.5, 0.0]
 
-    Reference: Loshchilov and Hutter, 2017, https://arxiv.org/abs/1608.03983 (the cosine).
+    Reference:
+        Loshchilov and Hutter, 2017, https://arxiv.org/abs/1608.03983 (the cosine).
     """
 
     def __init__(

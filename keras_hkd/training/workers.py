@@ -1,4 +1,4 @@
-"""The processes that train one model together: who this one is, who writes, how they agree.
+"""Joins the processes that train one model together; tells their number and which one writes.
 
 On TensorFlow they are joined by `tf.distribute.MultiWorkerMirroredStrategy`, on JAX by
 `keras.distribution.initialize`. Checkpoints are ours and not those of
@@ -99,7 +99,7 @@ class Workers:
 
     @contextlib.contextmanager
     def first_before_others(self) -> Iterator[None]:
-        """Let the first process do something whose files the others then find done."""
+        """Run a task in the first process, and in the others once its files are written."""
         if not self.is_first:
             self.wait()
         yield

@@ -31,7 +31,7 @@ def draw_assignment(step: Step, row: int = 0) -> Figure:
         A `matplotlib.figure.Figure`: labelled people as boxes, a dot in the colour of its level for
         every anchor that stands for one, with a line to the middle of its box, and grey dots for
         anchors that take no part in the class loss. The legend counts them. A person without a dot
-        is learnt by nobody.
+        is learnt by no anchor.
 
     Raises:
         TypeError: if the student predicts a set of boxes, without anchors.

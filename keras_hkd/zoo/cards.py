@@ -39,7 +39,7 @@ MEASURED = {
     "latency": "list of {file, image_size, threads, median_ms, p90_ms}",
     "machine": "{cpu, num_cpus, rounds, versions}: where latency was taken",
 }
-"""What `benchmarks/zoo_measure.py` measures, by name."""
+"""What `benchmarks/zoo_build.py` measures, by name."""
 
 _PARTS = {
     "start": {"name", "origin", "licence", "trained_on"},
@@ -138,6 +138,7 @@ def size_text(image_size: Sequence[int]) -> str:
     """Format `(height, width)` as cards do.
 
     Example:
+
     >>> size_text((320, 416))
     '320x416'
     """

@@ -18,6 +18,7 @@ def list_presets() -> list[str]:
     """List the names of the presets that come with the package.
 
     Example:
+
     >>> import keras_hkd
     >>> isinstance(keras_hkd.list_presets(), list)
     True
@@ -34,6 +35,7 @@ def is_preset(name_or_folder: str | os.PathLike) -> bool:
         name_or_folder: what a user gave.
 
     Example:
+
     >>> is_preset("photo.jpg")
     False
     """

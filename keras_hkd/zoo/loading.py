@@ -37,6 +37,7 @@ def from_preset(
         TypeError: the family of the preset cannot take other classes.
 
     Example:
+
     >>> import tempfile, keras_hkd
     >>> detector = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64))
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -42,6 +42,7 @@ def detect(
         TypeError: something else than a picture.
 
     Example:
+
     >>> import tempfile, keras_hkd
     >>> detector = keras_hkd.detectors.build("yolo_v8_micro", image_size=(64, 64), seed=0)
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -1,3 +1,4 @@
+import ast
 import pathlib
 import subprocess
 import sys
@@ -35,6 +36,16 @@ def test_help_lists_every_command_with_its_line():
     assert "2 bad input or usage" in result.output
 
 
+def test_every_file_with_a_command_is_listed_with_the_first_line_of_its_docstring():
+    lines = {}
+    for file in pathlib.Path(main.__file__).parent.glob("*.py"):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name == "command":
+                lines[file.stem.replace("_", "-")] = ast.get_docstring(node).splitlines()[0]
+    assert lines == main.COMMANDS
+    assert list(main.COMMANDS)[:4] == ["train", "cache", "doctor", "distill"]
+
+
 def test_help_imports_no_command(monkeypatch):
     monkeypatch.setattr(main, "load_command", lambda name: pytest.fail(f"{name} was imported"))
     assert run("--help").exit_code == 0
@@ -60,12 +71,14 @@ def test_wrong_usage_ends_with_2(arguments, said):
 
 
 def test_a_command_is_made_from_its_signature(command_source):
-    command_source("def command(times: int = 2):\n    'Say it.'\n    print('said', times)\n")
+    docstring = "'Say it.\\n\\n    Again and\\n    again.'"
+    command_source(f"def command(times: int = 2):\n    {docstring}\n    print('said', times)\n")
     assert run("score", "--times", "3").output == "said 3\n"
     wrong = run("score", "--times", "often")
     assert wrong.exit_code == 2
     assert "--times" in wrong.output
-    assert "Say it." in run("score", "--help").output
+    said = run("score", "--help").output
+    assert "Say it." in said and "Again and again." in said
 
 
 def test_a_command_that_fails_ends_with_1(command_source):

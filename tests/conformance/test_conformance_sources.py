@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 
 import pytest
 
@@ -66,6 +67,15 @@ def test_no_assert_answers_a_user(file):
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_files_stay_under_400_lines(file):
     assert len(file.read_text(encoding="utf-8").splitlines()) < 400
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_sections_of_docstrings_have_one_layout(file):
+    """As in Keras: a blank line behind `Example:`; a line of its own for `Reference:`."""
+    documented = (ast.FunctionDef, ast.ClassDef, ast.Module)
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        text = (ast.get_docstring(node) if isinstance(node, documented) else None) or ""
+        assert not re.search(r"^(Paper|Reference): |^Example:\n(?!\n)", text, re.MULTILINE), text
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

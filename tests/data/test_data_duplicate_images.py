@@ -89,7 +89,7 @@ def test_drawn_scenes_are_compared_by_their_pixels():
 
 @pytest.mark.parametrize("bits", [-1, 129, 2.5, True])
 def test_wrong_bits_are_refused(bits):
-    with pytest.raises(ValueError, match="from 0 to 128"):
+    with pytest.raises(ValueError, match="at least 0 and at most 128"):
         find_duplicates(synthetic_dataset(1, (64, 64), seed=1), bits)
 
 

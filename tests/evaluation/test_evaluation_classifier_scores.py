@@ -66,7 +66,7 @@ def test_the_callback_logs_the_student_of_a_distiller():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="scores of shape"):
         score_classes(np.zeros((2, 2)), [0, 1], NAMES)
-    with pytest.raises(ValueError, match="no image whose class is known"):
+    with pytest.raises(ValueError, match="image whose class is known. Received: none"):
         score_classes(np.zeros((1, 3)), [-1], NAMES)
     classifier = Brightness()
     classifier.class_names = NAMES[::-1]

@@ -45,7 +45,7 @@ def test_refuses_what_cannot_be_trained_with(name, value):
 
 
 def test_an_unknown_name_shows_the_nearest():
-    with pytest.raises(ValueError, match="'learning_rat'.*'learning_rate'"):
+    with pytest.raises(ValueError, match="'learning_rate'.*Received: 'learning_rat'"):
         TrainingSettings.from_dict({"epochs": 1, "learning_rat": 0.1})
 
 

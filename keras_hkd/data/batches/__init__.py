@@ -1,4 +1,4 @@
-"""Datasets to batches of a detector's size: letterbox, augmentation, order, tf.data."""
+"""Makes batches of a detector's size from datasets: letterbox, augmentation, order, tf.data."""
 
 from keras_hkd._lazy import attach
 

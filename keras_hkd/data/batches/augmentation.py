@@ -74,8 +74,9 @@ class Augmentation:
         ValueError: a value is out of its range.
 
     Example:
-        >>> Augmentation(scale=(0.8, 1.25), hue=0.0).scale
-        (0.8, 1.25)
+
+    >>> Augmentation(scale=(0.8, 1.25), hue=0.0).scale
+    (0.8, 1.25)
     """
 
     flip: bool = True

@@ -1,4 +1,4 @@
-"""Where decoded pictures are kept between epochs: the words for it, and the choice by what fits."""
+"""Chooses where decoded pictures are kept between epochs: in memory, on disk, or nowhere."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ def checked_mode(name: str, value: Any) -> CacheMode:
         ValueError: it is no mode.
 
     Example:
-        >>> checked_mode("cache", True), checked_mode("cache", "disk")
-        ('memory', 'disk')
+
+    >>> checked_mode("cache", True), checked_mode("cache", "disk")
+    ('memory', 'disk')
     """
     if isinstance(value, bool):
         return "memory" if value else "none"
@@ -55,7 +56,8 @@ def check_mixing(mode: CacheMode, mixing: Mapping[str, Any]) -> None:
         ValueError: both are asked for.
 
     Example:
-        >>> check_mixing("memory", {"mosaic": 0.5})
+
+    >>> check_mixing("memory", {"mosaic": 0.5})
     """
     if mode == "disk" and mixing:
         raise InvalidValueError(
@@ -73,8 +75,9 @@ def cache_folder(given: str | os.PathLike | None = None) -> Path:
             `keras_hkd/pictures` in `XDG_CACHE_HOME` (`~/.cache`).
 
     Example:
-        >>> cache_folder("/data/cache").as_posix()
-        '/data/cache'
+
+    >>> cache_folder("/data/cache").as_posix()
+    '/data/cache'
     """
     if given is None:
         given = os.environ.get(FOLDER_VARIABLE) or None

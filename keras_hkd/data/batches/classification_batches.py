@@ -1,4 +1,4 @@
-"""Images with one class each to batches, by the rules of the detectors' pipeline."""
+"""Makes batches of images with one class each, by the rules of the detectors' pipeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which image is seen when, and with which random numbers: a function of seed and epoch alone."""
+"""Plans from seed and epoch alone the order of the images and their random numbers."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def file_reader(dataset: Dataset) -> Callable[[Tensor], Tensor]:
 
     def read(index: Any) -> Tensor:
         path = tf.gather(paths, index)
-        # Decodes PNG too, and with the accurate transform the very pixels that Pillow gives.
+        # Decodes PNG too, and with the accurate transform the pixels that Pillow gives.
         image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
         message = tf.strings.join(["The image has another size than its annotation says: ", path])
         same = tf.reduce_all(tf.shape(image)[:2] == tf.gather(sizes, index))

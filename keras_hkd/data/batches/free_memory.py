@@ -21,14 +21,15 @@ def available_memory_bytes(root: str | Path = "/") -> int | None:
         Bytes, or None where the system does not tell.
 
     Example:
-        >>> import tempfile
-        >>> root = Path(tempfile.mkdtemp())
-        >>> group = root / "sys/fs/cgroup"
-        >>> group.mkdir(parents=True)
-        >>> _ = (group / "memory.max").write_text("1000")
-        >>> _ = (group / "memory.current").write_text("300")
-        >>> available_memory_bytes(root)
-        700
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> group = root / "sys/fs/cgroup"
+    >>> group.mkdir(parents=True)
+    >>> _ = (group / "memory.max").write_text("1000")
+    >>> _ = (group / "memory.current").write_text("300")
+    >>> available_memory_bytes(root)
+    700
     """
     root = Path(root)
     found = [_machine(root), *_version_2(root), *_version_1(root)]

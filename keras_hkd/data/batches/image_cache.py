@@ -42,12 +42,13 @@ class Canvases:
             max_size: `(height, width)` in pixels that no picture may exceed on its canvas.
 
         Example:
-            >>> from keras_hkd.data.annotations import ImageAnnotation
-            >>> images = [ImageAnnotation("", i, *size, boxes=[], classes=[])
-            ...           for i, size in enumerate([(640, 480), (100, 200)])]
-            >>> canvases = Canvases.plan(Dataset(images, ("person",), "", ""), (384, 384))
-            >>> canvases.size, canvases.content_sizes.tolist()
-            ((288, 384), [[288, 384], [200, 100]])
+
+        >>> from keras_hkd.data.annotations import ImageAnnotation
+        >>> images = [ImageAnnotation("", i, *size, boxes=[], classes=[])
+        ...           for i, size in enumerate([(640, 480), (100, 200)])]
+        >>> canvases = Canvases.plan(Dataset(images, ("person",), "", ""), (384, 384))
+        >>> canvases.size, canvases.content_sizes.tolist()
+        ((288, 384), [[288, 384], [200, 100]])
         """
         sizes = np.array([(image.height, image.width) for image in dataset])
         scales = np.minimum(fit_scale(sizes, np.array(max_size)), 1.0)
@@ -116,9 +117,10 @@ def decoded_bytes(dataset: Dataset, max_size: tuple[int, int], half_size: bool =
         Bytes. While images are loaded TensorFlow holds a copy of as much.
 
     Example:
-        >>> from keras_hkd.data import synthetic_dataset
-        >>> decoded_bytes(synthetic_dataset(2, (64, 96), seed=0), (64, 96), half_size=False)
-        36864.0
+
+    >>> from keras_hkd.data import synthetic_dataset
+    >>> decoded_bytes(synthetic_dataset(2, (64, 96), seed=0), (64, 96), half_size=False)
+    36864.0
     """
     return _num_bytes(len(dataset), Canvases.plan(dataset, max_size).size, half_size)
 

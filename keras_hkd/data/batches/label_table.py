@@ -40,14 +40,15 @@ class LabelTable:
             max_boxes: places for people per image; the largest count in the set if None.
 
         Example:
-            >>> from keras_hkd.data.annotations import ImageAnnotation
-            >>> image = ImageAnnotation("", 1, 80, 60, [[0, 0, 8, 16], [0, 0, 80, 60]], [0, 0],
-            ...                         ignore=[False, True])
-            >>> table = LabelTable.collect(Dataset((image,), ("person",), "", ""), (30, 40), 2)
-            >>> table.boxes[0].tolist()
-            [[0.0, 0.0, 4.0, 8.0], [-1.0, -1.0, -1.0, -1.0]]
-            >>> table.ignore_boxes[0].tolist()
-            [[0.0, 0.0, 40.0, 30.0]]
+
+        >>> from keras_hkd.data.annotations import ImageAnnotation
+        >>> image = ImageAnnotation("", 1, 80, 60, [[0, 0, 8, 16], [0, 0, 80, 60]], [0, 0],
+        ...                         ignore=[False, True])
+        >>> table = LabelTable.collect(Dataset((image,), ("person",), "", ""), (30, 40), 2)
+        >>> table.boxes[0].tolist()
+        [[0.0, 0.0, 4.0, 8.0], [-1.0, -1.0, -1.0, -1.0]]
+        >>> table.ignore_boxes[0].tolist()
+        [[0.0, 0.0, 40.0, 30.0]]
         """
         scales = letterbox_scales(dataset, frame_size)
         people, ignored = [], []

@@ -1,4 +1,4 @@
-"""The one rule by which an image of any size becomes an image of the detector's size, and back."""
+"""Letterboxing: fits an image of any size into the detector's size, and maps boxes both ways."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def fit_scale(source_sizes: Any, target_size: Any, xp: Any = np) -> Any:
         `(...)` target pixels per source pixel.
 
     Example:
-        >>> fit_scale(np.array([[480, 640], [100, 50]]), np.array([240, 240])).tolist()
-        [0.375, 2.4]
+
+    >>> fit_scale(np.array([[480, 640], [100, 50]]), np.array([240, 240])).tolist()
+    [0.375, 2.4]
     """
     return xp.min(target_size / source_sizes, axis=-1)
 
@@ -48,11 +49,12 @@ class Letterbox:
         offset_x: columns of padding left of the picture.
 
     Example:
-        >>> letterbox = Letterbox.fit((480, 640), (256, 256))
-        >>> letterbox.scale, letterbox.content_size
-        (0.4, (192, 256))
-        >>> letterbox.apply(np.array([[0.0, 0.0, 640.0, 480.0]])).tolist()
-        [[0.0, 0.0, 256.0, 192.0]]
+
+    >>> letterbox = Letterbox.fit((480, 640), (256, 256))
+    >>> letterbox.scale, letterbox.content_size
+    (0.4, (192, 256))
+    >>> letterbox.apply(np.array([[0.0, 0.0, 640.0, 480.0]])).tolist()
+    [[0.0, 0.0, 256.0, 192.0]]
     """
 
     source_size: tuple[int, int]

@@ -1,4 +1,4 @@
-"""Files that TensorFlow maps into memory: tensors of which no byte is read before it is needed."""
+"""Maps files into memory as tensors of TensorFlow, which are read only where they are used."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ def mapped_file(path: str | os.PathLike, dtype: tf.DType, shape: tuple[int, ...]
         The tensor; of the graph that is being traced, if one is.
 
     Example:
-        >>> import pathlib, tempfile
-        >>> file = pathlib.Path(tempfile.mkdtemp()) / "numbers.bin"
-        >>> _ = file.write_bytes(bytes([3, 1, 4, 1]))
-        >>> mapped_file(file, tf.uint8, (2, 2)).numpy().tolist()
-        [[3, 1], [4, 1]]
+
+    >>> import pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "numbers.bin"
+    >>> _ = file.write_bytes(bytes([3, 1, 4, 1]))
+    >>> mapped_file(file, tf.uint8, (2, 2)).numpy().tolist()
+    [[3, 1], [4, 1]]
     """
 
     def mapped() -> Tensor:

@@ -1,4 +1,4 @@
-"""Which images are put together into one picture, and where: a function of seed and epoch alone."""
+"""Plans from seed and epoch alone which images are put together into one picture, and where."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ class Slots:
         """Count the slots that an augmentation needs.
 
         Example:
-            >>> Slots.of(Augmentation(mosaic=0.5, copy_paste=0.1))
-            Slots(tiles=3, blends=0, people=3)
+
+        >>> Slots.of(Augmentation(mosaic=0.5, copy_paste=0.1))
+        Slots(tiles=3, blends=0, people=3)
         """
         return cls(
             3 if augmentation.mosaic else 0,

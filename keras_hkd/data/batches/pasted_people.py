@@ -1,4 +1,4 @@
-"""People who can be cut out of one picture and pasted into another: who, and where they go."""
+"""Chooses people to cut out of one picture and paste into another, and their places."""
 
 from __future__ import annotations
 

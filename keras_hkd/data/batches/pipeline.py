@@ -1,4 +1,4 @@
-"""Annotated images to batches for a detector, in `tf.data`: no Python per image once started."""
+"""Makes batches of annotated images in `tf.data`, without Python per image once started."""
 
 from __future__ import annotations
 
@@ -43,16 +43,17 @@ def steps_per_epoch(dataset: Dataset | SemiSupervisedDataset, batch_size: int) -
         ValueError: the batch size is not a whole number from 1 to the number of images.
 
     Example:
-        >>> steps_per_epoch(range(10), batch_size=4)
-        2
+
+    >>> steps_per_epoch(range(10), batch_size=4)
+    2
     """
     if isinstance(dataset, SemiSupervisedDataset):
         return 2 * steps_per_epoch(dataset.labelled, batch_size)
     checks.whole("batch_size", batch_size, low=1)
     if batch_size > len(dataset):
         raise InvalidValueError(
-            f"`batch_size` is {batch_size}, the dataset holds {len(dataset)} images: an epoch "
-            f"would have no batch. Take a batch size of at most {len(dataset)}, or more images."
+            f"An epoch must have a whole batch, and the dataset holds {len(dataset)} images. Take "
+            f"a smaller batch size, or more images. Received: batch_size={batch_size}"
         )
     return len(dataset) // batch_size
 
@@ -376,7 +377,7 @@ def _letterboxed(
 ) -> tf.data.Dataset:
     checks.whole("batch_size", batch_size, low=1)
     if not len(dataset):
-        raise InvalidValueError("The dataset holds no image.")
+        raise InvalidValueError("`dataset` must hold at least one image. Received: none")
     canvases = Canvases.plan(dataset, frame_size)
     order = tf.data.Dataset.range(len(dataset))
     if cache or not readable_in_graph(dataset):

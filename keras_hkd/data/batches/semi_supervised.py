@@ -29,11 +29,12 @@ class SemiSupervisedDataset:
         images: all images, the labelled ones first.
 
     Example:
-        >>> from keras_hkd.data.annotations import ImageAnnotation
-        >>> images = [ImageAnnotation("", i, 64, 48, [[1, 2, 11, 32]], [0]) for i in (1, 2)]
-        >>> day, night = (Dataset((image,), ("person",), "", "") for image in images)
-        >>> len(SemiSupervisedDataset(day, night).images)
-        2
+
+    >>> from keras_hkd.data.annotations import ImageAnnotation
+    >>> images = [ImageAnnotation("", i, 64, 48, [[1, 2, 11, 32]], [0]) for i in (1, 2)]
+    >>> day, night = (Dataset((image,), ("person",), "", "") for image in images)
+    >>> len(SemiSupervisedDataset(day, night).images)
+    2
     """
 
     labelled: Dataset

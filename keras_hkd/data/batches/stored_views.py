@@ -1,10 +1,10 @@
-"""Views of images that were looked at beforehand: which of them an epoch shows."""
+"""Determines which of the views that were prepared beforehand an epoch shows."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from keras_hkd.errors import InvalidValueError
+from keras_hkd import checks
 from keras_hkd.tensors import Tensor
 
 
@@ -20,23 +20,21 @@ class StoredViews:
         seed: whole number of at least 0 that they are drawn from.
 
     Raises:
-        ValueError: there is no view, or the seed is no such number.
+        TypeError: an argument is no whole number.
+        ValueError: there is no view, or the seed is below 0.
 
     Example:
-        >>> StoredViews(count=4, seed=0).view_of(9)
-        1
+
+    >>> StoredViews(count=4, seed=0).view_of(9)
+    1
     """
 
     count: int
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, lowest in (("count", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-                raise InvalidValueError(
-                    f"`{name}` must be a whole number of at least {lowest}. Received: {value!r}"
-                )
+        checks.whole("count", self.count, low=1)
+        checks.whole("seed", self.seed)
 
     def view_of(self, epoch: Tensor) -> Tensor:
         """Return the number of the view that an epoch shows, of plain numbers and of tensors."""

@@ -42,8 +42,9 @@ def synthetic_classification(
         ValueError: an argument is out of range.
 
     Example:
-        >>> synthetic_classification(5, 2, (32, 32), seed=1).classes.tolist()
-        [0, 1, 0, 1, 0]
+
+    >>> synthetic_classification(5, 2, (32, 32), seed=1).classes.tolist()
+    [0, 1, 0, 1, 0]
     """
     size = checks.image_size("image_size", image_size)
     checks.whole("num_images", num_images, low=1)

@@ -1,4 +1,4 @@
-"""A simple dataset with as many classes as one likes: glyphs in a row, drawn from a seed."""
+"""Draws a simple dataset of any number of classes: glyphs in a row, from a seed."""
 
 from __future__ import annotations
 
@@ -63,8 +63,9 @@ def glyph_alphabet(num_classes: int) -> tuple[int, int]:
         ValueError: fewer than two classes, or more than can be spelled.
 
     Example:
-        >>> [glyph_alphabet(count) for count in (2, 10, 12, 100, 1000)]
-        [(1, 2), (1, 10), (2, 4), (2, 10), (2, 32)]
+
+    >>> [glyph_alphabet(count) for count in (2, 10, 12, 100, 1000)]
+    [(1, 2), (1, 10), (2, 4), (2, 10), (2, 32)]
     """
     most = (len(SHAPES) * len(COLOURS)) ** MOST_PLACES
     checks.whole("num_classes", num_classes, low=2, high=most)
@@ -109,9 +110,10 @@ def glyph_dataset(
         ValueError: an argument is out of range.
 
     Example:
-        >>> dataset = glyph_dataset(3, 2, seed=0)
-        >>> dataset.classes.tolist(), dataset.load_image(0).shape
-        ([0, 1, 2, 0, 1, 2], (32, 32, 3))
+
+    >>> dataset = glyph_dataset(3, 2, seed=0)
+    >>> dataset.classes.tolist(), dataset.load_image(0).shape
+    ([0, 1, 2, 0, 1, 2], (32, 32, 3))
     """
     glyph_alphabet(num_classes)
     checks.whole("images_per_class", images_per_class, low=1)

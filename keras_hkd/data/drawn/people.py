@@ -1,4 +1,4 @@
-"""Drawn people: a skeleton in a pose, dressed, to be laid into a scene."""
+"""Draws people for a scene: a skeleton in a pose, with clothes."""
 
 from __future__ import annotations
 

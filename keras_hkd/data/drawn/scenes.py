@@ -76,9 +76,10 @@ def draw_scene(
             outside [0, 1], or `mean_things` is negative.
 
     Example:
-        >>> image, annotation = draw_scene(7, (64, 96))
-        >>> image.shape, annotation.boxes.shape[1]
-        ((64, 96, 3), 4)
+
+    >>> image, annotation = draw_scene(7, (64, 96))
+    >>> image.shape, annotation.boxes.shape[1]
+    ((64, 96, 3), 4)
     """
     height, width = checks.image_size("image_size", image_size, low=32)
     if not 0 < person_height < 1:
@@ -151,9 +152,10 @@ def synthetic_dataset(
         ValueError: an argument is out of range.
 
     Example:
-        >>> dataset = synthetic_dataset(2, (64, 64), seed=1)
-        >>> len(dataset), dataset.load_image(1).shape
-        (2, (64, 64, 3))
+
+    >>> dataset = synthetic_dataset(2, (64, 64), seed=1)
+    >>> len(dataset), dataset.load_image(1).shape
+    (2, (64, 64, 3))
     """
     height, width = checks.image_size("image_size", image_size)
     checks.whole("num_images", num_images, low=1)

@@ -1,4 +1,4 @@
-"""`synthetic:NAME?key=value&...`: what is to be drawn, from a dataset argument."""
+"""Parses `synthetic:NAME?key=value&...`, the dataset argument for drawn images."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ def parse_synthetic(source: str, defaults: Mapping[str, int]) -> tuple[dict[str,
             seed and for percentages).
 
     Example:
-        >>> parse_synthetic("synthetic:train?seed=3", {"num_images": 8, "seed": 0})[0]
-        {'num_images': 8, 'seed': 3}
+
+    >>> parse_synthetic("synthetic:train?seed=3", {"num_images": 8, "seed": 0})[0]
+    {'num_images': 8, 'seed': 3}
     """
     name, _, query = source.removeprefix(PREFIX).partition("?")
     options = dict(defaults)

@@ -1,4 +1,4 @@
-"""Small drawn pictures that know which of their pixels are a person's body."""
+"""Small drawn pictures with a mask of the pixels of a person's body."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ def tint(colour: Any, factor: float) -> tuple[int, int, int]:
         factor: what each is multiplied by, at least 0.
 
     Example:
-        >>> tint((100, 200, 40), 0.5)
-        (50, 100, 20)
+
+    >>> tint((100, 200, 40), 0.5)
+    (50, 100, 20)
     """
     red, green, blue = colour
     return (
@@ -38,8 +39,9 @@ def choose(rng: np.random.Generator, **weights: float) -> str:
         weights: how often each is drawn, relative to the others.
 
     Example:
-        >>> choose(np.random.default_rng(0), heads=1, tails=0)
-        'heads'
+
+    >>> choose(np.random.default_rng(0), heads=1, tails=0)
+    'heads'
     """
     left = rng.random() * sum(weights.values())
     for name, weight in weights.items():

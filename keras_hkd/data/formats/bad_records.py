@@ -1,4 +1,4 @@
-"""The one home of the record checks: what a record must be, and what happens if it is not."""
+"""Checks the records of annotation files; raises at faulty ones, or counts them."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ class BadRecords:
         ValueError: another word than these two.
 
     Example:
-        >>> bad = BadRecords("skip")
-        >>> for width in (4, -1):
-        ...     with bad.record("boxes.json", f"width {width}"):
-        ...         print(integer(width, "width", minimum=1))
-        4
-        >>> print(bad.skipped[0])
-        boxes.json: width -1: width must be a whole number from 1. Received: -1
+
+    >>> bad = BadRecords("skip")
+    >>> for width in (4, -1):
+    ...     with bad.record("boxes.json", f"width {width}"):
+    ...         print(integer(width, "width", minimum=1))
+    4
+    >>> print(bad.skipped[0])
+    boxes.json: width -1: width must be a whole number from 1. Received: -1
     """
 
     def __init__(self, on_bad_data: str = "raise") -> None:

@@ -285,7 +285,7 @@ def _add_boxes(
     seen: dict[int | str, int] = {}
     num_repeated = 0
     only = next(iter(categories)) if len(categories) == 1 else None
-    for index, record in enumerate(_told_of(records)):
+    for index, record in enumerate(_with_progress(records)):
         try:
             if type(record) is not _Annotation:
                 record = _record(record, _Annotation, "an annotation")
@@ -309,7 +309,7 @@ def _add_boxes(
         notes.append(f"{num_repeated} repeated annotations taken once")
 
 
-def _told_of(records: list) -> Iterator:
+def _with_progress(records: list) -> Iterator:
     """Return the records; of many, a bar shows how far they are read."""
     with image_progress("Reading boxes", len(records), len(records) > _MANY, "boxes") as advance:
         for start in range(0, len(records), _MANY):

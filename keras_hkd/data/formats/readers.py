@@ -37,8 +37,9 @@ def names() -> list[str]:
     """List the names of all formats.
 
     Example:
-        >>> {"coco", "voc", "yolo"} <= set(names())
-        True
+
+    >>> {"coco", "voc", "yolo"} <= set(names())
+    True
     """
     return sorted(_readers())
 

@@ -1,4 +1,4 @@
-"""What a reader hands over: the records as its file has them, boxes not yet checked."""
+"""What a reader returns: the records of its file, with boxes that are not checked yet."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def synonyms(split: str) -> tuple[str, ...]:
         split: name of a split.
 
     Example:
-        >>> synonyms("valid"), synonyms("fold_2")
-        (('val', 'validation'), ())
+
+    >>> synonyms("valid"), synonyms("fold_2")
+    (('val', 'validation'), ())
     """
     names = next((names for names in _SYNONYMS if split.lower() in names), ())
     return tuple(name for name in names if name != split.lower())

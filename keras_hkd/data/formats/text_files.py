@@ -75,7 +75,7 @@ def read_json(path: Path, into: Any = Any) -> Any:
     Raises:
         BadDataError: it cannot be read, or is not valid JSON.
     """
-    with _told_of_size(path):
+    with _announced_if_large(path):
         content = read_bytes(path)
         with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeError):
             return msgspec.json.decode(content.removeprefix(codecs.BOM_UTF8), type=into)
@@ -96,7 +96,7 @@ def _read_loosely(path: Path) -> object:
 
 
 @contextlib.contextmanager
-def _told_of_size(path: Path) -> Iterator[None]:
+def _announced_if_large(path: Path) -> Iterator[None]:
     """Say on the error stream, if it is a terminal, that a large file is being read."""
     try:
         num_bytes = path.stat().st_size

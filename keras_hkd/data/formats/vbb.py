@@ -59,8 +59,9 @@ def frame_of(name: str) -> tuple[str, str, int] | None:
         name: with forward slashes.
 
     Example:
-        >>> frame_of("frames/set00/V001/I00029.jpg"), frame_of("set06_V013_7.png")
-        (('set00', 'v001', 29), ('set06', 'v013', 7))
+
+    >>> frame_of("frames/set00/V001/I00029.jpg"), frame_of("set06_V013_7.png")
+    (('set00', 'v001', 29), ('set06', 'v013', 7))
     """
     found = _PICTURE.match(name)
     if found is None or "/lwir/" in name.lower():  # KAIST's thermal pictures

@@ -1,4 +1,4 @@
-"""What a YOLO dataset says of itself: names of its classes, and where its splits are."""
+"""Reads the description of a YOLO dataset: names of its classes, and places of its splits."""
 
 from __future__ import annotations
 

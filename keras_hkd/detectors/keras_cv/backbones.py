@@ -34,6 +34,7 @@ class Backbone(keras_cv.models.Backbone):
         ValueError: a level or a layer is missing.
 
     Example:
+
     >>> mobilenet = keras.applications.MobileNetV2((64, 64, 3), 0.35, include_top=False,
     ...                                            weights=None)
     >>> backbone = Backbone(mobilenet, {"P3": "block_5_add", "P4": "block_12_add",
@@ -55,8 +56,9 @@ class Backbone(keras_cv.models.Backbone):
         unknown = {k: v for k, v in pyramid_level_inputs.items() if v not in names}
         if unknown:
             raise InvalidValueError(
-                f"Model '{network.name}' has no layers {sorted(unknown.values())}; look at "
-                "`[layer.name for layer in network.layers]`."
+                f"`levels` must name layers of the model '{network.name}'; look at "
+                "`[layer.name for layer in network.layers]`. "
+                f"Received: {sorted(unknown.values())}"
             )
         super().__init__(inputs=network.inputs[0], outputs=network.outputs, **kwargs)
         self.pyramid_level_inputs = dict(pyramid_level_inputs)

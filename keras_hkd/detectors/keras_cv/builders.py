@@ -8,12 +8,12 @@ from typing import Any
 
 import keras_cv
 
-from keras_hkd.detectors.families import builder
 from keras_hkd.detectors.keras_cv import backbones
 from keras_hkd.detectors.keras_cv.feature_pyramid import FeaturePyramid
 from keras_hkd.detectors.keras_cv.prediction_head import PredictionHead
 from keras_hkd.detectors.keras_cv.retinanet import RetinaNet
 from keras_hkd.detectors.keras_cv.yolo_v8 import YOLOV8
+from keras_hkd.named_builders import builder
 
 PRIOR_BIAS = math.log(0.01 / 0.99)
 PEDESTRIAN_RATIOS = (0.3, 0.5, 1.0)  # width over height

@@ -23,6 +23,7 @@ class FeaturePyramid(keras.layers.Layer):
         num_levels: 3 (P3 to P5), 4 or 5 (P3 to P7).
 
     Example:
+
     >>> pyramid = FeaturePyramid(channels=16)
     >>> maps = {"P3": ops.ones((1, 8, 8, 4)), "P4": ops.ones((1, 4, 4, 4)),
     ...         "P5": ops.ones((1, 2, 2, 4))}

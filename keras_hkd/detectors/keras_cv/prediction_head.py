@@ -23,6 +23,7 @@ class PredictionHead(keras.layers.Layer):
             head with prior probability p.
 
     Example:
+
     >>> PredictionHead(output_filters=9, channels=8)(keras.ops.ones((1, 4, 4, 8))).shape[-1]
     9
     """

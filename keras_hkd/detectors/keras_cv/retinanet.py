@@ -52,7 +52,8 @@ class RetinaNet(Detector):
         negative_iou: overlap below which an anchor is background.
         **kwargs: see `Detector`.
 
-    Paper: https://arxiv.org/abs/1708.02002.
+    Reference:
+        https://arxiv.org/abs/1708.02002.
     """
 
     def __init__(

@@ -42,7 +42,8 @@ class YOLOV8(Detector):
         class_loss_weight: weight of the class loss.
         **kwargs: see `Detector`.
 
-    Paper: the task-aligned assignment is that of TOOD, https://arxiv.org/abs/2108.07755.
+    Reference:
+        the task-aligned assignment is that of TOOD, https://arxiv.org/abs/2108.07755.
     """
 
     levels = ("P3", "P4", "P5")

@@ -33,7 +33,8 @@ class HubDFine(Detector):
             Distiller `teacher_image_size` where the student's is another.
         **kwargs: see `Detector`.
 
-    Paper: https://arxiv.org/abs/2410.13842.
+    Reference:
+        https://arxiv.org/abs/2410.13842.
     """
 
     learns = False

@@ -46,7 +46,8 @@ def dynamic_soft_labels(
     Returns:
         An `Assignment`.
 
-    Reference: Lyu et al., https://arxiv.org/abs/2212.07784.
+    Reference:
+        Lyu et al., https://arxiv.org/abs/2212.07784.
     """
     people = ops.cast(labels["boxes"], "float32")
     classes = ops.cast(labels["classes"], "int32")

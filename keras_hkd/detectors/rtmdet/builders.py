@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from keras_hkd.detectors.families import builder
 from keras_hkd.detectors.rtmdet.config import SIZES
 from keras_hkd.detectors.rtmdet.detector import RTMDet
+from keras_hkd.named_builders import builder
 
 
 @builder(about="RTMDet as published for people on phones: depthwise convolutions, 1.0 M parameters")

@@ -39,6 +39,7 @@ class RTMDetConfig:
         ValueError: a number out of range.
 
     Example:
+
     >>> RTMDetConfig(num_classes=1).stage_channels
     (16, 32, 64, 128, 256)
     """

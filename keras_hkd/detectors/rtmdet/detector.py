@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_hkd.batch_norm import synchronize_batch_norm
 from keras_hkd.boxes.coding import Distances
 from keras_hkd.boxes.iou import generalized_iou
 from keras_hkd.detectors.detector import Assignment, Detector
@@ -18,7 +19,7 @@ from keras_hkd.detectors.rtmdet.assignment import dynamic_soft_labels
 from keras_hkd.detectors.rtmdet.config import RTMDetConfig
 from keras_hkd.detectors.rtmdet.network import LEVELS, rtmdet_network
 from keras_hkd.detectors.rtmdet.new_classes import network_for_classes
-from keras_hkd.detectors.rtmdet.recognition import config_of, dtype_policy_of
+from keras_hkd.detectors.rtmdet.recognition import config_of, dtype_policy_of, is_synchronized
 from keras_hkd.replicas import global_ratio
 from keras_hkd.saved_learner import computing_in
 from keras_hkd.tensors import Tensor
@@ -45,11 +46,13 @@ class RTMDet(Detector):
         **kwargs: see `Detector`.
 
     Example:
+
     >>> detector = RTMDet(RTMDetConfig(width=0.125, num_classes=1), image_size=(64, 64))
     >>> detector.levels
     ('P3', 'P4', 'P5')
 
-    Reference: Lyu et al., https://arxiv.org/abs/2212.07784.
+    Reference:
+        Lyu et al., https://arxiv.org/abs/2212.07784.
     """
 
     levels = LEVELS
@@ -150,17 +153,21 @@ class RTMDet(Detector):
         if config is None:
             return {"network": serialize(self.model)}
         config = dataclasses.replace(config, exponential=self.exponential)
-        return {"network": serialize(config), "dtype_policy": dtype_policy_of(self.model)}
+        short = {"network": serialize(config), "dtype_policy": dtype_policy_of(self.model)}
+        return {**short, "synchronized": True} if is_synchronized(self.model) else short
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> RTMDet:
         config = dict(config)
         network, dtype = config.pop("network"), config.pop("dtype_policy", None)
+        synchronized = config.pop("synchronized", False)
         if isinstance(network, dict):
             with computing_in(dtype):
                 network = keras.saving.deserialize_keras_object(network)
                 if isinstance(network, RTMDetConfig):
                     network = rtmdet_network(network)
+                    if synchronized:
+                        synchronize_batch_norm(network)
         return cls(network, **config)
 
 

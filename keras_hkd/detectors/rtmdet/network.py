@@ -38,11 +38,13 @@ def rtmdet_network(config: RTMDetConfig) -> keras.Model:
         ValueError: `channels` name no convolution of it, or do not fit each other.
 
     Example:
+
     >>> network = rtmdet_network(RTMDetConfig(num_classes=1))
     >>> sorted(network.output)
     ['box_outputs', 'class_logits', 'class_tower', 'pyramid']
 
-    Reference: Lyu et al., https://arxiv.org/abs/2212.07784.
+    Reference:
+        Lyu et al., https://arxiv.org/abs/2212.07784.
     """
     return network_in_order(config)[0]
 

@@ -28,6 +28,7 @@ def network_for_classes(network: keras.Model, sources: Sequence[int | None]) -> 
         TypeError: the class logits do not come from convolutions, as in a quantised network.
 
     Example:
+
     >>> from keras_hkd.detectors.rtmdet.config import RTMDetConfig
     >>> from keras_hkd.detectors.rtmdet.network import rtmdet_network
     >>> network = rtmdet_network(RTMDetConfig(width=0.125, num_classes=1))

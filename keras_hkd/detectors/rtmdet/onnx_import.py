@@ -106,10 +106,12 @@ def import_rtmdet(
         ImportError: onnx or onnxruntime is not installed (`pip install "keras-hkd[onnx]"`).
 
     Example:
-        detector = keras_hkd.detectors.import_rtmdet("rtmdet_nano_person.onnx")
-        detector.save("rtmdet_nano_person.keras")
 
-    Reference: Lyu et al., https://arxiv.org/abs/2212.07784.
+    detector = keras_hkd.detectors.import_rtmdet("rtmdet_nano_person.onnx")
+    detector.save("rtmdet_nano_person.keras")
+
+    Reference:
+        Lyu et al., https://arxiv.org/abs/2212.07784.
     """
     return read_rtmdet(path).detector(
         class_names=class_names, image_size=image_size, images=images, **options

@@ -17,8 +17,11 @@ from keras_hkd.detectors.rtmdet.config import SIZES, RTMDetConfig
 from keras_hkd.detectors.rtmdet.network import network_and_blocks
 
 # What a fresh network may have otherwise: values that its weights begin with are overwritten, the
-# dtype policy is one for all layers, and which layers are frozen is saved beside the network.
-_LEFT_OUT = re.compile(r".*_initializer|dtype|trainable|build_config|module|registered_name")
+# dtype policy is one for all layers, `synchronized` one for all BatchNorms, and which layers are
+# frozen is saved beside the network.
+_LEFT_OUT = re.compile(
+    r".*_initializer|dtype|synchronized|trainable|build_config|module|registered_name"
+)
 
 
 def config_of(network: keras.Model) -> RTMDetConfig | None:
@@ -32,11 +35,12 @@ def config_of(network: keras.Model) -> RTMDetConfig | None:
         otherwise.
 
     Example:
+
     >>> from keras_hkd.detectors.rtmdet.network import rtmdet_network
     >>> config_of(rtmdet_network(RTMDetConfig(num_classes=1))) == RTMDetConfig(num_classes=1)
     True
     """
-    if dtype_policy_of(network) is None:
+    if dtype_policy_of(network) is None or is_synchronized(network) is None:
         return None
     try:
         config = _read_off(network)
@@ -57,6 +61,14 @@ def dtype_policy_of(network: keras.Model) -> str | None:
     names = {policy.name for policy in policies}
     plain = all(type(policy) is keras.dtype_policies.DTypePolicy for policy in policies)
     return names.pop() if plain and len(names) == 1 else None
+
+
+def is_synchronized(network: keras.Model) -> bool | None:
+    """Tell whether all BatchNorms share statistics over replicas; None where they differ."""
+    found = {
+        layer.synchronized for layer in network.layers if type(layer) is layers.BatchNormalization
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def _read_off(network: keras.Model) -> RTMDetConfig:

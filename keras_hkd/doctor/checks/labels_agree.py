@@ -26,7 +26,7 @@ def labels_agree(case: Case) -> Finding | None:
     of what the teacher rightly finds counts, whatever its scores are like.
     """
     if not case.teacher_sees:
-        return None  # what it says of labels would be of no worth
+        return None  # its detections say nothing about the labels
     truth = case.truth
     found = as_detections(case.teacher_found, truth)
     result = match_detections(truth, found)

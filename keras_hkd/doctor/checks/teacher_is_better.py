@@ -47,13 +47,13 @@ def teacher_is_better(case: Case) -> list[Finding]:
     elif teacher <= student:
         found = fault(
             f"The teacher is no better than the student: {both}, {where}.",
-            f"Take a better teacher, or train the student alone.{_flattered(student)}",
+            f"Take a better teacher, or train the student alone.{_if_trained(student)}",
             **figures,
         )
     elif teacher < student + _CLEAR:
         found = warning(
             f"The teacher is hardly better than the student: {both}, {where}.",
-            f"Take a better teacher, or look at more images (--num-images).{_flattered(student)}",
+            f"Take a better teacher, or look at more images (--num-images).{_if_trained(student)}",
             **figures,
         )
     else:
@@ -65,10 +65,10 @@ def teacher_is_better(case: Case) -> list[Finding]:
     return [found] if own is None else [found, own]
 
 
-def _flattered(student: float) -> str:
-    """Say what else may be where a student is as good, which so must have been trained before."""
+def _if_trained(student: float) -> str:
+    """Warn that a trained student scores too high on images that it was trained on."""
     return (
-        " If the student was trained on these very images, that flatters it: ask with images that "
+        " If the student was trained on these images, its score is too high: ask with images that "
         "neither has seen (--data)."
         if student >= _TRAINED
         else ""

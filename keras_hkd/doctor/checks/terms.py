@@ -1,9 +1,8 @@
-"""Whether every term of the loss says something, and none drowns the others."""
+"""Whether every term of the loss has an effect, and none outweighs all others."""
 
 import numpy as np
-from keras import ops
 
-from keras_hkd.distillation.gradient_norms import values_and_norms_of
+from keras_hkd.distillation.gradient_norms import as_shares, values_and_norms_of
 from keras_hkd.doctor.case import Case
 from keras_hkd.doctor.declared import check
 from keras_hkd.doctor.finding import Finding, fault, ok, warning
@@ -44,9 +43,8 @@ def terms(case: Case) -> list[Finding] | None:
         told = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
         how = f"they will be weighed so that the gradient is shared: {told}, the student's own rest"
         return [ok(f"All {len(rows)} terms say something; {how}.", shares=shares, **figures)]
-    weights = [float(ops.convert_to_numpy(weight)) for weight in distiller.term_weights()]
-    pull = np.array(weights) * np.array([np.median(row[:, 1]) for row in rows.values()])
-    shares = dict(zip(rows, (pull / max(pull.sum(), 1e-30)).tolist(), strict=True))
+    norms = [float(np.median(row[:, 1])) for row in rows.values()]
+    shares = dict(zip(rows, as_shares(norms, distiller.term_weights()), strict=True))
     return _judged(shares, [f"{name}_loss" for name in distiller.term_names])
 
 

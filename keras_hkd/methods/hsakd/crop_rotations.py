@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
+from keras_hkd import checks
 from keras_hkd.boxes.iou import pairwise_iou
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.best_boxes import best_boxes
@@ -91,16 +92,11 @@ class CropRotations(Hierarchy):
         **kwargs: Any,
     ) -> None:
         super().__init__(loss, **kwargs)
-        if min(num_people, num_background) < 1 or crop_size < 32 or crop_size % 32 or context <= 0:
-            raise InvalidValueError(
-                "Expected num_people and num_background >= 1, crop_size a multiple of 32 and "
-                f"context > 0. Received: num_people={num_people}, "
-                f"num_background={num_background}, crop_size={crop_size}, context={context}"
-            )
-        self.num_people = int(num_people)
-        self.num_background = int(num_background)
-        self.crop_size = int(crop_size)
-        self.context = float(context)
+        self.num_people = checks.whole("num_people", num_people, low=1)
+        self.num_background = checks.whole("num_background", num_background, low=1)
+        sides = (crop_size, crop_size)
+        self.crop_size, _ = checks.image_size("crop_size", sides, low=32, multiple_of=32)
+        self.context = checks.positive("context", context)
         self.min_side_px = float(min_side_px)
 
     def check(self, teacher: Any, student: Any) -> None:

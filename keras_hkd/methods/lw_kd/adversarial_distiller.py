@@ -79,7 +79,7 @@ class AdversarialDistiller(Distiller):
             name=name,
             **kwargs,
         )
-        self.adversarial = _the_one(self.distillation_losses)
+        self.adversarial = _adversarial_of(self.distillation_losses)
         self.discriminator_learning_rate = positive(
             "discriminator_learning_rate", discriminator_learning_rate
         )
@@ -134,7 +134,7 @@ class AdversarialDistiller(Distiller):
         return config
 
 
-def _the_one(hierarchies: Sequence[Hierarchy]) -> Adversarial:
+def _adversarial_of(hierarchies: Sequence[Hierarchy]) -> Adversarial:
     found = [hierarchy for hierarchy in hierarchies if isinstance(hierarchy, Adversarial)]
     if len(found) != 1:
         raise InvalidValueError(

@@ -356,9 +356,9 @@ def test_evaluation_keeps_small_people():
 
 
 def test_a_batch_larger_than_the_set_is_refused():
-    with pytest.raises(ValueError, match=r"`batch_size` is 9, the dataset holds 8 images"):
+    with pytest.raises(ValueError, match=r"the dataset holds 8 images.*Received: batch_size=9"):
         stream(numbered(8), batch_size=9)
-    with pytest.raises(ValueError, match="`batch_size` is 1, the dataset holds 0"):
+    with pytest.raises(ValueError, match="the dataset holds 0 images.*Received: batch_size=1"):
         steps_per_epoch(numbered(0), 1)
 
 
@@ -385,9 +385,9 @@ def test_drawn_images_that_do_not_fit_are_drawn_for_each_evaluation(monkeypatch)
 
 
 def test_empty_sets_are_refused():
-    with pytest.raises(ValueError, match="holds no image"):
+    with pytest.raises(ValueError, match="at least one image"):
         evaluation_batches(numbered(0), image_size=(48, 64), batch_size=1)
-    with pytest.raises(ValueError, match="holds no image"):
+    with pytest.raises(ValueError, match="at least one image"):
         prediction_batches(numbered(0), image_size=(48, 64), batch_size=1)
 
 

@@ -43,7 +43,7 @@ def test_a_level_is_missing(mobilenet):
 
 
 def test_a_layer_is_missing(mobilenet):
-    with pytest.raises(ValueError, match=r"has no layers \['conv_pw_99'\]"):
+    with pytest.raises(ValueError, match=r"must name layers.*Received: \['conv_pw_99'\]"):
         backbones.Backbone(mobilenet, {**LEVELS, "P4": "conv_pw_99"})
 
 

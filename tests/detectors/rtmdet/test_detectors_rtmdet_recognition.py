@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import keras_hkd
+from keras_hkd.batch_norm import synchronize_batch_norm
 from keras_hkd.detectors.rtmdet import RTMDet, RTMDetConfig, rtmdet_network
 from keras_hkd.detectors.rtmdet.config import SIZES
-from keras_hkd.detectors.rtmdet.recognition import config_of
+from keras_hkd.detectors.rtmdet.recognition import config_of, is_synchronized
 
 SMALL = {"width": 0.125, "depth": 0.167, "pyramid_channels": 16, "num_classes": 2}
 
@@ -66,6 +67,20 @@ def test_a_pruned_detector_is_saved_shortly_and_comes_back_bit_for_bit(
     found, expected = loaded(images), pruned(images)
     for mine, its in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
         np.testing.assert_array_equal(mine, its)
+
+
+def test_statistics_over_all_replicas_are_saved_in_a_word(new_detector, tmp_path):
+    detector = new_detector()
+    synchronize_batch_norm(detector)
+    detector.save(tmp_path / "d.keras")
+    config = saved_config(tmp_path / "d.keras")
+    assert config["network"]["registered_name"] == "keras_hkd>RTMDetConfig"
+    loaded = keras_hkd.load_detector(tmp_path / "d.keras")
+    assert is_synchronized(loaded.network)
+    for mine, its in zip(loaded.weights, detector.weights, strict=True):
+        np.testing.assert_array_equal(mine, its)
+    detector.network.get_layer("stem1_norm").synchronized = False
+    assert config_of(detector.network) is None
 
 
 def replaced_activation(network):

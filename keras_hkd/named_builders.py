@@ -1,0 +1,66 @@
+"""Declares the functions that build a model by name, and reads the table of them.
+
+The table is read from the sources, so that names are known without importing TensorFlow and Keras,
+and a new model needs no entry in a list.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from keras_hkd.sources import decorated
+
+
+class Builder(NamedTuple):
+    """Where a named model is built.
+
+    Attributes:
+        module: name of the module.
+        function: name of its function, which returns a model with random weights.
+        about: one line about the model.
+    """
+
+    module: str
+    function: str
+    about: str
+
+    def load(self) -> Callable[..., Any]:
+        """Import the function."""
+        return getattr(importlib.import_module(self.module), self.function)
+
+
+def builder(*, about: str, name: str | None = None) -> Callable:
+    """Declare a function as the builder of a named model, as a decorator.
+
+    One that has an argument `backbone_weights` can start from the weights of a backbone. What else
+    it takes and returns is said by `keras_hkd.detectors.families` and
+    `keras_hkd.classifiers.catalogue`.
+
+    Args:
+        about: one line about the model, a literal.
+        name: name of the model, a literal; that of the function by default.
+    """
+    return lambda function: function
+
+
+def builders_of(package: str, folder: str, *patterns: str) -> dict[str, Builder]:
+    """Return the builders that the modules of a package declare, by the name of their model.
+
+    Args:
+        package: the package's `__name__`.
+        folder: its folder.
+        *patterns: which files, relative to the folder.
+
+    Example:
+
+    >>> import keras_hkd.classifiers
+    >>> folder = keras_hkd.classifiers.__path__[0]
+    >>> builders_of("keras_hkd.classifiers", folder, "*.py")["cnn_micro"].module
+    'keras_hkd.classifiers.builders'
+    """
+    return {
+        str(facts.get("name", function)): Builder(module, function, str(facts["about"]))
+        for function, (module, facts) in decorated(package, [folder], "builder", *patterns).items()
+    }
