@@ -117,6 +117,7 @@ def test_files_that_hold_no_model_are_named_with_what_to_do(tmp_path):
         load_detector(tmp_path / "own.weights.h5")
 
 
+@pytest.mark.long
 def test_a_model_checkpoint_of_a_distiller_is_refused_before_the_first_step(tmp_path):
     trained = distiller(tiny())
     trained.compile("sgd", run_eagerly=True)

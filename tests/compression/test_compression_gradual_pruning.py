@@ -117,6 +117,7 @@ def test_worth_of_another_model_is_refused(detector):
         prune_channels(detector, 0.1, worth=np.ones(3))
 
 
+@pytest.mark.long
 def test_rounds_end_at_the_target_and_hand_over_each_smaller_model(detector, batches):
     seen = []
     smaller = prune_gradually(

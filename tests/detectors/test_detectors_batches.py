@@ -111,7 +111,7 @@ def test_pixels_between_0_and_1_are_told(compiled):
         compiled.predict(photos(3) / 255, batch_size=1, verbose=0)
 
 
-@pytest.mark.parametrize("eagerly", [True, False])
+@pytest.mark.parametrize("eagerly", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_distiller_checks_its_batches_and_trains_at_one_size_after_another(eagerly):
     teacher, student = (build("yolo_v8_micro", image_size=(64, 64), seed=seed) for seed in (1, 2))
     loss = keras_hkd.hierarchies.Pyramid(keras_hkd.losses.FeatureImitation())

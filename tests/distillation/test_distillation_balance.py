@@ -374,6 +374,7 @@ def of_run(**options):
     return settings, train, made
 
 
+@pytest.mark.long
 def test_a_run_records_shares_through_training_and_balances_anew(tmp_path):
     settings, train, made = of_run(epochs=3, shares_every=1, rebalance_after=(2,))
     with warnings.catch_warnings():
@@ -481,7 +482,7 @@ print("BALANCED ON JAX")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.own_process
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 def test_on_jax_a_step_has_the_share_that_was_asked_for(fresh_python):
@@ -534,7 +535,7 @@ print("EQUAL ON REPLICAS")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.own_process
 def test_replicas_have_the_scales_of_one_device(fresh_python):
     assert fresh_python(REPLICAS).endswith("EQUAL ON REPLICAS\n")

@@ -109,6 +109,7 @@ def test_no_gradient_reaches_the_teacher(batch):
     assert all(gradient is None for gradient in gradients)
 
 
+@pytest.mark.long
 def test_a_checkpoint_holds_the_teacher_and_a_resumed_run_goes_on_exactly(batch, tmp_path):
     whole, resumed = make(seed=1), make(seed=2)
     for _ in range(2):

@@ -27,6 +27,7 @@ GUIDES = [
     *sorted((ROOT / "docs" / "guides").glob("*.md")),
     *(ROOT / "docs" / "concepts" / f"{name}.md" for name in ("index", "losses", "pairs")),
 ]
+LONG_GUIDES = ("compress", "rtmdet")
 BLOCK = re.compile(r"^```(?P<language>python|sh)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
 # What a page says -> what a test has time for: the same code on images of 64 px, for a few steps.
 SMALLER = [
@@ -150,7 +151,14 @@ def run_command(words: list[str]) -> None:
 # After one step on two pictures a teacher may find nobody, and then a term has nothing to teach.
 @pytest.mark.filterwarnings("ignore:The term .* has no finite gradient:RuntimeWarning")
 @pytest.mark.slow
-@pytest.mark.parametrize("page", GUIDES, ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.long) if page.stem in LONG_GUIDES else page
+        for page in GUIDES
+    ],
+    ids=name_of,
+)
 def test_what_a_guide_shows_runs_from_top_to_bottom(page, workplace):
     text, names = page.read_text(encoding="utf-8"), {}
     for block in BLOCK.finditer(text):

@@ -201,7 +201,7 @@ print(json.dumps(scale))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.own_process
 def test_a_step_that_overflows_on_any_replica_is_skipped_by_all(output_of):
     scale_after, kernel_after, scale_later, kernel_later = output_of(OVERFLOW_SCRIPT)

@@ -127,12 +127,10 @@ def at_random_after(folder, after_epoch, seconds):
     return reached
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.own_process
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-@pytest.mark.parametrize(
-    "num_random_moments", [0, pytest.param(2, marks=pytest.mark.long)], ids=["once", "often"]
-)
+@pytest.mark.parametrize("num_random_moments", [0, 2], ids=["once", "often"])
 def test_killed_again_and_again_a_run_ends_with_the_same_bits(tmp_path, num_random_moments):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     wait(start(whole), whole)

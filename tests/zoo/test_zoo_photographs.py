@@ -66,6 +66,7 @@ def test_what_is_no_photograph_is_refused(little_preset, tmp_path):
         keras_hkd.detect([3], little_preset)
 
 
+@pytest.mark.long
 def test_a_preset_without_twin_detects_in_keras(little_preset, photo, tmp_path):
     keras_hkd.from_preset(little_preset).save_to_preset(tmp_path / "bare")
     bare = keras_hkd.detect(photo, tmp_path / "bare", score_threshold=0.6)

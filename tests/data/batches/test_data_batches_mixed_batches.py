@@ -232,7 +232,7 @@ def test_reading_files_gives_what_the_cache_gives(files):
         np.testing.assert_array_equal(labels["boxes"], other_labels["boxes"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_shares_of_two_processes_are_the_batch():
     options = {"batch_size": 4, "mosaic": 0.5, "sizes": (SIZE, (32, 32))}
     whole = take(stream(scenes(), **options), 4)

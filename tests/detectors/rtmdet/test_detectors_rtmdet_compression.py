@@ -75,7 +75,7 @@ def test_pruned_by_gradient_worth_across_layers(new_detector, images, tmp_path):
     np.testing.assert_array_equal(loaded(images)["class_logits"], again(images)["class_logits"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_quantised_it_is_exported_as_integers(new_detector, images, eagerly, labels, tmp_path):
     detector = new_detector()
     clone = keras_hkd.quantize(detector, images)

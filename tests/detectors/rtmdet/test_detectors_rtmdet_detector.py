@@ -99,7 +99,7 @@ def test_a_region_at_the_edge_covers_the_points_on_the_edge(small_detector):
     assert found == [*p3, [0.0, 0.0], [16.0, 0.0], [0.0, 0.0]]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_learns_drawn_people_from_nothing():
     keras.utils.set_random_seed(0)
     config = RTMDetConfig(width=0.125, depth=0.167, pyramid_channels=32, num_classes=1)

@@ -56,7 +56,11 @@ def test_a_pruned_student_of_the_whole_one(teacher, images, labels):
     assert_everything_teaches(distiller, names, images, labels)
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["depthwise", "shared heads"])
+@pytest.mark.parametrize(
+    "shared",
+    [pytest.param(False, marks=pytest.mark.long), True],
+    ids=["depthwise", "shared heads"],
+)
 def test_crossed_heads_of_a_copy_are_its_own(new_detector, images, labels, shared):
     """What the student's hidden maps give in the teacher's head is what it gives in its own."""
     parts = {"depthwise": not shared, "shared_heads": shared}
@@ -78,6 +82,7 @@ def test_one_convolution_in_a_head_cannot_be_crossed(new_detector, student):
     assert "can be cut" in possibilities.possible(short, student)["CrossHead"].how
 
 
+@pytest.mark.long
 def test_its_outputs_are_stored_and_teach_without_it(teacher, student, tmp_path):
     dataset = keras_hkd.data.synthetic_dataset(num_images=4, image_size=SIZE, seed=1)
     terms = [

@@ -33,6 +33,7 @@ def test_any_number_of_classes():
     assert detector.network.output["class_logits"].shape[-1] == 7
 
 
+@pytest.mark.long
 def test_it_trains_in_half_precision_from_the_loss_of_single_precision(new_detector, eagerly):
     images = np.random.default_rng(0).uniform(0, 255, (4, 64, 64, 3)).astype("float32")
     boxes = np.full((4, 2, 4), -1.0, "float32")

@@ -17,7 +17,11 @@ def trainable(network):
 
 
 @pytest.mark.parametrize(
-    "size", [*(pytest.param(one, marks=pytest.mark.slow) for one in "mlx"), "tiny", "s"]
+    "size",
+    [
+        *("tiny", "s", pytest.param("m", marks=pytest.mark.slow)),
+        *(pytest.param(one, marks=pytest.mark.long) for one in "lx"),
+    ],
 )
 def test_sizes_have_the_published_parameters(size):
     millions = trainable(rtmdet_network(SIZES[size])) / 1e6

@@ -39,6 +39,7 @@ def test_everything_else_of_the_detector_is_kept(new_detector):
     assert configs[0] == configs[1]
 
 
+@pytest.mark.long
 def test_the_old_detector_stays_as_it_was(new_detector, images):
     old = new_detector()
     before = logits(old, images)
@@ -67,6 +68,7 @@ def test_classes_chosen_of_many_keep_their_predictors(new_detector, images):
     assert (abs(logits(new, images)[0][..., 0] - math.log(0.01 / 0.99)) < 1e-5).all()
 
 
+@pytest.mark.long
 def test_a_network_with_fewer_channels_and_shared_heads(new_detector, images):
     from keras_hkd.compression import prune_channels
 

@@ -91,6 +91,7 @@ def test_batch_norm_takes_the_statistics_of_images(imported, onnx_file, tmp_path
     np.testing.assert_array_equal(loaded(IMAGES)["class_logits"], detector(IMAGES)["class_logits"])
 
 
+@pytest.mark.long
 def test_statistics_of_few_images_at_a_time_are_those_of_all(small_detector, new_detector):
     one, other = (new_detector(seed=0) for _ in range(2))
     photos = np.random.default_rng(6).uniform(0, 255, (5, 64, 64, 3)).astype("float32")

@@ -50,7 +50,11 @@ def test_looking_draws_no_random_numbers():
     assert random.getstate() == before
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["depthwise", "shared heads"])
+@pytest.mark.parametrize(
+    "shared",
+    [pytest.param(False, marks=pytest.mark.long), True],
+    ids=["depthwise", "shared heads"],
+)
 def test_a_pruned_detector_is_saved_shortly_and_comes_back_bit_for_bit(
     new_detector, images, tmp_path, shared
 ):
