@@ -118,6 +118,7 @@ def cut(teacher, times):
     )
     CUT.mkdir(exist_ok=True)
     save(student, file)
+    save(keras.models.load_model(file, compile=False), file)  # without the optimizer
     return file
 
 
