@@ -107,9 +107,9 @@ for key, value in differences.items():
 # %% [markdown]
 # ## What int8 gains
 #
-# Fewer bytes, always. Fewer milliseconds depend on the processor: in the run that the site shows, on
-# a busy Intel Xeon, int8 was slower; on the AMD EPYC of `docs/results/export.md` it was faster. A
-# phone has another one again: measure there, with the same file, before you choose. Here it is one
+# Bytes, always. Milliseconds depend on the processor: on a busy Intel Xeon, in the run that the
+# site shows, int8 was slower; on the AMD EPYC of `docs/results/export.md` it was faster. A phone
+# has another one again: measure there, with the same file, before you choose. Here it is one
 # image on one thread of this machine, decoding and suppression included.
 
 # %%
