@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: weighting web benchmark-int8-networks demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve real systems benchmark-step benchmark-cache benchmark-cache-layout benchmark-load benchmark-input large-data benchmark-int8 losses benchmark-mobile compression install clean
+.PHONY: weighting web benchmark-int8-networks demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve notebooks real systems benchmark-step benchmark-cache benchmark-cache-layout benchmark-load benchmark-input large-data benchmark-int8 losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
@@ -24,6 +24,7 @@ help:
 	@echo "make types           check the types with mypy"
 	@echo "make doctest         run the examples in the docstrings"
 	@echo "make docs            build the documentation in site/; make docs-serve shows it"
+	@echo "make notebooks       run the notebooks, and keep what they show for the site (half an hour)"
 	@echo "make web             the browser demo in build/demo (needs Node.js); make docs carries it then"
 	@echo "make real            the proof on photographs: hours, resumable, needs the data folder"
 	@echo "make systems         the six systems on photographs: hours, resumable, after make real"
@@ -96,6 +97,9 @@ doctest: $(INSTALLED)
 docs: export NO_MKDOCS_2_WARNING = 1
 docs: $(INSTALLED)
 	$(RUN) -m mkdocs build --strict
+
+notebooks: $(INSTALLED)
+	$(RUN) docs/hooks/run_notebooks.py
 
 docs-serve: $(INSTALLED)
 	$(RUN) -m mkdocs serve

@@ -107,8 +107,10 @@ for key, value in differences.items():
 # %% [markdown]
 # ## What int8 gains
 #
-# Milliseconds of one image on one thread of this machine, decoding and suppression included. A
-# phone has another processor: measure there, with the same file, before you choose.
+# Bytes, always. Milliseconds depend on the processor: on a busy Intel Xeon, in the run that the
+# site shows, int8 was slower; on the AMD EPYC of `docs/results/export.md` it was faster. A phone
+# has another one again: measure there, with the same file, before you choose. Here it is one
+# image on one thread of this machine, decoding and suppression included.
 
 # %%
 image = Letterbox.fit(pictures[0].shape[:2], detector.image_size).resize(pictures[0])

@@ -10,13 +10,18 @@ import pathlib
 import pkgutil
 import re
 import sys
+from collections.abc import Mapping
 from types import ModuleType
+from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import keras_hkd
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from run_notebooks import SHOWN, cells_of, shown_by
 
 LEFT_OUT = {"keras_hkd.cli"}  # the command line has pages of its own
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -45,6 +50,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {**root_pages(), **notebook_pages(), **command_pages(), **reference_pages()}
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
+    for path in sorted(SHOWN.glob("*.webp")):
+        uri = f"notebooks/shown/{path.name}"
+        files.append(File.generated(config, uri, abs_src_path=str(path)))
     for path in demo_files():
         uri = f"demo/app/{path.relative_to(DEMO).as_posix()}"
         files.append(File.generated(config, uri, abs_src_path=str(path)))
@@ -86,14 +94,16 @@ def notebook_pages() -> dict[str, str]:
     """Path of a page -> its text, for every notebook, and the page that lists them."""
     pages, rows = {}, []
     for path in sorted((ROOT / "notebooks").glob("*.py")):
-        pages[f"notebooks/{path.stem}.md"] = page = notebook_page(path.read_text(encoding="utf-8"))
+        page = notebook_page(path.read_text(encoding="utf-8"), shown_by(path))
+        pages[f"notebooks/{path.stem}.md"] = page
         rows.append(f"- [{page.splitlines()[0].lstrip('# ')}]({path.stem}.md)")
     lines = [
         "# Notebooks",
         "",
         "They lie in `notebooks/` as text, in jupytext's percent format. Editors that know it open",
         "them as notebooks, `python notebooks/1_find_people.py` runs one as a program, and",
-        "`pip install jupytext && jupytext --to ipynb notebooks/*.py` writes `.ipynb` files.",
+        "`pip install jupytext && jupytext --to ipynb notebooks/*.py` writes `.ipynb` files. What",
+        "cells show here comes from one run, by `make notebooks`; another differs a little.",
         "",
         *rows,
         "",
@@ -101,8 +111,12 @@ def notebook_pages() -> dict[str, str]:
     return {"notebooks/index.md": "\n".join(lines), **pages}
 
 
-def notebook_page(code: str) -> str:
-    r"""Write a notebook in the percent format as Markdown, without what its cells would show.
+def notebook_page(code: str, shown: Mapping[int, Mapping[str, Any]] | None = None) -> str:
+    r"""Write a notebook in the percent format as Markdown, each cell with what it showed.
+
+    Args:
+        code: text of the notebook.
+        shown: what its cells showed, as `run_notebooks.shown_by` gives it.
 
     Example:
         >>> print(notebook_page("# ---\\n# %% [markdown]\\n# # Title\\n\\n# %%\\nx = 1\\n"))
@@ -114,12 +128,15 @@ def notebook_page(code: str) -> str:
         <BLANKLINE>
     """
     parts = []
-    for cell in re.split(r"^# %%", code, flags=re.MULTILINE)[1:]:
-        kind, _, text = cell.partition("\n")
-        if kind.strip() == "[markdown]":
+    for number, (is_code, text) in enumerate(cells_of(code)):
+        if not is_code:
             parts.append(re.sub(r"^# ?", "", text, flags=re.MULTILINE).strip())
-        else:
-            parts.append(f"```python\n{text.strip()}\n```")
+            continue
+        parts.append(f"```python\n{text.strip()}\n```")
+        cell = (shown or {}).get(number, {"text": "", "figures": []})
+        if cell["text"].strip():
+            parts.append(f"```text\n{cell['text'].rstrip()}\n```")
+        parts += [f"![What the cell above draws](shown/{name})" for name in cell["figures"]]
     return "\n\n".join(parts) + "\n"
 
 

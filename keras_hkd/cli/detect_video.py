@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import datetime
 import itertools
 import pathlib
 import time
@@ -121,14 +122,14 @@ def _watch(
         frames = itertools.takewhile(lambda frame: frame.seconds < seconds, reader)
     with contextlib.ExitStack() as files:
         file = files.enter_context(_new_table(table))
-        write = files.enter_context(_new_video(out, reader.rate)) if pictures else None
+        writer = files.enter_context(_new_video(out, reader.rate)) if pictures else None
         rows = csv.writer(file)
         tracks = how["tracker"] is not None
         rows.writerow(["frame", "seconds", "people", *(["people_so_far", "tracks"] * tracks)])
         announced = None if seconds is not None else reader.num_frames
         advance = files.enter_context(image_progress("Watching", announced, unit="frames"))
         watched = files.enter_context(
-            contextlib.closing(watch_video(detector, frames, write=write, **how))
+            contextlib.closing(watch_video(detector, frames, write=writer and writer.write, **how))
         )
         try:
             for seen in watched:
@@ -145,6 +146,8 @@ def _watch(
             raise InvalidValueError(f"Not one frame could be decoded. Received: {reader.name!r}")
     if stopped:
         remark("Stopped: what was seen up to here is written.")
+    if writer is not None and writer.num_cut:
+        remark(_what_was_cut(writer, out, table))
     return {
         "num_frames": num_frames,
         "most_people": most,
@@ -157,7 +160,10 @@ def _watch(
 
 @contextlib.contextmanager
 def _new_table(path: pathlib.Path) -> Any:
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with (
+        replacing(path) as partial,
+        partial.open("w", buffering=1, newline="", encoding="utf-8") as file,
+    ):
         yield file
 
 
@@ -168,7 +174,21 @@ def _new_video(path: pathlib.Path, rate: float) -> Any:
     with replacing(path) as partial:
         writer = VideoWriter(partial, rate)
         with contextlib.closing(writer):
-            yield writer.write
+            yield writer
+
+
+def _what_was_cut(writer: Any, out: pathlib.Path, table: pathlib.Path) -> str:
+    """Say that the video runs ahead of the table, and how to have it otherwise."""
+    pauses = "a pause" if writer.num_cut == 1 else f"{writer.num_cut} pauses"
+    longest, cut = (
+        datetime.timedelta(seconds=round(seconds))
+        for seconds in (writer.longest_pause_s, writer.cut_s)
+    )
+    return (
+        f"{out.name} leaves out {cut} of {pauses} between frames: {out.suffix} holds {longest} at "
+        f"most. Times in {table.name} are those of what was read. To keep them in the video too, "
+        f"write an .mkv or .webm, as with --out {out.with_suffix('.mkv')}"
+    )
 
 
 def _report(summary: dict[str, Any], json: bool) -> None:

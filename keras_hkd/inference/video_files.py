@@ -18,8 +18,13 @@ from keras_hkd.errors import InvalidValueError, MissingFileError, MissingPackage
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi")
 """Files that can be written."""
 
-_TICKS_PER_S = 90_000
+_TICKS_PER_S = 30_000  # whole ticks a frame at the usual rates; MPEG-4 takes 65,535 at most
 _USUAL_RATE = 30.0
+_HIGHEST_RATE = 240  # some files announce the ticks of their clock
+_MPEG4_BITS_PER_PIXEL = 0.2
+# In ticks. Of an .mp4 FFmpeg counts 2**31 of them between decoding a frame and showing it, which
+# can be several pauses; .avi has frames at one distance, and FFmpeg leaves out 60,000 at most.
+_LONGEST_PAUSES = {".mp4": 3 * 3600 * _TICKS_PER_S, ".mov": 3 * 3600 * _TICKS_PER_S, ".avi": 50_000}
 _CAMERAS = {"linux": ("v4l2", "/dev/video0"), "darwin": ("avfoundation", "0")}
 
 
@@ -42,9 +47,9 @@ class VideoReader:
     """Iterates over the frames of a video file or a camera, holding one at a time.
 
     Frames come with the timestamps of the file, also where these are not evenly spaced, counted
-    from its beginning, or from the first frame of a camera; where a timestamp is missing or does
-    not grow, the usual distance is added. Packets that cannot be
-    decoded are left out and counted; a file that was cut off ends where it ends.
+    from its beginning, or from the first frame of a camera and of an `.avi`; where a timestamp is
+    missing or does not grow, the usual distance is added. Packets that cannot be decoded are left
+    out and counted; a file that was cut off ends where it ends.
 
     Args:
         source: a file; or the name of a camera, with `camera`.
@@ -89,8 +94,10 @@ class VideoReader:
         self.num_frames = self._announced()
         self.num_damaged = 0
         self.broke_off = False
-        # A camera's clock begins anywhere, such as when the machine was started.
-        start_us = None if camera else self._container.start_time or 0
+        # A camera's clock begins anywhere, such as when the machine was started. Files of .avi tell
+        # no times; FFmpeg guesses them, of H.264 a frame too late.
+        unknown = camera or self._container.format.name == "avi"
+        start_us = None if unknown else self._container.start_time or 0
         self._start_s = None if start_us is None else start_us / 1e6
 
     @classmethod
@@ -164,11 +171,22 @@ class VideoReader:
 
 
 class VideoWriter:
-    """Writes frames with their own timestamps; H.264 where FFmpeg has it.
+    """Writes frames with their own timestamps; H.264 where FFmpeg has it, VP9 in a `.webm`.
+
+    An `.avi`, of MPEG-4, has frames at one distance alone: each is set at the nearest free place.
+
+    Some kinds of file cannot hold a long pause between two frames. It is cut to the longest that
+    they hold, and all frames after it come earlier by as much.
 
     Args:
         path: a file with one of `VIDEO_SUFFIXES`.
         rate: frames per second that players may expect.
+
+    Attributes:
+        longest_pause_s: seconds that may lie between two frames; None where any may, as in `.mkv`
+            and `.webm`.
+        num_cut: pauses that were cut so far.
+        cut_s: seconds that were cut so far.
 
     Raises:
         ImportError: PyAV is not installed.
@@ -183,11 +201,24 @@ class VideoWriter:
                 f"Expected a name that ends in one of {', '.join(VIDEO_SUFFIXES)}. "
                 f"Received: {str(path)!r}"
             )
+        self._rate = fractions.Fraction(min(rate, _HIGHEST_RATE)).limit_denominator(1001)
+        self._tick_s = fractions.Fraction(1, _TICKS_PER_S)
+        if suffix == ".avi":
+            self._tick_s = 1 / max(self._rate, fractions.Fraction(1))
+        self._longest = _LONGEST_PAUSES.get(suffix)
+        self.longest_pause_s = (
+            None if self._longest is None else float(self._longest * self._tick_s)
+        )
+        self.num_cut = self._cut = 0
         self._container = av.open(os.fspath(path), "w")
         self._codec = _codec_for(suffix, av.codecs_available)
-        self._rate = fractions.Fraction(rate).limit_denominator(1001)
         self._stream: Any = None
         self._last = -1
+
+    @property
+    def cut_s(self) -> float:
+        """Seconds that were cut so far."""
+        return float(self._cut * self._tick_s)
 
     def write(self, pixels: np.ndarray, seconds: float) -> None:
         """Add a frame.
@@ -202,13 +233,25 @@ class VideoWriter:
             self._stream = self._container.add_stream(self._codec, rate=self._rate)
             self._stream.height, self._stream.width = pixels.shape[:2]
             self._stream.pix_fmt = "yuv420p"
-            self._stream.codec_context.time_base = fractions.Fraction(1, _TICKS_PER_S)
+            self._stream.codec_context.time_base = self._tick_s
             if self._codec == "libx264":
                 self._stream.options = {"preset": "veryfast", "crf": "23"}
+            elif self._codec == "mpeg4":  # by itself 200 kbit/s, whatever the size
+                per_s = max(1, self._rate) * pixels.shape[0] * pixels.shape[1]
+                self._stream.bit_rate = int(_MPEG4_BITS_PER_PIXEL * per_s)
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-        self._last = max(round(seconds * _TICKS_PER_S), self._last + 1)
-        frame.pts, frame.time_base = self._last, fractions.Fraction(1, _TICKS_PER_S)
+        frame.pts, frame.time_base = self._place(seconds), self._tick_s
         self._container.mux(self._stream.encode(frame))
+
+    def _place(self, seconds: float) -> int:
+        """Return the tick of the next frame, after the last one and no longer pause."""
+        tick = max(round(seconds / self._tick_s) - self._cut, self._last + 1)
+        if self._longest is not None and self._last >= 0 and tick - self._last > self._longest:
+            self._cut += tick - self._last - self._longest
+            self.num_cut += 1
+            tick = self._last + self._longest
+        self._last = tick
+        return tick
 
     def close(self) -> None:
         """Write what is left and the index."""
@@ -245,7 +288,7 @@ def _require_content(path: pathlib.Path) -> None:
 
 
 def _codec_for(suffix: str, available: set[str]) -> str:
-    wanted = ("libvpx-vp9", "libvpx") if suffix == ".webm" else ("libx264", "libopenh264")
+    wanted = {".webm": ("libvpx-vp9", "libvpx"), ".avi": ()}.get(suffix, ("libx264", "libopenh264"))
     return next((name for name in wanted if name in available), "mpeg4")
 
 

@@ -60,6 +60,25 @@ def test_tracks_a_folder_and_a_limit(command, tmp_path, model, videos):  # noqa:
     assert [path.name for path in (tmp_path / "f").iterdir()] == ["in.csv"]
 
 
+def test_a_pause_of_a_night_is_cut_in_an_mp4_and_said(command, tmp_path, model, videos):  # noqa: F811
+    path = videos("in.mkv", [*EVEN[:5], 12 * 3_600_000, 12 * 3_600_000 + 100])
+    code, _, err = command("detect", model, "--video", path, "--out", tmp_path / "out.mp4")
+    assert code == 0, err
+    said = " ".join(err.split())
+    assert "out.mp4 leaves out 9:00:00 of a pause" in said and "holds 3:00:00 at most" in said
+    assert "out.mkv" in said
+    assert float(rows_of(tmp_path / "out.csv")[-1]["seconds"]) == 12 * 3600 + 0.1
+    with keras_hkd.inference.VideoReader(tmp_path / "out.mp4") as reader:
+        assert [round(frame.seconds, 2) for frame in reader][-2:] == [
+            3 * 3600 + 0.4,
+            3 * 3600 + 0.5,
+        ]
+    code, _, err = command("detect", model, "--video", path, "--out", tmp_path / "out.mkv")
+    assert code == 0 and "leaves out" not in err
+    with keras_hkd.inference.VideoReader(tmp_path / "out.mkv") as reader:
+        assert [round(frame.seconds, 2) for frame in reader][-2:] == [12 * 3600, 12 * 3600 + 0.1]
+
+
 def test_what_was_seen_before_ctrl_c_is_whole(command, tmp_path, model, videos, monkeypatch):  # noqa: F811
     import keras_hkd.inference.video as video
 

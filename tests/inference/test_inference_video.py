@@ -50,6 +50,67 @@ def test_hours_are_kept(tmp_path):
         np.testing.assert_allclose(times(tmp_path / name), hours, atol=0.0015)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi"])
+def test_pauses_of_hours_are_kept_or_cut_and_counted(tmp_path, suffix):
+    """FFmpeg would break off with an error where a file cannot hold a pause."""
+    starts = [0, *(30 * 3600 * n for n in range(1, 8)), 210 * 3600 + 1]
+    read = [start + n / RATE for start in starts for n in range(4 if start % 5 else 1)]
+    writer = VideoWriter(tmp_path / f"pauses{suffix}", RATE)
+    for number, seconds in enumerate(read):
+        writer.write(scene(number), seconds)
+    writer.close()
+    expected = np.array(read)
+    if writer.longest_pause_s is not None:
+        pauses = np.diff(read, prepend=0)
+        expected = np.minimum(pauses, writer.longest_pause_s).cumsum()
+    assert writer.num_cut == (0 if suffix in (".mkv", ".webm") else 7)
+    assert writer.cut_s == pytest.approx(read[-1] - expected[-1])
+    np.testing.assert_allclose(times(tmp_path / f"pauses{suffix}"), expected, atol=0.0015)
+
+
+def test_an_avi_has_frames_at_one_distance(tmp_path):
+    """Each at the nearest free place; its pictures are not those of 200 kbit/s."""
+    uneven = [0, 0.1, 0.13, 0.16, 0.4, 0.5, 2.52]
+    writer = VideoWriter(tmp_path / "uneven.avi", RATE)
+    for number, seconds in enumerate(uneven):
+        writer.write(scene(number), seconds)
+    writer.close()
+    with VideoReader(tmp_path / "uneven.avi") as reader:
+        assert reader.rate == RATE
+        found = {frame.seconds: frame.pixels for frame in reader}
+    np.testing.assert_allclose(list(found), [0, 0.1, 0.2, 0.3, 0.4, 0.5, 2.5])
+    for number, pixels in enumerate(found.values()):
+        assert np.abs(pixels.astype(int) - scene(number)).mean() < 6
+
+
+def test_h264_in_an_avi_begins_at_0(videos):  # noqa: F811
+    """FFmpeg guesses that it is shown a frame after it is decoded."""
+    np.testing.assert_allclose(
+        times(videos("in.avi", EVEN, options={"bf": "0"}))[:5], np.arange(5) / RATE
+    )
+
+
+def test_where_ffmpeg_has_no_h264_mpeg4_is_written(tmp_path, monkeypatch):
+    from keras_hkd.inference import video_files
+
+    monkeypatch.setattr(video_files, "_codec_for", lambda suffix, available: "mpeg4")
+    writer = VideoWriter(tmp_path / "out.mp4", RATE)
+    for number, time in enumerate(UNEVEN):
+        writer.write(scene(number), time / 1000)
+    writer.close()
+    np.testing.assert_allclose(times(tmp_path / "out.mp4"), np.array(UNEVEN) / 1000, atol=0.0015)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_a_rate_that_is_that_of_a_clock_is_written(tmp_path, suffix):
+    """Some files announce the ticks of their clock, which VP9 refuses."""
+    writer = VideoWriter(tmp_path / f"out{suffix}", 90_000)
+    for number in range(4):
+        writer.write(scene(number), number / RATE)
+    writer.close()
+    np.testing.assert_allclose(times(tmp_path / f"out{suffix}"), np.arange(4) / RATE, atol=0.0015)
+
+
 def test_hundreds_of_frames_are_not_held():
     """Of a very long video a few frames are in memory at a time."""
     alive, most = 0, 0
