@@ -252,16 +252,21 @@ class MappedPictures:
         self._views = [np.asarray(memoryview(tensor)) for tensor in (full, half)]
 
     def bounded(self, batches: Any, batch_size: int) -> Any:
-        """Give pages back to the kernel after every GiB that was read.
+        """Keep what the process holds of the files below a GiB, whatever their size.
 
-        The kernel counts mapped pages that were touched as the process's own until it is short of
-        memory: the process would seem to hold the whole file. The pages stay in the kernel's file
-        cache, where the next access finds them.
+        Pages are given back to the kernel after every GiB that was read. It counts mapped pages
+        that were touched as the process's own until it is short of memory: the process would seem
+        to hold the whole file. They stay in the kernel's file cache, where the next access finds
+        them. And tf.data is kept from rewriting the pipeline, for which it would copy the files
+        into memory.
 
         Args:
             batches: a `tf.data.Dataset` of batches of them.
             batch_size: images per batch.
         """
+        options = tf.data.Options()
+        options.experimental_optimization.apply_default_optimizations = False
+        batches = batches.with_options(options)
         every = max(1, RESIDENT_BYTES // (self.image_bytes * batch_size))
 
         def passed_on(number: Tensor, batch: Any) -> Any:
