@@ -56,11 +56,10 @@ class LabelTable:
             rows = _clipped_rows(annotation, scale)
             is_person = rows[:, 5] == 0
             persons = rows[is_person]
-            largest = np.argsort(-_areas(persons), kind="stable")
-            kept = np.sort(largest[:max_boxes])
-            left_out = np.setdiff1d(np.arange(len(persons)), kept)
+            kept = np.zeros(len(persons), bool)
+            kept[np.argsort(-_areas(persons), kind="stable")[:max_boxes]] = True
             people.append(persons[kept])
-            ignored.append(np.concatenate([rows[~is_person], persons[left_out]]))
+            ignored.append(np.concatenate([rows[~is_person], persons[~kept]]))
         table = _pad(people, max_boxes or max([1, *map(len, people)]))
         ignore_table = _pad(ignored, max([1, *map(len, ignored)]))
         return cls(table[..., :4], table[..., 4], ignore_table[..., :4], scales)
