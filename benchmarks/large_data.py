@@ -119,6 +119,7 @@ def child(mode, folder, image_size, batch_size, num_steps):
     seconds["to_pipeline_made"] = time.time() - start
     student = build(STUDENT, image_size=size, seed=0)
     student.compile("adam", jit_compile=False)
+    student.optimizer.build(student.trainable_variables)  # as `keras-hkd train` does
     resident = []
     for number, (images, labels) in enumerate(batches):
         student.train_on_batch(images, labels)

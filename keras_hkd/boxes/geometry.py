@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 import numpy
 
 from keras_hkd.tensors import Tensor
 
 
-def clip(boxes: Tensor, image_size: Sequence[int], xp: ModuleType = numpy) -> Tensor:
+def clip(boxes: Tensor, image_size: Sequence[Any], xp: ModuleType = numpy) -> Tensor:
     """Clip boxes to the image.
 
     Args:
         boxes: `(..., 4)` xyxy pixels.
-        image_size: `(height, width)` in pixels.
+        image_size: `(height, width)` in pixels, numbers or arrays `(..., 1)`.
         xp: `numpy` or `keras.ops`.
 
     Returns:

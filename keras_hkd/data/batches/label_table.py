@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 
 from keras_hkd.boxes.geometry import clip
-from keras_hkd.data.annotations import ImageAnnotation
 from keras_hkd.data.batches.letterbox import fit_scale
 from keras_hkd.data.dataset import Dataset
 
@@ -51,17 +50,16 @@ class LabelTable:
         [[0.0, 0.0, 40.0, 30.0]]
         """
         scales = letterbox_scales(dataset, frame_size)
-        people, ignored = [], []
-        for annotation, scale in zip(dataset, scales, strict=True):
-            rows = _clipped_rows(annotation, scale)
-            is_person = rows[:, 5] == 0
-            persons = rows[is_person]
-            kept = np.zeros(len(persons), bool)
-            kept[np.argsort(-_areas(persons), kind="stable")[:max_boxes]] = True
-            people.append(persons[kept])
-            ignored.append(np.concatenate([rows[~is_person], persons[~kept]]))
-        table = _pad(people, max_boxes or max([1, *map(len, people)]))
-        ignore_table = _pad(ignored, max([1, *map(len, ignored)]))
+        owners, rows = _rows_of_all(dataset, scales)
+        is_person = rows[:, 5] == 0
+        largest_first = np.lexsort((-_areas(rows), ~is_person, owners))
+        rank = np.empty(len(rows), int)
+        rank[largest_first] = _places(owners[largest_first])
+        kept = is_person & (rank < (max_boxes or len(rows)))
+        table = _table(owners[kept], rows[kept], len(dataset), max_boxes)
+        others = np.flatnonzero(~kept)
+        others = others[np.lexsort((is_person[others], owners[others]))]
+        ignore_table = _table(owners[others], rows[others], len(dataset))
         return cls(table[..., :4], table[..., 4], ignore_table[..., :4], scales)
 
 
@@ -79,19 +77,42 @@ def letterbox_scales(dataset: Dataset, frame_size: tuple[int, int]) -> np.ndarra
     return fit_scale(sizes.reshape(-1, 2), np.array(frame_size))
 
 
-def _clipped_rows(annotation: ImageAnnotation, scale: float) -> np.ndarray:
-    """Make rows of x1, y1, x2, y2, class, ignore; boxes wholly outside the image are left out."""
-    boxes = clip(annotation.boxes, (annotation.height, annotation.width)) * scale
-    rows = np.column_stack([boxes, annotation.classes, annotation.ignore])
-    return rows[_areas(rows) > 0]
+def _rows_of_all(dataset: Dataset, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Make rows of x1, y1, x2, y2, class, ignore of all images, and the image of each.
+
+    Boxes wholly outside their image are left out.
+    """
+    owners = np.repeat(np.arange(len(dataset)), [len(annotation.boxes) for annotation in dataset])
+    sizes = np.array([(a.height, a.width) for a in dataset]).reshape(-1, 2)[owners]
+    boxes = clip(_joined(dataset, "boxes").reshape(-1, 4), (sizes[:, :1], sizes[:, 1:]))
+    columns = [
+        boxes * scales[owners, None],
+        _joined(dataset, "classes"),
+        _joined(dataset, "ignore"),
+    ]
+    rows = np.column_stack(columns)
+    inside = _areas(rows) > 0
+    return owners[inside], rows[inside]
+
+
+def _joined(dataset: Dataset, column: str) -> np.ndarray:
+    return np.concatenate([np.empty(0), *(getattr(one, column) for one in dataset)], axis=None)
 
 
 def _areas(rows: np.ndarray) -> np.ndarray:
     return (rows[:, 2] - rows[:, 0]) * (rows[:, 3] - rows[:, 1])
 
 
-def _pad(tables: list[np.ndarray], num_rows: int) -> np.ndarray:
-    padded = np.full((len(tables), num_rows, 6), -1, np.float32)
-    for row, table in zip(padded, tables, strict=True):
-        row[: len(table)] = table
-    return padded
+def _places(owners: np.ndarray) -> np.ndarray:
+    """Count 0, 1, 2, ... within each run of equal numbers."""
+    return np.arange(len(owners)) - np.searchsorted(owners, owners)
+
+
+def _table(
+    owners: np.ndarray, rows: np.ndarray, num_images: int, num_rows: int | None = None
+) -> np.ndarray:
+    """Lay the rows of each image side by side, padded with -1."""
+    places = _places(owners)
+    table = np.full((num_images, num_rows or max([1, *(places + 1)]), 6), -1, np.float32)
+    table[owners, places] = rows
+    return table
