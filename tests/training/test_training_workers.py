@@ -61,6 +61,19 @@ def test_two_workers_train_detectors_and_distillers_as_one_process(
     assert_same_training(several, one)
     if case == "yolo_v8":  # only the first one measured
         assert "val_AP" not in several[1]["history"]
+    if case == "balanced":
+        assert_balanced_anew(tmp_path / "two", tmp_path / "one")
+
+
+def assert_balanced_anew(*runs):
+    """The runs found the same scales, before the first step and after the first epoch."""
+    first, *others = (json.loads((run / "balance.json").read_text()) for run in runs)
+    (anew,) = first["rebalanced"]
+    assert anew["after_epoch"] == 1 and anew["scales"] != first["scales"]
+    for other in others:
+        (other_anew,) = other["rebalanced"]
+        assert other["scales"] == pytest.approx(first["scales"], rel=1e-3)
+        assert other_anew["scales"] == pytest.approx(anew["scales"], rel=1e-3)
 
 
 @pytest.mark.long
@@ -110,7 +123,7 @@ TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "STRATEG
 @pytest.mark.long
 @pytest.mark.own_process
 @pytest.mark.skipif(not HAS_JAX, reason="JAX is not installed")
-@pytest.mark.parametrize("case", ["tiny", "live"])
+@pytest.mark.parametrize("case", ["tiny", "live", "balanced"])
 def test_on_jax_two_devices_and_two_processes_train_as_one(tmp_path, run_workers, case):  # noqa: F811
     (one,) = run_workers(PROGRAM, 1, case, tmp_path / "one", backend="jax")
     (devices,) = run_workers(PROGRAM, 1, case, tmp_path / "d", backend="jax", **TWO_DEVICES)
@@ -122,6 +135,8 @@ def test_on_jax_two_devices_and_two_processes_train_as_one(tmp_path, run_workers
         for a, b in zip(result["weights"], one["weights"], strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(result["history"]["loss"], one["history"]["loss"], rtol=1e-4)
+    if case == "balanced":
+        assert_balanced_anew(tmp_path / "one", tmp_path / "d", tmp_path / "processes")
 
 
 @pytest.mark.parametrize("stream", ["augmented", "plain"])
