@@ -36,14 +36,6 @@ LABELS = {
     "hkd": "student, by HKD",
     "by_hand": "student, weights by hand",
 }
-PAIRS = (
-    "rtmdet_to_yolo",
-    "rtmdet_to_rtmdet",
-    "yolo_to_yolo",
-    "yolo_to_retinanet",
-    "retinanet_to_retinanet",
-    "classifiers",
-)
 
 
 class Pair(NamedTuple):
@@ -135,7 +127,7 @@ def words(pair, how, seed, crops):
 def write_results(run):
     """Means, deviations and gains of the methods that have all seeds; the page's tables."""
     results, found = run.results(), {}
-    for pair in PAIRS:
+    for pair in [run.removesuffix("_alone_0") for run in results if run.endswith("_alone_0")]:
         groups = {name: [f"{pair}_{name}_{seed}" for seed in SEEDS] for name in LABELS}
         tests = results.get(f"{pair}_alone_0", {}).get("test", ())
         if compared := compare(results, groups, tests, SHOWN):

@@ -6,10 +6,15 @@ and a new model needs no entry in a list.
 
 from __future__ import annotations
 
+import functools
 import importlib
-from collections.abc import Callable
+import inspect
+import os
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from keras_hkd.errors import InvalidValueError
+from keras_hkd.messages import did_you_mean
 from keras_hkd.sources import decorated
 
 
@@ -64,3 +69,37 @@ def builders_of(package: str, folder: str, *patterns: str) -> dict[str, Builder]
         str(facts.get("name", function)): Builder(module, function, str(facts["about"]))
         for function, (module, facts) in decorated(package, [folder], "builder", *patterns).items()
     }
+
+
+def load_builder(
+    builders: Mapping[str, Builder],
+    name: str,
+    kind: str,
+    backbone_weights: str | os.PathLike | None = None,
+) -> Callable[..., Any]:
+    """Import the function that builds a named model, with the weights that its backbone is to have.
+
+    Args:
+        builders: the table of `builders_of`.
+        name: name of the model.
+        kind: what the models are, for messages.
+        backbone_weights: file of the backbone's weights, or None.
+
+    Raises:
+        ValueError: if the name is unknown, or the backbone takes no weights.
+    """
+    if name not in builders:
+        hint = did_you_mean(name, builders, most=3, cutoff=0.4)
+        raise InvalidValueError(
+            f"No {kind} is called {name!r}.{hint} Names: {', '.join(builders)}; "
+            f"a saved {kind} is given by its .keras path. Received: {name!r}"
+        )
+    function = builders[name].load()
+    if backbone_weights is None:
+        return function
+    if "backbone_weights" not in inspect.signature(function).parameters:
+        raise InvalidValueError(
+            f"'{name}' has no MobileNetV2 backbone, so it takes no `backbone_weights`. "
+            f"Received: backbone_weights={backbone_weights!r}"
+        )
+    return functools.partial(function, backbone_weights=backbone_weights)

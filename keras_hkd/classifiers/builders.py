@@ -1,6 +1,5 @@
 """Builders of named classifiers with random weights."""
 
-import inspect
 import os
 from collections.abc import Sequence
 
@@ -9,10 +8,8 @@ import keras
 from keras_hkd.batch_norm import synchronize_batch_norm
 from keras_hkd.classifiers.catalogue import CATALOGUE
 from keras_hkd.classifiers.classifier import Classifier
-from keras_hkd.errors import InvalidValueError
-from keras_hkd.messages import did_you_mean
 from keras_hkd.mobilenet_v2 import mobilenet_v2_base
-from keras_hkd.named_builders import builder
+from keras_hkd.named_builders import builder, load_builder
 from keras_hkd.tensors import Tensor
 
 
@@ -130,25 +127,12 @@ def build(
     >>> classifier.levels
     ('C2', 'C3', 'C4', 'C5')
     """
-    if name not in CATALOGUE:
-        hint = did_you_mean(name, CATALOGUE, most=3, cutoff=0.4)
-        raise InvalidValueError(
-            f"No classifier is called {name!r}.{hint} Names: {', '.join(CATALOGUE)}; "
-            f"a saved classifier is given by its .keras path. Received: {name!r}"
-        )
-    make, weights = CATALOGUE[name].load(), {}
-    if backbone_weights is not None:
-        if "backbone_weights" not in inspect.signature(make).parameters:
-            raise InvalidValueError(
-                f"'{name}' has no MobileNetV2 backbone, so it takes no `backbone_weights`. "
-                f"Received: backbone_weights={backbone_weights!r}"
-            )
-        weights["backbone_weights"] = backbone_weights
+    make = load_builder(CATALOGUE, name, "classifier", backbone_weights)
     if seed is not None:
         keras.utils.set_random_seed(seed)
     class_names = tuple(class_names)
     classifier = Classifier(
-        make(len(class_names), **weights),
+        make(len(class_names)),
         class_names=class_names,
         image_size=image_size,
         name=name.replace(".", "_"),

@@ -1,6 +1,5 @@
 """Named detectors of all families, built with random weights and no network access."""
 
-import inspect
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +9,7 @@ import keras
 from keras_hkd.batch_norm import synchronize_batch_norm
 from keras_hkd.detectors.detector import Detector
 from keras_hkd.detectors.families import BUILDERS
-from keras_hkd.errors import InvalidValueError
-from keras_hkd.messages import did_you_mean
+from keras_hkd.named_builders import load_builder
 
 __all__ = ["build", "names"]
 
@@ -61,23 +59,10 @@ def build(
     >>> detector.count_params() < 300_000
     True
     """
-    if name not in BUILDERS:
-        hint = did_you_mean(name, BUILDERS, most=3, cutoff=0.4)
-        raise InvalidValueError(
-            f"No detector is called {name!r}.{hint} Names: {', '.join(BUILDERS)}; "
-            f"a saved detector is given by its .keras path. Received: {name!r}"
-        )
+    make = load_builder(BUILDERS, name, "detector", backbone_weights)
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    function = BUILDERS[name].load()
-    if backbone_weights is not None:
-        if "backbone_weights" not in inspect.signature(function).parameters:
-            raise InvalidValueError(
-                f"'{name}' has no MobileNetV2 backbone, so it takes no `backbone_weights`. "
-                f"Received: backbone_weights={backbone_weights!r}"
-            )
-        options["backbone_weights"] = backbone_weights
-    detector = function(
+    detector = make(
         image_size=image_size,
         class_names=tuple(class_names),
         name=name.replace(".", "_"),
