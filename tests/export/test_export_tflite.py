@@ -173,7 +173,7 @@ def test_a_raw_library_model_and_a_distiller_are_taken(tmp_path, micro_detector)
 @pytest.mark.parametrize(
     ("options", "error", "word"),
     [
-        ({"image_size": (None, None)}, ValueError, "fixed"),
+        ({"image_size": (None, None)}, ValueError, "serves one size"),
         ({"image_size": (65, 64)}, ValueError, "multiples of 32"),
         ({"image_size": 64}, ValueError, "height, width"),
         ({"quantization": "int4"}, ValueError, "Did you mean 'int8'"),
