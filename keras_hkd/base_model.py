@@ -136,9 +136,20 @@ class BaseModel(keras.Model):
         """
         if self.train_function is not None and not force:
             return
+        if keras.backend.backend() == "tensorflow":
+            self._build_optimizer()
         super().make_train_function(force)
         if keras.backend.backend() == "tensorflow":
             self.train_function = _StepOfEachSize(self, self.train_function)
+
+    def _build_optimizer(self) -> None:
+        """Make the optimizer's variables before the step is traced.
+
+        `tf.function` traces a step that makes variables twice, which takes most of a start.
+        """
+        if self.optimizer is not None and not self.optimizer.built and self.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
 
     def new_train_function(self) -> Any:
         """Make Keras's function of a training step anew, beside the one in use."""

@@ -26,9 +26,10 @@ class Probe(BaseModel):
         return ops.mean(y_pred)
 
 
-def _built(probe):
-    """The probe with its variables; Keras traces the step that makes them twice."""
-    probe.layer.build((None, None, None, 3))
+def _built_probe():
+    """A probe with its weights; a step that makes variables, weights or slots, is traced twice."""
+    probe = Probe()
+    probe(np.zeros((1, 8, 8, 3), np.float32))
     return probe
 
 
@@ -43,9 +44,8 @@ def batches(sizes, known=None):
 
 @pytest.mark.parametrize("steps_per_execution", [1, 2])
 def test_each_size_is_traced_once_and_every_step_is_made(steps_per_execution):
-    probe = Probe()
+    probe = _built_probe()
     probe.compile("sgd", steps_per_execution=steps_per_execution)
-    probe.optimizer.build(_built(probe).trainable_variables)
     sizes = [8, 16, 8, 24, 16, 8, 24, 24]
     history = probe.fit(batches(sizes), epochs=1, steps_per_epoch=8, verbose=0)
     assert sorted(set(probe.traced)) == [(8, 8), (16, 16), (24, 24)]
@@ -57,9 +57,8 @@ def test_each_size_is_traced_once_and_every_step_is_made(steps_per_execution):
 
 
 def test_batches_of_one_size_are_read_in_the_graph_as_ever():
-    probe = Probe()
+    probe = _built_probe()
     probe.compile("sgd")
-    probe.optimizer.build(_built(probe).trainable_variables)
     probe.fit(batches([8] * 4, known=8), steps_per_epoch=4, verbose=0)
     assert probe.traced == [(8, 8)]
     assert int(probe.optimizer.iterations) == 4
