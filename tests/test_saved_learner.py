@@ -28,7 +28,7 @@ def policies(model):
     return {layer.dtype_policy.name for layer in model._flatten_layers()}
 
 
-@pytest.fixture(params=["rtmdet", "yolo_v8"])
+@pytest.fixture(params=[pytest.param("rtmdet", marks=pytest.mark.long), "yolo_v8"])
 def mixed(request):
     """A detector that was built to train in mixed precision."""
     keras.config.set_dtype_policy("mixed_float16")

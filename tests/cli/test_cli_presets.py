@@ -154,7 +154,7 @@ def test_fine_tuning_on_other_classes_renews_the_head(command, presets_of_little
     assert trained.class_names == ("person", "dog") and trained.image_size == SIZE
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_preset_is_a_student_and_a_teacher(command, presets_of_little, dogs, tmp_path):  # noqa: F811
     words = ("distill", "--data", dogs, "--student", "little", "--teacher", "little")
     words = (*words, "--epochs", 1, "--batch-size", 4, "--method", "hkd", "--no-augment")

@@ -33,6 +33,7 @@ def norm_of_maker(groups, number):
             yield following.operation, int(places[0])
 
 
+@pytest.mark.long
 def test_worth_is_the_slope_of_the_loss_along_a_channels_scale_and_shift(detector, batches):
     images, labels = next(iter(batches))
     worth = gradient_worth(detector, [(images, labels)], num_batches=1)

@@ -40,7 +40,7 @@ def test_pixels_are_their_own_uint8_values_whatever_the_images_hold():
     assert runner.inputs[0]["quantization"] == (1.0, 0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_int8_images_and_wide_activations(tmp_path):
     from ai_edge_litert.interpreter import Interpreter
 

@@ -124,6 +124,7 @@ print("EQUAL")
 """
 
 
+@pytest.mark.long
 @pytest.mark.own_process
 def test_every_loss_is_that_of_the_whole_batch(fresh_python):
     """All but MaskedGenerative, which hides cells at random."""

@@ -214,7 +214,7 @@ def files(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cache", [True, False])
+@pytest.mark.parametrize("cache", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_resumed_stream_equals_the_uninterrupted_one(files, cache):
     steps, mixing = steps_per_epoch(files, 3), {"mosaic": 0.5, "sizes": (SIZE, (32, 32))}
     mixing["mixed_epochs"] = 3
@@ -224,7 +224,7 @@ def test_a_resumed_stream_equals_the_uninterrupted_one(files, cache):
     assert {images.shape[1:3] for images, _ in whole} == {SIZE, (32, 32)}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_reading_files_gives_what_the_cache_gives(files):
     cached, read = (take(stream(files, cache=cache, **EVERYTHING), 4) for cache in (True, False))
     for (images, labels), (other_images, other_labels) in zip(cached, read, strict=True):

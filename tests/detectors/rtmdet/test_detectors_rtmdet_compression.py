@@ -58,7 +58,7 @@ def test_without_zero_channels_it_computes_the_same(new_detector, images, shared
     assert smaller.count_params() < 0.4 * detector.count_params()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_pruned_by_gradient_worth_across_layers(new_detector, images, tmp_path):
     detector = new_detector()
     dataset = synthetic_dataset(num_images=4, image_size=SIZE, seed=0)

@@ -38,6 +38,7 @@ def test_an_int8_file_is_integer_up_to_its_decoding(detector, images, tmp_path):
     assert keras_hkd.TFLiteDetector(report.path).predict(images)["num_detections"].min() > 0
 
 
+@pytest.mark.long
 def test_onnxruntime_finds_what_keras_finds(detector, images, tmp_path):
     report = export_onnx(detector, tmp_path / "x.onnx")
     session = onnxruntime.InferenceSession(report.path)
