@@ -17,7 +17,7 @@ help:
 	@echo "make demo-teacher    rebuild the teacher that the demo loads"
 	@echo "make demo-figures    the demo for three seeds, and the table of it in the docs"
 	@echo "make figures         which committed figures are older than the code they are of"
-	@echo "make test-fast       run the quick tests: some four minutes on $(WORKERS) workers (WORKERS=4 for more)"
+	@echo "make test-fast       run the quick tests: three minutes on $(WORKERS) workers (WORKERS=4 for more)"
 	@echo "make test            run the quick tests, then the others but the longest"
 	@echo "make test-long       run the tests that take longest (minutes each)"
 	@echo "make lint            ruff, formatting, direction of imports, types"
