@@ -158,7 +158,7 @@ def export_tflite(
         sample = sample_images(size) if images is None else images[:4]
         errors = _check_network(detector, network, sample, quantization)
         grid = grid_of(detector, size)
-        content = _finish(detector, network, grid, suppression, nms, quantization, card)
+        content = finish(detector, network, grid, suppression, nms, quantization, card)
         partial.write_bytes(content)
         _check_file(partial, sample, nms)
         if gate is not None:
@@ -260,7 +260,7 @@ def _check_network(
     return verification.check_heads(expected, received, verification.LIMITS[quantization], what)
 
 
-def _finish(
+def finish(
     detector: Detector,
     network: Any,
     grid: Grid,
@@ -269,6 +269,21 @@ def _finish(
     quantization: str | None,
     card: ModelCard | None,
 ) -> bytes:
+    """Give a converted network its decoding and suppression, names, metadata and label file.
+
+    Args:
+        detector: whose network it is.
+        network: the converted model with raw heads, as bytes.
+        grid: of the detector at the size of the file.
+        suppression: settings of the file.
+        nms: whether to add decoding and suppression.
+        quantization: one of `QUANTIZATIONS`, as the file will say.
+        card: a `ModelCard` or None.
+
+    Raises:
+        ValueError: the network needs an operator that no plain interpreter has.
+        ExportError: decoding in the file disagrees with Keras.
+    """
     card = ModelCard() if card is None else card
     model = tflite_file.read_model(network)
     if nms:
