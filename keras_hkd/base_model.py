@@ -15,6 +15,8 @@ from keras_hkd.errors import InvalidValueError
 from keras_hkd.multi_worker import as_one_process, fit_over_workers
 from keras_hkd.tensors import Shape
 
+IMAGES_COUNTED = 32  # of an array that is predicted on JAX
+
 
 class BaseModel(keras.Model):
     """A Keras model that computes its own loss and works on images of several sizes.
@@ -109,7 +111,7 @@ class BaseModel(keras.Model):
         callbacks: Any = None,
     ) -> Any:
         """As `keras.Model.predict`, for images of any size."""
-        with self._function_of(x, "predict_function"), self._predicting() as alone:
+        with self._function_of(x, "predict_function"), self._predicting(x) as alone:
             callbacks = callbacks if alone else _watching(callbacks)
             return super().predict(x, batch_size, verbose, steps, callbacks)
 
@@ -125,7 +127,7 @@ class BaseModel(keras.Model):
 
     def predict_on_batch(self, x: Any) -> Any:
         """As `keras.Model.predict_on_batch`, for images of any size."""
-        with self._predicting() as alone, self._function_of(x, "predict_function"):
+        with self._predicting(x) as alone, self._function_of(x, "predict_function"):
             with contextlib.nullcontext() if alone else self._watched_batch():
                 return super().predict_on_batch(x)
 
@@ -161,10 +163,17 @@ class BaseModel(keras.Model):
             self.train_function = kept
 
     @contextlib.contextmanager
-    def _predicting(self) -> Iterator[bool]:
-        """Predict in this process alone where several share the model; such are not watched."""
-        with as_one_process(self) as alone, self._watch.paused(alone):
-            yield alone
+    def _predicting(self, x: Any) -> Iterator[bool]:
+        """Predict in this process alone where several share the model; such are not watched.
+
+        On JAX a step of `predict` has no metrics to count in: of an array, images are counted here.
+        """
+        on_jax = keras.backend.backend() == "jax"
+        with as_one_process(self) as alone:
+            if on_jax and not alone and len(getattr(x, "shape", ())) == 4:
+                self._watch.count(x[:IMAGES_COUNTED])
+            with self._watch.paused(alone or on_jax):
+                yield alone
 
     @contextlib.contextmanager
     def _watched_batch(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """What is said of batches that a model can hardly be meant to see."""
 
+import importlib.util
 import re
 import types
 import warnings
@@ -116,3 +117,31 @@ def test_a_worker_that_predicts_alone_counts_nothing(monkeypatch):
     monkeypatch.setattr(module, "as_one_process", lambda model: contextlib.nullcontext(False))
     model.predict_on_batch(images)
     assert added, "one process counts"
+
+
+PREDICT_ON_JAX = """
+import warnings
+
+import numpy as np
+
+from keras_hkd.batch_watch import BatchWarning
+from keras_hkd.classifiers import build
+
+model = build("cnn_micro", image_size=(32, 32), class_names=("a", "b"))
+images = np.full((3, 32, 32, 3), 100.5, "float32")
+assert model.predict_on_batch(images).shape == model.predict(images, verbose=0).shape == (3, 2)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    model.predict_on_batch(images / 255)
+    model.predict(images / 255, verbose=0)
+assert [one.category for one in caught] == [BatchWarning] * 2, caught
+print("PREDICTED")
+"""
+
+
+@pytest.mark.own_process
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+def test_images_that_are_predicted_on_jax_are_counted_outside_of_the_step(fresh_python):
+    assert fresh_python(PREDICT_ON_JAX, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu").endswith(
+        "PREDICTED\n"
+    )
