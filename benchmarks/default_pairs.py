@@ -68,7 +68,7 @@ def main(runs, only=None):
         for method, how in methods(pair).items():
             for seed in SEEDS:
                 run(f"{name}_{method}_{seed}", words(pair, how, seed, crops), tests)
-            write_results(run)
+                write_results(run)
 
 
 def pairs(run, runs, crops):

@@ -55,7 +55,7 @@ def main(runs, only=None):
         }
         for name, (how, seed) in wanted.items():
             run(name, words(teacher, cut(teacher, times), how, seed), TESTS)
-        write_results(run)
+            write_results(run)
 
 
 def imported(folder):

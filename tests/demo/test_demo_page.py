@@ -17,7 +17,6 @@ import pytest
 from fixtures.chromium import start_chromium
 from PIL import Image
 
-from keras_hkd.boxes import clip, pairwise_iou
 from keras_hkd.data import Letterbox
 from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.inference import TFLiteDetector, load_photo, predict_images, read_metadata
@@ -168,61 +167,6 @@ def expect_same(rows, detector, image):
         assert not len(alone), (alone.round(3), rows.round(3), theirs.round(3))
 
 
-def expect_same_but_for_ties(rows, path, image):
-    """Compare a table of the page with what Python's runner suppresses: the same but for ties.
-
-    In int8 many scores are equal. Files that were exported before suppression went by the order of
-    equal scores, which those of the presets are, leave it to the runtime which of them is kept.
-    So each row must be a candidate of Python's, to a pixel and a hundredth of the score; no two
-    rows may overlap by more than the file allows; and who is left out must overlap so much with
-    somebody kept who scores as much or more. Gives the number of rows.
-    """
-    scores, boxes, in_file, limit, most = candidates(path, image)
-    same = np.abs(rows[:, None, 0] - scores) <= 0.01
-    same &= within_a_pixel(rows[:, None, 1:], boxes)
-    assert same.any(axis=1).all(), rows[~same.any(axis=1)].round(3)
-    # Which candidate a row is: the nearest.
-    distances = np.abs(rows[:, None, 1:] - boxes).max(axis=-1) + 1000 * ~same
-    kept = np.argmin(distances, axis=1)
-    overlaps = pairwise_iou(in_file, in_file)
-    among = overlaps[np.ix_(kept, kept)]
-    assert (among[~np.eye(len(kept), dtype=bool)] <= most + 0.01).all()
-    # Who is kept in the padding takes part too and is in no table.
-    empty = (boxes[:, 2:] <= boxes[:, :2]).any(axis=1)
-    keepers = np.union1d(kept, np.flatnonzero(empty))
-    over = (overlaps[:, keepers] >= most - 0.01) & (scores[keepers] >= scores[:, None] - 1e-6)
-    lowest = LEAST_SCORE + 0.01
-    if len(rows) + empty.sum() >= limit:  # there was no room for more
-        lowest = max(lowest, scores[kept].min() + 1e-6)
-    left = (scores > lowest) & ~empty & ~over.any(axis=1)
-    assert not left.any(), (scores[left].round(3), boxes[left].round(1))
-    return len(rows)
-
-
-def candidates(path, image):
-    """What a file chooses from, and how: `(scores, boxes, in_file, limit, most)`.
-
-    Boxes are those in the picture and in the file's image; at most `limit` are kept, which overlap
-    by `most` at most.
-    """
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(path), num_threads=1, experimental_preserve_all_tensors=True)
-    interpreter.allocate_tensors()
-    (into,) = interpreter.get_input_details()
-    size = tuple(into["shape"][1:3])
-    letterbox = Letterbox.fit(image.shape[:2], size)
-    pixels = letterbox.resize(image, antialias=False)[None]
-    interpreter.set_tensor(into["index"], pixels.astype(into["dtype"]))
-    interpreter.invoke()
-    operators = interpreter._get_ops_details()
-    (last,) = (one for one in operators if one["op_name"].startswith("NON_MAX_SUPPRESSION"))
-    found, scores, limit, most = (interpreter.get_tensor(index) for index in last["inputs"][:4])
-    boxes = found[:, [1, 0, 3, 2]]
-    in_picture = clip(letterbox.invert(boxes), image.shape[:2])
-    return scores, in_picture, boxes, int(limit), float(most)
-
-
 def python_rows(detector, image):
     found = predict_images(detector, [image], batch_size=1)[0]
     return np.column_stack([found["confidence"], found["boxes"]])
@@ -272,18 +216,15 @@ def test_people_are_found_when_the_page_opens(demo, folder):
     )
 
 
-def test_int8_presets_find_what_the_python_runner_finds_but_for_ties(demo, folder):
+def test_int8_presets_find_what_the_python_runner_finds(demo, folder):
     demo.open()
     demo.threshold(LEAST_SCORE)
-    compared = 0
     for scene in json.loads((folder / "models.json").read_text("utf-8"))["scenes"]:
         demo.click(scene["name"])
         demo.settled()
         image = load_photo(folder / scene["file"])
         for pane, name in enumerate(PRESETS):
-            path = folder / "models" / f"{name}.int8.tflite"
-            compared += expect_same_but_for_ties(demo.table(pane), path, image)
-    assert compared >= 20
+            expect_same(demo.table(pane), runner(folder, name), image)
 
 
 @pytest.fixture(scope="module")
@@ -600,10 +541,7 @@ def test_every_twin_finds_the_same_in_the_browser(builder, tmp_path):
             pictures = [folder / scene["file"] for scene in models["scenes"]]
             for path in [*pictures, *some_photographs(10)]:
                 demo.choose(path)
-                if model["kind"] == "float32":
-                    expect_same(demo.table(0), detector, load_photo(path))
-                else:
-                    expect_same_but_for_ties(demo.table(0), detector.path, load_photo(path))
+                expect_same(demo.table(0), detector, load_photo(path))
         assert demo.browser.console() == []
     finally:
         demo.stop()
