@@ -75,14 +75,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def fresh_python():
-    """Give `run(code, *words, cwd=None, **environment)`, which runs code in a Python of its own.
+    """Give `run(code, *words, cwd=None, timeout=900, **environment)`: code in its own Python.
 
     What it printed comes back; where it failed, the test does, with the end of what it said.
     Keras is on TensorFlow unless told otherwise. Variables of the environment are set, or taken
     away where None.
     """
 
-    def run(code, *words, cwd=None, **environment):
+    def run(code, *words, cwd=None, timeout=900, **environment):
         variables = {**os.environ, "KERAS_BACKEND": "tensorflow", **environment}
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(code), *map(str, words)],
@@ -90,7 +90,7 @@ def fresh_python():
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=timeout,
             check=False,
         )
         assert done.returncode == 0, done.stderr[-4000:]

@@ -35,9 +35,8 @@ TWO_DEVICES = "--xla_force_host_platform_device_count=2"
 
 def run(fresh_python, commands):
     words = json.dumps({name: [str(word) for word in each] for name, each in commands.items()})
-    told = fresh_python(
-        COMMANDS, words, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu", XLA_FLAGS=TWO_DEVICES
-    )
+    on_jax = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": TWO_DEVICES}
+    told = fresh_python(COMMANDS, words, timeout=3600, **on_jax)
     return json.loads(told.splitlines()[-1])
 
 
