@@ -135,6 +135,7 @@ def test_rounds_end_at_the_target_and_hand_over_each_smaller_model(detector, bat
     assert counts[-1] == smaller.count_params() <= 0.7 * detector.count_params() < counts[-2]
 
 
+@pytest.mark.long
 def test_a_target_that_cannot_be_reached_is_refused(detector, batches):
     with pytest.raises(ValueError, match="No more channels can be removed"):
         prune_gradually(

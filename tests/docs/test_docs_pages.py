@@ -27,7 +27,8 @@ GUIDES = [
     *sorted((ROOT / "docs" / "guides").glob("*.md")),
     *(ROOT / "docs" / "concepts" / f"{name}.md" for name in ("index", "losses", "pairs")),
 ]
-LONG_GUIDES = ("compress", "distil", "phone", "rtmdet")  # notebooks show the same as two of them
+# Notebooks and tests of the commands do the same as most of these.
+LONG_GUIDES = ("compress", "distil", "phone", "rtmdet", "teacher-cache")
 BLOCK = re.compile(r"^```(?P<language>python|sh)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
 # What a page says -> what a test has time for: the same code on images of 64 px, for a few steps.
 SMALLER = [
