@@ -32,11 +32,15 @@ def assert_same_training(several, one):
 
 
 def assert_same_weights(result, one):
-    """Trained weights are equal to 1e-5; what is computed from images, to the 1e-4 of rounding."""
+    """Trained weights are equal to 1e-5; what is averaged over batches, to a thousandth of it.
+
+    Layers behind one another enlarge rounding; a worker that saw its own images alone would be
+    off by a tenth and more.
+    """
     for a, b in zip(result["weights"], one["weights"], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
     for a, b in zip(result["statistics"], one["statistics"], strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-3 * max(np.abs(b)))
     np.testing.assert_allclose(result["history"]["loss"], one["history"]["loss"], rtol=1e-4)
 
 
