@@ -145,14 +145,14 @@ def test_half_precision_trains(name, half):
         distiller.compile(optimizer=build_optimizer(settings, 4), jit_compile=False)
     computed = {layer.compute_dtype for layer in distiller.student.network.layers}
     assert half in computed
-    # The scale of a float16 loss starts high: steps that overflow are left out and halve it.
-    for _ in range(12 if half == "float16" else 1):
+    for step in range(1, 13):
         logs = distiller.train_on_batch(*batch(name), return_dict=True)
         assert all(np.isfinite(value) for value in logs.values()), logs
         taken = int(keras.ops.convert_to_numpy(distiller.optimizer.iterations))
-        if taken:
+        if step >= 3 and (taken or half == "bfloat16"):
             break
-    assert taken == 1
+    # The scale of a float16 loss starts high: steps that overflow are left out and halve it.
+    assert taken == 3 if half == "bfloat16" else 1 <= taken <= 3
     for weight in distiller.student.weights:
         assert np.isfinite(keras.ops.convert_to_numpy(weight)).all()
         assert weight.dtype == "float32"
