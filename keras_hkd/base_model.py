@@ -138,20 +138,24 @@ class BaseModel(keras.Model):
         """
         if self.train_function is not None and not force:
             return
-        if keras.backend.backend() == "tensorflow":
-            self._build_optimizer()
+        if keras.backend.backend() != "tensorflow":
+            super().make_train_function(force)
+            return
+        self._build_optimizer()
         super().make_train_function(force)
-        if keras.backend.backend() == "tensorflow":
-            self.train_function = _StepOfEachSize(self, self.train_function)
+        self.train_function = _StepOfEachSize(self, self.train_function)
 
     def _build_optimizer(self) -> None:
-        """Make the optimizer's variables before the step is traced.
+        """Make the optimizer's variables, unless they are there or the model is not built.
 
-        `tf.function` traces a step that makes variables twice, which takes most of a start.
+        Before a step is traced: `tf.function` traces one that makes variables twice, which takes
+        most of a start.
         """
-        if self.optimizer is not None and not self.optimizer.built and self.built:
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
+        if self.optimizer is None or self.optimizer.built or not self.built:
+            return
+        strategy = getattr(self, "distribute_strategy", None)  # JAX has none
+        with strategy.scope() if strategy is not None else contextlib.nullcontext():
+            self.optimizer.build(self.trainable_variables)
 
     def new_train_function(self) -> Any:
         """Make Keras's function of a training step anew, beside the one in use."""
@@ -202,8 +206,7 @@ class BaseModel(keras.Model):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile a model that was loaded from a file as it was before it was saved."""
         self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.optimizer is not None and self.built:
-            self.optimizer.build(self.trainable_variables)
+        self._build_optimizer()
 
     def compile(
         self, optimizer: Any = "adamw", jit_compile: bool | None = None, **kwargs: Any
