@@ -105,7 +105,7 @@ def one_pair(teacher_name, student_name, images, size, batch_size, rounds, folde
 def predictions(teacher, student):
     """A Distiller that compares predictions alone."""
     losses = [ClassLogits(AdaptiveDistillation()), Boxes(GIoU())]
-    return keras_hkd.Distiller(teacher, student, losses, distillation_loss_weights=1.0)
+    return keras_hkd.Distiller(teacher, student, losses, [1.0, 1.0])
 
 
 def model_of(name, size):

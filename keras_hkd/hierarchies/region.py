@@ -12,7 +12,7 @@ from keras import ops
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.best_boxes import best_boxes
 from keras_hkd.hierarchies.hierarchy import Hierarchy, common_levels
-from keras_hkd.hierarchies.roi_align import roi_align, roi_align_of_levels
+from keras_hkd.hierarchies.roi_align import mean_squares_of_levels, roi_align
 from keras_hkd.hierarchies.shared_view import view_scale
 from keras_hkd.replicas import sum_over_replicas
 from keras_hkd.tensors import Tensor
@@ -149,11 +149,11 @@ class Region(Hierarchy):
         return loss
 
     def _reads_differences(self, step: Step) -> bool:
-        """Whether the loss reads `S - T` alone, and both maps have the same cells."""
+        """Whether the loss reads `(S - T)^2` alone, and both maps have the same cells."""
         scale = view_scale(step.image_size, step.teacher_image_size)
         outputs = (step.student_outputs["pyramid"], step.teacher_outputs["pyramid"])
         return (
-            hasattr(self.loss, "of_difference")
+            hasattr(self.loss, "of_squares")
             and step.compared is None  # who records what is compared wants both maps
             and not self.level_losses
             and all(
@@ -179,10 +179,10 @@ class Region(Hierarchy):
             maps = [self._difference(step, level) for level in levels]
             here = [ops.cast(valid & (chosen == int(level[1:])), "float32") for level in levels]
             strides = [step.student.stride(level) for level in levels]
-            features = roi_align_of_levels(maps, boxes, strides, here, self.output_size)
-            mask = sum(here)
-            share = sum_over_replicas(ops.sum(mask)) / total
-            loss += share * self.loss.of_difference(features, mask)
+            squares = mean_squares_of_levels(maps, boxes, strides, here, self.output_size)
+            counts = ops.sum(sum(here), axis=1)
+            share = sum_over_replicas(ops.sum(counts)) / total
+            loss += share * self.loss.of_squares(squares, counts)
         return loss
 
     def _difference(self, step: Step, level: str) -> Tensor:

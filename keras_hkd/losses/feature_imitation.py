@@ -48,16 +48,17 @@ class FeatureImitation(DistillationLoss):
             A float32 scalar.
         """
         difference = student - teacher
-        return self.of_difference(difference if mask is None else blank(difference, mask), mask)
+        difference = difference if mask is None else blank(difference, mask)
+        return self.of_squares(ops.square(difference), mask)
 
-    def of_difference(self, difference: Tensor, mask: Tensor | None) -> Tensor:
-        """Compute the loss from `S - T`, where that is cheaper to have than both tensors.
+    def of_squares(self, squares: Tensor, mask: Tensor | None) -> Tensor:
+        """Compute the loss from `(S - T)^2`, where that is cheaper to have than both tensors.
 
         Args:
-            difference: tensor `(batch, ..., channels)`, finite where the mask is not 0.
+            squares: float32 tensor `(batch, ...)`, or its means over trailing axes.
             mask: weights on the leading axes, or `None`.
 
         Returns:
             A float32 scalar.
         """
-        return weighted_mean(ops.square(ops.cast(difference, "float32")), mask)
+        return weighted_mean(squares, mask)

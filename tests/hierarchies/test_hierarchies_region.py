@@ -139,7 +139,7 @@ def test_the_cap_keeps_labelled_people_first_and_counts_no_padding(family, step_
 class TensorByTensor(FeatureImitation):
     """The same loss, which is not known to read the difference alone."""
 
-    of_difference = property()  # `hasattr` says no
+    of_squares = property()  # `hasattr` says no
 
     def compute(self, teacher, student, mask):
         return weighted_mean(keras.ops.square(student - teacher), mask)

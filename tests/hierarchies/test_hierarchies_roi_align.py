@@ -9,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from keras_hkd.hierarchies.roi_align import roi_align, roi_align_of_levels
+from keras_hkd.hierarchies.roi_align import (
+    _form_is_cheaper,
+    mean_squares_of_levels,
+    roi_align,
+    roi_align_of_levels,
+)
 
 
 def bilinear(image, y, x):
@@ -124,3 +129,44 @@ def test_several_levels_at_once_are_the_levels_one_by_one():
     for place in np.ndindex(level.shape):
         wanted = 0 * alone[0][place] if level[place] == 2 else alone[level[place]][place]
         np.testing.assert_allclose(together[place], wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "as_form"), [(6, True), (40, False)])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_mean_squares_and_their_gradients_are_those_of_the_features(size, as_form, dtype):
+    import tensorflow as tf
+
+    generator = np.random.default_rng(1)
+    shapes = [(3, size, size - 1, 5), (3, size // 2, size // 2, 5)]
+    maps = [tf.constant(generator.normal(size=shape), dtype) for shape in shapes]
+    start = generator.uniform(0, 5 * size, (3, 4, 2))
+    boxes = np.concatenate([start, start + generator.uniform(4, 4 * size, (3, 4, 2))], -1)
+    boxes = boxes.astype("float32")
+    level = np.array([[0, 1, 1, 2], [1, 0, 2, 0], [2, 2, 2, 2]])  # 2 is of no map
+    chosen = [(level == number).astype("float32") for number in (0, 1)]
+    assert _form_is_cheaper(maps, 4, 7) is as_form
+    pull = np.array([1.0, -2.0, 3.0], "float32")
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        got = mean_squares_of_levels(maps, boxes, (8, 16), chosen)
+        pulled = tf.reduce_sum(got * pull)
+    gradients = tape.gradient(pulled, maps)
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        features = roi_align_of_levels(maps, boxes, (8, 16), chosen)
+        sums = tf.reduce_sum(tf.cast(features, "float32") ** 2, axis=(1, 2, 3, 4))
+        wanted = sums / np.array([3, 3, 1]) / (49 * 5)
+        pulled = tf.reduce_sum(wanted * pull)
+    wanted_gradients = tape.gradient(pulled, maps)
+    tolerance = {"float32": 1e-5, "float16": 4e-3}[dtype]
+    np.testing.assert_allclose(got, wanted, rtol=tolerance)
+    assert float(got[2]) == 0.0
+    for a, b in zip(gradients, wanted_gradients, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(b).max())
+
+
+def test_many_regions_of_one_place_do_not_overflow_in_half_precision():
+    features = ops.full((1, 4, 4, 2), 200.0, "float16")
+    boxes = np.tile(np.array([16.0, 16.0, 16.5, 16.5], "float32"), (1, 16, 1))
+    got = mean_squares_of_levels([features], boxes, [8], [np.ones((1, 16), "float32")])
+    np.testing.assert_allclose(got, [40000.0], rtol=1e-3)
