@@ -22,6 +22,7 @@ CUT = ROOT / "benchmarks" / "weights" / "proof"
 TIMES = (6, 2, 4, 8)  # the headline first
 SEEDS = (0, 1, 2)
 TESTS = {name: f"{DATA / name}:test" for name in ("coco_person", "pennfudan", "pets_s3mf1")}
+HEADLINE = "coco_person"
 SIDE, BATCH_SIZE, EPOCHS = 192, 16, 8
 METHODS = {
     "alone": None,
@@ -163,6 +164,32 @@ def write_results(run):
     )
     for size, found in students.items():
         write_table("results/proof.md", size, table(found, LABELS, teacher))
+    write_table("results/proof.md", "sizes", sizes_table(students, teacher, LABELS))
+    write_table("../README.md", "sizes", sizes_table(students, teacher, ("alone", "auto", "hkd")))
+
+
+def sizes_table(students, teacher, methods):
+    """Lines of a Markdown table: AP of methods at every size, and the span of its gains."""
+    columns = [f"{size[:-1]} times smaller" for size in students]
+    of_teacher = [f"{teacher[HEADLINE]['AP']:.3f}"] * len(students)
+    rows = [["teacher, RTMDet-nano", *of_teacher]]
+    for name in methods:
+        rows.append([LABELS[name], *(ap_and_gains(found, name) for found in students.values())])
+    return [
+        f"| AP on `{HEADLINE}` | " + " | ".join(columns) + " |",
+        "|:--|" + ":--|" * len(columns),
+        *("| " + " | ".join(cells) + " |" for cells in rows),
+    ]
+
+
+def ap_and_gains(methods, name):
+    """AP of one method at one size, and its smallest and largest gain of all seeds."""
+    if name not in methods:
+        return ""
+    found = methods[name][HEADLINE]
+    shown = f"{found['scores']['AP']['mean']:.3f} ± {found['scores']['AP']['std']:.3f}"
+    gains = found["gains"]["AP"]
+    return shown if name == "alone" else f"{shown} ({min(gains):+.3f} to {max(gains):+.3f})"
 
 
 if __name__ == "__main__":
