@@ -82,8 +82,8 @@ def roi_align_of_levels(
     widest = max(features.shape[2] for features in maps)
     below, rows, columns = [], [], []
     bins = (output_size, samples_per_bin)
-    for features, *of_level in zip(maps, strides, chosen, strict=True):
-        row, column = _weights(features, boxes, *of_level, *bins)
+    for features, stride, here in zip(maps, strides, chosen, strict=True):
+        row, column = _weights(features, boxes, stride, here, *bins)
         rows.append(row)
         missing = (0, widest - features.shape[2])
         columns.append(ops.pad(column, ((0, 0), (0, 0), (0, 0), missing)))
@@ -126,10 +126,9 @@ def mean_squares_of_levels(
     """
     bins = (output_size, samples_per_bin)
     if _form_is_cheaper(maps, boxes.shape[1], output_size):
-        levels = zip(maps, strides, chosen, strict=True)
         sums = sum(
-            _quadratic_form(features, *_weights(features, boxes, *of_level, *bins))
-            for features, *of_level in levels
+            _quadratic_form(features, *_weights(features, boxes, stride, here, *bins))
+            for features, stride, here in zip(maps, strides, chosen, strict=True)
         )
         sums = sums / (output_size**2 * maps[0].shape[-1])
     else:
