@@ -38,10 +38,7 @@ def roi_align(
     Reference:
         Mask R-CNN, https://arxiv.org/abs/1703.06870.
     """
-    height, width = features.shape[1:3]
-    bins = (stride, output_size, samples_per_bin)
-    rows = _interpolation(boxes[..., 1], boxes[..., 3], height, *bins)
-    columns = _interpolation(boxes[..., 0], boxes[..., 2], width, *bins)
+    rows, columns = _weights(features, boxes, stride, output_size, samples_per_bin)
     return _interpolated(features, rows, columns)
 
 
@@ -83,10 +80,11 @@ def roi_align_of_levels(
     below, rows, columns = [], [], []
     bins = (output_size, samples_per_bin)
     for features, stride, here in zip(maps, strides, chosen, strict=True):
-        row, column = _weights(features, boxes, stride, here, *bins)
-        rows.append(row)
+        row, column = _weights(features, boxes, stride, *bins)
+        here = here[..., None, None]
+        rows.append(here * row)
         missing = (0, widest - features.shape[2])
-        columns.append(ops.pad(column, ((0, 0), (0, 0), (0, 0), missing)))
+        columns.append(ops.pad(here * column, ((0, 0), (0, 0), (0, 0), missing)))
         below.append(ops.pad(features, ((0, 0), (0, 0), missing, (0, 0))))
     return _interpolated(ops.concatenate(below, 1), ops.concatenate(rows, -1), sum(columns))
 
@@ -126,10 +124,10 @@ def mean_squares_of_levels(
     """
     bins = (output_size, samples_per_bin)
     if _form_is_cheaper(maps, boxes.shape[1], output_size):
-        sums = sum(
-            _quadratic_form(features, *_weights(features, boxes, stride, here, *bins))
-            for features, stride, here in zip(maps, strides, chosen, strict=True)
-        )
+        sums = 0.0
+        for features, stride, here in zip(maps, strides, chosen, strict=True):
+            rows, columns = _weights(features, boxes, stride, *bins)
+            sums += _quadratic_form(features, here[..., None, None] * rows, columns)
         sums = sums / (output_size**2 * maps[0].shape[-1])
     else:
         features = roi_align_of_levels(maps, boxes, strides, chosen, *bins)
@@ -175,13 +173,12 @@ def _products_of_weights(weights: Tensor) -> Tensor:
 
 
 def _weights(
-    features: Tensor, boxes: Tensor, stride: float, here: Tensor, bins: int, samples: int
+    features: Tensor, boxes: Tensor, stride: float, bins: int, samples: int
 ) -> tuple[Tensor, Tensor]:
-    """Compute the weights of a map's rows and columns, 0 for regions that are not read from it."""
+    """Compute the weights of a map's rows and of its columns in each bin."""
     height, width = features.shape[1:3]
-    here = here[..., None, None]
-    rows = here * _interpolation(boxes[..., 1], boxes[..., 3], height, stride, bins, samples)
-    columns = here * _interpolation(boxes[..., 0], boxes[..., 2], width, stride, bins, samples)
+    rows = _interpolation(boxes[..., 1], boxes[..., 3], height, stride, bins, samples)
+    columns = _interpolation(boxes[..., 0], boxes[..., 2], width, stride, bins, samples)
     return rows, columns
 
 
