@@ -12,7 +12,7 @@ Measured on the test lists, at the size of the training. Every run is one `keras
 import keras
 from figures import made_with
 from proof_runs import ROOT, SHARED, Runner, arguments, evaluate, options
-from tables import compare, table, write_table
+from tables import compare, figure, table, write_table
 
 from keras_hkd.json_files import write_json
 
@@ -171,7 +171,7 @@ def write_results(run):
 def sizes_table(students, teacher, methods):
     """Lines of a Markdown table: AP of methods at every size, and the span of its gains."""
     columns = [f"{size[:-1]} times smaller" for size in students]
-    of_teacher = [f"{teacher[HEADLINE]['AP']:.3f}"] * len(students)
+    of_teacher = [figure(teacher[HEADLINE]["AP"])] * len(students)
     rows = [["teacher, RTMDet-nano", *of_teacher]]
     for name in methods:
         rows.append([LABELS[name], *(ap_and_gains(found, name) for found in students.values())])
@@ -187,7 +187,7 @@ def ap_and_gains(methods, name):
     if name not in methods:
         return ""
     found = methods[name][HEADLINE]
-    shown = f"{found['scores']['AP']['mean']:.3f} ± {found['scores']['AP']['std']:.3f}"
+    shown = figure(found["scores"]["AP"])
     gains = found["gains"]["AP"]
     return shown if name == "alone" else f"{shown} ({min(gains):+.3f} to {max(gains):+.3f})"
 

@@ -63,10 +63,11 @@ def table(compared, labels, teacher=None):
 
 
 def _figures(scores, shown):
-    return [_figure(scores[key]) if key in scores else "" for key in shown]
+    return [figure(scores[key]) if key in scores else "" for key in shown]
 
 
-def _figure(value):
+def figure(value):
+    """Say a number, or a mean and its deviation."""
     if not isinstance(value, dict):
         return f"{value:.3f}"
     if value["std"] is None:
