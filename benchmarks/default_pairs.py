@@ -2,10 +2,11 @@
 
 Five pairs, three seeds each, the same budget with a teacher as alone: the default (`auto`), HKD
 with balanced weights, and for YOLOV8 students the best weights that were found by hand
-(docs/results/losses.md). The sixth pair, RTMDet to RTMDet, is what `make proof` is about: it asks
-the same of four sizes. Detectors are measured on the test lists at the size of the training,
-classifiers on test crops. Every run is one `keras-hkd` command; see `proof_runs.py`. A row of
-`keras_hkd/distillation/default_terms.yaml` rests on these figures: `results/default_pairs.json`.
+(docs/results/losses.md). Pairs of one student share its runs alone. The sixth pair, RTMDet to
+RTMDet, is what `make proof` is about: it asks the same of four sizes. Detectors are measured on the
+test lists at the size of the training, classifiers on test crops. Every run is one `keras-hkd`
+command; see `proof_runs.py`. A row of `keras_hkd/distillation/default_terms.yaml` rests on these
+figures: `results/default_pairs.json`.
 """
 
 import pathlib
@@ -62,14 +63,21 @@ def main(runs, only=None):
     run = Runner(runs / "default", RESULTS / "default_pairs", only)
     crops = runs / "crops" / "objects"
     for name, make in pairs(run, runs, crops).items():
-        if only and not any(wanted.startswith(name) for wanted in only):
+        prefixes = (f"{name}_", run_name(name, "alone", ""))
+        if only and not any(wanted.startswith(prefixes) for wanted in only):
             continue
         pair = make()
         tests = TESTS if pair.kind == "detector" else {"crops": f"{crops}:test"}
         for method, how in methods(pair).items():
             for seed in SEEDS:
-                run(f"{name}_{method}_{seed}", words(pair, how, seed, crops), tests)
+                run(run_name(name, method, seed), words(pair, how, seed, crops), tests)
                 write_results(run)
+
+
+def run_name(pair, method, seed):
+    """Name of a run: of the pair, or of the student alone, which the teacher does not change."""
+    student = pair.rpartition("_to_")[2]
+    return f"{student if method == 'alone' else pair}_{method}_{seed}"
 
 
 def pairs(run, runs, crops):
@@ -127,9 +135,9 @@ def words(pair, how, seed, crops):
 def write_results(run):
     """Means, deviations and gains of the methods that have all seeds; the page's tables."""
     results, found = run.results(), {}
-    for pair in [run.removesuffix("_alone_0") for run in results if run.endswith("_alone_0")]:
-        groups = {name: [f"{pair}_{name}_{seed}" for seed in SEEDS] for name in LABELS}
-        tests = results.get(f"{pair}_alone_0", {}).get("test", ())
+    for pair in [run.removesuffix("_auto_0") for run in results if run.endswith("_auto_0")]:
+        groups = {name: [run_name(pair, name, seed) for seed in SEEDS] for name in LABELS}
+        tests = results[f"{pair}_auto_0"]["test"]
         if compared := compare(results, groups, tests, SHOWN):
             found[pair] = compared
     write_json(
