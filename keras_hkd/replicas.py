@@ -141,6 +141,42 @@ def weighted_mean(values: Tensor, weights: Tensor = None) -> Tensor:
     return global_ratio(ops.sum(values * weights), ops.sum(weights))
 
 
+def weighted_mean_square(values: Tensor, weights: Tensor = None) -> Tensor:
+    """Compute this replica's share of the mean square over the whole batch.
+
+    It is `weighted_mean(ops.square(values), weights)` in fewer passes over the memory, forward and
+    backward, which is most of what comparing large maps costs.
+
+    Args:
+        values: tensor (d1, ..., dk, ...), any unit.
+        weights: non-negative tensor (d1, ..., dk), as of `weighted_mean`; `None` for none.
+
+    Returns:
+        A float32 scalar; 0 where the weights sum to 0 or there are no values.
+
+    Raises:
+        ValueError: the shape of `weights` is not the leading axes of `values`.
+
+    Example:
+
+    >>> float(weighted_mean_square([1.0, 2.0, 6.0], [1.0, 1.0, 0.0]))
+    2.5
+    """
+    values = _as_float32(values)
+    if weights is None:
+        size = _static_size(values)
+        if size is None or num_replicas() > 1:
+            return global_ratio(_sum_of_squares(values), ops.size(values))
+        return _sum_of_squares(values) / max(size, 1)
+    weights = ops.stop_gradient(_as_float32(weights))
+    check_leading_axes(weights, values, name="weights")
+    of_rows = expand_to_rank(weights, values.ndim)
+    rows = ops.where(of_rows > 0, values, 0.0) * ops.sqrt(of_rows)
+    trailing = math.prod(ops.shape(values)[weights.ndim :])
+    mean = _sum_of_squares(rows) / ops.cast(trailing, "float32")
+    return global_ratio(mean, ops.sum(weights))
+
+
 def global_ratio(numerator: Tensor, denominator: Tensor, minimum: float | None = None) -> Tensor:
     """Compute this replica's share of `sum(numerators) / sum(denominators)` over replicas.
 
@@ -218,6 +254,15 @@ def expand_to_rank(weights: Tensor, rank: int) -> Tensor:
 
 def _as_float32(x: Tensor) -> Tensor:
     return ops.cast(ops.convert_to_tensor(x), "float32")
+
+
+def _sum_of_squares(values: Tensor) -> Tensor:
+    """Sum the squares of all values: on TensorFlow one operation, whose gradient is one more."""
+    if keras.backend.backend() != "tensorflow":
+        return ops.sum(ops.square(values))
+    import tensorflow as tf
+
+    return 2.0 * tf.nn.l2_loss(values)
 
 
 def _plain_mean(values: Tensor) -> Tensor:

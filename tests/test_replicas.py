@@ -160,6 +160,55 @@ def test_integers_and_half_precision_are_averaged_in_float32():
     assert float(replicas.weighted_mean(large, np.ones(1000))) == pytest.approx(300.0)
 
 
+@pytest.mark.parametrize("weights_shape", [None, (3,), (3, 5), (3, 5, 7)])
+def test_mean_square_is_the_mean_of_squares_and_so_is_its_gradient(weights_shape):
+    import tensorflow as tf
+
+    generator = np.random.default_rng(0)
+    values, weights = tf.constant(generator.normal(size=(3, 5, 7)), tf.float32), None
+    if weights_shape is not None:
+        weights = generator.uniform(size=weights_shape) * (
+            generator.uniform(size=weights_shape) > 0.4
+        )
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(values)
+        found = replicas.weighted_mean_square(values, weights)
+        expected = replicas.weighted_mean(ops.square(values), weights)
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+    gradients = [tape.gradient(one, values) for one in (found, expected)]
+    np.testing.assert_allclose(*gradients, rtol=1e-5, atol=1e-9)
+
+
+def test_mean_square_reads_nothing_of_weight_zero_and_is_zero_of_nothing():
+    import tensorflow as tf
+
+    values = tf.constant([[3.0, 1.0], [np.nan, 1.0], [np.inf, 1.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        mean = replicas.weighted_mean_square(values, [0.5, 0.0, 0.0])
+    assert float(mean) == pytest.approx(5.0)
+    np.testing.assert_allclose(tape.gradient(mean, values), [[3.0, 1.0], [0.0, 0.0], [0.0, 0.0]])
+    assert float(replicas.weighted_mean_square(values, [0.0, 0.0, 0.0])) == 0.0
+    for shape in ((0,), (0, 3), (2, 0)):
+        assert float(replicas.weighted_mean_square(np.zeros(shape))) == 0.0
+        assert float(replicas.weighted_mean_square(np.zeros(shape), np.zeros(shape))) == 0.0
+
+
+def test_mean_square_takes_batches_of_any_size():
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 2)), tf.TensorSpec((None,))])
+    def both(values, weights):
+        return (
+            replicas.weighted_mean_square(values),
+            replicas.weighted_mean_square(values, weights),
+        )
+
+    found = both(tf.constant([[1.0, 2.0], [3.0, 5.0]]), tf.constant([1.0, 0.0]))
+    assert [float(one) for one in found] == [9.75, 2.5]
+    assert [float(one) for one in both(tf.zeros((0, 2)), tf.zeros((0,)))] == [0.0, 0.0]
+
+
 @pytest.mark.parametrize(
     ("weights", "values"), [((3,), (2, 3)), ((2, 1), (2, 3)), ((2, 3, 1), (2, 3)), ((1,), (2,))]
 )

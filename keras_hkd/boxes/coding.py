@@ -18,6 +18,7 @@ HEADS = ("class_logits", "box_outputs", "objectness")
 _LEAST_SIZE = 1e-6  # pixels, where a box is encoded
 _LEAST_DISTANCE = 1e-3  # strides, where it is encoded as an exponent
 _LEAST_WEIGHT = 1e-5  # of a bin, where a box is encoded
+_OUTWARDS = np.array([-1.0, -1.0, 1.0, 1.0], "float32")  # the edges left, top, right, bottom
 
 
 @dataclasses.dataclass(frozen=True)
@@ -347,9 +348,7 @@ def _softmax(logits: Tensor, xp: ModuleType) -> Tensor:
 
 
 def _around(points: Tensor, distances: Tensor, xp: ModuleType) -> Tensor:
-    x, y = points[..., 0], points[..., 1]
-    left, top, right, bottom = (distances[..., index] for index in range(4))
-    return xp.stack([x - left, y - top, x + right, y + bottom], axis=-1)
+    return xp.concatenate([points, points], axis=-1) + distances * _OUTWARDS
 
 
 def _distances(boxes: Tensor, priors: Tensor, xp: ModuleType) -> Tensor:

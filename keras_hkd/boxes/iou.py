@@ -140,21 +140,28 @@ def generalized_iou(boxes_a: Tensor, boxes_b: Tensor, xp: ModuleType = numpy) ->
     Reference:
         Rezatofighi et al., https://arxiv.org/abs/1902.09630.
     """
+    # Each coordinate by itself: the gradient of a slice writes the whole tensor.
+    left_a, top_a, right_a, bottom_a = xp.split(boxes_a, 4, axis=-1)
+    left_b, top_b, right_b, bottom_b = xp.split(boxes_b, 4, axis=-1)
 
-    def measured(top_left: Tensor, bottom_right: Tensor) -> Tensor:
-        sides = xp.maximum(bottom_right - top_left, 0.0)
-        return sides[..., 0] * sides[..., 1]
+    def measured(left: Tensor, top: Tensor, right: Tensor, bottom: Tensor) -> Tensor:
+        return xp.maximum(right - left, 0.0) * xp.maximum(bottom - top, 0.0)
 
     overlap = measured(
-        xp.maximum(boxes_a[..., :2], boxes_b[..., :2]),
-        xp.minimum(boxes_a[..., 2:], boxes_b[..., 2:]),
+        xp.maximum(left_a, left_b),
+        xp.maximum(top_a, top_b),
+        xp.minimum(right_a, right_b),
+        xp.minimum(bottom_a, bottom_b),
     )
     hull = measured(
-        xp.minimum(boxes_a[..., :2], boxes_b[..., :2]),
-        xp.maximum(boxes_a[..., 2:], boxes_b[..., 2:]),
+        xp.minimum(left_a, left_b),
+        xp.minimum(top_a, top_b),
+        xp.maximum(right_a, right_b),
+        xp.maximum(bottom_a, bottom_b),
     )
-    area_a = measured(boxes_a[..., :2], boxes_a[..., 2:])
-    area_b = measured(boxes_b[..., :2], boxes_b[..., 2:])
+    area_a = measured(left_a, top_a, right_a, bottom_a)
+    area_b = measured(left_b, top_b, right_b, bottom_b)
     union = area_a + area_b - overlap
     iou = xp.where(union > 0, overlap / xp.where(union > 0, union, 1.0), 0.0)
-    return iou - xp.where(hull > 0, (hull - union) / xp.where(hull > 0, hull, 1.0), 0.0)
+    apart = xp.where(hull > 0, (hull - union) / xp.where(hull > 0, hull, 1.0), 0.0)
+    return (iou - apart)[..., 0]

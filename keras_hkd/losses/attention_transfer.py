@@ -10,7 +10,7 @@ from keras_hkd.checks import in_range
 from keras_hkd.losses import positions
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.losses.pooling import adaptive_mean
-from keras_hkd.replicas import weighted_mean
+from keras_hkd.replicas import weighted_mean_square
 from keras_hkd.tensors import Tensor
 
 __all__ = ["AttentionTransfer"]
@@ -75,7 +75,7 @@ class AttentionTransfer(DistillationLoss):
             teacher, student = _at_smaller_size(teacher, student)
         weights = positions.flat_weights(mask, student)
         difference = self.attention(student, weights) - self.attention(teacher, weights)
-        return weighted_mean(ops.square(difference), weights)
+        return weighted_mean_square(difference, weights)
 
     def get_config(self) -> dict[str, Any]:
         return {"power": self.power}

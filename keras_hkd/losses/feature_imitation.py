@@ -1,10 +1,9 @@
 """FeatureImitation: mean squared difference of features."""
 
 import keras
-from keras import ops
 
-from keras_hkd.losses.distillation_loss import DistillationLoss, blank
-from keras_hkd.replicas import weighted_mean
+from keras_hkd.losses.distillation_loss import DistillationLoss
+from keras_hkd.replicas import weighted_mean, weighted_mean_square
 from keras_hkd.tensors import Tensor
 
 __all__ = ["FeatureImitation"]
@@ -23,6 +22,7 @@ class FeatureImitation(DistillationLoss):
 
     Example:
 
+    >>> from keras import ops
     >>> loss = FeatureImitation()
     >>> float(loss(ops.zeros((1, 2, 2, 3)), 2 * ops.ones((1, 2, 2, 3))))
     4.0
@@ -32,7 +32,7 @@ class FeatureImitation(DistillationLoss):
         https://arxiv.org/abs/1412.6550
     """
 
-    reads_masked = True  # not in the end: one difference is blanked here, and not two tensors
+    reads_masked = True  # not in the end: the one difference is blanked, and not two tensors
     weighs_cells = True
     masks_channels = True
 
@@ -47,9 +47,7 @@ class FeatureImitation(DistillationLoss):
         Returns:
             A float32 scalar.
         """
-        difference = student - teacher
-        difference = difference if mask is None else blank(difference, mask)
-        return self.of_squares(ops.square(difference), mask)
+        return weighted_mean_square(student - teacher, mask)
 
     def of_squares(self, squares: Tensor, mask: Tensor | None) -> Tensor:
         """Compute the loss from `(S - T)^2`, where that is cheaper to have than both tensors.

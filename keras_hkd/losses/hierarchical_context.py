@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_hkd.checks import several, whole
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.losses.distillation_loss import DistillationLoss
 from keras_hkd.losses.pooling import adaptive_mean
-from keras_hkd.replicas import weighted_mean
+from keras_hkd.replicas import weighted_mean_square
 from keras_hkd.tensors import Tensor
 
 __all__ = ["HierarchicalContext"]
@@ -39,6 +38,7 @@ class HierarchicalContext(DistillationLoss):
 
     Example:
 
+    >>> from keras import ops
     >>> loss = HierarchicalContext()
     >>> float(loss(ops.zeros((1, 4, 4, 2)), ops.ones((1, 4, 4, 2))))
     1.0
@@ -79,13 +79,13 @@ class HierarchicalContext(DistillationLoss):
                 "HierarchicalContext needs maps of known height and width. "
                 f"Received: shape {tuple(student.shape)}. Fix the image size of the batches."
             )
-        total, weights, weight = weighted_mean(ops.square(student - teacher), mask), 1.0, 1.0
+        total, weights, weight = weighted_mean_square(student - teacher, mask), 1.0, 1.0
         for size in self.sizes:
             if size >= height:
                 continue
             weight /= 2.0
             pooled = adaptive_mean(student - teacher, (size, min(size, width)))
-            total += weight * weighted_mean(ops.square(pooled), mask)
+            total += weight * weighted_mean_square(pooled, mask)
             weights += weight
         return total / weights
 

@@ -3,12 +3,11 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_hkd.checks import positive
 from keras_hkd.losses.channel_moments import standardised
 from keras_hkd.losses.distillation_loss import DistillationLoss
-from keras_hkd.replicas import weighted_mean
+from keras_hkd.replicas import weighted_mean_square
 from keras_hkd.tensors import Tensor
 
 __all__ = ["PearsonCorrelation"]
@@ -76,7 +75,7 @@ class PearsonCorrelation(DistillationLoss):
         teacher, student = standardised(
             [teacher, student], mask, epsilon=self.epsilon, constant_means=True
         )
-        return weighted_mean(ops.square(student - teacher), mask) / 2
+        return weighted_mean_square(student - teacher, mask) / 2
 
     def get_config(self) -> dict[str, Any]:
         return {"epsilon": self.epsilon}
