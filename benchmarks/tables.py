@@ -4,7 +4,13 @@ from proof_runs import ROOT, summary
 
 from keras_hkd.atomic_write import write_text
 
-COLUMNS = {"AP": "AP", "AP50": "AP50", "MR2": "MR-2", "balanced_accuracy": "balanced accuracy"}
+COLUMNS = {
+    "AP": "AP",
+    "AP50": "AP50",
+    "MR2": "MR-2",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+}
 
 
 def compare(results, groups, tests, shown):
