@@ -18,7 +18,7 @@ HEADS = ("class_logits", "box_outputs", "objectness")
 _LEAST_SIZE = 1e-6  # pixels, where a box is encoded
 _LEAST_DISTANCE = 1e-3  # strides, where it is encoded as an exponent
 _LEAST_WEIGHT = 1e-5  # of a bin, where a box is encoded
-_OUTWARDS = np.array([-1.0, -1.0, 1.0, 1.0], "float32")  # the edges left, top, right, bottom
+_OUTWARDS = np.array([[-1.0], [1.0]], "float32")  # left and top, right and bottom
 
 
 @dataclasses.dataclass(frozen=True)
@@ -348,7 +348,9 @@ def _softmax(logits: Tensor, xp: ModuleType) -> Tensor:
 
 
 def _around(points: Tensor, distances: Tensor, xp: ModuleType) -> Tensor:
-    return xp.concatenate([points, points], axis=-1) + distances * _OUTWARDS
+    shape = xp.shape(distances)
+    corners = xp.reshape(distances, (*shape[:-1], 2, 2)) * _OUTWARDS + points[..., None, :]
+    return xp.reshape(corners, shape)
 
 
 def _distances(boxes: Tensor, priors: Tensor, xp: ModuleType) -> Tensor:
