@@ -164,17 +164,13 @@ def weighted_mean_square(values: Tensor, weights: Tensor = None) -> Tensor:
     """
     values = _as_float32(values)
     if weights is None:
-        size = _static_size(values)
-        if size is None or num_replicas() > 1:
-            return global_ratio(_sum_of_squares(values), ops.size(values))
-        return _sum_of_squares(values) / max(size, 1)
+        return global_ratio(_sum_of_squares(values), ops.size(values))
     weights = ops.stop_gradient(_as_float32(weights))
     check_leading_axes(weights, values, name="weights")
     of_rows = expand_to_rank(weights, values.ndim)
     rows = ops.where(of_rows > 0, values, 0.0) * ops.sqrt(of_rows)
     trailing = math.prod(ops.shape(values)[weights.ndim :])
-    mean = _sum_of_squares(rows) / ops.cast(trailing, "float32")
-    return global_ratio(mean, ops.sum(weights))
+    return global_ratio(_sum_of_squares(rows), ops.sum(weights) * ops.cast(trailing, "float32"))
 
 
 def global_ratio(numerator: Tensor, denominator: Tensor, minimum: float | None = None) -> Tensor:
