@@ -216,7 +216,8 @@ def test_boxes_follow_pixels(size):
     num_seen = 0
     for images, labels in take(stream(dataset, batch_size=4, augmentation=jitter), 12):
         for picture, boxes in zip(images, labels["boxes"], strict=True):
-            green = np.argwhere(picture[..., 1] - picture[..., 0] > 0)
+            # By one grey level: channels of the grey around differ in the last bit of a product.
+            green = np.argwhere(picture[..., 1] - picture[..., 0] > 1)
             if boxes[0, 0] < 0:
                 continue
             num_seen += 1
