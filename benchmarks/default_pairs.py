@@ -12,6 +12,7 @@ figures: `results/default_pairs.json`.
 import pathlib
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import NamedTuple
 
 from figures import made_with
@@ -44,34 +45,40 @@ class Pair(NamedTuple):
     """A teacher, a student, and what both start from.
 
     Attributes:
-        teacher: file of the teacher.
+        teacher: returns the file of the teacher, which is made first where it is missing.
         student: name or file of the student.
         kind: "detector" or "classifier".
         start: file of the weights of the student's backbone, or None.
         by_hand: options of the best method with weights set by hand, or None.
     """
 
-    teacher: pathlib.Path
+    teacher: Callable[[], pathlib.Path] | None
     student: str | pathlib.Path
     kind: str = "detector"
     start: pathlib.Path | None = None
     by_hand: dict | None = None
 
 
+TEACHERS = {
+    "retinanet_teacher": Pair(None, "retinanet_mobilenet_v2_1.0", start=LARGE),
+    "classifier_teacher": Pair(None, "mobilenet_v2_1.0", "classifier", start=LARGE),
+}
+"""Teachers that are trained here, each by itself, with seed 0."""
+
+
 def main(runs, only=None):
     """Runs what is not finished yet; the table holds what is."""
     run = Runner(runs / "default", RESULTS / "default_pairs", only)
-    crops = runs / "crops" / "objects"
-    for name, make in pairs(run, runs, crops).items():
-        prefixes = (f"{name}_", run_name(name, "alone", ""))
-        if only and not any(wanted.startswith(prefixes) for wanted in only):
-            continue
-        pair = make()
-        tests = TESTS if pair.kind == "detector" else {"crops": f"{crops}:test"}
+    crops = runs / "crops"
+    for name in set(TEACHERS) & set(only or ()):
+        teacher(run, name, crops)
+    for name, pair in pairs(run, runs, crops).items():
         for method, how in methods(pair).items():
             for seed in SEEDS:
-                run(run_name(name, method, seed), words(pair, how, seed, crops), tests)
-                write_results(run)
+                wanted = run_name(name, method, seed)
+                if run.wants(wanted):
+                    run(wanted, words(pair, how, seed, crops), tests_of(pair, crops))
+                    write_results(run)
 
 
 def run_name(pair, method, seed):
@@ -81,31 +88,31 @@ def run_name(pair, method, seed):
 
 
 def pairs(run, runs, crops):
-    """Functions that make the pairs, by name; teachers that are not there yet are trained then."""
+    """The pairs by name."""
     yolo, retinanet = "yolo_v8_mobilenet_v2_0.35", "retinanet_mobilenet_v2_0.35"
 
     def rtmdet():
         return imported(runs / "proof")
 
-    def retinanet_teacher():
-        large = Pair(YOLO_TEACHER, "retinanet_mobilenet_v2_1.0", start=LARGE)
-        return run("retinanet_teacher", words(large, None, 0, crops), TESTS)
+    def yolo_teacher():
+        return YOLO_TEACHER
 
-    def classifiers():
-        program = pathlib.Path(__file__).with_name("object_crops.py")
-        subprocess.run([sys.executable, str(program), "--out", str(runs / "crops")], check=True)
-        large = Pair(YOLO_TEACHER, "mobilenet_v2_1.0", "classifier", start=LARGE)
-        tests = {"crops": f"{crops}:test"}
-        teacher = run("classifier_teacher", words(large, None, 0, crops), tests)
-        return Pair(teacher, "cnn_small", "classifier")
+    def trained(name):
+        return lambda: teacher(run, name, crops)
 
     return {
-        "rtmdet_to_yolo": lambda: Pair(rtmdet(), yolo, start=SMALL, by_hand=BY_HAND),
-        "yolo_to_yolo": lambda: Pair(YOLO_TEACHER, yolo, start=SMALL, by_hand=BY_HAND),
-        "yolo_to_retinanet": lambda: Pair(YOLO_TEACHER, retinanet, start=SMALL),
-        "retinanet_to_retinanet": lambda: Pair(retinanet_teacher(), retinanet, start=SMALL),
-        "classifiers": classifiers,
+        "rtmdet_to_yolo": Pair(rtmdet, yolo, start=SMALL, by_hand=BY_HAND),
+        "yolo_to_yolo": Pair(yolo_teacher, yolo, start=SMALL, by_hand=BY_HAND),
+        "yolo_to_retinanet": Pair(yolo_teacher, retinanet, start=SMALL),
+        "retinanet_to_retinanet": Pair(trained("retinanet_teacher"), retinanet, start=SMALL),
+        "classifiers": Pair(trained("classifier_teacher"), "cnn_small", "classifier"),
     }
+
+
+def teacher(run, name, crops):
+    """File of one of `TEACHERS`; trained, even if it was before, where the file is gone."""
+    of = TEACHERS[name]
+    return run(name, words(of, None, 0, crops), tests_of(of, crops), needed=True)
 
 
 def methods(pair):
@@ -118,18 +125,25 @@ def methods(pair):
     return found
 
 
+def tests_of(pair, crops):
+    """Test sets of a pair: name -> `--data` argument."""
+    return TESTS if pair.kind == "detector" else {"crops": f"{crops / 'objects'}:test"}
+
+
 def words(pair, how, seed, crops):
     """Words of the command of one run."""
     if pair.kind == "detector":
         data = [f"{DATA / name}:train" for name in ("coco_person", "coco_person_nc")]
         common = options(data=data, seed=seed, **DETECTOR_BUDGET)
     else:
-        common = options(data=f"{crops}:train", seed=seed, **CLASSIFIER_BUDGET)
+        program = pathlib.Path(__file__).with_name("object_crops.py")
+        subprocess.run([sys.executable, str(program), "--out", str(crops)], check=True)
+        common = options(data=f"{crops / 'objects'}:train", seed=seed, **CLASSIFIER_BUDGET)
     if pair.start is not None:
         common += options(backbone_weights=pair.start)
     if how is None:
         return ["train", *options(**{pair.kind: pair.student}), *common]
-    return ["distill", *options(teacher=pair.teacher, student=pair.student, **how), *common]
+    return ["distill", *options(teacher=pair.teacher(), student=pair.student, **how), *common]
 
 
 def write_results(run):
@@ -137,8 +151,8 @@ def write_results(run):
     results, found = run.results(), {}
     for pair in [run.removesuffix("_auto_0") for run in results if run.endswith("_auto_0")]:
         groups = {name: [run_name(pair, name, seed) for seed in SEEDS] for name in LABELS}
-        tests = results[f"{pair}_auto_0"]["test"]
-        if compared := compare(results, groups, tests, SHOWN):
+        compared = compare(results, groups, results[f"{pair}_auto_0"]["test"], SHOWN)
+        if len(compared) > 1:  # not the student alone
             found[pair] = compared
     write_json(
         RESULTS / "default_pairs.json",

@@ -30,23 +30,26 @@ class Runner:
     def __init__(self, runs, records, only=None):
         self.runs, self.records, self.only = pathlib.Path(runs), pathlib.Path(records), only
 
-    def __call__(self, name, words, tests):
+    def __call__(self, name, words, tests, needed=False):
         """Trains one model unless it is finished, and measures it.
 
         Args:
             name: of the run.
             words: of the command, `train` or `distill` first, without `--out`.
             tests: name of a test set -> `--data` argument.
+            needed: whether others start from the model: it is trained, even if left out by `only`
+                or finished elsewhere, where its file is missing.
 
         Returns:
             Path of the trained model.
         """
         out = self.runs / name
         record = self.records / f"{name}.json"
-        if record.exists():
+        missing = needed and not trained_model(out).exists()
+        if record.exists() and not missing:
             print(f"{name}: finished, {record.relative_to(ROOT)}")
             return trained_model(out)
-        if not self.wants(name):
+        if not (self.wants(name) or missing):
             return trained_model(out)
         keras_hkd(*words, "--out", str(out), "--resume")
         file = trained_model(out)
