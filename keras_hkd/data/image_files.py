@@ -148,6 +148,25 @@ def image_header(path: str | os.PathLike) -> tuple[tuple[int, int], int]:
         return (image.height, image.width), _orientation(image)
 
 
+def is_plain(path: str | os.PathLike, stated_size: tuple[int, int] | None = None) -> bool:
+    """Tell, from the header alone, whether any decoder gives the pixels that `decode_image` gives.
+
+    So it is with a JPEG or PNG in grey or RGB that is not turned by its EXIF tag, whatever the
+    file's suffix says. What else there is, only `decode_image` reads as the rest of the package.
+
+    Args:
+        path: the image file.
+        stated_size: as of `decode_image`.
+
+    Raises:
+        UnreadableImageError: the file is missing or its header cannot be read.
+    """
+    with _opened(path, "the image header cannot be read") as image:
+        size = image.height, image.width
+        common = image.format in ("JPEG", "PNG") and image.mode in ("L", "RGB")
+        return common and not is_turned(size, _orientation(image), stated_size)
+
+
 def image_size(path: str | os.PathLike) -> tuple[int, int]:
     """Read (height, width) of the upright picture from its header alone.
 

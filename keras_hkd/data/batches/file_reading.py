@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 from collections.abc import Callable
 from typing import Any
 
@@ -16,26 +17,54 @@ from keras_hkd.data.batches.image_cache import (
     load_checked,
 )
 from keras_hkd.data.dataset import Dataset
+from keras_hkd.data.image_files import UnreadableImageError, is_plain
 from keras_hkd.tensors import Tensor
-
-_GRAPH_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def file_reader(dataset: Dataset) -> Callable[[Tensor], Tensor]:
-    """Make a function that reads image i: uint8 (height, width, 3), refused if of another size."""
-    paths = tf.constant([annotation.image_path for annotation in dataset])
+    """Make a function that reads image i: uint8 (height, width, 3), refused if of another size.
+
+    Plain files are decoded in the graph; others (turned by their EXIF tag, WebP, CMYK and so on) by
+    `load_image`, so that the pixels are those that all of the package sees.
+
+    Raises:
+        BadDataError: an image is missing or its header cannot be read.
+    """
+    paths = tf.constant([annotation.image_path or "" for annotation in dataset])
     sizes = tf.constant([(annotation.height, annotation.width) for annotation in dataset], tf.int32)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        plain = tf.constant([*pool.map(lambda i: _is_plain(dataset, i), range(len(dataset)))])
+
+    def decode(path: Tensor) -> Tensor:
+        # Decodes PNG too, and with the accurate transform the pixels that Pillow gives.
+        return tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
+
+    def load(index: Tensor) -> Tensor:
+        def at(position: int) -> np.ndarray:
+            return load_checked(dataset, int(position))
+
+        return tf.ensure_shape(
+            tf.numpy_function(at, [index], tf.uint8, stateful=False), (None, None, 3)
+        )
 
     def read(index: Any) -> Tensor:
         path = tf.gather(paths, index)
-        # Decodes PNG too, and with the accurate transform the pixels that Pillow gives.
-        image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
+        image = tf.cond(tf.gather(plain, index), lambda: decode(path), lambda: load(index))
         message = tf.strings.join(["The image has another size than its annotation says: ", path])
         same = tf.reduce_all(tf.shape(image)[:2] == tf.gather(sizes, index))
         with tf.control_dependencies([tf.Assert(same, [message])]):
             return tf.ensure_shape(tf.identity(image), (None, None, 3))
 
     return read
+
+
+def _is_plain(dataset: Dataset, index: int) -> bool:
+    annotation = dataset[index]
+    try:
+        return is_plain(annotation.image_path or "", (annotation.height, annotation.width))
+    except UnreadableImageError:
+        load_checked(dataset, index)  # says which record it is, and what to do
+        return False
 
 
 def canvas_reader(
@@ -82,12 +111,9 @@ def stored_or_drawn(
     return lambda index: read(index)[0]
 
 
-def readable_in_graph(dataset: Dataset) -> bool:
-    """Tell whether all images are files that TensorFlow decodes."""
-    paths = [annotation.image_path for annotation in dataset]
-    return type(dataset).load_image is Dataset.load_image and all(
-        path.lower().endswith(_GRAPH_SUFFIXES) for path in paths
-    )
+def are_files(dataset: Dataset) -> bool:
+    """Tell whether all images are files, not made by a class of their own."""
+    return type(dataset).load_image is Dataset.load_image
 
 
 def in_parallel(batches: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:

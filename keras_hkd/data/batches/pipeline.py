@@ -15,10 +15,10 @@ from keras_hkd.data.batches import cache_mode, disk_cache
 from keras_hkd.data.batches.augmentation import NO_AUGMENTATION, Augmentation, draw_numbers
 from keras_hkd.data.batches.epoch_plan import EpochPlan
 from keras_hkd.data.batches.file_reading import (
+    are_files,
     canvas_reader,
     file_reader,
     in_parallel,
-    readable_in_graph,
     stored_or_drawn,
 )
 from keras_hkd.data.batches.image_cache import Canvases, decode_all
@@ -297,8 +297,8 @@ def evaluation_batches(
         image_size: `(height, width)` of the batches in pixels.
         batch_size: images per batch; the last batch holds what is left.
         max_boxes: places for people per image; by default the largest count in the set.
-        cache: decode the images once into memory; images that are no JPEG or PNG files are in any
-            case, if they fit.
+        cache: decode the images once into memory; images that are no files are in any case, if they
+            fit.
         ignore_regions: also give `ignore_boxes`.
 
     Returns:
@@ -336,8 +336,8 @@ def prediction_batches(
         dataset: the images.
         image_size: `(height, width)` of the batches in pixels.
         batch_size: images per batch; the last batch holds what is left.
-        cache: decode the images once into memory; images that are no JPEG or PNG files are in any
-            case, if they fit.
+        cache: decode the images once into memory; images that are no files are in any case, if they
+            fit.
         antialias: whether images are smoothed when they shrink, as the detector wants it.
 
     Returns:
@@ -380,7 +380,7 @@ def _letterboxed(
         raise InvalidValueError("`dataset` must hold at least one image. Received: none")
     canvases = Canvases.plan(dataset, frame_size)
     order = tf.data.Dataset.range(len(dataset))
-    if cache or not readable_in_graph(dataset):
+    if cache or not are_files(dataset):
         canvas = stored_or_drawn(dataset, canvases, cache, antialias)
         scales = letterbox_scales(dataset, frame_size) / canvases.scales
         contents = canvases.content_sizes
