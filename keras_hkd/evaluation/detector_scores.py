@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from keras_hkd.data.dataset import Dataset
 from keras_hkd.evaluation.model_cost import count_parameters
 from keras_hkd.evaluation.prediction import predict_dataset
 from keras_hkd.inference.prediction import Predictor
+from keras_hkd.metrics.ground_truth import scored_categories
 
 _COCO_KEYS = ("AP", "AP50", "AP75", "AR100")
 
@@ -62,7 +64,11 @@ def score_predictions(
         people as CityPersons' subset "reasonable" does: of 50 pixels height or more, visible by
         65 % or more. Where a dataset has no visible boxes, as with ordinary photographs, everybody
         counts as wholly visible. Also `num_images`, and if asked for
-        `{protocol: {subset: fraction}}`. nan where nobody counts.
+        `{protocol: {subset: fraction}}`. nan where nobody counts: of several classes without
+        people, there is no MR2.
+
+    Raises:
+        ValueError: if a protocol is asked for, and none of several classes is people's.
 
     Example:
 
@@ -80,13 +86,14 @@ def score_predictions(
     found = metrics.as_detections(results, truth)
     average_precision = metrics.coco_average_precision(truth, found)
     scores = {name: average_precision[name] for name in _COCO_KEYS}
-    # One class alone is scored whatever it is called; of several, the people.
-    one = dataset.category_ids[0][0] if len(dataset.category_ids) == 1 else None
-    people = {"category_id": one if one in truth.category_names else None}
-    scores["MR2"] = metrics.log_average_miss_rate(
-        truth, found, "citypersons", "reasonable", **people
-    )
+    wanted = scored_categories(truth)
+    category = wanted[0] if len(wanted) == 1 else None
+    scores["MR2"] = math.nan
+    if wanted:
+        scores["MR2"] = metrics.log_average_miss_rate(
+            truth, found, "citypersons", "reasonable", category
+        )
     if protocol is not None:
-        scores[str(protocol)] = metrics.miss_rates(truth, found, protocol, **people)
+        scores[str(protocol)] = metrics.miss_rates(truth, found, protocol, category)
     scores["num_images"] = truth.num_images
     return scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -149,6 +150,24 @@ def person_categories(ground_truth: GroundTruth) -> tuple[int, ...]:
         "The ground truth has no category called person, pedestrian, people or human: choose one "
         f"by `category_id`, or --class NAME. Received: the categories {listing}"
     )
+
+
+def scored_categories(ground_truth: GroundTruth) -> tuple[int, ...]:
+    """Return the ids of the categories that a detector's miss rate is of.
+
+    Args:
+        ground_truth: the ground truth.
+
+    Returns:
+        The only category, whatever it is called; of several, those of people; () if there are none
+        of people among them.
+    """
+    every = set(ground_truth.category_aliases.values())
+    if len(every) == 1:
+        return tuple(every)
+    with contextlib.suppress(InvalidValueError):
+        return person_categories(ground_truth)
+    return ()
 
 
 def order_of_ids(ids: Sequence[Any]) -> list[int]:

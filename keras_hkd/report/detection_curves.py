@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_hkd import metrics
 from keras_hkd.data.dataset import Dataset
-from keras_hkd.metrics.ground_truth import person_categories
+from keras_hkd.metrics.ground_truth import scored_categories
 
 IOU = 0.5
 HEIGHTS_PX = ((0, 30), (30, 80), (80, 160), (160, math.inf))
@@ -48,8 +48,7 @@ class People:
         """
         truth = metrics.as_ground_truth(dataset)
         found = metrics.as_detections(list(results), truth)
-        only = len(dataset.category_ids) == 1
-        wanted = [dataset.category_ids[0][0]] if only else list(person_categories(truth))
+        wanted = scored_categories(truth)
         truth = truth.select(np.isin(truth.category_ids, wanted))
         found = found.select(np.isin(found.category_ids, wanted))
         found = found.select(np.argsort(-found.scores, kind="stable"))
@@ -187,10 +186,13 @@ def miss_rate(dataset: Dataset, results: Iterable[Mapping[str, Any]]) -> metrics
         results: what `keras_hkd.evaluation.predict_dataset` gave.
     """
     truth = metrics.as_ground_truth(dataset)
-    one = dataset.category_ids[0][0] if len(dataset.category_ids) == 1 else None
-    category = one if one in truth.category_names else None
+    wanted = scored_categories(truth)
+    category = wanted[0] if len(wanted) == 1 else None
     with warnings.catch_warnings():
         # The report says it beside the curve.
         warnings.simplefilter("ignore", metrics.FewImagesWarning)
         found = metrics.as_detections(list(results), truth)
+        if not wanted:  # several classes without people: a curve of nobody
+            truth, found = (one.select(np.zeros(len(one.boxes), bool)) for one in (truth, found))
+            category = 1
         return metrics.miss_rate_curve(truth, found, "citypersons", "reasonable", category)

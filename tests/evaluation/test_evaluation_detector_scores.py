@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import warnings
 
@@ -54,3 +55,28 @@ def test_the_person_class_makes_the_miss_rate(white_boxes):
         for i in range(100)
     ]
     assert score_predictions(dataset, cars)["MR2"] == 1.0
+
+
+def found_in_all(category):
+    box = {"bbox": [32, 16, 32, 80], "score": 0.9}
+    return [{"image_id": 1 + i, "category_id": category, **box} for i in range(0, 100, 2)]
+
+
+def test_classes_without_people_have_average_precision_and_no_miss_rate(white_boxes):
+    """The scenes' boxes are of the first class, dogs."""
+    dataset = white_boxes(SCENES, ("dog", "car"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = score_predictions(dataset, found_in_all(1))
+    assert scores["AP"] == pytest.approx(1)
+    assert math.isnan(scores["MR2"])
+    with pytest.raises(ValueError, match="no category called person"):
+        score_predictions(dataset, [], "citypersons")
+
+
+@pytest.mark.parametrize("name", ["dog", "3"])
+def test_the_only_class_makes_the_miss_rate_whatever_it_is_called(white_boxes, name):
+    """A class that was chosen by its number has that number for a name."""
+    dataset = dataclasses.replace(white_boxes(SCENES, (name,)), category_ids=((3,),))
+    assert score_predictions(dataset, found_in_all(3))["MR2"] == 0.0
+    assert score_predictions(dataset, found_in_all(3)[:25])["MR2"] == pytest.approx(0.5)

@@ -1,6 +1,8 @@
 """Curves of detections against numbers worked out by hand, and against pycocotools."""
 
+import dataclasses
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -135,3 +137,14 @@ def test_the_miss_rate_curve_is_the_one_of_mr2():
     curve = miss_rate(dataset_of(boxes), found)
     assert curve.miss_rates[-1] == pytest.approx(0.5)
     assert curve.log_average == pytest.approx(0.5)
+
+
+def test_classes_without_people_have_curves_of_nobody():
+    data = dataclasses.replace(
+        dataset_of([[ONE]] * 120), class_names=("dog", "car"), category_ids=((1,), (2,))
+    )
+    found = [result(n, ONE, 0.9) for n in range(60)]
+    assert People.of(data, found).num_people == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert math.isnan(miss_rate(data, found).log_average)
