@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from keras_hkd.atomic_write import replacing
 from keras_hkd.cli import detect_video, options
 from keras_hkd.cli.console import figures, messages, print_json, remark
 from keras_hkd.cli.datasets import report_skipped
@@ -114,7 +115,7 @@ def command(
         raise InvalidValueError("Missing argument IMAGES_OR_FOLDERS, --video FILE or --webcam.")
     model, images = _model_and_images(model, images)
     model = check_model_file(model)
-    named, num_others = _find_images(images)
+    named, num_others = _find_images(images, out / "pictures")
     detector = _load_detector(model, score_threshold, person_class, size)
     out.mkdir(parents=True, exist_ok=True)
     picture_folder = out / "pictures" if pictures else None
@@ -134,11 +135,19 @@ def command(
     _report(summary, run.found, json)
 
 
-def _find_images(places: Sequence[Path]) -> tuple[list[tuple[Path, int | str]], int]:
-    """Find the images, each with its id, and say which other files there are; also counts those."""
+def _find_images(places: Sequence[Path], drawn: Path) -> tuple[list[tuple[Path, int | str]], int]:
+    """Find the images, each with its id, and say which other files there are; also counts those.
+
+    The pictures that an earlier call drew do not count, unless they are asked for.
+    """
     from keras_hkd.inference.photos import find_images_and_others, image_ids
 
-    paths, others = find_images_and_others(places)
+    every, others = find_images_and_others(places)
+    paths = every
+    if not any(place.resolve().is_relative_to(drawn.resolve()) for place in places):
+        paths = [path for path in every if not path.resolve().is_relative_to(drawn.resolve())]
+    if len(paths) < len(every):
+        remark(f"Left out {len(every) - len(paths)} pictures in {drawn}: what was found before")
     report_skipped(others)
     return list(zip(paths, image_ids(paths), strict=True)), len(others)
 
@@ -159,7 +168,8 @@ def _write_results(
         return len(results), file
     facts = {
         "model": _file_digest(model),
-        "images": _digest(f"{i} {path.stat().st_size}" for path, i in named),
+        "images": _digest(f"{i} {_version(path)}" for path, i in named),
+        "pictures": run.picture_folder is not None,
         "image_size": run.size,
         "score_threshold": run.score_threshold,
         "person_class": person_class,
@@ -178,6 +188,12 @@ def _digest(words: Iterable[str]) -> str:
     for word in words:
         digest.update(f"{word}\n".encode())
     return digest.hexdigest()
+
+
+def _version(path: Path) -> str:
+    """Tell a file from what stood under its name before."""
+    status = path.stat()
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _file_digest(model: Path) -> str:
@@ -303,10 +319,11 @@ class _Run:
         results = []
         for (path, image_id, photo), one in zip(decoded, found, strict=True):
             named = coco_results(one, image_id, self.categories)
-            results += [{**result, "file_name": path.name} for result in named]
+            name = _picture_name(path, image_id)
+            results += [{**result, "file_name": name.as_posix()} for result in named]
             self.found.append((str(path), len(named), max(one["confidence"], default=None)))
             if self.picture_folder is not None:
-                self._draw(photo, one, self.picture_folder / _picture_name(path, image_id))
+                self._draw(photo, one, self.picture_folder / name)
         self.num_images += len(decoded)
         self.num_computed += len(decoded)
         return results
@@ -319,10 +336,10 @@ class _Run:
         scores = zip(classes, found["confidence"], strict=True)
         labels = [f"{names[c]} {score:.2f}" for c, score in scores]
         picture = draw_detections(photo, found["boxes"], labels, classes)
-        path.parent.mkdir(parents=True, exist_ok=True)
         lossy = path.suffix.lower() in (".jpg", ".jpeg", ".webp")
         quality: dict[str, Any] = {"quality": 92} if lossy else {}
-        picture.save(path, **quality)
+        with replacing(path) as partial:
+            picture.save(partial, **quality)
 
 
 def _picture_name(path: Path, image_id: int | str) -> pathlib.Path:

@@ -79,7 +79,8 @@ def command(
 
     Miss rates (MR-2, lower is better) by subset for citypersons, kaist and caltech; average
     precision and recall for coco. All figures in JSON are fractions; null means that nobody counts.
-    Results find their images by image_id, else by file_name, else by the file's name.
+    Results find their images by file_name where all have one that says which, else by image_id,
+    else by image_id as a file's name.
     """
     from keras_hkd import metrics
     from keras_hkd.metrics.meeting import other_categories

@@ -19,10 +19,10 @@ class ResultPictures:
     """Finds the pictures that results name among those of a dataset.
 
     All results of a file go by one rule, the first under which every one of them finds its
-    picture: by `file_name`, where all results carry it and it says which picture; by `image_id`
-    itself, unless a `file_name` beside it says otherwise; by `image_id` as the number or text of
-    the same form ("7" for 7); by `image_id` as the name of a picture, without suffix and folders
-    or with them, or the number that such a name is.
+    picture: by `file_name`, where all results carry it, it says which picture, and no two ids or
+    names share one; by `image_id` itself, unless a `file_name` beside it says otherwise; by
+    `image_id` as the number or text of the same form ("7" for 7); by `image_id` as the name of a
+    picture, without suffix and folders or with them, or the number that such a name is.
 
     Args:
         image_ids: ids of the pictures.
@@ -64,6 +64,7 @@ class ResultPictures:
         pairs = list(dict.fromkeys(zip(map(_key, image_ids), file_names, strict=True)))
         found = self._found(pairs)
         if unknown == "raise" and UNKNOWN in found.values():
+            self._refuse_shared_names(pairs)
             pair = next(pair for pair in pairs if found[pair] == UNKNOWN)
             raise InvalidValueError(self._unknown(pair, image_ids, file_names))
         places = (
@@ -74,8 +75,9 @@ class ResultPictures:
 
     def _found(self, pairs: list[tuple]) -> dict[tuple, int]:
         named = {pair: self._of_name(pair[1]) for pair in pairs}
-        if pairs and all(len(places) == 1 for places in named.values()):
-            return {pair: places[0] for pair, places in named.items()}
+        by_name = {pair: places[0] for pair, places in named.items() if len(places) == 1}
+        if pairs and len(set(by_name.values())) == len(pairs):
+            return by_name
         rules = (self._of_id, self._of_text, self._of_stem)
         tried = [{pair: rule(pair[0], named[pair]) for pair in pairs} for rule in rules]
         whole = [found for found in tried if UNKNOWN not in found.values()]
@@ -102,6 +104,19 @@ class ResultPictures:
                     "or leave the file names out if the ids are right. Received: a result with the "
                     f"file_name {name!r}"
                 )
+
+    def _refuse_shared_names(self, pairs: list[tuple]) -> None:
+        """Refuse results of several pictures whose file names fit one picture alone."""
+        first: dict[int, tuple] = {}
+        for pair in pairs:
+            for place in places if len(places := self._of_name(pair[1])) == 1 else ():
+                if (other := first.setdefault(place, pair)) != pair:
+                    raise InvalidValueError(
+                        f"{self._shown(place)} fits the results with image_id {other[0]!r} and "
+                        f"file_name {other[1]!r} and those with image_id {pair[0]!r} and file_name "
+                        f"{pair[1]!r}: give each picture's results one image_id and one file_name, "
+                        "with the folder where names repeat"
+                    )
 
     def _of_name(self, name: object) -> list[int]:
         """Find the pictures that a file name fits, as it is or without its suffix."""

@@ -79,10 +79,12 @@ def as_detections(
         detections: one of
             a list of COCO results: dicts of `image_id`, `bbox` (left, top, width, height in
             pixels), `score` and optionally `category_id` (the ground truth's first if absent) and
-            `file_name`; images are found by `image_id`, else by `file_name`, else by the file's
-            name without suffix (see `keras_hkd.data.result_pictures`);
+            `file_name`; images are found by `file_name` where every result has one that says which,
+            else by `image_id`, else by the file's name without suffix (see
+            `keras_hkd.data.result_pictures`);
             a dict of arrays: `image_ids` (n,), `boxes` (n, 4) xyxy pixels, `scores` (n,) and
-            optionally `classes` (n,) from 0 (category id = class + 1);
+            optionally `classes` (n,) from 0, in the order of the ground truth's categories
+            (category id = class + 1 if it has none);
             `Detections`, returned as they are.
         ground_truth: the ground truth; it must have every image.
         on_bad_data: "raise" to raise an error at the first bad result, or "skip" to leave bad
@@ -216,8 +218,22 @@ def _from_arrays(arrays: Mapping, ground_truth: GroundTruth) -> Detections:
         image_index=pictures.positions(image_ids, [None] * len(image_ids)),
         boxes=box_column(boxes, "boxes (as left, top, width, height)", _name).reshape(-1, 4),
         scores=number_column(scores, "scores", _name),
-        category_ids=classes.astype(np.int64) + 1,
+        category_ids=_ids_of_classes(classes, ground_truth),
     )
+
+
+def _ids_of_classes(classes: np.ndarray, truth: GroundTruth) -> np.ndarray:
+    numbers = integer_column(classes, "classes", _name)
+    ids = np.array(list(dict.fromkeys(truth.category_aliases.values())), np.int64)
+    if not len(ids):
+        return numbers + 1
+    bad = np.flatnonzero((numbers < 0) | (numbers >= len(ids)))
+    if len(bad):
+        raise InvalidValueError(
+            f"{_name(bad[0])}: `classes` must be from 0 to {len(ids) - 1}, positions among the "
+            f"ground truth's categories {ids.tolist()}. Received: {numbers[bad[0]]}"
+        )
+    return ids[numbers]
 
 
 def _name(position: int) -> str:

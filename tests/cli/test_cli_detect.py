@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -65,12 +66,24 @@ def test_detections_and_pictures(command, tmp_path, model, photos):
     ]
     assert results[0]["bbox"] == [8, 8, 16, 24]
     assert results[2]["bbox"] == [32, 32, 64, 96]  # 256 wide: four pixels per pixel seen
-    assert results[2]["file_name"] == "2.png"
+    assert results[2]["file_name"] == "day/2.png"
     pictures = sorted(p.relative_to(out).as_posix() for p in out.rglob("*.*g"))
     assert pictures == ["pictures/day/1.jpg", "pictures/day/2.png", "pictures/night/1.jpg"]
     with Image.open(out / "pictures/day/2.png") as picture:
         assert picture.size == (256, 128)
         assert np.asarray(picture).any()
+
+
+def test_drawn_pictures_are_not_looked_at_again(command, tmp_path, model, photos):
+    """The folder of results lies among the photographs; the pictures there may be asked for."""
+    for _ in range(2):
+        out = photos / "found"
+        code, printed, err = command("detect", model, photos, "--out", out, "--json")
+        assert code == 0, err
+        assert json.loads(printed)["num_images"] == 3
+    assert "Left out 3 pictures" in err
+    words = ("detect", model, out / "pictures", "--out", out, "--json", "--no-pictures")
+    assert json.loads(command(*words)[1])["num_images"] == 3
 
 
 def test_table(command, tmp_path, model, photos):
@@ -202,5 +215,11 @@ def test_shards_of_another_run_are_refused(command, tmp_path, model, many_photos
     assert command(*words, "--shard", "1/2")[0] == 0
     code, _, err = command(*words, "--shard", "2/2", "--score-threshold", 0.5)
     assert code == 2 and "score_threshold was 0.3 and is now 0.5" in err
+    code, _, err = command(*words, "--shard", "2/2", "--no-pictures")
+    assert code == 2 and "pictures was true and is now false" in err.lower()
+    other = sorted(many_photos.rglob("*.*g"))[0]
+    os.utime(other, ns=(1, 1))  # another picture of as many bytes
+    code, _, err = command(*words, "--shard", "2/2")
+    assert code == 2 and "images was" in err
     code, _, err = command(*words, "--shard", "3/2")
     assert code == 2 and "I-th of N shares" in err

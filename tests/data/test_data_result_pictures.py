@@ -56,6 +56,14 @@ def test_pictures_are_found(pictures, ids, names, expected):
             [None, "000003.jpg"],
             "image_id 2 is that of '000001.jpg': .* '000003",
         ),
+        # What was found in two pictures is not that of one.
+        (
+            STEMS,
+            ["x", "y", "z"],
+            ["a.jpg", "a.jpg", "b.jpg"],
+            "'a.jpg' fits the results with image_id 'x' and file_name 'a.jpg' and those .* 'y'",
+        ),
+        (NUMBERED, [9, 8], ["day/000001.jpg", "night/000001.jpg"], "fits the results with .* 'day"),
         (NUMBERED, [1], ["other.jpg"], "image_id 1 is that of '000003.jpg': .* 'other.jpg'"),
         (([1, 7], ["7.jpg", "1.jpg"]), ["7"], None, "'7' may be the id of '1.jpg' or the name of"),
     ],
@@ -81,3 +89,11 @@ def test_own_ids_are_always_found(image_ids, data):
     names = [f"{name}.jpg" for name in data.draw(st.permutations([str(i) for i in image_ids]))]
     order = data.draw(st.permutations(range(len(image_ids))))
     assert positions((image_ids, names), [image_ids[i] for i in order]) == list(order)
+
+
+def test_pictures_of_one_name_are_told_apart_by_their_ids():
+    pictures = ([1, 2], ["images/x.jpg", "images/y.jpg"])
+    ids, names = ["images/x", "thumbs/x", "images/y"], ["x.jpg", "x.jpg", "y.jpg"]
+    assert positions(pictures, ids, names, unknown="skip") == [0, UNKNOWN, 1]
+    with pytest.raises(ValueError, match="'thumbs/x'"):
+        positions(pictures, ids, names)

@@ -83,3 +83,18 @@ def test_whatever_json_holds_either_loads_or_is_refused_clearly(detections):
         assert str(error)
     else:
         assert len(found) == len(detections)
+
+
+def test_classes_of_arrays_are_positions_among_the_ground_truth_s_categories():
+    truth = as_ground_truth(
+        {
+            "images": [{"id": 5, "width": 64, "height": 64}],
+            "annotations": [{"image_id": 5, "bbox": [0, 0, 9, 9], "category_id": 7}],
+            "categories": [{"id": 0, "name": "person"}, {"id": 7, "name": "car"}],
+        }
+    )
+    arrays = {"image_ids": [5, 5], "boxes": [[0, 0, 9, 9]] * 2, "scores": [0.5, 0.9]}
+    assert as_detections({**arrays, "classes": [1, 0]}, truth).category_ids.tolist() == [7, 0]
+    for classes in ([0, 2], [-1, 0]):
+        with pytest.raises(ValueError, match=r"from 0 to 1, positions among .*\[0, 7\]"):
+            as_detections({**arrays, "classes": classes}, truth)
