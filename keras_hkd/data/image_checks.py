@@ -72,7 +72,8 @@ def _finder(records: Records, images_folder: str | os.PathLike | None) -> Any:
     folder = None if images_folder is None else [Path(images_folder)]
     if records.frames:
         return FrameFinder(folder or records.image_roots, records.frames.key)
-    return PictureFinder(folder or records.image_folders, folder or records.image_roots)
+    names = (image.file_name for image in records.images)
+    return PictureFinder(folder or records.image_folders, folder or records.image_roots, names)
 
 
 def _note_missing_frames(

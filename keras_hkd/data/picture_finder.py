@@ -58,12 +58,15 @@ class PictureFinder:
 
     First under the exact name, with or without the folders before it. Else anywhere in the roots
     by a name that differs in case, suffix, slashes, folders or Unicode form only, where one file
-    alone fits; of several, those that share most of the name count.
+    alone fits; of several, those that share most of the name count. A picture in another folder
+    than its name says is none where another name has as much of its path: the test image
+    night/1.jpg, where it is missing, is not the training image day/1.jpg.
 
     Args:
         folders: where to look under the exact name, in this order.
         roots: folders that are searched with all folders inside. Of a home folder and the like,
             which hold more than a dataset, only the files themselves are looked at.
+        names: the names of all pictures of the dataset, of all its parts.
 
     Example:
 
@@ -75,10 +78,14 @@ class PictureFinder:
     'IMG_7.JPG'
     """
 
-    def __init__(self, folders: Sequence[Path], roots: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, folders: Sequence[Path], roots: Sequence[Path] = (), names: Iterable[str] = ()
+    ) -> None:
         self.folders = tuple(dict.fromkeys(os.path.abspath(folder) for folder in folders))
         self.roots = tuple(dict.fromkeys(os.path.abspath(root) for root in roots))
         self.num_inexact = 0
+        self._names = names
+        self._namesakes: dict[str, set[str]] | None = None
         self._listings: dict[str, frozenset[str]] = {}
         self._places: dict[str, list[tuple[str, frozenset[str]]]] = {}
         self._index: dict[str, list[str]] | None = None
@@ -93,15 +100,20 @@ class PictureFinder:
             The absolute path; "" if there is none.
 
         Raises:
-            RecordProblem: the name is not exact, and several files fit it equally.
+            RecordProblem: the name is not exact, and several files fit it equally, or the file
+                fits another name of the dataset as well.
         """
-        name = file_name.strip().replace("\\", "/").removeprefix("file://")
+        name = _plain(file_name)
         if not name or "\0" in name:
             return ""
-        found = self._exactly(name)
+        if found := self._exactly(name):
+            return found
+        found = self._without_folders(name)
         if not found:
             found = self._loosely(name)
             self.num_inexact += bool(found)
+        if found:
+            self._refuse_namesakes(name, found)
         return found
 
     def _exactly(self, name: str) -> str:
@@ -110,11 +122,32 @@ class PictureFinder:
             return ""
         if os.path.isabs(name) and bare in self._listing(inside):
             return name
-        for part in (inside, "") if inside else ("",):
-            for folder, names in self._places_of(part):
-                if bare in names:
-                    return os.path.join(folder, bare)
+        return self._in_places(inside, bare)
+
+    def _without_folders(self, name: str) -> str:
+        _, folders, bare = name.rpartition("/")
+        return self._in_places("", bare) if folders and without_suffix(bare) != bare else ""
+
+    def _in_places(self, inside: str, bare: str) -> str:
+        for folder, names in self._places_of(inside):
+            if bare in names:
+                return os.path.join(folder, bare)
         return ""
+
+    def _refuse_namesakes(self, name: str, found: str) -> None:
+        """Refuse a picture that another name, of the same last part, fits as well or better."""
+        if self._namesakes is None:
+            self._namesakes = {}
+            for other in map(_plain, self._names):
+                self._namesakes.setdefault(_last(other), set()).add(other)
+        own = _num_shared(found, name.split("/")[:-1])
+        for other in sorted(self._namesakes.get(_last(name), set()) - {name}):
+            if _num_shared(found, other.split("/")[:-1]) >= own:
+                raise RecordProblem(
+                    f"the image file {name!r} must be there, or be the only one of its name: put "
+                    "it into its folder, or correct the name in the annotations. Received: only "
+                    f"{found}, which fits {other!r} of the same annotations as well"
+                )
 
     def _places_of(self, inside: str) -> list[tuple[str, frozenset[str]]]:
         """List the folders that may hold what a name has after `inside/`, and the names in them."""
@@ -211,6 +244,14 @@ class FrameFinder:
                 f"meant (--images). Received: {len(found)}, such as {found[0]} and {found[1]}"
             )
         return found[0] if found else ""
+
+
+def _plain(file_name: str) -> str:
+    return file_name.strip().replace("\\", "/").removeprefix("file://")
+
+
+def _last(name: str) -> str:
+    return _loose(without_suffix(name.rpartition("/")[2]))
 
 
 def _loose(name: str) -> str:

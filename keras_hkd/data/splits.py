@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from keras_hkd.data.annotations import BadDataError
 from keras_hkd.data.formats.bad_records import BadRecords, RecordProblem, Unique
@@ -77,14 +77,15 @@ def _listed(images: Sequence[ImageRecord], file: Path, bad: BadRecords) -> list[
         name = line.strip().removeprefix("./")
         if name:
             with bad.record(file, f"line {index}"):
-                position = _position(name, positions)
+                position = _position(name, positions, images)
                 names.add(images[position].file_name, f"line {index} or above")
                 chosen.add(position)
     return [images[position] for position in sorted(chosen)]
 
 
-def _position(name: str, positions: dict[str, list[int]]) -> int:
+def _position(name: str, positions: dict[str, list[int]], images: Sequence[ImageRecord]) -> int:
     found = next((positions[key] for key in _keys(name) if key in positions), [])
+    found = [position for position in found if _in_one_folder(name, images[position].file_name)]
     if not found:
         raise RecordProblem(
             "must name an image of the annotations: correct the line or delete it. "
@@ -96,3 +97,10 @@ def _position(name: str, positions: dict[str, list[int]]) -> int:
             f"Received: {name!r}, which fits {len(found)}"
         )
     return found[0]
+
+
+def _in_one_folder(name: str, other: str) -> bool:
+    """Tell whether two names may be of one file by their folders; those of a path may be gone."""
+    folders, others = (set(one.replace("\\", "/").split("/")[:-1]) for one in (name, other))
+    absolute = os.path.isabs(name) or bool(PureWindowsPath(name).drive)
+    return absolute or not folders or not others or bool(folders & others)

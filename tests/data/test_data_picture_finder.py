@@ -101,3 +101,25 @@ def test_a_folder_linked_into_itself_ends(tmp_path):
     folder = touched(tmp_path / "set", "a.json", "deep/X.jpg")
     (folder / "deep" / "again").symlink_to(folder)
     assert found(folder, "a.json", "x.jpg") == "deep/X.jpg"
+
+
+@pytest.mark.parametrize("picture", ["day/1.jpg", "images/day/1.JPG", "images/1.jpg"])
+def test_a_picture_of_another_name_takes_no_missing_one_s_place(tmp_path, picture):
+    """night/1.jpg is not there; where neither folder is, the picture may be either's."""
+    folder = touched(tmp_path / "set", "a.json", picture)
+    folders, roots = places(folder / "a.json")
+    finder = PictureFinder(folders, roots, ["day/1.jpg", "night/1.jpg", "night/2.jpg"])
+    with pytest.raises(RecordProblem, match=r"'night/1.jpg' must be there.* fits 'day/1.jpg'"):
+        finder.find("night/1.jpg")
+    if "day" in picture:
+        assert finder.find("day/1.jpg").endswith("set/" + picture)
+
+
+def test_pictures_of_one_name_are_found_below_other_folders(tmp_path):
+    """Folders before those that tell them apart may differ, as on another machine."""
+    folder = touched(tmp_path / "set", "a.json", "images/day/1.jpg", "images/night/1.jpg")
+    folders, roots = places(folder / "a.json")
+    names = ["/home/me/set/day/1.jpg", "/home/me/set/night/1.jpg", "/home/me/set/1.jpg"]
+    finder = PictureFinder(folders, roots, names)
+    for name in names[:2]:
+        assert finder.find(name).endswith(name.removeprefix("/home/me/set/"))

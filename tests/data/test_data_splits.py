@@ -33,6 +33,12 @@ def test_a_list_may_leave_out_folder_or_suffix(tmp_path):
     assert chosen(images(*names), tmp_path, "train") == list(names[:3])
 
 
+def test_a_list_may_have_the_paths_of_another_machine(tmp_path):
+    listed(tmp_path, "/home/me/photos/a.jpg\nC:\\photos\\b.jpg\nset/images/c.jpg\n")
+    names = ("images/a.jpg", "images/b.jpg", "images/c.jpg")
+    assert chosen(images(*names), tmp_path, "train") == list(names)
+
+
 def test_lists_beside_a_file_and_one_folder_up(tmp_path):
     file = tmp_path / "annotations" / "all.json"
     file.parent.mkdir()
@@ -65,12 +71,13 @@ def test_an_unknown_split_lists_those_there_are(tmp_path):
     [
         ("a.jpg\nz.jpg", "line 2: must name an image of the annotations: .* Received: 'z.jpg'"),
         ("a.jpg\na.jpg", "line 2: each image must be used once"),
+        ("x/a.jpg\ny/b.jpg", "line 2: must name an image of the annotations: .*'y/b.jpg'"),
         ("c.jpg", r"line 1: must name one image: .* 'c.jpg', which fits 2"),
     ],
 )
 def test_bad_lines_raise_or_are_skipped(tmp_path, text, message):
     listed(tmp_path, text)
-    some = images("a.jpg", "x/c.jpg", "y/c.jpg")
+    some = images("a.jpg", "x/b.jpg", "x/c.jpg", "y/c.jpg")
     with pytest.raises(BadDataError, match=message):
         chosen(some, tmp_path, "train")
     bad = BadRecords("skip")
