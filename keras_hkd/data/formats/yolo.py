@@ -90,7 +90,7 @@ def read(path: Path, bad: BadRecords) -> Records:
     elif path.is_file() and splits:
         pairs = [(_label_of(image), image) for image in splits]
     else:
-        pairs = _pairs(root) or [(_label_of(image), image) for image in splits]
+        pairs = _pairs(root, notes) or [(_label_of(image), image) for image in splits]
         if path.is_file() and found is not None and found.missing:
             notes.append(f"no split of {path.name} is there: its whole folder was read")
     images, reading = [], _Lines(found, bad)
@@ -142,17 +142,26 @@ def _listed(file: Path, yaml_file: Path, bad: BadRecords) -> Iterator[Path]:
                 yield Path(found)
 
 
-def _pairs(root: Path) -> list[tuple[Path, Path | None]]:
+def _pairs(root: Path, notes: list[str]) -> list[tuple[Path, Path | None]]:
     """Match every image with its label file, and every other label file with no image."""
-    images = list(pictures_below(root))
-    in_folder = [i for i in images if _IMAGES in map(str.casefold, i.parts[:-1])]
-    images = in_folder or images  # other pictures, such as plots, lie outside
+    every = list(pictures_below(root))
+    in_folder = {i for i in every if _IMAGES in map(str.casefold, i.parts[:-1])}
+    # Other pictures, such as plots, lie outside, unless labels lie beside them.
+    images = [i for i in every if not in_folder or i in in_folder or _is_labelled(i)]
+    if len(images) < len(every):
+        outside = len(every) - len(images)
+        notes.append(f"{outside:,} pictures without labels lie outside the folders of images")
     pairs = [(_label_of(image), image) for image in images]
     used = {label for label, _ in pairs}
     texts = list(_texts(root))
     in_labels = [t for t in texts if _LABELS in map(str.casefold, t.relative_to(root).parts[:-1])]
     lost = in_labels or [text for text in texts if text not in used and _looks_right(text)]
     return pairs + [(label, None) for label in lost if label not in used]
+
+
+def _is_labelled(image: Path) -> bool:
+    label = image.with_suffix(".txt")
+    return label.is_file() and _looks_right(label)
 
 
 def _swapped(file: Path, old: str, new: str) -> Path | None:

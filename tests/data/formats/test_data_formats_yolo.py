@@ -300,3 +300,14 @@ def test_images_without_labels_are_counted(tmp_path):
     tree(tmp_path, images__a_jpg=None, images__b_jpg=None, labels__a_txt="0 0.2 0.5 0.2 0.8")
     label(tmp_path / "classes.txt", "person")
     assert "1 of 2 images have no label file" in load_dataset(tmp_path).summary
+
+
+def test_pictures_outside_the_folders_of_images_count_where_labels_lie_beside_them(tmp_path):
+    text = "0 0.2 0.5 0.2 0.8"
+    tree(tmp_path, day__images__a_jpg=None, day__labels__a_txt=text, plot_png=None)
+    tree(tmp_path, night__b_jpg=None, night__b_txt=text, night__c_jpg=None)
+    label(tmp_path / "classes.txt", "person")
+    dataset = load_dataset(tmp_path)
+    assert [annotation.image_id for annotation in dataset] == ["day/a", "night/b"]
+    assert dataset.num_boxes == 2
+    assert "2 pictures without labels lie outside the folders of images" in dataset.summary
