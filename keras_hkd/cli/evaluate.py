@@ -38,7 +38,7 @@ SaveDetections = Annotated[
     typer.Option(
         "--save-detections",
         metavar="FILE",
-        help="Save the detections as COCO results, which `score` takes.",
+        help="Save the detections as COCO results with file names, which `score` takes.",
     ),
 ]
 
@@ -145,7 +145,7 @@ def _measure(
 
     results = evaluation.predict_dataset(detector, dataset, size, batch_size)
     if save_detections is not None:
-        write_json(save_detections, results, indent=None)
+        write_json(save_detections, _with_file_names(results, dataset), indent=None)
     found = evaluation.score_predictions(dataset, results, protocol)
     found["num_skipped"] = len(dataset.skipped)
     if hasattr(detector, "size_bytes"):  # a file, whose parameters nobody counts
@@ -158,6 +158,14 @@ def _measure(
     else:
         found["parameters"] = evaluation.count_parameters(detector)
     return found
+
+
+def _with_file_names(results: list[dict], dataset: Any) -> list[dict]:
+    """Add names to results: of several sources the ids may be other ones than those of a file."""
+    names = {one.image_id: one.name or one.file_name for one in dataset}
+    if len(set(names.values())) < len(names):
+        names = {one.image_id: one.image_path or names[one.image_id] for one in dataset}
+    return [{**result, "file_name": names[result["image_id"]]} for result in results]
 
 
 def _say_warnings(caught: Any) -> None:

@@ -93,12 +93,17 @@ class ResultPictures:
             )
         if whole:
             return whole[0]
-        return max(tried, key=lambda found: sum(place != UNKNOWN for place in found.values()))
+        # Not every result finds its picture: the rule by which most do, names before ids.
+        if len(set(by_name.values())) == len(by_name):
+            tried.insert(0, {pair: by_name.get(pair, UNKNOWN) for pair in pairs})
+        most = max(tried, key=lambda found: sum(place != UNKNOWN for place in found.values()))
+        self._refuse_contradictions(most, named)
+        return most
 
     def _refuse_contradictions(self, found: dict, named: dict) -> None:
         for (image_id, name), place in found.items():
             there = named[image_id, name]
-            if name and self.names[place] and place not in there:
+            if name and place != UNKNOWN and self.names[place] and place not in there:
                 raise InvalidValueError(
                     f"the image_id {image_id!r} is that of {self._shown(place)}: correct the ids, "
                     "or leave the file names out if the ids are right. Received: a result with the "

@@ -103,6 +103,27 @@ def test_bad_input(command, tmp_path, model, data):
         assert word in err
 
 
+def test_saved_detections_of_two_sources_are_scored_with_either(command, tmp_path, model, data):
+    """Both number their pictures from 1; in the results each picture keeps its name."""
+    other = tmp_path / "other"
+    other.mkdir()
+    content = json.loads(data.read_text())
+    for number, image in enumerate(content["images"]):
+        name = f"n{number}.jpg"
+        Image.new("RGB", (128, 128)).save(other / name)
+        image["file_name"] = name
+    (other / "annotations.json").write_text(json.dumps(content))
+    file = tmp_path / "found.json"
+    sources = ("--data", other / "annotations.json", "--data", data)
+    code, *_ = command("evaluate", model, *sources, "--no-cost", "--save-detections", file)
+    assert code == 0
+    options = ("--protocol", "coco", "--json", "--on-bad-data", "skip")
+    for one in (data, other / "annotations.json"):
+        code, printed, err = command("score", one, file, *options)
+        assert code == 0, err
+        assert json.loads(printed)["AR100"] == pytest.approx(0.75)
+
+
 @pytest.mark.parametrize("own_id, name", [(0, "person"), (7, "Pedestrians"), (3, "human")])
 def test_saved_detections_have_the_files_own_ids(command, tmp_path, model, data, own_id, name):
     content = json.loads(data.read_text())
