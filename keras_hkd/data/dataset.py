@@ -152,7 +152,7 @@ class Dataset:
         return self.select(range(min(num_images, len(self))))
 
     @staticmethod
-    def merge(datasets: Sequence[Dataset]) -> Dataset:
+    def merge(datasets: Sequence[Dataset], shared_files: bool = False) -> Dataset:
         """Join datasets of the same classes, one after the other.
 
         Image ids stay where they are unique and all of one type; else the images are numbered
@@ -160,10 +160,11 @@ class Dataset:
 
         Args:
             datasets: at least one dataset.
+            shared_files: whether one image file may be in two of them.
 
         Raises:
             ValueError: no dataset, or the class names differ.
-            BadDataError: the same image file is in two of them.
+            BadDataError: the same image file is in two of them, and may not.
 
         Example:
 
@@ -183,7 +184,8 @@ class Dataset:
             raise InvalidValueError(
                 f"Merged datasets must have the same class names. Received: {sorted(names)}"
             )
-        _refuse_shared_files(datasets)
+        if not shared_files:
+            _refuse_shared_files(datasets)
         annotations = with_unique_ids([a for dataset in datasets for a in dataset])
         formats = dict.fromkeys(dataset.format for dataset in datasets)
         ids = {dataset.category_ids for dataset in datasets}
@@ -223,6 +225,7 @@ def _refuse_shared_files(datasets: Sequence[Dataset]) -> None:
                 raise BadDataError(
                     annotation.image_path,
                     f"image {annotation.image_id}",
-                    f"the image is in {seen[path]} and in {dataset.source}: name each source once",
+                    f"the image is in {seen[path]} and in {dataset.source}: name each source once, "
+                    "or take the image out of one of the two",
                 )
             seen[path] = dataset.source

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from keras_hkd.data.annotations import BadDataError
+from keras_hkd.data.annotations import BadDataError, BadRecord
 from keras_hkd.data.formats.text_files import read_json, read_text
 from keras_hkd.data.loading import load_boxes
 from keras_hkd.errors import InvalidValueError, MissingFileError
@@ -63,7 +64,7 @@ def read_detections(
     if not os.path.isfile(path):
         raise MissingFileError(f"{path}: there is no such file.")
     if str(path).endswith((".txt", ".txt.gz")):
-        return _read_numbered_lines(path, ground_truth)
+        return _read_numbered_lines(path, ground_truth, on_bad_data, unknown_images or on_bad_data)
     content = read_json(Path(path))
     if not isinstance(content, list):
         raise InvalidValueError(
@@ -74,25 +75,34 @@ def read_detections(
         return as_detections(content, ground_truth, on_bad_data, unknown_images)
 
 
-def _read_numbered_lines(path: str | os.PathLike, truth: GroundTruth) -> Detections:
+def _read_numbered_lines(
+    path: str | os.PathLike, truth: GroundTruth, on_bad_data: str, unknown: str
+) -> Detections:
     known = set(truth.image_ids)
-    results = []
+    results, skipped = [], []
     for number, line in enumerate(read_text(Path(path)).splitlines(), start=1):
         if not line.strip():
             continue
         try:
             image, *box, score = (float(field) for field in line.split(","))
-            if len(box) != 4 or image - 1 not in known:
-                raise ValueError
+            read = len(box) == 4
         except ValueError:
-            raise InvalidValueError(
-                f"{path}: line {number} must be image number, left, top, width, height, score, the "
-                "number being the ground truth's image id + 1, as KAIST numbers its images. "
-                f"Received: {line[:100]!r}"
-            ) from None
-        results.append({"image_id": int(image) - 1, "bbox": box, "score": score})
+            read = False
+        if read and image - 1 in known:
+            results.append({"image_id": int(image) - 1, "bbox": box, "score": score})
+            continue
+        problem = (
+            "must be image number, left, top, width, height, score, the number being the ground "
+            f"truth's image id + 1, as KAIST numbers its images. Received: {line[:100]!r}"
+        )
+        if (unknown if read else on_bad_data) == "raise":
+            raise InvalidValueError(f"{path}: line {number} {problem}")
+        skipped.append(BadRecord(str(path), f"line {number}", problem))
+    if skipped and not results:
+        raise InvalidValueError(f"{path}: {skipped[0].record} {skipped[0].problem}")
     with _naming(path):
-        return as_detections(results, truth)
+        found = as_detections(results, truth, on_bad_data, unknown)
+    return dataclasses.replace(found, skipped=(*skipped, *found.skipped))
 
 
 class _naming:

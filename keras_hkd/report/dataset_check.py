@@ -58,7 +58,7 @@ def check_dataset(
 
     Raises:
         ValueError: no image, no picture to draw, or datasets of different classes.
-        BadDataError: a picture that cannot be read, or is in two datasets as one file.
+        BadDataError: a picture that cannot be read, or one source named twice.
 
     Example:
 
@@ -69,7 +69,8 @@ def check_dataset(
     (3, [])
     """
     datasets = [dataset] if isinstance(dataset, Dataset) else list(dataset)
-    merged = Dataset.merge(datasets)
+    several = len({one.source for one in datasets}) == len(datasets)
+    merged = Dataset.merge(datasets, shared_files=several)
     sources = [one.source for one in datasets for _ in one]
     folder = Path(folder)
     odd = find_odd_boxes(merged)

@@ -48,6 +48,14 @@ def test_bad_lines_are_named(tmp_path, line):
     path = write(tmp_path / "a.txt", f"1,1,2,10,30,0.5\n{line}\n")
     with pytest.raises(ValueError, match=r"a\.txt: line 2 must be"):
         read_detections(path, TRUTH)
+    found = read_detections(path, TRUTH, on_bad_data="skip")
+    assert len(found) == 1
+    assert [one.record for one in found.skipped] == ["line 2"]
+
+
+def test_text_without_a_good_line_is_bad_however_it_is_read(tmp_path):
+    with pytest.raises(ValueError, match=r"a\.txt: line 1 must be"):
+        read_detections(write(tmp_path / "a.txt", "a,b\n"), TRUTH, on_bad_data="skip")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The check of labelled images: figures worked out by hand, faults put there, the page."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -110,6 +111,25 @@ def test_pictures_in_two_sources_are_told_apart(street, tmp_path):
     assert {image["source"] for image in groups[0]["images"]} == {str(street), str(other)}
     with pytest.raises(ValueError, match="name each source once"):
         check_dataset([datasets[0], datasets[0]], tmp_path / "out")
+
+
+def test_one_file_in_two_splits_is_found(street, tmp_path):
+    """The leak that `merge` refuses in a training is what a check is asked for."""
+    whole = load_dataset(street, on_bad_data="skip")
+    splits = [
+        dataclasses.replace(whole, annotations=whole.annotations[part], source=name)
+        for name, part in (("train", slice(0, 2)), ("val", slice(0, None, 2)))
+    ]
+    with pytest.raises(ValueError, match="take the image out of one of the two"):
+        Dataset.merge(splits)
+    found = check_dataset(splits, tmp_path / "out")
+    leaked = whole[0].image_path
+    (group,) = [
+        one
+        for one in found["duplicates"]["identical"]
+        if [image["file"] for image in one["images"]].count(leaked) == 2
+    ]
+    assert group["in_several_sources"]
 
 
 def test_pictures_without_any_box(tmp_path):
