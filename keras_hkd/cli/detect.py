@@ -93,6 +93,11 @@ def command(
     """
     share, size = Shard.parse(shard), parse_image_size(image_size)
     if video is not None or webcam:
+        if share is not None:
+            raise InvalidValueError(
+                "`--shard` goes with images: a film is looked at as a whole, since people are "
+                f"followed from frame to frame. Received: --shard {shard}"
+            )
         model = check_model_file(_model_of_video(model, images, video, webcam))
         detect_video.detect_in_video(
             lambda lowest_score: _load_detector(model, lowest_score, person_class, size),

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -98,6 +98,17 @@ Author = Annotated[str, typer.Option("--author", help="Metadata.")]
 License = Annotated[str, typer.Option("--license", help="Metadata.")]
 
 
+MAX_DROP = 0.01
+CARD = {
+    "name": "Pedestrian detector",
+    "description": "Finds people in photographs.",
+    "version": "1",
+    "author": "",
+    "license": "",
+}
+"""What the metadata of a .tflite file say by default."""
+
+
 def command(
     model: ModelFile,
     file: OutFile,
@@ -115,13 +126,13 @@ def command(
     format: options.Format = None,
     classes: options.Classes = None,
     images: options.ImagesFolder = None,
-    max_drop: MaxDrop = 0.01,
+    max_drop: MaxDrop = MAX_DROP,
     force: Force = False,
-    name: Name = "Pedestrian detector",
-    description: Description = "Finds people in photographs.",
-    model_version: ModelVersion = "1",
-    author: Author = "",
-    license: License = "",
+    name: Name = CARD["name"],
+    description: Description = CARD["description"],
+    model_version: ModelVersion = CARD["version"],
+    author: Author = CARD["author"],
+    license: License = CARD["license"],
     on_bad_data: options.OnBadData = "raise",
     json: options.Json = False,
     config: options.Config = None,
@@ -135,6 +146,18 @@ def command(
     model = check_model_file(model)
     _check(file, quantization, representative, data)
     _check_input(file, quantization, input_type, batch_size)
+    card = {
+        "name": name,
+        "description": description,
+        "version": model_version,
+        "author": author,
+        "license": license,
+    }
+    _check_card(file, card)
+    if not data and (force or max_drop != MAX_DROP):
+        raise InvalidValueError(
+            "`--force` and `--max-drop` are about the AP on labelled images: name some by --data"
+        )
     common = {
         "image_size": size,
         "nms": nms,
@@ -155,17 +178,14 @@ def command(
     if file.suffix != ".tflite":
         summary = _other(detector, file, common, batch_size or None)
     else:
-        from keras_hkd.export import ModelCard
-
-        card = ModelCard(name, description, model_version, author, license)
         gate = _gate(detector, dataset, max_drop, force, shown)
         precision = None if quantization == "float32" else quantization
         with messages().status(f"Converting to {file.name}"):
-            from keras_hkd.export import export_tflite
+            from keras_hkd.export import ModelCard, export_tflite
 
             report = export_tflite(
                 detector, file, quantization=precision, representative_images=shown,
-                input_type=input_type, card=card, gate=gate, **common,
+                input_type=input_type, card=ModelCard(**card), gate=gate, **common,
             )  # fmt: skip
         summary = dataclasses.asdict(report)
         if gate is not None:
@@ -209,6 +229,16 @@ def _check(file: Path, quantization: str | None, representative: Any, data: Any)
         )
 
 
+def _check_card(file: Path, card: Mapping[str, str]) -> None:
+    given = [name for name, value in card.items() if value != CARD[name]]
+    if given and file.suffix != ".tflite":
+        option = given[0].replace("version", "model-version")
+        raise InvalidValueError(
+            f"`--{option}` goes into the metadata of a .tflite file; others hold none. Received: "
+            f"{file}"
+        )
+
+
 def _check_ranges(detector: Any, quantization: str | None, representative: Any) -> None:
     if quantization not in ("int8", "int16x8") or representative is not None:
         return
@@ -231,9 +261,16 @@ def load_images(source: str, how: dict) -> Any:
         how: options of `read_images`.
     """
     from keras_hkd.data.image_files import SUFFIXES
+    from keras_hkd.data.loading import is_dataset
+
+    def holds_pictures(paths: Iterable[Path]) -> bool:
+        return any(path.suffix.lower() in SUFFIXES for path in paths)
 
     folder = pathlib.Path(source)
-    if folder.is_dir() and any(p.suffix.lower() in SUFFIXES for p in folder.iterdir()):
+    if folder.is_dir() and (
+        holds_pictures(folder.iterdir())
+        or (not is_dataset(source) and holds_pictures(folder.rglob("*")))
+    ):
         return folder
     return read_images([source], **how)
 

@@ -104,6 +104,7 @@ def test_what_was_seen_before_ctrl_c_is_whole(command, tmp_path, model, videos, 
     [
         (["--video", "none.mp4"], "none.mp4"),
         (["--video", "a.mp4", "--webcam"], "not both"),
+        (["--video", "a.mp4", "--shard", "1/2"], "a film is looked at as a whole"),
         (["--webcam", "--camera", "/dev/no_such_camera"], "Expected a camera"),
         (["a.jpg", "--track"], "go with --video"),
         (["a.jpg", "b.jpg", "--video", "a.mp4"], "no images"),

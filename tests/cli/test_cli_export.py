@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import keras_hkd
+from keras_hkd.cli.export import load_images
 from keras_hkd.cli.main import main
 
 DATA = "synthetic:test?num_images=4&seed=1&height=64&width=64"
@@ -109,6 +110,10 @@ def test_bad_input(command, tmp_path, student, tflite):
         (("export", tmp_path / "none.keras", file), "none.keras"),
         (("export", student, tmp_path / "x.pb"), "must end in .tflite or .onnx"),
         (("export", student, tmp_path / "x.onnx", *int8), "go with a .tflite"),
+        (("export", student, tmp_path / "x.onnx", "--author", "me"), "`--author` goes into"),
+        (("export", student, tmp_path / "x", "--model-version", "2"), "`--model-version` goes"),
+        (("export", student, file, "--max-drop", "0.2"), "name some by --data"),
+        (("export", student, file, "--force"), "name some by --data"),
         (("export", student, file, "--representative", tmp_path), "goes with"),
         (("export", student, file, *int8), "--representative FOLDER"),
         (("export", student, file, "--image-size", "33x64"), "multiples of 32"),
@@ -124,3 +129,9 @@ def test_bad_input(command, tmp_path, student, tflite):
         assert out == ""
         assert word in err
         assert not file.exists()
+
+
+def test_a_folder_of_pictures_in_folders_is_one_of_pictures(tmp_path):
+    (tmp_path / "day").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "day" / "a.png")
+    assert load_images(str(tmp_path), {}) == tmp_path
