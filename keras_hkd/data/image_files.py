@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ UNREAD_SUFFIXES = (
 LIMIT_VARIABLE = "KERAS_HKD_MAX_MEGAPIXELS"
 _ORIENTATION = 0x0112
 _QUARTER_TURNS = (5, 6, 7, 8)
+_PILLOW = r"PIL\."
+_PILLOW_FILTER = ("ignore", None, Warning, re.compile(_PILLOW), 0)
 
 if os.environ.get(LIMIT_VARIABLE):
     # Pillow warns from its limit on and refuses pictures of twice as many pixels.
@@ -219,11 +222,9 @@ def _opened(path: str | os.PathLike, failure: str) -> Iterator[Image.Image]:
     path = Path(path)
     try:
         _register_heif(path)
-        with warnings.catch_warnings():
-            # Pillow's warnings of odd EXIF blocks and very large pictures are not shown.
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                yield image
+        _mute_pillow()
+        with Image.open(path) as image:
+            yield image
     except UnreadableImageError:
         raise
     except FileNotFoundError:
@@ -235,6 +236,16 @@ def _opened(path: str | os.PathLike, failure: str) -> Iterator[Image.Image]:
             raise UnreadableImageError("the image file is empty (0 bytes)") from None
         reason = f"{type(error).__name__}: {error}".replace(str(path), path.name)
         raise UnreadableImageError(f"{failure} ({reason})") from error
+
+
+def _mute_pillow() -> None:
+    """Show no warnings of Pillow, of odd EXIF blocks and very large pictures, from now on.
+
+    Not for a while: pictures are opened in many threads, and what `warnings.catch_warnings` changes
+    is the whole process's, so that threads lose warnings of others, or leave all muted.
+    """
+    if _PILLOW_FILTER not in warnings.filters:
+        warnings.filterwarnings("ignore", module=_PILLOW)
 
 
 def _too_large(message: str) -> str:

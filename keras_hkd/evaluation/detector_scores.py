@@ -61,10 +61,10 @@ def score_predictions(
     Returns:
         dict of fractions `AP`, `AP50`, `AP75`, `AR100` (COCO's; ignore regions as crowds, unless a
         COCO file says `iscrowd` 0) and `MR2`: the log-average miss rate of the person class, or of
-        the only class. MR2 counts people as CityPersons' subset "reasonable" does: of 50 pixels height or more, visible by
-        65 % or more. Where a dataset has no visible boxes, as with ordinary photographs, everybody
-        counts as wholly visible. Also `num_images`, and if asked for
-        `{protocol: {subset: fraction}}`. nan where nobody counts: of several classes without
+        the only class. MR2 counts people as CityPersons' subset "reasonable" does: of 50 pixels
+        height or more, visible by 65 % or more. Where a dataset has no visible boxes, as with
+        ordinary photographs, everybody counts as wholly visible. Also `num_images`, and if asked
+        for `{protocol: {subset: fraction}}`. nan where nobody counts: of several classes without
         people, there is no MR2.
 
     Raises:

@@ -73,6 +73,7 @@ def test_a_table_replaces_what_its_markers_hold_and_nothing_else(tmp_path, monke
 def committed():
     """Page, name and lines of every table that the committed figures make."""
     import default_pairs
+    import demo_figures
     import proof
     import weighting
 
@@ -81,6 +82,7 @@ def committed():
         yield "results/proof.md", size, tables.table(found, proof.LABELS, results["teacher"])
     for pair, found in json_of("default_pairs.json")["pairs"].items():
         yield "results/default.md", pair, tables.table(found, default_pairs.LABELS)
+    yield "results/demo.md", "demo", demo_figures.lines_of(json_of("demo.json"))
     if (ROOT / "benchmarks" / "results" / "weighting.json").exists():
         found = json_of("weighting.json")["ways"]
         yield "results/losses.md", "weighting", tables.table(found, weighting.LABELS)

@@ -1,6 +1,8 @@
 """Decoding: every kind of picture becomes RGB, upright as viewers show it."""
 
+import concurrent.futures
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -127,3 +129,20 @@ def test_damaged_pictures_are_refused(tmp_path):
     with pytest.raises(UnreadableImageError, match="header"):
         image_size(tmp_path / "no.png")
     assert image_size(tmp_path / "cut.png") == (40, 40)
+
+
+def test_warnings_of_others_are_neither_lost_nor_muted_by_threads(tmp_path):
+    """A picture with a faulty EXIF block, which Pillow warns of, opened in many threads."""
+    path = tmp_path / "odd.jpg"
+    Image.new("RGB", (8, 8)).save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff")
+    others = [one for one in warnings.filters if "PIL" not in str(one[3])]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            opened = [pool.submit(decode_image, path) for _ in range(200)]
+            for number in range(50):
+                warnings.warn(f"note {number}", UserWarning, stacklevel=1)
+            for one in opened:
+                one.result()
+    assert [str(one.message) for one in caught] == [f"note {number}" for number in range(50)]
+    assert [one for one in warnings.filters if "PIL" not in str(one[3])] == others
