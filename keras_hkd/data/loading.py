@@ -30,6 +30,7 @@ from keras_hkd.data.formats.bad_records import BadRecords
 from keras_hkd.data.formats.box_checks import checked_annotations
 from keras_hkd.data.formats.records import ImageRecord, Records
 from keras_hkd.data.image_checks import locate, stated_sizes, whole_images
+from keras_hkd.data.odd_boxes import MOST_ODD, count_odd_boxes
 from keras_hkd.data.splits import choose_split
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.messages import received, stack_level_of_caller
@@ -226,6 +227,13 @@ def _doubts(dataset: Dataset) -> list[str]:
                 if dataset.findings.left_out
                 else ""
             )
+        )
+    odd = count_odd_boxes(dataset)
+    if odd.share > MOST_ODD:
+        texts.append(
+            f"{dataset.source}: {odd.num_odd:,} of {odd.num_boxes:,} boxes look odd, most because: "
+            f"{odd.most}. Are the numbers in the unit and the order that the format has them? "
+            "`keras-hkd check` shows such boxes"
         )
     return texts
 

@@ -33,6 +33,13 @@ KINDS = {
 """Kind of fault -> what it means."""
 
 
+MISREAD = ("no_area", "outside", "tiny", "long", "repeated")
+"""Kinds that are many where numbers are read in another unit or order than they were written."""
+MOST_ODD = 0.2
+"""Share of odd boxes above which the labels as a whole are in doubt."""
+_MOST_IMAGES = 5000
+
+
 @dataclasses.dataclass(frozen=True)
 class OddBox:
     """A box that looks wrong.
@@ -77,6 +84,51 @@ def find_odd_boxes(dataset: Dataset) -> list[OddBox]:
     ]
     order = list(KINDS)
     return sorted(found, key=lambda odd: (order.index(odd.kind), odd.image, odd.box))
+
+
+@dataclasses.dataclass(frozen=True)
+class OddCount:
+    """How many of the boxes that count look wrong.
+
+    Args:
+        num_boxes: boxes that count.
+        num_odd: boxes of any kind of `MISREAD`.
+        kinds: kind -> number of boxes; one box may be of several.
+    """
+
+    num_boxes: int
+    num_odd: int
+    kinds: dict[str, int]
+
+    @property
+    def share(self) -> float:
+        """Share of odd boxes; 0 without boxes."""
+        return self.num_odd / max(self.num_boxes, 1)
+
+    @property
+    def most(self) -> str:
+        """What is most often wrong, in words."""
+        return KINDS[max(self.kinds, key=lambda kind: self.kinds[kind])]
+
+
+def count_odd_boxes(dataset: Dataset) -> OddCount:
+    """Count the boxes that look misread, in some thousand images, evenly spread, at most.
+
+    Args:
+        dataset: any dataset.
+    """
+    count = min(_MOST_IMAGES, len(dataset))
+    places = np.linspace(0, len(dataset) - 1, count).round().astype(int)
+    images = dataset if count == len(dataset) else dataset.select(places.tolist())
+    kinds: dict[str, set[tuple[int, int]]] = {kind: set() for kind in MISREAD}
+    for one in find_odd_boxes(images):
+        if one.kind in kinds:
+            kinds[one.kind].add((one.image, one.box))
+    return OddCount(
+        num_boxes=sum(int((~one.ignore).sum()) for one in images),
+        num_odd=len(set.union(*kinds.values())),
+        kinds={kind: len(found) for kind, found in kinds.items()},
+    )
 
 
 def _odd_of_image(index: int, one: ImageAnnotation) -> Iterator[OddBox]:

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from keras_hkd.data import (
     Augmentation,
     ClassificationDataset,
+    DataWarning,
     classification_training_batches,
     training_batches,
 )
+from keras_hkd.data.annotations import ImageAnnotation
 from keras_hkd.data.batches.classification_batches import CLASSIFICATION_AUGMENTATION
+from keras_hkd.data.batches.label_table import letterbox_scales
+from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.data.classes import canonical
 from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.evaluation.classifier_scores import check_same_classes
+from keras_hkd.messages import stack_level_of_caller
 from keras_hkd.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     import keras
 
     from keras_hkd.teacher_cache.cache import TeacherCache
+
+
+_MANY_SMALL = 0.2
 
 
 def run_batches(
@@ -140,6 +151,47 @@ def check_fits(model: keras.Model, dataset: Dataset | ClassificationDataset) -> 
         check_same_classes(learner.class_names, dataset.class_names)
     else:
         _check_known(learner, dataset)
+
+
+def check_people(
+    dataset: Dataset | SemiSupervisedDataset | ClassificationDataset, settings: TrainingSettings
+) -> None:
+    """Refuse images without a box to learn from; warn where many are too small to be learnt.
+
+    Args:
+        dataset: the training images.
+        settings: `TrainingSettings`.
+
+    Raises:
+        ValueError: no box counts, or all are smaller than the smallest that batches keep.
+    """
+    if isinstance(dataset, ClassificationDataset):
+        return
+    labelled = getattr(dataset, "labelled", dataset)
+    shorter = np.concatenate([np.zeros(0), *(_shorter_sides(one) for one in labelled)])
+    scales = np.repeat(
+        letterbox_scales(labelled, settings.image_size),
+        [int((~one.ignore).sum()) for one in labelled],
+    )
+    least = Augmentation().min_side_px
+    small = int((shorter * scales < least).sum())
+    if small < _MANY_SMALL * len(shorter):
+        return
+    size = "x".join(map(str, settings.image_size))
+    text = (
+        f"{small:,} of {len(shorter):,} boxes have a side below {least:g} pixels at {size} and are "
+        "not learnt: are boxes in pixels of the original pictures? Else train at a larger size"
+    )
+    if small == len(shorter):
+        if not small:
+            text = "no box counts: see that the labels are found, and that their class is asked for"
+        raise InvalidValueError(f"There is nothing to learn from in {labelled.source!r}: {text}.")
+    warnings.warn(text, DataWarning, stacklevel=stack_level_of_caller())
+
+
+def _shorter_sides(one: ImageAnnotation) -> np.ndarray:
+    boxes = one.boxes[~one.ignore]
+    return (boxes[:, 2:] - boxes[:, :2]).min(axis=1) if len(boxes) else np.zeros(0)
 
 
 def _check_known(learner: Any, dataset: Dataset) -> None:

@@ -16,7 +16,13 @@ from keras_hkd.data import Dataset, steps_per_epoch
 from keras_hkd.distillation.balance import NUM_BATCHES
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.folder_lock import folder_lock
-from keras_hkd.training.batches import check_cache, check_fits, check_mixing, run_batches
+from keras_hkd.training.batches import (
+    check_cache,
+    check_fits,
+    check_mixing,
+    check_people,
+    run_batches,
+)
 from keras_hkd.training.callbacks import HistoryFile, StopWhenDiverged
 from keras_hkd.training.checkpoint import Checkpoint, list_checkpoints
 from keras_hkd.training.epoch_progress import RichProgress
@@ -76,7 +82,8 @@ def train_model(
         RunFolderError: if the folder holds a run and `resume` is False.
         FolderInUseError: if another process trains there.
         DifferentRunError: if it holds a run with other settings, data, teacher or student.
-        ValueError: if the images are not of the kind or the classes that the model learns.
+        ValueError: if the images are not of the kind or the classes that the model learns, or have
+            no box to learn from.
         CacheError: if the teacher is a cache that was built for other images or settings.
         DivergedError: if the loss becomes NaN or infinite.
         RunFailedError: if another worker was lost.
@@ -127,6 +134,7 @@ def _check(
             check_fits(model, images)
     check_cache(getattr(model, "teacher_cache", None), dataset, settings)
     check_mixing(model, dataset, settings)
+    check_people(dataset, settings)
 
 
 def _progress(title: str, settings: TrainingSettings, num_steps: int) -> RichProgress:

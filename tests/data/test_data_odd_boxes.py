@@ -1,12 +1,15 @@
 """Boxes that look wrong: one of each kind, and none where there is nothing."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from keras_hkd.data import Dataset, ImageAnnotation, find_odd_boxes
-from keras_hkd.data.odd_boxes import KINDS
+from keras_hkd.data import Dataset, DataWarning, ImageAnnotation, find_odd_boxes, load_dataset
+from keras_hkd.data.odd_boxes import KINDS, count_odd_boxes
 
 
 def image(boxes, number=1, classes=None, **columns):
@@ -98,3 +101,33 @@ def test_every_finding_is_true_to_its_words(boxes, ignored):
             assert inside >= 0.95 * 200 * 100 - 1e-6
     flat = sum(min(x2 - x1, y2 - y1) <= 0 for x1, y1, x2, y2 in one.boxes.tolist())
     assert sum(kind == "no_area" for kind, *_ in found(one)) == flat
+
+
+def test_boxes_that_look_misread_are_counted_once():
+    boxes = [[0, 0, 1, 50], [150, 40, 450, 60], [10, 10, 40, 80], [0, 0, 200, 100]]
+    count = count_odd_boxes(Dataset((image(boxes),), ("person",), "here", "none"))
+    assert (count.num_boxes, count.num_odd, count.share) == (4, 2, 0.5)
+    assert count.kinds == {"no_area": 0, "outside": 1, "tiny": 1, "long": 2, "repeated": 0}
+    assert count.most == KINDS["long"]
+    nothing = Dataset((image([]),), ("person",), "here", "none")
+    assert count_odd_boxes(nothing).share == 0
+
+
+def test_labels_in_another_unit_or_order_are_warned_of(tmp_path):
+    """Shares of the picture, and corners, in a file that has left, top, width, height."""
+    Image.new("RGB", (200, 100)).save(tmp_path / "a.png")
+    for boxes, doubt in [
+        ([[0.1, 0.2, 0.3, 0.5]], "1 of 1 boxes look odd, most because: a side shorter than 3 px"),
+        ([[120, 30, 190, 90], [10, 10, 30, 80]], "1 of 2 boxes look odd, .* within the picture"),
+    ]:
+        content = {
+            "images": [{"id": 1, "file_name": "a.png", "width": 200, "height": 100}],
+            "categories": [{"id": 1, "name": "person"}],
+            "annotations": [
+                {"id": n, "image_id": 1, "category_id": 1, "bbox": box}
+                for n, box in enumerate(boxes)
+            ],
+        }
+        (tmp_path / "annotations.json").write_text(json.dumps(content))
+        with pytest.warns(DataWarning, match=doubt):
+            load_dataset(tmp_path)

@@ -5,9 +5,9 @@ import types
 import numpy as np
 import pytest
 
-from keras_hkd.data import Dataset, ImageAnnotation, classification_dataset
+from keras_hkd.data import Dataset, DataWarning, ImageAnnotation, classification_dataset
 from keras_hkd.training import TrainingSettings
-from keras_hkd.training.batches import check_fits, run_batches
+from keras_hkd.training.batches import check_fits, check_people, run_batches
 
 NAMES = ("cat", "dog")
 IMAGES = [np.full((32, 32, 3), value, np.uint8) for value in (10, 200, 90)]
@@ -59,3 +59,30 @@ def test_images_of_the_other_kind_or_other_classes_are_refused():
         check_fits(model("classifier", distilled=True), SCENES)
     with pytest.raises(ValueError, match=r"tells \('dog', 'cat'\) apart"):
         check_fits(model("classifier", NAMES[::-1]), CLASSES)
+
+
+def people(*boxes, ignore=None):
+    one = ImageAnnotation("", 1, 320, 160, list(boxes), [0] * len(boxes), ignore=ignore)
+    return Dataset((one,), ("person",), "by hand", "none")
+
+
+@pytest.mark.parametrize(
+    "dataset, message",
+    [
+        (people(), "nothing to learn from in 'by hand': no box counts"),
+        (people([0, 0, 90, 90], ignore=[True]), "no box counts"),
+        # At 32 pixels a pixel is a tenth of what it was.
+        (people([0, 0, 19, 90], [0, 0, 90, 1]), "2 of 2 boxes have a side below 2 pixels at 32x32"),
+    ],
+)
+def test_images_without_a_box_to_learn_from_are_refused(dataset, message):
+    with pytest.raises(ValueError, match=message):
+        check_people(dataset, SETTINGS)
+
+
+def test_many_small_boxes_are_warned_of(recwarn):
+    check_people(people(*[[0, 0, 21, 90]] * 9, [0, 0, 19, 90]), SETTINGS)
+    check_people(CLASSES, SETTINGS)
+    assert not recwarn.list
+    with pytest.warns(DataWarning, match="1 of 2 boxes have a side below 2 pixels at 32x32"):
+        check_people(people([0, 0, 21, 90], [0, 0, 19, 90]), SETTINGS)

@@ -7,15 +7,12 @@ import numpy as np
 
 from keras_hkd.boxes.iou import pairwise_iou
 from keras_hkd.data.annotations import ImageAnnotation
-from keras_hkd.data.odd_boxes import KINDS, find_odd_boxes
+from keras_hkd.data.odd_boxes import MOST_ODD, count_odd_boxes
 from keras_hkd.doctor.case import Case
 from keras_hkd.doctor.declared import check
 from keras_hkd.doctor.finding import Finding, fault, ok, warning
 from keras_hkd.report import save_contact_sheet
 
-_ODD = ("no_area", "outside", "tiny", "long", "repeated")
-_MOST_ODD = 0.2
-_MOST_IMAGES = 5000
 _LEAST, _TIMES = 0.2, 2.0
 _MOST_SHOWN = 6
 
@@ -94,24 +91,15 @@ def _pictures(case: Case) -> tuple[Path, ...]:
 @check(order=16, cheap=True)
 def odd_boxes(case: Case) -> Finding:
     """Count the labels that look wrong by themselves, in some thousand images at most."""
-    count = min(_MOST_IMAGES, len(case.dataset))
-    places = np.linspace(0, len(case.dataset) - 1, count).round().astype(int)
-    images = case.dataset.select(places)
-    num_boxes = sum(int((~one.ignore).sum()) for one in images)
-    kinds: dict[str, set[tuple[int, int]]] = {kind: set() for kind in _ODD}
-    for one in find_odd_boxes(images):
-        if one.kind in kinds:
-            kinds[one.kind].add((one.image, one.box))
-    odd = len(set.union(*kinds.values()))
-    figures = {"num_boxes": num_boxes, **{kind: len(found) for kind, found in kinds.items()}}
-    if not num_boxes:
+    found = count_odd_boxes(case.dataset)
+    figures = {"num_boxes": found.num_boxes, **found.kinds}
+    if not found.num_boxes:
         return fault("No image has a label that counts.", "Look at the data.", **figures)
-    if odd <= _MOST_ODD * num_boxes:
-        return ok(f"{odd} of {num_boxes} boxes look odd by themselves.", **figures)
-    most = max(kinds, key=lambda kind: len(kinds[kind]))
-    make = fault if odd > 0.5 * num_boxes else warning
+    if found.share <= MOST_ODD:
+        return ok(f"{found.num_odd} of {found.num_boxes} boxes look odd by themselves.", **figures)
+    make = fault if found.share > 0.5 else warning
     return make(
-        f"{odd / num_boxes:.0%} of the boxes look odd, most because: {KINDS[most]}.",
+        f"{found.share:.0%} of the boxes look odd, most because: {found.most}.",
         "keras-hkd check DATA shows them. Are coordinates pixels, and in the order that --format "
         "says?",
         **figures,
