@@ -13,6 +13,7 @@ from keras_hkd.distillation import default_terms
 from keras_hkd.distillation import teachers as frozen
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.whole_model import refuse_saving, refuse_saving_whole
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.hierarchy import unique_names
 from keras_hkd.hierarchies.keras_loss import as_hierarchies
 from keras_hkd.hierarchies.step import Step
@@ -141,6 +142,7 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         ]
         self._freeze()
         self.term_names = unique_names(self.distillation_losses)
+        self._check_term_names()
         self.steps_taken = self.add_weight(
             shape=(),
             initializer="zeros",
@@ -156,6 +158,16 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         ]
         self._teacher_hash: str | list[str] | None = None
         self.built = True
+
+    def _check_term_names(self) -> None:
+        own = {name.removesuffix("_loss") for name in self.learner.loss_names}
+        for name in self.term_names:
+            if name in own or name == "student":
+                raise InvalidValueError(
+                    "A term must have another name than the student's own losses, "
+                    f"{', '.join(sorted(own))}, and than `student`: they are logged side by side. "
+                    f"Received: name={name!r}"
+                )
 
     def __dir__(self) -> list[str]:
         # Keras saves all attributes that `dir` lists; the teacher must not be saved.

@@ -89,7 +89,9 @@ def values_and_norms_of(
     """Make a function that measures losses, and norms of their gradients at the student's weights.
 
     It runs inside a `keras.StatelessScope`: what training updates along the way (statistics of
-    BatchNormalization, queues of hierarchies, seeds of dropout) is thrown away.
+    BatchNormalization, queues of hierarchies, seeds of dropout) is thrown away. Where the student
+    computes in float16, whose smallest numbers gradients fall below, scalars are multiplied by the
+    largest of some powers of two with which the norm is finite, as loss scaling does in training.
 
     Args:
         distiller: a `Distiller`.
@@ -131,13 +133,20 @@ def _on_tensorflow(distiller: Distiller, scalars: Callable, compiled: bool) -> C
     import tensorflow as tf
 
     variables = [variable.value for variable in distiller.student.trainable_variables]
+    factors = _factors(distiller)
 
     def measured(images: Tensor, labels: Any) -> tuple[list[Tensor], list[Tensor]]:
         with tf.GradientTape(persistent=True) as tape, keras.StatelessScope():
             values = scalars(images, labels)
-        gradients = [tape.gradient(value, variables) for value in values]
-        norms = [tf.linalg.global_norm([g for g in each if g is not None]) for each in gradients]
-        return list(values), norms
+
+        def norm(value: Tensor, factor: float) -> Tensor:
+            seed = tf.cast(factor, value.dtype)
+            gradients = tape.gradient(value, variables, output_gradients=seed)
+            return tf.linalg.global_norm([g for g in gradients if g is not None]) / factor
+
+        return list(values), [
+            _largest_finite([norm(value, factor) for factor in factors]) for value in values
+        ]
 
     # Eagerly: tracing a gradient for each term takes ten times as long as a few batches.
     return tf.function(measured) if compiled else measured
@@ -149,6 +158,7 @@ def _on_jax(distiller: Distiller, scalars: Callable) -> Callable:
     trained = distiller.student.trainable_variables
     apart = {id(variable) for variable in trained}
     others = list({id(v): v for v in distiller.variables if id(v) not in apart}.values())
+    factors = _factors(distiller)
 
     @jax.jit
     def compiled(weights: Any, state: Any, images: Tensor, labels: Any) -> tuple[Any, Any]:
@@ -158,15 +168,36 @@ def _on_jax(distiller: Distiller, scalars: Callable) -> Callable:
                 return ops.stack([ops.cast(one, "float32") for one in scalars(images, labels)])
 
         found, pull_back = jax.vjp(values, weights)
-        rows = [pull_back(row)[0] for row in ops.eye(len(found))]
-        norms = [ops.sqrt(sum(ops.sum(ops.square(g)) for g in row)) for row in rows]
-        return list(found), norms
+
+        def norm(row: Tensor, factor: float) -> Tensor:
+            (gradients,) = pull_back(factor * row)
+            return ops.sqrt(sum(ops.sum(ops.square(g)) for g in gradients)) / factor
+
+        rows = ops.eye(len(found))
+        return list(found), [
+            _largest_finite([norm(row, factor) for factor in factors]) for row in rows
+        ]
 
     def measured(images: Tensor, labels: Any) -> tuple[Any, Any]:
         weights, state = ([v.value for v in each] for each in (trained, others))
         return compiled(weights, state, images, labels)
 
     return measured
+
+
+def _factors(distiller: Distiller) -> tuple[float, ...]:
+    """Give what a scalar is multiplied by before it is differentiated."""
+    layers = distiller.student._flatten_layers()
+    half = any(getattr(layer, "compute_dtype", None) == "float16" for layer in layers)
+    return (1.0, 2.0**5, 2.0**10, 2.0**15) if half else (1.0,)
+
+
+def _largest_finite(norms: Sequence[Tensor]) -> Tensor:
+    """Take the norm with the largest factor that is finite; the first if none is."""
+    best, *others = norms
+    for norm in others:
+        best = ops.where(ops.isfinite(norm), norm, best)
+    return best
 
 
 class GradientShares(keras.callbacks.Callback):

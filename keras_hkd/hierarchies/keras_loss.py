@@ -9,6 +9,7 @@ import keras
 from keras_hkd.errors import InvalidTypeError, InvalidValueError
 from keras_hkd.hierarchies.alignment import check_same_anchors
 from keras_hkd.hierarchies.hierarchy import Hierarchy
+from keras_hkd.replicas import num_replicas
 from keras_hkd.tensors import Tensor, TensorDict
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class KerasLoss(Hierarchy):
         **kwargs: arguments of `Hierarchy`.
 
     Raises:
-        TypeError: if the loss is none of Keras's.
+        TypeError: if the loss is none of Keras's, or has loss objects beside loss functions.
     """
 
     default_name = "keras_loss"
@@ -42,8 +43,19 @@ class KerasLoss(Hierarchy):
             raise InvalidTypeError(
                 f"KerasLoss expects a keras.distillation.DistillationLoss. Received: {loss!r}"
             )
+        objects = [
+            isinstance(one, keras.losses.Loss)
+            for one in keras.tree.flatten(getattr(loss, "loss", None))
+        ]
+        if any(objects) and not all(objects):
+            raise InvalidTypeError(
+                f"{type(loss).__name__} must have `keras.losses.Loss` objects or functions, not "
+                "both: on several devices the objects alone divide by their number. Received: "
+                f"{loss.loss!r}"
+            )
         super().__init__(loss.compute_loss, name=name, **kwargs)
         self.keras_loss = loss
+        self._divides = any(objects)
 
     @property
     def reads(self) -> tuple[str, ...] | None:  # type: ignore[override]
@@ -74,7 +86,9 @@ class KerasLoss(Hierarchy):
                 f"{tuple(teacher.shape)}, student {tuple(student.shape)}. The hierarchies of "
                 "keras_hkd project the student to the teacher's width."
             )
-        return self.keras_loss.compute_loss(keras.ops.stop_gradient(teacher), student)
+        value = self.keras_loss.compute_loss(keras.ops.stop_gradient(teacher), student)
+        # A `keras.losses.Loss` has divided by the number of replicas, as the Distiller will do.
+        return value * num_replicas() if self._divides else value
 
     def _read(self, outputs: TensorDict, role: str) -> Tensor:
         layer_name = getattr(self.keras_loss, f"{role}_layer_name", None)

@@ -152,6 +152,9 @@ def test_pairs_and_arguments_that_do_not_fit_are_refused(pair_of, wide_model):
         Distiller(keras.Sequential(), student, pyramid)
     with pytest.raises(ValueError, match=r"cannot read levels \['P7'\].*Pass levels="):
         Distiller(teacher, student, Pyramid(FeatureImitation(), levels=("P3", "P7")))
+    for name in ("class", "student"):  # would take the place of the student's own loss
+        with pytest.raises(ValueError, match=f"another name than .*class.* name='{name}'"):
+            Distiller(teacher, student, Pyramid(FeatureImitation(), name=name))
     other = keras_hkd.as_detector(wide_model, class_names=("cyclist",))
     with pytest.raises(ValueError, match="has no 'person'.*cyclist"):
         Distiller(other, student, ClassLogits(FeatureImitation()))

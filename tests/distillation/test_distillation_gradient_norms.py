@@ -38,3 +38,34 @@ def test_a_model_without_terms_is_refused():
     callback.set_model(keras.Model(inputs, inputs, name="alone"))
     with pytest.raises(ValueError, match="terms of a Distiller. Received: 'alone', which has none"):
         callback.on_train_begin()
+
+
+class OneTerm:
+    """A student of one layer, and a loss whose gradients float16 has no numbers for."""
+
+    def __init__(self, dtype, factor):
+        inputs = keras.Input((4,))
+        layer = keras.layers.Dense(3, dtype=dtype, kernel_initializer="ones")
+        self.student = keras.Model(inputs, layer(inputs))
+        self.variables = self.student.variables
+        self.factor = factor
+
+    def __call__(self, images, training):
+        return self.student(images, training=training)
+
+    def compute_terms(self, images, labels, outputs, training):
+        outputs = keras.ops.cast(outputs, "float32")
+        return {"term": keras.ops.sum(keras.ops.square(outputs)) * self.factor}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("factor", [1e-9, 1e-4, 1.0, 300.0])
+def test_norms_in_half_precision_are_those_of_float32(factor, compiled):
+    """The smallest underflow without a factor, the largest overflow with the largest factor."""
+    images = np.random.default_rng(0).uniform(0, 1, (8, 4)).astype("float32")
+    norms = [
+        module.norms_of(OneTerm(dtype, factor), lambda t: [t["term"]], True, compiled)(images, 0)
+        for dtype in ("float32", "mixed_float16")
+    ]
+    assert norms[0] > 0
+    np.testing.assert_allclose(norms[1], norms[0], rtol=0.01)
