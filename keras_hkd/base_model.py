@@ -157,6 +157,11 @@ class BaseModel(keras.Model):
         with strategy.scope() if strategy is not None else contextlib.nullcontext():
             self.optimizer.build(self.trainable_variables)
 
+    def load_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Load as `keras.Model.load_weights`, the optimizer of a compiled model with it."""
+        self._build_optimizer()  # whose variables are left out, of the file, where it has none
+        super().load_weights(filepath, *args, **kwargs)
+
     def new_train_function(self) -> Any:
         """Make Keras's function of a training step anew, beside the one in use."""
         kept = self.train_function

@@ -175,6 +175,11 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         return [name for name in super().__dir__() if name not in hidden]
 
     @property
+    def teacher_sizes(self) -> tuple[tuple[int, int] | None, ...]:
+        """For each teacher `(height, width)` of the images that it sees; None for the batch's."""
+        return tuple(self._teacher_sizes)
+
+    @property
     def teachers(self) -> tuple[Any, ...]:
         """The frozen teachers, in order; empty without one."""
         return () if self.teacher is None else (self.teacher, *self.more_teachers)

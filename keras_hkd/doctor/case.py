@@ -8,6 +8,7 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 
 from keras_hkd.errors import InvalidValueError
@@ -60,6 +61,12 @@ class Case:
         return self.settings.image_size
 
     @property
+    def teacher_size(self) -> tuple[int, int]:
+        """`(height, width)` in pixels at which the first teacher sees the images."""
+        sizes = getattr(self.given_distiller, "teacher_sizes", None) or [None]
+        return sizes[0] or self.image_size
+
+    @property
     def size_text(self) -> str:
         """The size of the training for people, such as "320x320"."""
         return "x".join(map(str, self.image_size))
@@ -83,8 +90,8 @@ class Case:
 
     @functools.cached_property
     def teacher_found(self) -> list[dict]:
-        """COCO results of the teacher in `images`, at the size of the training."""
-        return self.found_by(self.teacher)
+        """COCO results of the teacher in `images`, at the size at which it sees them."""
+        return self.found_by(self.teacher, image_size=self.teacher_size)
 
     @functools.cached_property
     def student_found(self) -> list[dict]:
@@ -140,12 +147,16 @@ class Case:
         """A few training batches of `images`: pairs of images and labels, as arrays."""
         from keras_hkd.training.batches import run_batches
 
-        size = max(1, min(self.settings.batch_size, 8, len(self.images)))
-        settings = dataclasses.replace(self.settings, batch_size=size, cache="none")
-        made = run_batches(self.images, settings, 0)
+        cache = getattr(self.given_distiller, "teacher_cache", None)
+        images, settings = self.dataset, self.settings
+        if cache is None:  # whose batches are of all images, in the training's size
+            images = self.images
+            size = max(1, min(settings.batch_size, 8, len(images)))
+            settings = dataclasses.replace(settings, batch_size=size, cache="none")
+        made = run_batches(images, settings, 0, cache)
         return [
-            (np.asarray(images), {name: np.asarray(value) for name, value in labels.items()})
-            for images, labels in itertools.islice(iter(made), NUM_BATCHES)
+            keras.tree.map_structure(np.asarray, batch)
+            for batch in itertools.islice(iter(made), NUM_BATCHES)
         ]
 
     def picture(self, name: str) -> Path | None:

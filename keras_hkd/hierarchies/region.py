@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_hkd.errors import InvalidValueError
@@ -30,9 +31,9 @@ class Region(Hierarchy):
 
     `L = 1 / |R| * sum_r loss(RoI(F^T, r), psi(RoI(F^S, r)))` over the labelled people and the
     teacher's best detections. A region is read from the level
-    `k = floor(4 + log2(sqrt(area) / canonical_size))`, clipped to the common levels. It is the
-    second of HKD's three taps; the regions of a one-stage detector take the place of the paper's
-    proposals (reconstruction).
+    `k = floor(4 + log2(sqrt(area) / canonical_size))`, or the nearest of the common levels. It is
+    the second of HKD's three taps; the regions of a one-stage detector take the place of the
+    paper's proposals (reconstruction).
 
     Args:
         loss: loss between two sets of region features `(batch, regions, size, size, channels)`;
@@ -153,7 +154,7 @@ class Region(Hierarchy):
         scale = view_scale(step.image_size, step.teacher_image_size)
         outputs = (step.student_outputs["pyramid"], step.teacher_outputs["pyramid"])
         return (
-            hasattr(self.loss, "of_squares")
+            _compares_squares(self.loss)
             and step.compared is None  # who records what is compared wants both maps
             and not self.level_losses
             and all(
@@ -197,8 +198,9 @@ class Region(Hierarchy):
         sides = ops.maximum(boxes[..., 2:] - boxes[..., :2], 1e-6)
         size = ops.sqrt(sides[..., 0] * sides[..., 1])
         level = ops.floor(4.0 + ops.log(size / self.canonical_size) / math.log(2.0))
-        numbers = [int(level[1:]) for level in self.attached_levels]
-        return ops.cast(ops.clip(level, min(numbers), max(numbers)), "int32")
+        numbers = np.array(sorted(int(level[1:]) for level in self.attached_levels), "int32")
+        away = ops.abs(level[..., None] - numbers.astype("float32"))
+        return ops.take(numbers, ops.argmin(away, axis=-1))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -210,3 +212,12 @@ class Region(Hierarchy):
             "output_size": self.output_size,
             "canonical_size": self.canonical_size,
         }
+
+
+def _compares_squares(loss: Any) -> bool:
+    """Tell whether a loss reads `(S - T)^2` alone: one class has `of_squares` and `compute`."""
+    owners = [
+        next((one for one in type(loss).__mro__ if name in vars(one)), None)
+        for name in ("of_squares", "compute")
+    ]
+    return hasattr(loss, "of_squares") and owners[0] is owners[1]

@@ -22,8 +22,8 @@ class RegionRelation(DistillationLoss):
         loss = mean over images and pairs i != j of | d_ij^T / m^T - d_ij^S / m^S |
 
     The loss is invariant to scaling, shifts and rotations of the features, and 0, with zero
-    gradient, if they are equal. Images with fewer than two regions, or with equal regions only,
-    do not contribute. Published weight of the term: 40.
+    gradient, if they are equal. Images with fewer than two regions, or whose regions are all equal
+    to the teacher, do not contribute. Published weight of the term: 40.
 
     The call takes `teacher` and `student`, tensors (batch, regions, ..., channels), and `mask`,
     weights (batch, regions): entries above 0 are regions. Only the channels may differ.
@@ -68,12 +68,16 @@ class RegionRelation(DistillationLoss):
             present = present * ops.cast(mask > 0, "float32")
         pairs = present[:, :, None] * present[:, None, :]
         pairs = pairs * (1.0 - ops.eye(ops.shape(pairs)[1], dtype="float32"))
-        teacher, student = _distances(teacher, present, pairs), _distances(student, present, pairs)
-        return weighted_mean(ops.abs(student - teacher), pairs)
+        teacher, differ = _distances(teacher, present, pairs)
+        student, _ = _distances(student, present, pairs)
+        return weighted_mean(ops.abs(student - teacher), pairs * ops.cast(differ, "float32"))
 
 
-def _distances(features: Tensor, present: Tensor, pairs: Tensor) -> Tensor:
-    """Compute the distances of all pairs, over the image's mean: (batch, regions, regions)."""
+def _distances(features: Tensor, present: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the distances of all pairs, over the image's mean: (batch, regions, regions).
+
+    And whether any regions of an image differ, (batch, 1, 1).
+    """
     shape = ops.shape(features)
     vectors = ops.reshape(features, (shape[0], shape[1], -1))
     rounding = 1e-12 * ops.sum(ops.square(vectors), axis=-1)
@@ -90,4 +94,4 @@ def _distances(features: Tensor, present: Tensor, pairs: Tensor) -> Tensor:
     distances = ops.where(apart, ops.sqrt(ops.where(apart, squares, 1.0)), 0.0)
     count = ops.maximum(ops.sum(pairs, axis=(1, 2), keepdims=True), 1.0)
     mean = ops.sum(distances, axis=(1, 2), keepdims=True) / count
-    return distances / ops.where(mean > 0, mean, 1.0)
+    return distances / ops.where(mean > 0, mean, 1.0), mean > 0

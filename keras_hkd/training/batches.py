@@ -167,7 +167,7 @@ def check_people(
     """
     if isinstance(dataset, ClassificationDataset):
         return
-    labelled = getattr(dataset, "labelled", dataset)
+    labelled = dataset.labelled if isinstance(dataset, SemiSupervisedDataset) else dataset
     shorter = np.concatenate([np.zeros(0), *(_shorter_sides(one) for one in labelled)])
     scales = np.repeat(
         letterbox_scales(labelled, settings.image_size),

@@ -106,6 +106,32 @@ def test_level_goes_by_area_and_padding_is_harmless(family):
     assert np.asarray(coarse.level_of(boxes)).tolist() == [[4, 4, 4]]
 
 
+def test_regions_of_a_level_that_is_left_out_are_read_from_the_nearest(family, step_of):
+    hierarchy = region(family(), family(), levels=("P3", "P5"))
+    sides = np.array([50.0, 112.001, 220.0, 300.0, 900.0])
+    boxes = np.stack([0 * sides, 0 * sides, sides, sides], axis=-1)[None]
+    assert np.asarray(hierarchy.level_of(boxes.astype("float32"))).tolist() == [[3, 3, 3, 5, 5]]
+    teacher, student = family(), family()
+    of_middle = region(teacher, student, levels=("P3", "P5"), canonical_size=32.0)
+    assert float(of_middle.compute(step_of(teacher, student, [MIDDLE]))) > 0
+
+
+def test_a_loss_of_one_s_own_is_used_though_it_descends_from_another(family, step_of):
+    class Absolute(FeatureImitation):
+        def compute(self, teacher, student, mask):
+            return weighted_mean(keras.ops.abs(student - teacher), mask)
+
+    teacher, student = family(), family()
+    values = []
+    for loss in (Absolute(), lambda t, s, mask=None: Absolute()(t, s, mask=mask)):
+        hierarchy = Region(loss, num_detections=0)
+        hierarchy.attach(teacher, student)
+        values.append(float(hierarchy.compute(step_of(teacher, student, [SMALL, MIDDLE]))))
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+    squares = region(teacher, student, num_detections=0)
+    assert values[0] != float(squares.compute(step_of(teacher, student, [SMALL, MIDDLE])))
+
+
 def test_missing_levels_are_refused(family):
     with pytest.raises(ValueError, match=r"Region cannot read levels \['P7'\].*Pass levels="):
         region(family(), family(), levels=("P3", "P7"))

@@ -45,6 +45,14 @@ def test_fewer_than_two_regions_say_nothing(random, gradients):
     np.testing.assert_array_equal(gradient, 0.0)
 
 
+def test_images_whose_regions_are_equal_to_the_teacher_say_nothing(random):
+    teacher, student = random(2, 5, 3), random(2, 5, 3)
+    one = float(RegionRelation()(teacher[:1], student[:1]))
+    teacher[1] = teacher[1, :1]
+    assert float(RegionRelation()(teacher, student)) == pytest.approx(one, rel=1e-5)
+    assert float(RegionRelation()(teacher[1:], student[1:])) == 0.0
+
+
 def test_equal_regions_have_finite_gradients(random, gradients):
     same = np.ones((2, 5, 3), "f4")
     value, _, gradient = gradients(RegionRelation(), random(2, 5, 3), same)

@@ -118,7 +118,8 @@ def _asked(case: Case, role: str, model: Any, images: Any) -> Finding:
 
 def _quality(case: Case, model: Any, images: Any, truth: Any) -> tuple[float, np.ndarray]:
     """Compute AP50, and for each label the score at which it is found, 0 where it is not."""
-    found = as_detections(case.found_by(model, images), truth)
+    size = case.teacher_size if model is case.teacher else None
+    found = as_detections(case.found_by(model, images, size), truth)
     matched = match_detections(truth, found).matched
     scores = np.zeros(len(truth.boxes))
     scores[matched[matched >= 0]] = found.scores[matched >= 0]

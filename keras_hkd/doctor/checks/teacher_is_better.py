@@ -16,7 +16,7 @@ _TRAINED = 0.05
 
 @check(order=20, needs=("teacher",))
 def teacher_is_better(case: Case) -> list[Finding]:
-    """Measure both on the same images, at the size of the training."""
+    """Measure both on the same images, at the size at which they see them in training."""
     num_labels = int((~case.truth.ignore).sum())
     if not num_labels:
         return [
@@ -32,7 +32,8 @@ def teacher_is_better(case: Case) -> list[Finding]:
         "num_labels": num_labels,
         "labels_that_only_the_teacher_finds": int(taught.sum()),
     }
-    both = f"AP {teacher:.3f} at {case.size_text}, the student {student:.3f}"
+    shown = "" if case.teacher_size == case.image_size else f" at {case.size_text}"
+    both = f"AP {teacher:.3f} at {_text(case.teacher_size)}, the student {student:.3f}{shown}"
     where = f"on {len(case.images)} of these images"
     own = _at_its_own_size(case)
     if not case.teacher_sees:
@@ -77,14 +78,14 @@ def _if_trained(student: float) -> str:
 
 def _at_its_own_size(case: Case) -> Finding | None:
     """Say so where the teacher is much better at a larger size of its own."""
-    own, size = tuple(getattr(case.teacher, "image_size", case.image_size)), case.image_size
+    own, size = tuple(getattr(case.teacher, "image_size", case.image_size)), case.teacher_size
     if own == size or min(own) < min(size):
         return None
     there = coco_average_precision(case.truth, case.found_by(case.teacher, image_size=own))["AP"]
     here = case.teacher_scores["AP"]
     if there < max(_TIMES * here, here + _CLEAR):
         return None
-    own_text = "x".join(map(str, own))
+    own_text = _text(own)
     return note(
         f"At its own size, {own_text}, the teacher has AP {there:.3f}.",
         f"Show it the images at its size, Distiller(..., teacher_image_size={own}), or train at "
@@ -92,6 +93,10 @@ def _at_its_own_size(case: Case) -> Finding | None:
         own_size=list(own),
         AP_at_own_size=there,
     )
+
+
+def _text(size: tuple[int, int]) -> str:
+    return "x".join(map(str, size))
 
 
 def _found(case: Case, results: list[dict]) -> np.ndarray:

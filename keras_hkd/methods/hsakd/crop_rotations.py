@@ -105,6 +105,14 @@ class CropRotations(Hierarchy):
                 "CropRotations needs teacher and student of the same classes. Received: teacher "
                 f"{teacher.class_names}, student {student.class_names}."
             )
+        for role, detector in (("teacher", teacher), ("student", student)):
+            backbone = getattr(detector.model, "backbone", None)
+            if getattr(backbone, "pyramid_level_inputs", None) is None:
+                raise InvalidValueError(
+                    "CropRotations needs the backbone apart from the head, as KerasCV's detectors "
+                    "have it (YOLOV8, RetinaNet): `model.backbone.pyramid_level_inputs`. Received: "
+                    f"a {role} of the family {type(detector).__name__}, which has none"
+                )
 
     def attach(self, teacher: Any, student: Any) -> None:
         self.check(teacher, student)
@@ -127,10 +135,17 @@ class CropRotations(Hierarchy):
         crops, classes = self.crops(step)
         rotated, joint = rotate_four(crops), joint_labels(classes)
         teacher = self._logits(
-            self._backbones.teacher, self.teacher_branches, rotated, step.training, frozen=True
+            self._backbones.teacher,
+            self.teacher_branches,
+            self._backbones.to_teacher(rotated),
+            step.training,
+            frozen=True,
         )
         student = self._logits(
-            self._backbones.student, self.student_branches, rotated, step.training
+            self._backbones.student,
+            self.student_branches,
+            self._backbones.to_student(rotated),
+            step.training,
         )
         counted = ops.cast(joint >= 0, "float32")
         taught = sum(self.compare(k, step, teacher[k], student[k], mask=counted) for k in student)
@@ -219,6 +234,7 @@ class _Backbones:
 
     def __init__(self, teacher: Any, student: Any) -> None:
         self.teacher, self.student = _backbone(teacher), _backbone(student)
+        self.to_teacher, self.to_student = teacher.rescaled, student.rescaled
 
 
 def _backbone(detector: Any) -> keras.Model:

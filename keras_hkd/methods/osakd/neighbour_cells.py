@@ -14,6 +14,7 @@ from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
 from keras_hkd.methods.osakd.nearest_neighbours import neighbour_labels
 from keras_hkd.methods.osakd.neighbour_classes import MOST_NEIGHBOURS
+from keras_hkd.replicas import gather_over_replicas, replica_offset
 from keras_hkd.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -108,10 +109,18 @@ class NeighbourCells(Hierarchy):
         """Compute `k_fg / k` of `Cells`, `(batch, cells)`, and whether a cell has neighbours."""
         width = cells.vectors.shape[-1]
         vectors = ops.reshape(ops.stop_gradient(cells.vectors), (-1, width))
-        places = ops.arange(ops.shape(vectors)[0])
-        usable = (places[:, None] != places[None]) & ops.reshape(cells.counted, (1, -1))
-        classes = ops.reshape(ops.cast(cells.positive, "int32"), (-1,))
-        labels, found = neighbour_labels(vectors, vectors, classes, usable, 2, self.num_neighbours)
+        # The neighbours are those of the whole batch, on whichever device they are.
+        references = gather_over_replicas(vectors)
+        counted, classes = (
+            gather_over_replicas(ops.reshape(ops.cast(one, "int32"), (-1,)))
+            for one in (cells.counted, cells.positive)
+        )
+        own = ops.arange(ops.shape(vectors)[0]) + replica_offset(vectors)
+        others = own[:, None] != ops.arange(ops.shape(references)[0])[None]
+        usable = others & (counted > 0)[None]
+        labels, found = neighbour_labels(
+            vectors, references, classes, usable, 2, self.num_neighbours
+        )
         shape = (-1, cells.positive.shape[1])
         return ops.stop_gradient(ops.reshape(labels[:, 1], shape)), ops.reshape(found, shape)
 

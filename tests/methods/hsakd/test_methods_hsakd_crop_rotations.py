@@ -67,6 +67,32 @@ def test_the_larger_people_come_first_and_empty_places_do_not_count(hierarchy):
     assert float(loss) == 0.0
 
 
+def test_backbones_see_the_pixels_that_their_detectors_take(pair, people, monkeypatch):
+    """The teacher was trained on pixels in [0, 1]."""
+    monkeypatch.setattr(pair[0], "scale", 1 / 255)
+    monkeypatch.setattr(pair[0], "offset", None)
+    hierarchy = CropRotations(LogitDistillation(), crop_size=32)
+    hierarchy.attach(*pair)
+    seen = {}
+    for role in ("teacher", "student"):
+        backbone = getattr(hierarchy._backbones, role)
+
+        def spy(crops, training, role=role, backbone=backbone):
+            seen[role] = float(keras.ops.max(crops))
+            return backbone(crops, training=training)
+
+        monkeypatch.setattr(hierarchy._backbones, role, spy)
+    hierarchy.compute(people)
+    assert 100 < seen["student"] <= 255
+    assert seen["teacher"] == pytest.approx(seen["student"] / 255, rel=1e-5)
+
+
+def test_families_without_a_backbone_of_their_own_are_refused(pair):
+    lonely = types.SimpleNamespace(model=object(), class_names=pair[1].class_names)
+    with pytest.raises(ValueError, match="as KerasCV's detectors.*a teacher of the family"):
+        CropRotations(LogitDistillation()).attach(lonely, pair[1])
+
+
 def test_background_touches_no_person(hierarchy):
     generator = np.random.default_rng(1)
     for _ in range(20):

@@ -93,3 +93,41 @@ def test_config_round_trip():
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(hierarchy))
     assert (again.num_neighbours, again.max_positives) == (3, 5)
     assert again.loss.activation == "sigmoid" and isinstance(again.name, str)
+
+
+TWO_REPLICAS = """
+    import numpy as np
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+    from keras_hkd.methods.osakd.neighbour_cells import Cells, NeighbourCells
+
+    rng = np.random.default_rng(0)
+    cells = Cells(
+        rng.normal(size=(4, 6, 3)).astype("float32"),
+        rng.normal(size=(4, 6)).astype("float32"),
+        rng.uniform(size=(4, 6)) < 0.5,
+        rng.uniform(size=(4, 6)) < 0.8,
+    )
+    hierarchy = NeighbourCells(num_neighbours=5)
+    whole = [np.asarray(one) for one in hierarchy.soft_labels(cells)]
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    halves = Cells(*(
+        strategy.experimental_distribute_values_from_function(
+            lambda context, of=of: tf.constant(of[2 * context.replica_id_in_sync_group:][:2]))
+        for of in cells
+    ))
+    found = strategy.run(lambda *parts: hierarchy.soft_labels(Cells(*parts)), args=tuple(halves))
+    for expected, parts in zip(whole, found):
+        joined = np.concatenate(strategy.experimental_local_results(parts))
+        np.testing.assert_allclose(joined, expected, rtol=1e-6)
+    print("EQUAL")
+"""
+
+
+@pytest.mark.own_process
+@pytest.mark.slow
+def test_neighbours_are_those_of_the_whole_batch_on_two_devices(fresh_python):
+    assert fresh_python(TWO_REPLICAS).endswith("EQUAL\n")
