@@ -186,3 +186,23 @@ def test_config_round_trip(distiller):
     shapes = [[v.shape for v in d.trainable_variables] for d in (again, distiller)]
     assert shapes[0] == shapes[1]
     assert again.teacher.count_params() == distiller.teacher.count_params()
+
+
+def test_weights_come_back_with_the_optimizer(batch, tmp_path):
+    """The moments of Adam too, though the model that reads them has taken no step."""
+    from keras_hkd.detectors import build
+
+    models = []
+    for seed in (1, 2):
+        model = build("yolo_v8_micro", image_size=(64, 64), seed=seed)
+        model.compile(keras.optimizers.Adam(1e-3), run_eagerly=True)
+        models.append(model)
+    trained, again = models
+    trained.train_on_batch(*batch)
+    trained.save_weights(tmp_path / "x.weights.h5")
+    again.load_weights(tmp_path / "x.weights.h5")
+    assert int(again.optimizer.iterations) == 1
+    for model in models:
+        model.train_on_batch(*batch)
+    for one, other in zip(trained.weights, again.weights, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6)

@@ -245,6 +245,41 @@ def test_a_stored_teacher(case, pair, people, ask, tmp_path):
     assert (found.severity, str(tmp_path) in found.text) == ("fault", True)
 
 
+def test_terms_of_a_distiller_that_reads_a_cache(case, pair, ask, tmp_path):
+    """The batches carry what the teacher said, and every term says something."""
+    teacher, student = pair
+    case = case(how={"augment": False})
+    cache = keras_hkd.TeacherCache.build(
+        teacher, case.dataset, tmp_path, outputs=("class_logits",), progress=False
+    )
+    for asked in (teacher, None):
+        case.teacher, case.teacher_cache = asked, cache
+        term = keras_hkd.hierarchies.ClassLogits(keras_hkd.losses.AdaptiveDistillation())
+        case.given_distiller = keras_hkd.Distiller(cache, student, [term], [1.0])
+        case.__dict__.pop("batches", None)
+        case.__dict__.pop("distiller", None)
+        (found,) = ask("terms", case)
+        assert found.severity == "ok", found.text
+        assert "class_logits_loss" in found.figures
+
+
+def test_the_teacher_is_asked_at_the_size_at_which_it_is_shown_the_images(case, pair, monkeypatch):
+    teacher, student = pair
+    case = case()
+    sizes = {}
+    monkeypatch.setattr(
+        case,
+        "found_by",
+        lambda model, images=None, image_size=None: sizes.update({model: image_size}) or [],
+    )
+    pyramid = keras_hkd.hierarchies.Pyramid(keras_hkd.losses.FeatureImitation())
+    case.given_distiller = keras_hkd.Distiller(
+        teacher, student, [pyramid], [1.0], teacher_image_size=(128, 96)
+    )
+    assert case.teacher_found == [] and case.student_found == []
+    assert sizes == {teacher: (128, 96), student: None}
+
+
 @pytest.mark.long
 def test_a_healthy_pair_of_trained_networks_gets_no_alarm(tmp_path):
     teacher, student = (keras_hkd.from_preset(f"person_{size}") for size in ("nano", "atto"))
