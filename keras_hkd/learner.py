@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -378,6 +379,11 @@ def read_model(path: str | os.PathLike, kind: str) -> Any:
     if not path.is_file():
         raise MissingFileError(f"No {kind} at '{path}': expected a .keras file.")
     refuse_weights_alone(path, kind)
+    if not zipfile.is_zipfile(path):
+        raise InvalidValueError(
+            f"'{path}' is damaged, or no file that `{kind}.save` wrote: expected a .keras file. "
+            f"Received: {os.path.getsize(path):,} bytes that are no zip archive"
+        )
     return _read_file(path, path, kind)
 
 

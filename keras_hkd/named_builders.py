@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from keras_hkd.errors import InvalidValueError
+from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.messages import did_you_mean
 from keras_hkd.sources import decorated
 
@@ -86,8 +86,11 @@ def load_builder(
         backbone_weights: file of the backbone's weights, or None.
 
     Raises:
+        FileNotFoundError: if the name is that of a file, which is not there.
         ValueError: if the name is unknown, or the backbone takes no weights.
     """
+    if os.path.dirname(name) or name.endswith(".keras"):
+        raise MissingFileError(f"{name}: there is no such file; expected a {kind}'s .keras file.")
     if name not in builders:
         hint = did_you_mean(name, builders, most=3, cutoff=0.4)
         raise InvalidValueError(

@@ -127,6 +127,8 @@ def command(
     run = _Run(detector, size, batch_size, score_threshold, picture_folder, on_bad_data)
     start = time.perf_counter()
     num_detections, place = _write_results(run, named, out, share, model, person_class)
+    if picture_folder is not None and not (out / "parts").exists():
+        _note_older(picture_folder, run.drawn)
     summary = {
         "model": model.name,
         "num_images": run.num_images,
@@ -155,6 +157,13 @@ def _find_images(places: Sequence[Path], drawn: Path) -> tuple[list[tuple[Path, 
         remark(f"Left out {len(every) - len(paths)} pictures in {drawn}: what was found before")
     report_skipped(others)
     return list(zip(paths, image_ids(paths), strict=True)), len(others)
+
+
+def _note_older(folder: Path, drawn: set[Path]) -> None:
+    """Say how many pictures of earlier calls lie beside those of this one."""
+    older = sum(path.is_file() and path not in drawn for path in folder.rglob("*"))
+    if older:
+        remark(f"{folder} also holds {older} pictures of earlier calls")
 
 
 def _write_results(
@@ -259,6 +268,7 @@ class _Run:
         self.on_bad_data = on_bad_data
         self.categories = list(range(1, len(detector.class_names) + 1))
         self.num_images = self.num_skipped = self.num_computed = 0
+        self.drawn: set[Path] = set()
 
     def over(self, paths_and_ids: Sequence[tuple[Path, int | str]]) -> list[dict]:
         """Detect in all images; returns COCO results."""
@@ -310,7 +320,9 @@ class _Run:
                 yield path, image_id, load_photo(path)
             except BadDataError as error:
                 if self.on_bad_data == "raise":
-                    raise
+                    advice = "--on-bad-data skip leaves such files out and counts them"
+                    problem = f"{error.problem}; {advice}"
+                    raise BadDataError(error.file, error.record, problem) from error
                 self.num_skipped += 1
                 remark(f"Skipped: {error}")
 
@@ -345,6 +357,7 @@ class _Run:
         quality: dict[str, Any] = {"quality": 92} if lossy else {}
         with replacing(path) as partial:
             picture.save(partial, **quality)
+        self.drawn.add(path)
 
 
 def _picture_name(path: Path, image_id: int | str) -> pathlib.Path:

@@ -21,7 +21,7 @@ Video = Annotated[
         metavar="FILE",
         help="Find people in a video, in the place of images: --out is then the video to write "
         "(.mp4, .mkv, .mov, .webm, .avi), beside it a .csv of people over time. Needs "
-        "keras-hkd[video].",
+        "keras-hkd\\[video].",
         show_default=False,
     ),
 ]

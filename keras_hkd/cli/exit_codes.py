@@ -49,7 +49,11 @@ def reported() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _say("Interrupted.", "")
+        _say(
+            "Interrupted.",
+            "What was written stays; a training goes on by the same command with "
+            "--resume, from its last whole epoch.",
+        )
         raise typer.Exit(FAILED) from None
     except Exception as error:
         if _belongs_to_typer(error):

@@ -272,6 +272,8 @@ def load_images(source: str, how: dict) -> Any:
         or (not is_dataset(source) and holds_pictures(folder.rglob("*")))
     ):
         return folder
+    if folder.is_dir() and not is_dataset(source):
+        raise InvalidValueError(f"There is no image in {source}. Expected a folder of pictures.")
     return read_images([source], **how)
 
 

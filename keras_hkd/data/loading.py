@@ -215,6 +215,10 @@ def is_dataset(source: str | os.PathLike) -> bool:
     return readers.recognised(path) is not None
 
 
+_ENOUGH = 5
+"""Odd boxes of which so many or more are no accident."""
+
+
 def _doubts(dataset: Dataset) -> list[str]:
     texts = [note for note in dataset.findings.notes if note.startswith("no class list")]
     if not any((~annotation.ignore).any() for annotation in dataset):
@@ -229,7 +233,7 @@ def _doubts(dataset: Dataset) -> list[str]:
             )
         )
     odd = count_odd_boxes(dataset)
-    if odd.share > MOST_ODD:
+    if odd.num_odd >= _ENOUGH and odd.share > MOST_ODD:
         texts.append(
             f"{dataset.source}: {odd.num_odd:,} of {odd.num_boxes:,} boxes look odd, most because: "
             f"{odd.most}. Are the numbers in the unit and the order that the format has them? "

@@ -95,10 +95,20 @@ def choose(
             return Chosen(row["name"], why, hierarchies, [term["share"] for term in row["terms"]])
         reasons.append(reason)
     pair = "\n".join(str(possible(teacher, student)) for teacher in teachers)
+    known = "; ".join(f"a teacher of {_named(teacher)}" for teacher in teachers)
     raise InvalidValueError(
         "No default terms fit this pair: give `distillation_losses` (on the command line "
-        f"--method).\nWhat this pair allows:\n{pair}\nReceived: {reasons}"
+        f"--method).\nWhat this pair allows:\n{pair}\nReceived: {known}; a student of "
+        f"{_named(student)}"
     )
+
+
+def _named(model: Any) -> str:
+    """Name the kind and the first classes of a model."""
+    names = list(getattr(model, "class_names", ()))
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    kind = getattr(model, "kind", type(model).__name__)
+    return f"{', '.join(map(str, names[:3]))}{more} ({kind})"
 
 
 def _hierarchy(term: dict[str, Any]) -> Hierarchy:

@@ -139,4 +139,4 @@ def load_photo(path: str | os.PathLike) -> np.ndarray:
     try:
         return decode_image(path)
     except UnreadableImageError as error:
-        raise BadDataError(path, "the image", str(error)) from error
+        raise BadDataError(path, "picture", str(error)) from error

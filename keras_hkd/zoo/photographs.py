@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ def detect(
     >>> found["boxes"].shape
     (0, 4)
     """
-    one = isinstance(photos, (str, os.PathLike, np.ndarray))
+    one = isinstance(photos, (str, os.PathLike, np.ndarray)) or not isinstance(photos, Iterable)
     several: Any = [photos] if one else photos
     pictures = [_pixels(photo) for photo in several]
     detector = load_for_detection(preset, num_threads=num_threads)
@@ -66,6 +66,13 @@ def detect(
 
 def _pixels(photo: Any) -> np.ndarray:
     if isinstance(photo, np.ndarray):
+        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
+            raise InvalidValueError(
+                "Expected the pixels of a picture as a uint8 array (height, width, 3), RGB in 0 to "
+                "255: take one picture of a batch, [..., :3] of RGBA, np.stack([grey] * 3, -1) of "
+                "grey, and round shares of 1 times 255. Received: "
+                f"{photo.dtype} of shape {photo.shape}"
+            )
         return photo
     if isinstance(photo, (str, os.PathLike)):
         if os.path.isdir(photo):

@@ -86,6 +86,18 @@ def test_drawn_pictures_are_not_looked_at_again(command, tmp_path, model, photos
     assert json.loads(command(*words)[1])["num_images"] == 3
 
 
+def test_pictures_of_an_earlier_call_are_counted(command, tmp_path, model, photos):
+    for place, told in ((photos, False), (photos / "day", True)):
+        code, _, err = command("detect", model, place, "--out", tmp_path / "found")
+        assert code == 0
+        assert ("pictures of earlier calls" in " ".join(err.split())) == told
+
+
+def test_the_help_names_the_extra(command):
+    code, printed, _ = command("detect", "--help")
+    assert code == 0 and "keras-hkd[video]" in "".join(printed.split())
+
+
 def test_table(command, tmp_path, model, photos):
     code, printed, _ = command("detect", model, photos / "day", "--out", tmp_path / "found")
     assert code == 0

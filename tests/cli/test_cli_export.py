@@ -131,6 +131,11 @@ def test_bad_input(command, tmp_path, student, tflite):
         assert not file.exists()
 
 
+def test_a_folder_without_a_picture_is_named(tmp_path):
+    with pytest.raises(ValueError, match=f"no image in {tmp_path}"):
+        load_images(str(tmp_path), {})
+
+
 def test_a_folder_of_pictures_in_folders_is_one_of_pictures(tmp_path):
     (tmp_path / "day").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "day" / "a.png")

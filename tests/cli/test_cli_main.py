@@ -103,7 +103,7 @@ def test_an_interrupted_command_ends_with_1(command_source):
     command_source("def command():\n    raise KeyboardInterrupt\n")
     result = run("score")
     assert result.exit_code == 1
-    assert "Interrupted" in result.stderr
+    assert "Interrupted" in result.stderr and "--resume" in result.stderr
 
 
 def test_main_leaves_with_the_exit_code(capsys):

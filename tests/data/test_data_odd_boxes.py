@@ -113,19 +113,24 @@ def test_boxes_that_look_misread_are_counted_once():
     assert count_odd_boxes(nothing).share == 0
 
 
+def shifted(boxes):
+    """Five of each, none on another."""
+    return [[x + 3 * k * (x > 1), *rest] for x, *rest in boxes for k in range(5)]
+
+
 def test_labels_in_another_unit_or_order_are_warned_of(tmp_path):
     """Shares of the picture, and corners, in a file that has left, top, width, height."""
     Image.new("RGB", (200, 100)).save(tmp_path / "a.png")
     for boxes, doubt in [
-        ([[0.1, 0.2, 0.3, 0.5]], "1 of 1 boxes look odd, most because: a side shorter than 3 px"),
-        ([[120, 30, 190, 90], [10, 10, 30, 80]], "1 of 2 boxes look odd, .* within the picture"),
+        ([[0.1, 0.2, 0.3, 0.5]], "5 of 5 boxes look odd, most because: a side shorter than 3 px"),
+        ([[120, 30, 190, 90], [10, 10, 30, 80]], "5 of 10 boxes look odd, .* within the picture"),
     ]:
         content = {
             "images": [{"id": 1, "file_name": "a.png", "width": 200, "height": 100}],
             "categories": [{"id": 1, "name": "person"}],
             "annotations": [
                 {"id": n, "image_id": 1, "category_id": 1, "bbox": box}
-                for n, box in enumerate(boxes)
+                for n, box in enumerate(shifted(boxes))
             ],
         }
         (tmp_path / "annotations.json").write_text(json.dumps(content))

@@ -110,6 +110,12 @@ def _check_geometry(
             which = 0 if not sides[row, 0] > 0 else 1
             side, length = ("width", "height")[which], sides[row, which]
             problem = f"{box} must have a {side} above 0: delete it. Received: {length:g}"
+        elif box_format.startswith("rel_") and _are_no_shares(boxes[row].values):
+            problem = (
+                f"the box {list(boxes[row].values)} must be given in shares of the picture, from 0 "
+                "to 1: divide by its width and height. Received: numbers that look like pixels or "
+                "per cent"
+            )
         else:
             width, height = sizes[row].astype(int)
             problem = (
@@ -117,6 +123,14 @@ def _check_geometry(
                 "the order of the numbers, or delete it. Received: one that lies wholly outside"
             )
         problems[row] = problem
+
+
+_LARGEST_SHARE = 2.0
+
+
+def _are_no_shares(values: Sequence) -> bool:
+    """Tell whether numbers that are to be shares of a picture are far above 1."""
+    return float(np.abs(np.asarray(values, float)).max()) > _LARGEST_SHARE
 
 
 def _visible_corners(

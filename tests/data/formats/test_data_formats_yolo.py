@@ -84,7 +84,7 @@ def test_names_say_which_class_is_a_person(tmp_path, text, kept):
         ("0 0.5 0.5 0.1 -0.1", "height above 0"),
         ("0 nan 0.5 0.1 0.1", "finite number"),
         ("0 x 0.5 0.1 0.1", "must be a number. Received: 'x'"),
-        ("0 300 200 40 80", "wholly outside"),
+        ("0 1.6 0.5 0.2 0.2", "wholly outside"),
         ("7 0.5 0.5 0.1 0.1", "one of the names file's .* Received: 7"),
         ("-1 0.5 0.5 0.1 0.1", "the class must be a whole number from 0"),
         ("0.5 0.5 0.5 0.1 0.1", "the class must be a whole number"),
@@ -311,3 +311,10 @@ def test_pictures_outside_the_folders_of_images_count_where_labels_lie_beside_th
     assert [annotation.image_id for annotation in dataset] == ["day/a", "night/b"]
     assert dataset.num_boxes == 2
     assert "2 pictures without labels lie outside the folders of images" in dataset.summary
+
+
+@pytest.mark.parametrize("line", ["0 390.1 218.1 218.7 346.7", "0 60 40 30 50"])
+def test_pixels_and_per_cent_are_told_from_shares(tmp_path, line):
+    tree(tmp_path, images__a_jpg=None, labels__a_txt=line, classes_txt="person")
+    with pytest.raises(BadDataError, match="shares of the picture, from 0 to 1.*look like pixels"):
+        load_dataset(tmp_path)
