@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from keras_hkd.replicas import num_replicas
 from keras_hkd.saved_learner import (
     compiled_like,
     in_float32,
-    refuse_weights_alone,
+    refuse_other_files,
     weights_of_student,
 )
 from keras_hkd.tensors import Tensor
@@ -378,12 +377,7 @@ def read_model(path: str | os.PathLike, kind: str) -> Any:
             return _read_file(file, path, kind)
     if not path.is_file():
         raise MissingFileError(f"No {kind} at '{path}': expected a .keras file.")
-    refuse_weights_alone(path, kind)
-    if not zipfile.is_zipfile(path):
-        raise InvalidValueError(
-            f"'{path}' is damaged, or no file that `{kind}.save` wrote: expected a .keras file. "
-            f"Received: {os.path.getsize(path):,} bytes that are no zip archive"
-        )
+    refuse_other_files(path, kind)
     return _read_file(path, path, kind)
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -162,15 +163,15 @@ def weights_of_student(path: str | os.PathLike) -> Iterator[str]:
         yield path
 
 
-def refuse_weights_alone(path: pathlib.Path, kind: str) -> None:
-    """Refuse a file that holds weights or the state of a run, and say how the model is had.
+def refuse_other_files(path: pathlib.Path, kind: str) -> None:
+    """Refuse a file that holds weights, the state of a run or no model, and say what is to be had.
 
     Args:
         path: a file that is to hold a model.
         kind: what is expected in it.
 
     Raises:
-        ValueError: it is a checkpoint of a run, or holds weights alone.
+        ValueError: it is a checkpoint of a run, holds weights alone, or is damaged.
     """
     if path.suffix == ".npz":
         raise InvalidValueError(
@@ -180,6 +181,11 @@ def refuse_weights_alone(path: pathlib.Path, kind: str) -> None:
             "call keras_hkd.training.train_model(..., resume=True)."
         )
     if not path.name.endswith(WEIGHTS_SUFFIX):
+        if not zipfile.is_zipfile(path):
+            raise InvalidValueError(
+                f"'{path}' is damaged, or no file that `{kind}.save` wrote: expected a .keras "
+                f"file. Received: {path.stat().st_size:,} bytes that are no zip archive"
+            )
         return
     with h5py.File(path) as file:
         whose = "a Distiller with its student" if is_of_distiller(file) else f"a {kind}"

@@ -13,7 +13,6 @@ from keras_hkd.distillation import default_terms
 from keras_hkd.distillation import teachers as frozen
 from keras_hkd.distillation.learners import as_learner
 from keras_hkd.distillation.whole_model import refuse_saving, refuse_saving_whole
-from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.hierarchy import unique_names
 from keras_hkd.hierarchies.keras_loss import as_hierarchies
 from keras_hkd.hierarchies.step import Step
@@ -55,9 +54,8 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         teacher_weights: a number for each of several teachers; equal shares of 1 by default.
         shares: for each term its share of the gradient at the student, above 0. They add up to
             less than 1; the rest is the share of the student's own loss. `fit` measures on its
-            first eight batches which weights give these shares; schedules in
-            `distillation_loss_weights` multiply them. By default chosen terms have the shares of
-            the table, and terms that you give have equal ones, 0.5 in all.
+            first eight batches which weights give these; schedules in `distillation_loss_weights`
+            multiply them. By default chosen terms have the table's, given ones 0.5 in equal parts.
         name: name of the model.
         **kwargs: arguments of `keras.Model`.
 
@@ -71,6 +69,7 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         student: the bare model that is distilled, `learner.deployed`.
         teacher: the frozen teacher, the first of several, or None.
         teachers: tuple of all teachers.
+        teacher_sizes: for each `(height, width)` of the images that it sees; None for the batch's.
         balance: the measured scales of the terms, None where their weights are numbers.
         chosen: what was chosen and why, a text; None where `distillation_losses` were given.
 
@@ -121,10 +120,10 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         frozen.check_apart(teachers, self.learner)
         frozen.cached_teacher(teachers)  # refuses several
         self.teacher_image_size, self.teacher_weights = teacher_image_size, teacher_weights
-        self._teacher_sizes = frozen.sizes_of(teacher_image_size, teachers)
+        self.teacher_sizes = frozen.sizes_of(teacher_image_size, teachers)
         chosen = None
         if distillation_losses is None:
-            chosen = default_terms.choose(teachers, self.learner, self._teacher_sizes)
+            chosen = default_terms.choose(teachers, self.learner, self.teacher_sizes)
             distillation_losses = chosen.hierarchies
             if distillation_loss_weights == "balanced" and shares is None:
                 shares = chosen.shares
@@ -137,12 +136,11 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         self.student_loss_weight = float(student_loss_weight)
         weights = frozen.weights_of(teacher_weights, teachers)
         self.distillation_losses = [
-            frozen.attach(hierarchy, teachers, self._teacher_sizes, weights, self.learner)
+            frozen.attach(hierarchy, teachers, self.teacher_sizes, weights, self.learner)
             for hierarchy in hierarchies
         ]
         self._freeze()
-        self.term_names = unique_names(self.distillation_losses)
-        self._check_term_names()
+        self.term_names = unique_names(self.distillation_losses, self.learner.loss_names)
         self.steps_taken = self.add_weight(
             shape=(),
             initializer="zeros",
@@ -159,25 +157,10 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         self._teacher_hash: str | list[str] | None = None
         self.built = True
 
-    def _check_term_names(self) -> None:
-        own = {name.removesuffix("_loss") for name in self.learner.loss_names}
-        for name in self.term_names:
-            if name in own or name == "student":
-                raise InvalidValueError(
-                    "A term must have another name than the student's own losses, "
-                    f"{', '.join(sorted(own))}, and than `student`: they are logged side by side. "
-                    f"Received: name={name!r}"
-                )
-
     def __dir__(self) -> list[str]:
         # Keras saves all attributes that `dir` lists; the teacher must not be saved.
         hidden = ("teacher", "more_teachers", "teachers", "teacher_cache", "layers")
         return [name for name in super().__dir__() if name not in hidden]
-
-    @property
-    def teacher_sizes(self) -> tuple[tuple[int, int] | None, ...]:
-        """For each teacher `(height, width)` of the images that it sees; None for the batch's."""
-        return tuple(self._teacher_sizes)
 
     @property
     def teachers(self) -> tuple[Any, ...]:
@@ -302,7 +285,7 @@ class Distiller(balancing.BalancesTerms, BaseModel):
         """Return a `Step` for each teacher."""
         steps = []
         for number, teacher in enumerate(self.teachers or (None,)):
-            size = self._teacher_sizes[number] if teacher is not None else None
+            size = self.teacher_sizes[number] if teacher is not None else None
             read = any(teacher in self._read_by(hierarchy) for hierarchy in hierarchies)
             taught = self._teach(images, labels, number) if read else None
             batch = (labels, assignment, image_size, images, training, size)
@@ -330,7 +313,7 @@ class Distiller(balancing.BalancesTerms, BaseModel):
 
     def _teach(self, images: Tensor, labels: Any, number: int = 0) -> TensorDict:
         """Compute a teacher's outputs without gradient."""
-        size = self._teacher_sizes[number]
+        size = self.teacher_sizes[number]
         return frozen.teach(self.teachers[number], self.learner, images, labels, size)
 
     @property

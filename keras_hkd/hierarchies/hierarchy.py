@@ -325,11 +325,26 @@ def common_levels(
     return wanted
 
 
-def unique_names(hierarchies: Iterable[Hierarchy]) -> tuple[str, ...]:
-    """Name hierarchies, with numbers where one comes twice: `pyramid`, `pyramid_2`."""
-    names = []
+def unique_names(hierarchies: Iterable[Hierarchy], own: Sequence[str] = ()) -> tuple[str, ...]:
+    """Name hierarchies, with numbers where one comes twice: `pyramid`, `pyramid_2`.
+
+    Args:
+        hierarchies: the terms of a Distiller.
+        own: names of the student's own losses, such as `box_loss`, which no term may take.
+
+    Raises:
+        ValueError: a term is named like one of them, or `student`.
+    """
+    taken = {name.removesuffix("_loss") for name in own}
+    names: list[str] = []
     for hierarchy in hierarchies:
         name, number = hierarchy.name, 2
+        if name in {*taken, "student"}:
+            raise InvalidValueError(
+                "A term must have another name than the student's own losses, "
+                f"{', '.join(sorted(taken))}, and than `student`: they are logged side by side. "
+                f"Received: name={name!r}"
+            )
         while name in names:
             name, number = f"{hierarchy.name}_{number}", number + 1
         names.append(name)

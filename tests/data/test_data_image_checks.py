@@ -117,11 +117,15 @@ def test_pictures_are_turned_as_viewers_do_unless_their_stated_size_says_otherwi
 
 def test_a_picture_is_that_of_one_image_only(tmp_path):
     Image.new("RGB", (6, 4)).save(tmp_path / "a.jpg")
-    images = [record("a.jpg"), record("A.JPG")]
-    records = Records(images, "xywh", {}, (tmp_path,), (tmp_path,))
-    bad = BadRecords("skip")
-    assert locate(images, records, bad, required=True) == images[:1]
-    assert "each image file must be used once" in bad.skipped[0].problem
+    for other, problem in (
+        ("a.jpg", "each image file must be used once"),
+        ("A.JPG", "which fits 'a.jpg' of the same annotations as well"),
+    ):
+        images = [record("a.jpg"), record(other)]
+        records = Records(images, "xywh", {}, (tmp_path,), (tmp_path,))
+        bad = BadRecords("skip")
+        assert locate(images, records, bad, required=True) == images[:1]
+        assert problem in bad.skipped[0].problem
 
 
 def test_the_folder_of_the_images_can_be_named(tmp_path):
