@@ -151,7 +151,8 @@ class BaseModel(keras.Model):
         Before a step is traced: `tf.function` traces one that makes variables twice, which takes
         most of a start.
         """
-        if self.optimizer is None or self.optimizer.built or not self.built:
+        optimizer = getattr(self, "optimizer", None)  # not there before a model is compiled
+        if optimizer is None or optimizer.built or not self.built:
             return
         strategy = getattr(self, "distribute_strategy", None)  # JAX has none
         with strategy.scope() if strategy is not None else contextlib.nullcontext():
