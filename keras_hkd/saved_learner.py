@@ -183,8 +183,9 @@ def refuse_other_files(path: pathlib.Path, kind: str) -> None:
     if not path.name.endswith(WEIGHTS_SUFFIX):
         if not zipfile.is_zipfile(path):
             raise InvalidValueError(
-                f"'{path}' is damaged, or no file that `{kind}.save` wrote: expected a .keras "
-                f"file. Received: {path.stat().st_size:,} bytes that are no zip archive"
+                f"'{path}' could not be read as a Keras model: it is damaged, or no .keras file "
+                f"that `{kind}.save` wrote. Received: {path.stat().st_size:,} bytes that are no "
+                "zip archive"
             )
         return
     with h5py.File(path) as file:
