@@ -89,7 +89,7 @@ def load_builder(
         FileNotFoundError: if the name is that of a file, which is not there.
         ValueError: if the name is unknown, or the backbone takes no weights.
     """
-    if os.path.dirname(name) or name.endswith(".keras"):
+    if isinstance(name, str) and (os.path.dirname(name) or name.endswith(".keras")):
         raise MissingFileError(f"{name}: there is no such file; expected a {kind}'s .keras file.")
     if name not in builders:
         hint = did_you_mean(name, builders, most=3, cutoff=0.4)

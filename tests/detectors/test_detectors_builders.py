@@ -99,6 +99,8 @@ def test_unknown_name_shows_the_nearest():
         build("yolov8_micro")
     with pytest.raises(ValueError, match="No detector is called None"):
         build(None)
+    with pytest.raises(FileNotFoundError, match="runs/teacher.kears: there is no such file"):
+        build("runs/teacher.kears")
 
 
 @pytest.mark.parametrize("image_size", [(16, 64), (64,), 64, "ab", (100, 64)], ids=str)
