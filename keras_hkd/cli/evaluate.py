@@ -67,6 +67,11 @@ def command(
     recall of each class. All are fractions in JSON.
     """
     size = parse_image_size(image_size)
+    if save_detections is not None and save_detections.is_dir():
+        raise InvalidValueError(
+            f"`--save-detections` names a file, such as found.json. Received: {save_detections}, a "
+            "folder"
+        )
     model = check_model_file(model)
     how: dict[str, Any] = {
         "format": format,
