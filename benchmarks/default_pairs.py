@@ -79,6 +79,7 @@ def main(runs, only=None):
                 if run.wants(wanted):
                     run(wanted, words(pair, how, seed, crops), tests_of(pair, crops))
                     write_results(run)
+    write_results(run)  # of result files that came from elsewhere, too
 
 
 def run_name(pair, method, seed):

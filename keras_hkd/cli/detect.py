@@ -148,12 +148,14 @@ def _find_images(places: Sequence[Path], drawn: Path) -> tuple[list[tuple[Path, 
     """
     from keras_hkd.inference.photos import find_images_and_others, image_ids
 
-    every, others = find_images_and_others(places)
-    paths = every
-    if not any(place.resolve().is_relative_to(drawn.resolve()) for place in places):
-        paths = [path for path in every if not path.resolve().is_relative_to(drawn.resolve())]
-    if len(paths) < len(every):
-        remark(f"Left out {len(every) - len(paths)} pictures in {drawn}: what was found before")
+    paths, others = find_images_and_others(places)
+    inside = drawn.resolve()
+    # A million paths are not resolved where nothing was drawn yet.
+    if drawn.is_dir() and not any(place.resolve().is_relative_to(inside) for place in places):
+        kept = [path for path in paths if not path.resolve().is_relative_to(inside)]
+        if len(kept) < len(paths):
+            remark(f"Left out {len(paths) - len(kept)} pictures in {drawn}: what was found before")
+        paths = kept
     report_skipped(others)
     return list(zip(paths, image_ids(paths), strict=True)), len(others)
 

@@ -82,7 +82,7 @@ def choose(
             "Received: teacher=None"
         )
     coding = getattr(getattr(student, "coding", None), "name", None)  # a classifier has none
-    reasons: list[str] = []
+    passed_over = None
     for row in table():
         if row.get("student_boxes") not in (None, coding):
             continue
@@ -90,10 +90,10 @@ def choose(
         reason = _unfit(hierarchies, teachers, student, sizes)
         if reason is None:
             why = f"Why: {row['why']}."
-            if reasons:
-                why += f" A better row of the table does not fit: {reasons[0]}"
+            if passed_over is not None:
+                why += f" A better row of the table does not fit: {passed_over}"
             return Chosen(row["name"], why, hierarchies, [term["share"] for term in row["terms"]])
-        reasons.append(reason)
+        passed_over = passed_over or reason
     pair = "\n".join(str(possible(teacher, student)) for teacher in teachers)
     known = "; ".join(f"a teacher of {_named(teacher)}" for teacher in teachers)
     raise InvalidValueError(

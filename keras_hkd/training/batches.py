@@ -168,11 +168,9 @@ def check_people(
     if isinstance(dataset, ClassificationDataset):
         return
     labelled = dataset.labelled if isinstance(dataset, SemiSupervisedDataset) else dataset
-    shorter = np.concatenate([np.zeros(0), *(_shorter_sides(one) for one in labelled)])
-    scales = np.repeat(
-        letterbox_scales(labelled, settings.image_size),
-        [int((~one.ignore).sum()) for one in labelled],
-    )
+    sides = [_shorter_sides(one) for one in labelled]
+    shorter = np.concatenate([np.zeros(0), *sides])
+    scales = np.repeat(letterbox_scales(labelled, settings.image_size), [*map(len, sides)])
     least = Augmentation().min_side_px
     small = int((shorter * scales < least).sum())
     if small < _MANY_SMALL * len(shorter):

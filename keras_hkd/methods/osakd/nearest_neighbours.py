@@ -2,10 +2,25 @@
 
 from keras import ops
 
+from keras_hkd.replicas import replica_offset
 from keras_hkd.tensors import Tensor
 
 # Above this number of differences, distances are computed row by row to save memory.
 _MOST_AT_ONCE = 2**25
+
+
+def others_than(vectors: Tensor, references: Tensor) -> Tensor:
+    """Tell which references are other vectors than each of this replica's.
+
+    Args:
+        vectors: `(rows, width)`.
+        references: `gather_over_replicas(vectors)`, and any more after them.
+
+    Returns:
+        `(rows, references)` bool.
+    """
+    own = ops.arange(ops.shape(vectors)[0]) + replica_offset(vectors)
+    return own[:, None] != ops.arange(ops.shape(references)[0])[None]
 
 
 def neighbour_labels(

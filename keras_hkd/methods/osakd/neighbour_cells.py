@@ -12,9 +12,9 @@ from keras_hkd.checks import whole
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
-from keras_hkd.methods.osakd.nearest_neighbours import neighbour_labels
+from keras_hkd.methods.osakd.nearest_neighbours import neighbour_labels, others_than
 from keras_hkd.methods.osakd.neighbour_classes import MOST_NEIGHBOURS
-from keras_hkd.replicas import gather_over_replicas, replica_offset
+from keras_hkd.replicas import gather_over_replicas
 from keras_hkd.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -115,9 +115,7 @@ class NeighbourCells(Hierarchy):
             gather_over_replicas(ops.reshape(ops.cast(one, "int32"), (-1,)))
             for one in (cells.counted, cells.positive)
         )
-        own = ops.arange(ops.shape(vectors)[0]) + replica_offset(vectors)
-        others = own[:, None] != ops.arange(ops.shape(references)[0])[None]
-        usable = others & (counted > 0)[None]
+        usable = others_than(vectors, references) & (counted > 0)[None]
         labels, found = neighbour_labels(
             vectors, references, classes, usable, 2, self.num_neighbours
         )

@@ -10,8 +10,8 @@ from keras import ops
 from keras_hkd.checks import whole
 from keras_hkd.hierarchies.hierarchy import Hierarchy
 from keras_hkd.losses.soft_label_divergence import SoftLabelDivergence
-from keras_hkd.methods.osakd.nearest_neighbours import neighbour_labels
-from keras_hkd.replicas import gather_over_replicas, replica_offset
+from keras_hkd.methods.osakd.nearest_neighbours import neighbour_labels, others_than
+from keras_hkd.replicas import gather_over_replicas
 from keras_hkd.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -118,14 +118,13 @@ class NeighbourClasses(Hierarchy):
             `(batch, classes)`, and `(batch,)` bool: images that have a neighbour.
         """
         batch, batch_classes = gather_over_replicas(logits), gather_over_replicas(classes)
-        own = ops.arange(ops.shape(logits)[0]) + replica_offset(logits)
         references, known = batch, batch_classes
         queued = self._queue_takes_part(batch)
         if queued is not False:
             references = ops.concatenate([batch, self.queue_logits])
             waiting = ops.where(queued, ops.convert_to_tensor(self.queue_classes), -1)
             known = ops.concatenate([batch_classes, waiting])
-        others = own[:, None] != ops.arange(ops.shape(references)[0])[None]
+        others = others_than(logits, references)
         k = self._num_neighbours(batch, known)
         found = neighbour_labels(
             logits,
