@@ -12,7 +12,7 @@ import typer
 from keras_hkd.cli import detect_video, options
 from keras_hkd.cli.console import figures, messages, print_json, remark
 from keras_hkd.cli.datasets import report_skipped
-from keras_hkd.cli.detect_photos import MOST_PICTURES_SHOWN, PhotoRun
+from keras_hkd.cli.detect_photos import MOST_PICTURES_SHOWN, PhotoRun, check_kept
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import TFLITE, check_model_file, check_size_fits, load_model_file
 from keras_hkd.errors import InvalidValueError, MissingFileError
@@ -119,7 +119,7 @@ def command(
         raise InvalidValueError("Missing argument IMAGES_OR_FOLDERS, --video FILE or --webcam.")
     model, images = _model_and_images(model, images)
     model = check_model_file(model)
-    named, num_others = _find_images(images, out / "pictures")
+    named, num_others = _find_images(images, out, pictures)
     detector = _load_detector(model, score_threshold, person_class, size)
     out.mkdir(parents=True, exist_ok=True)
     picture_folder = out / "pictures" if pictures else None
@@ -141,23 +141,48 @@ def command(
     _report(summary, run.found, json)
 
 
-def _find_images(places: Sequence[Path], drawn: Path) -> tuple[list[tuple[Path, int | str]], int]:
+def _find_images(
+    places: Sequence[Path], out: Path, pictures: bool
+) -> tuple[list[tuple[Path, int | str]], int]:
     """Find the images, each with its id, and say which other files there are; also counts those.
 
-    The pictures that an earlier call drew do not count, unless they are asked for.
+    Pictures that earlier calls drew do not count, unless they are asked for. Photographs that
+    drawings would replace are refused.
     """
     from keras_hkd.inference.photos import find_images_and_others, image_ids
 
     paths, others = find_images_and_others(places)
-    inside = drawn.resolve()
-    # A million paths are not resolved where nothing was drawn yet.
-    if drawn.is_dir() and not any(place.resolve().is_relative_to(inside) for place in places):
-        kept = [path for path in paths if not path.resolve().is_relative_to(inside)]
-        if len(kept) < len(paths):
-            remark(f"Left out {len(paths) - len(kept)} pictures in {drawn}: what was found before")
+    asked = [place.resolve() for place in places]
+    for folder in _drawn_folders(paths):
+        inside = folder.resolve()
+        if any(place.is_relative_to(inside) for place in asked):
+            continue
+        kept = [path for path in paths if not path.is_relative_to(folder)]
+        remark(f"Left out {len(paths) - len(kept)} pictures in {folder}: what was found before")
         paths = kept
+    if not paths:
+        raise InvalidValueError(
+            "All pictures there were drawn by earlier calls: give the photographs, or that folder "
+            f"itself. Received: {', '.join(map(str, places))}"
+        )
     report_skipped(others)
-    return list(zip(paths, image_ids(paths), strict=True)), len(others)
+    named = list(zip(paths, image_ids(paths), strict=True))
+    if pictures:
+        check_kept(named, out / "pictures")
+    return named, len(others)
+
+
+def _drawn_folders(paths: Sequence[Path]) -> list[Path]:
+    """Find the folders of drawn pictures that images lie in: `pictures` beside what was found."""
+    folders = {
+        above for folder in {path.parent for path in paths} for above in (folder, *folder.parents)
+    }
+    return sorted(
+        folder
+        for folder in folders
+        if folder.name == "pictures"
+        and ((folder.parent / "detections.json").is_file() or (folder.parent / "parts").is_dir())
+    )
 
 
 def _note_older(folder: Path, drawn: set[Path]) -> None:

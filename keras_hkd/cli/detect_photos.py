@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_hkd.atomic_write import replacing
 from keras_hkd.cli.console import remark
+from keras_hkd.errors import InvalidValueError
 from keras_hkd.parts import Parts, Shard
 
 MOST_PICTURES_SHOWN = 20
@@ -141,6 +142,27 @@ class PhotoRun:
         with replacing(path) as partial:
             picture.save(partial, **quality)
         self.drawn.add(path)
+
+
+def check_kept(named: Sequence[tuple[Path, int | str]], folder: Path) -> None:
+    """Refuse to draw where a photograph that is to be looked at would be replaced.
+
+    Args:
+        named: photographs with their ids.
+        folder: where pictures with boxes are written.
+
+    Raises:
+        ValueError: the picture of a photograph would be written over one of them.
+    """
+    if not folder.is_dir():
+        return
+    for path, image_id in named:
+        picture = folder / _picture_name(path, image_id)
+        if picture.exists() and picture.samefile(path):
+            raise InvalidValueError(
+                f"The picture with boxes would replace the photograph {path}: choose another "
+                f"--out, or give --no-pictures. Received: --out {folder.parent}"
+            )
 
 
 def _picture_name(path: Path, image_id: int | str) -> pathlib.Path:

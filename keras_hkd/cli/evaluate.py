@@ -148,6 +148,7 @@ def _measure(
 ) -> dict:
     from keras_hkd import evaluation
 
+    evaluation.check_protocol(dataset, protocol)
     results = evaluation.predict_dataset(detector, dataset, size, batch_size)
     if save_detections is not None:
         write_json(save_detections, _with_file_names(results, dataset), indent=None)

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = attach(
         "ClassificationMetrics": "callbacks",
         "DetectionMetrics": "callbacks",
         "benchmark_models": "benchmark",
+        "check_protocol": "detector_scores",
         "compare_detectors": "comparison",
         "count_gflops": "model_cost",
         "count_parameters": "model_cost",

@@ -11,7 +11,8 @@ from keras_hkd.data.dataset import Dataset
 from keras_hkd.evaluation.model_cost import count_parameters
 from keras_hkd.evaluation.prediction import predict_dataset
 from keras_hkd.inference.prediction import Predictor
-from keras_hkd.metrics.ground_truth import scored_categories
+from keras_hkd.metrics.ground_truth import person_categories, scored_categories
+from keras_hkd.metrics.kaist import is_day
 
 _COCO_KEYS = ("AP", "AP50", "AP75", "AR100")
 
@@ -39,13 +40,34 @@ def evaluate_detector(
         `score_predictions` describes them; and `parameters`, where the detector can count them.
 
     Raises:
-        ValueError: see `predict_dataset`.
+        ValueError: see `predict_dataset` and `check_protocol`.
     """
+    check_protocol(dataset, protocol)
     results = predict_dataset(detector, dataset, image_size, batch_size, progress)
     scores = score_predictions(dataset, results, protocol)
     if hasattr(detector, "count_params"):
         scores["parameters"] = count_parameters(detector)
     return scores
+
+
+def check_protocol(dataset: Dataset, protocol: Any = None) -> None:
+    """Refuse a protocol that a dataset cannot be measured by, before anything is detected in it.
+
+    Args:
+        dataset: a `keras_hkd.data.Dataset`.
+        protocol: as `score_predictions` takes it; None is fine for every dataset.
+
+    Raises:
+        ValueError: no protocol has that name, it tells day from night and the images do not, or
+            none of several classes is people's.
+    """
+    if protocol is None:
+        return
+    truth = metrics.as_ground_truth(dataset)
+    if len(scored_categories(truth)) != 1:
+        person_categories(truth)
+    if any(subset.images != "all" for subset in metrics.get_protocol(protocol).subsets):
+        is_day(truth)
 
 
 def score_predictions(

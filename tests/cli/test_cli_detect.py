@@ -86,6 +86,42 @@ def test_drawn_pictures_are_not_looked_at_again(command, tmp_path, model, photos
     assert json.loads(command(*words)[1])["num_images"] == 3
 
 
+def test_pictures_drawn_into_another_folder_are_not_looked_at(command, model, photos):
+    for name in ("found", "again"):
+        code, printed, err = command("detect", model, photos, "--out", photos / name, "--json")
+        assert code == 0, err
+        assert json.loads(printed)["num_images"] == 3
+    assert "found/pictures" in "".join(err.split())
+
+
+def test_drawn_pictures_alone_are_no_photographs(command, model, photos):
+    command("detect", model, photos / "day", "--out", photos / "found")
+    code, _, err = command("detect", model, photos / "found", "--out", photos / "again")
+    assert code == 2 and "drawn by earlier calls" in " ".join(err.split())
+
+
+def test_photographs_in_a_folder_called_pictures_are_looked_at(command, model, photos, tmp_path):
+    """No results lie beside it: it is nobody's folder of drawings."""
+    (photos / "day").rename(photos / "pictures")
+    words = ("detect", model, photos, "--out", tmp_path / "found", "--json")
+    code, printed, err = command(*words)
+    assert (code, json.loads(printed)["num_images"]) == (0, 3), err
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_no_photograph_is_replaced_by_its_picture(command, model, photos, listed):
+    folder = photos / "pictures"
+    (photos / "day").rename(folder)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    places = sorted(before) if listed else [folder]
+    code, _, err = command("detect", model, *places, "--out", photos)
+    assert code == 2 and "would replace the photograph" in " ".join(err.split())
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert not (photos / "detections.json").exists()
+    words = ("detect", model, *places, "--out", photos, "--no-pictures", "--json")
+    assert json.loads(command(*words)[1])["num_images"] == 2
+
+
 def test_pictures_of_an_earlier_call_are_counted(command, tmp_path, model, photos):
     for place, told in ((photos, False), (photos / "day", True)):
         code, _, err = command("detect", model, place, "--out", tmp_path / "found")

@@ -4,7 +4,11 @@ import warnings
 
 import pytest
 
-from keras_hkd.evaluation.detector_scores import evaluate_detector, score_predictions
+from keras_hkd.evaluation.detector_scores import (
+    check_protocol,
+    evaluate_detector,
+    score_predictions,
+)
 from keras_hkd.metrics import FewImagesWarning
 
 SCENES = [((128, 128), [32, 16, 64, 96]), ((64, 64), None)] * 50
@@ -36,6 +40,30 @@ def test_subsets_of_a_protocol(white_boxes):
     assert list(subsets) == ["reasonable", "reasonable_small", "heavy_occlusion", "all"]
     assert subsets["reasonable"] == scores["MR2"] == 1.0
     assert math.isnan(subsets["heavy_occlusion"])
+
+
+@pytest.mark.parametrize(
+    "classes, protocol, word",
+    [
+        (("person",), "kaist", "set06/V000"),
+        (("dog", "car"), "citypersons", "no category called person"),
+        (("person",), "voc", "citypersons, kaist, caltech"),
+    ],
+)
+def test_a_protocol_that_does_not_fit_is_refused_before_detection(
+    white_boxes, classes, protocol, word
+):
+    def detector(*_, **__):
+        raise AssertionError("detected")
+
+    with pytest.raises(ValueError, match=word):
+        evaluate_detector(detector, white_boxes(SCENES, classes), protocol=protocol)
+
+
+def test_a_protocol_that_fits_is_not_refused(white_boxes):
+    for protocol in (None, "citypersons", "caltech"):
+        check_protocol(white_boxes(SCENES), protocol)
+    check_protocol(white_boxes(SCENES, ("dog",)), "citypersons")
 
 
 def test_parameters_are_counted_where_they_can_be(WhiteBoxDetector, white_boxes):
