@@ -2,9 +2,11 @@
 
 One pair, three seeds, one budget: RTMDet-nano teaches a YOLOV8 student the terms that are chosen
 for such a pair, at 128 px and for 6 epochs; weighed by shares of the gradient that are measured
-once (`balanced`), by GradNorm (Chen et al., ICML 2018, arXiv:1711.02257), and by uncertainty
-(Kendall et al., CVPR 2018, arXiv:1705.07115); and the student alone. The student's own losses are
-one task, each term another. GradNorm and uncertainty are no part of the package.
+once (`balanced`), once more after the first epoch (`rebalanced`), or once after the projections of
+the terms were trained alone (`warmed`); by GradNorm (Chen et al., ICML 2018, arXiv:1711.02257); and
+by uncertainty (Kendall et al., CVPR 2018, arXiv:1705.07115); and the student alone. The student's
+own losses are one task, each term another. GradNorm, uncertainty and training projections alone are
+no part of the package.
 Figures: `results/weighting.json`, one file a run in `results/weighting/`.
 """
 
@@ -20,6 +22,8 @@ from proof_runs import ROOT, SHARED, arguments, facts_of
 from tables import compare, table, write_table
 
 import keras_hkd
+from keras_hkd.distillation.balance import NUM_BATCHES
+from keras_hkd.distillation.first_batches import first_batches
 from keras_hkd.json_files import write_json
 from keras_hkd.learner import checked_batch
 from keras_hkd.replicas import num_replicas
@@ -37,9 +41,12 @@ SHOWN = ("AP", "AP50", "MR2")
 # Of both: the paper of GradNorm has this rate, and nothing could be learnt here at the network's.
 LEARNING_RATE = 0.025
 ALPHA = 1.5
+WARM_STEPS, WARM_LEARNING_RATE = 60, 1e-3
 LABELS = {
     "alone": "student alone",
     "balanced": "balanced shares",
+    "rebalanced": "balanced shares, measured anew after an epoch",
+    "warmed": "balanced shares, measured after 60 steps of the projections",
     "gradnorm": "GradNorm",
     "uncertainty": "uncertainty weighting",
 }
@@ -159,9 +166,43 @@ class GradNorm(WeighsTasks):
         self.weight_of.assign(moved * self.num_tasks / ops.sum(moved))
 
 
+@keras.saving.register_keras_serializable(package="benchmarks")
+class Warmed(keras_hkd.Distiller):
+    """Trains the projections alone, the student held, before the shares are measured."""
+
+    def fit(self, x=None, *args, **kwargs):
+        if not self.balance.is_measured:
+            read, x = first_batches(x, count=WARM_STEPS + NUM_BATCHES)
+            self.train_projections(read[:WARM_STEPS])
+            self.measure_balance(read[WARM_STEPS:])
+        return super().fit(x, *args, **kwargs)
+
+    def train_projections(self, batches):
+        """A step of Adam on each batch, of what the student does not keep."""
+        import tensorflow as tf
+
+        of_student = {id(v) for v in self.student.trainable_variables}
+        trained = [v for v in self.trainable_variables if id(v) not in of_student]
+        optimizer = keras.optimizers.Adam(WARM_LEARNING_RATE)
+
+        @tf.function
+        def gradients_of(x, y):
+            with tf.GradientTape() as tape, keras.StatelessScope():
+                outputs = self(x, training=True)
+                terms = self.compute_terms(x, y, outputs, training=True)
+                loss = sum(list(terms.values())[len(self.learner.loss_names) :])
+            return tape.gradient(loss, [v.value for v in trained])
+
+        for batch in batches:
+            *_, (x, y, *_) = checked_batch(self.learner, (batch,))
+            optimizer.apply(gradients_of(x, y), trained)
+
+
 WAYS = {
     "alone": lambda teacher, student: student,
     "balanced": keras_hkd.Distiller,
+    "rebalanced": keras_hkd.Distiller,
+    "warmed": Warmed,
     "gradnorm": lambda *pair: GradNorm(*pair, distillation_loss_weights=None),
     "uncertainty": lambda *pair: Uncertainty(*pair, distillation_loss_weights=None),
 }
@@ -191,7 +232,11 @@ def one_run(runs, name):
     way, seed = name.rsplit("_", 1)
     size = (SIDE, SIDE)
     settings = TrainingSettings(
-        epochs=EPOCHS, image_size=size, batch_size=BATCH_SIZE, seed=int(seed)
+        epochs=EPOCHS,
+        image_size=size,
+        batch_size=BATCH_SIZE,
+        seed=int(seed),
+        rebalance_after=(1,) if way == "rebalanced" else None,
     )
     images = load_dataset([f"{DATA / name}:train" for name in TRAINED_ON])
     with training_scope(settings):

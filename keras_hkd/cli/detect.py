@@ -283,6 +283,11 @@ def _load_detector(
             detector = load_for_detection(model, size)
     else:
         detector = load_model_file(model, person_class)
+    if getattr(detector, "nms", False) and score_threshold < detector.score_threshold:
+        remark(
+            f"{model.name} itself leaves out what scores {detector.score_threshold:g} or less, "
+            "however low --score-threshold is: export it anew with a lower `score_threshold`"
+        )
     # Its own threshold applies before ours; what lies below both is never computed.
     detector.score_threshold = min(detector.score_threshold, score_threshold)
     check_size_fits(detector, size)

@@ -149,6 +149,7 @@ def _measure(
     from keras_hkd import evaluation
 
     evaluation.check_protocol(dataset, protocol)
+    evaluation.warn_of_threshold(detector)
     results = evaluation.predict_dataset(detector, dataset, size, batch_size)
     if save_detections is not None:
         write_json(save_detections, _with_file_names(results, dataset), indent=None)
@@ -175,10 +176,11 @@ def _with_file_names(results: list[dict], dataset: Any) -> list[dict]:
 
 
 def _say_warnings(caught: Any) -> None:
+    from keras_hkd.evaluation import ScoreThresholdWarning
     from keras_hkd.metrics import FewImagesWarning
 
     for warning in caught:
-        if issubclass(warning.category, FewImagesWarning):
+        if issubclass(warning.category, (FewImagesWarning, ScoreThresholdWarning)):
             messages().print(
                 "Warning:", str(warning.message), style="yellow", markup=False, soft_wrap=True
             )

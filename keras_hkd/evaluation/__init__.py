@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "Latencies": "latency",
         "AveragePrecisionGate": "average_precision_gate",
+        "ScoreThresholdWarning": "detector_scores",
         "ClassificationMetrics": "callbacks",
         "DetectionMetrics": "callbacks",
         "benchmark_models": "benchmark",
@@ -30,5 +31,6 @@ __getattr__, __dir__, __all__ = attach(
         "predict_images": "keras_hkd.inference.prediction",
         "score_classes": "classifier_scores",
         "score_predictions": "detector_scores",
+        "warn_of_threshold": "detector_scores",
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,10 +12,16 @@ from keras_hkd.data.dataset import Dataset
 from keras_hkd.evaluation.model_cost import count_parameters
 from keras_hkd.evaluation.prediction import predict_dataset
 from keras_hkd.inference.prediction import Predictor
+from keras_hkd.messages import stack_level_of_caller
 from keras_hkd.metrics.ground_truth import person_categories, scored_categories
 from keras_hkd.metrics.kaist import is_day
 
 _COCO_KEYS = ("AP", "AP50", "AP75", "AR100")
+_HIGH_THRESHOLD = 0.05
+
+
+class ScoreThresholdWarning(UserWarning):
+    """Warns of a detector whose score threshold cuts its curves off."""
 
 
 def evaluate_detector(
@@ -43,6 +50,7 @@ def evaluate_detector(
         ValueError: see `predict_dataset` and `check_protocol`.
     """
     check_protocol(dataset, protocol)
+    warn_of_threshold(detector)
     results = predict_dataset(detector, dataset, image_size, batch_size, progress)
     scores = score_predictions(dataset, results, protocol)
     if hasattr(detector, "count_params"):
@@ -68,6 +76,23 @@ def check_protocol(dataset: Dataset, protocol: Any = None) -> None:
         person_categories(truth)
     if any(subset.images != "all" for subset in metrics.get_protocol(protocol).subsets):
         is_day(truth)
+
+
+def warn_of_threshold(detector: Predictor) -> None:
+    """Warn of a detector that leaves out so many of its detections that its curves break off.
+
+    Args:
+        detector: see `predict_dataset`.
+    """
+    threshold = getattr(detector, "score_threshold", None)
+    if threshold is not None and threshold > _HIGH_THRESHOLD:
+        warnings.warn(
+            f"The detector leaves out what scores {threshold:g} or less: precision-recall and miss "
+            "rate curves break off there, and AP, AR100 and MR2 are worse than it is. Set "
+            "`score_threshold` to 0.01 or below; a .tflite file is exported with it.",
+            ScoreThresholdWarning,
+            stacklevel=stack_level_of_caller(),
+        )
 
 
 def score_predictions(

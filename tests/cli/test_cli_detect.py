@@ -140,6 +140,19 @@ def test_table(command, tmp_path, model, photos):
     assert "detections" in printed and "4" in printed
 
 
+@pytest.mark.parametrize("asked, told", [(0.1, True), (0.3, False)])
+def test_a_file_that_leaves_more_out_than_asked_for_says_so(
+    command, tmp_path, model, photos, monkeypatch, asked, told
+):
+    """As a .tflite file does whose threshold is part of the file."""
+    monkeypatch.setattr(BlackBoxDetector, "nms", True, raising=False)
+    monkeypatch.setattr(BlackBoxDetector, "score_threshold", 0.2)
+    words = ("--out", tmp_path / "found", "--score-threshold", asked)
+    code, _, err = command("detect", model, photos / "day", *words)
+    assert code == 0
+    assert ("leaves out what scores 0.2 or less" in " ".join(err.split())) == told
+
+
 def test_score_threshold_and_no_pictures(command, tmp_path, model, photos):
     out = tmp_path / "found"
     options = ("--out", out, "--score-threshold", 0.5, "--no-pictures", "--json")

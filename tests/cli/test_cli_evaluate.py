@@ -67,6 +67,14 @@ def test_json(command, model, data):
     assert "Warning" in err and "100 images" in " ".join(err.split())
 
 
+@pytest.mark.parametrize("threshold, told", [(0.05, False), (0.25, True)])
+def test_a_high_score_threshold_is_warned_of(command, model, data, monkeypatch, threshold, told):
+    monkeypatch.setattr(CornerDetector, "score_threshold", threshold, raising=False)
+    code, _, err = command("evaluate", model, "--data", data, "--json")
+    assert code == 0
+    assert ("leaves out what scores 0.25 or less" in " ".join(err.split())) == told
+
+
 def test_table_with_subsets(command, model, data):
     code, printed, _ = command("evaluate", model, "--data", data, "--protocol", "citypersons")
     assert code == 0

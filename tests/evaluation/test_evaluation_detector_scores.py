@@ -5,6 +5,7 @@ import warnings
 import pytest
 
 from keras_hkd.evaluation.detector_scores import (
+    ScoreThresholdWarning,
     check_protocol,
     evaluate_detector,
     score_predictions,
@@ -64,6 +65,14 @@ def test_a_protocol_that_fits_is_not_refused(white_boxes):
     for protocol in (None, "citypersons", "caltech"):
         check_protocol(white_boxes(SCENES), protocol)
     check_protocol(white_boxes(SCENES, ("dog",)), "citypersons")
+
+
+def test_a_high_score_threshold_is_warned_of(WhiteBoxDetector, white_boxes):
+    detector = WhiteBoxDetector((128, 128))
+    detector.score_threshold = 0.3
+    with pytest.warns(ScoreThresholdWarning, match="scores 0.3 or less") as caught:
+        evaluate_detector(detector, white_boxes(SCENES))
+    assert caught[0].filename == __file__
 
 
 def test_parameters_are_counted_where_they_can_be(WhiteBoxDetector, white_boxes):
