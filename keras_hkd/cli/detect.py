@@ -12,7 +12,13 @@ import typer
 from keras_hkd.cli import detect_video, options
 from keras_hkd.cli.console import figures, messages, print_json, remark
 from keras_hkd.cli.datasets import report_skipped
-from keras_hkd.cli.detect_photos import MOST_PICTURES_SHOWN, PhotoRun, check_kept
+from keras_hkd.cli.detect_photos import (
+    MARK,
+    MOST_PICTURES_SHOWN,
+    PhotoRun,
+    check_free,
+    drawn_folders,
+)
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import TFLITE, check_model_file, check_size_fits, load_model_file
 from keras_hkd.errors import InvalidValueError, MissingFileError
@@ -119,7 +125,7 @@ def command(
         raise InvalidValueError("Missing argument IMAGES_OR_FOLDERS, --video FILE or --webcam.")
     model, images = _model_and_images(model, images)
     model = check_model_file(model)
-    named, num_others = _find_images(images, out, pictures)
+    named, num_others, num_left_out = _find_images(images, out, pictures)
     detector = _load_detector(model, score_threshold, person_class, size)
     out.mkdir(parents=True, exist_ok=True)
     picture_folder = out / "pictures" if pictures else None
@@ -133,6 +139,7 @@ def command(
         "num_images": run.num_images,
         "num_detections": num_detections,
         "num_skipped": run.num_skipped + num_others,
+        "num_drawn_before": num_left_out,
         "images_per_second": run.num_computed / (time.perf_counter() - start),
         "detections": str(place),
         "pictures": str(picture_folder) if pictures else None,
@@ -143,21 +150,23 @@ def command(
 
 def _find_images(
     places: Sequence[Path], out: Path, pictures: bool
-) -> tuple[list[tuple[Path, int | str]], int]:
+) -> tuple[list[tuple[Path, int | str]], int, int]:
     """Find the images, each with its id, and say which other files there are; also counts those.
 
-    Pictures that earlier calls drew do not count, unless they are asked for. Photographs that
-    drawings would replace are refused.
+    Pictures that earlier calls drew do not count, unless they are asked for; their number is the
+    last that is returned. Where drawings would replace a photograph nothing begins.
     """
     from keras_hkd.inference.photos import find_images_and_others, image_ids
 
     paths, others = find_images_and_others(places)
     asked = [place.resolve() for place in places]
-    for folder in _drawn_folders(paths):
+    num_left_out = 0
+    for folder in drawn_folders(paths):
         inside = folder.resolve()
         if any(place.is_relative_to(inside) for place in asked):
             continue
         kept = [path for path in paths if not path.is_relative_to(folder)]
+        num_left_out += len(paths) - len(kept)
         remark(f"Left out {len(paths) - len(kept)} pictures in {folder}: what was found before")
         paths = kept
     if not paths:
@@ -166,28 +175,22 @@ def _find_images(
             f"itself. Received: {', '.join(map(str, places))}"
         )
     report_skipped(others)
-    named = list(zip(paths, image_ids(paths), strict=True))
     if pictures:
-        check_kept(named, out / "pictures")
-    return named, len(others)
-
-
-def _drawn_folders(paths: Sequence[Path]) -> list[Path]:
-    """Find the folders of drawn pictures that images lie in: `pictures` beside what was found."""
-    folders = {
-        above for folder in {path.parent for path in paths} for above in (folder, *folder.parents)
-    }
-    return sorted(
-        folder
-        for folder in folders
-        if folder.name == "pictures"
-        and ((folder.parent / "detections.json").is_file() or (folder.parent / "parts").is_dir())
-    )
+        folder = (out / "pictures").resolve()
+        if any(place.is_relative_to(folder) for place in asked):
+            raise InvalidValueError(
+                "Pictures with boxes would replace those that are looked at: choose another --out, "
+                f"or give --no-pictures. Received: --out {out}, and pictures of {folder}"
+            )
+        check_free(out / "pictures")
+    return list(zip(paths, image_ids(paths), strict=True)), len(others), num_left_out
 
 
 def _note_older(folder: Path, drawn: set[Path]) -> None:
     """Say how many pictures of earlier calls lie beside those of this one."""
-    older = sum(path.is_file() and path not in drawn for path in folder.rglob("*"))
+    older = sum(
+        path.is_file() and path not in drawn and path.name != MARK for path in folder.rglob("*")
+    )
     if older:
         remark(f"{folder} also holds {older} pictures of earlier calls")
 
@@ -308,15 +311,17 @@ def _report(summary: dict, found: list[tuple], json: bool) -> None:
     table = rich.table.Table(show_header=False)
     for name, label in _LABELS.items():
         value = summary[name]
-        if value is not None and not (name == "num_skipped" and not value):
+        if value is not None and (value or name not in _IF_ANY):
             table.add_row(label, f"{value:.1f}" if isinstance(value, float) else str(value))
     figures().print(table)
 
 
+_IF_ANY = ("num_skipped", "num_drawn_before")
 _LABELS = {
     "model": "model",
     "num_images": "images",
     "num_skipped": "skipped images",
+    "num_drawn_before": "pictures of earlier calls, left out",
     "num_detections": "detections",
     "images_per_second": "images per second",
     "detections": "COCO results in",

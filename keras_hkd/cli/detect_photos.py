@@ -1,7 +1,7 @@
 """Finds people in files of pictures for `keras-hkd detect`, all of them or in parts."""
 
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,12 @@ import numpy as np
 
 from keras_hkd.atomic_write import replacing
 from keras_hkd.cli.console import remark
-from keras_hkd.errors import InvalidValueError
+from keras_hkd.errors import PathInUseError
 from keras_hkd.parts import Parts, Shard
 
 MOST_PICTURES_SHOWN = 20
+MARK = ".drawn-by-keras-hkd"
+"""File in a folder of drawn pictures, by which they are told from photographs."""
 
 
 class PhotoRun:
@@ -124,19 +126,23 @@ class PhotoRun:
             results += [{**result, "file_name": name.as_posix()} for result in named]
             self.found.append((str(path), len(named), max(one["confidence"], default=None)))
             if self.picture_folder is not None:
-                self._draw(photo, one, self.picture_folder / name)
+                self._draw(photo, one, self.picture_folder, name)
         self.num_images += len(decoded)
         self.num_computed += len(decoded)
         return results
 
-    def _draw(self, photo: np.ndarray, found: Any, path: Path) -> None:
+    def _draw(self, photo: np.ndarray, found: Any, folder: Path, name: Path) -> None:
         from keras_hkd.inference.drawing import draw_detections
 
+        if not self.drawn:  # before the first, so that a halted call is known, too
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / MARK).touch()
         names = self.detector.class_names
         classes = found["classes"].astype(int)
         scores = zip(classes, found["confidence"], strict=True)
         labels = [f"{names[c]} {score:.2f}" for c, score in scores]
         picture = draw_detections(photo, found["boxes"], labels, classes)
+        path = folder / name
         lossy = path.suffix.lower() in (".jpg", ".jpeg", ".webp")
         quality: dict[str, Any] = {"quality": 92} if lossy else {}
         with replacing(path) as partial:
@@ -144,25 +150,32 @@ class PhotoRun:
         self.drawn.add(path)
 
 
-def check_kept(named: Sequence[tuple[Path, int | str]], folder: Path) -> None:
-    """Refuse to draw where a photograph that is to be looked at would be replaced.
+def drawn_folders(paths: Iterable[Path]) -> list[Path]:
+    """Find the folders above images that hold pictures which this command drew.
 
     Args:
-        named: photographs with their ids.
-        folder: where pictures with boxes are written.
+        paths: the images.
+    """
+    near = {path.parent for path in paths}
+    folders = near.union(*(folder.parents for folder in near))
+    return sorted(folder for folder in folders if (folder / MARK).is_file())
+
+
+def check_free(folder: Path) -> None:
+    """Refuse to draw into a folder of somebody else's.
+
+    Args:
+        folder: where pictures with boxes are to be written.
 
     Raises:
-        ValueError: the picture of a photograph would be written over one of them.
+        FileExistsError: there is something in it, and this command has not drawn there.
     """
-    if not folder.is_dir():
-        return
-    for path, image_id in named:
-        picture = folder / _picture_name(path, image_id)
-        if picture.exists() and picture.samefile(path):
-            raise InvalidValueError(
-                f"The picture with boxes would replace the photograph {path}: choose another "
-                f"--out, or give --no-pictures. Received: --out {folder.parent}"
-            )
+    if folder.is_dir() and not (folder / MARK).is_file() and any(folder.iterdir()):
+        raise PathInUseError(
+            f"Expected a folder for pictures with boxes that is not there yet, is empty, or was "
+            f"made by this command (which leaves {MARK} in it): choose another --out, or give "
+            f"--no-pictures. Received: {folder}"
+        )
 
 
 def _picture_name(path: Path, image_id: int | str) -> pathlib.Path:

@@ -5,14 +5,19 @@ import csv
 import datetime
 import itertools
 import pathlib
+import signal
+import threading
 import time
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from keras_hkd.atomic_write import replacing
 from keras_hkd.cli.console import figures, print_json, remark
-from keras_hkd.errors import InvalidValueError
+from keras_hkd.errors import InvalidValueError, PathInUseError
+
+_COLUMNS = ("frame", "seconds", "people")
 
 Video = Annotated[
     pathlib.Path | None,
@@ -85,10 +90,12 @@ def detect_in_video(
     from keras_hkd.inference.tracking import LOW_SCORE, Tracker
     from keras_hkd.inference.video_files import VIDEO_SUFFIXES, VideoReader
 
-    if out.suffix.lower() not in VIDEO_SUFFIXES:
-        out = out / f"{'webcam' if video is None else video.stem}.mp4"
+    named = out.suffix.lower() in VIDEO_SUFFIXES
+    if not named:
+        out = out / f"{_name_of_now() if video is None else video.stem}.mp4"
     if video is not None and out.exists() and video.exists() and out.samefile(video):
         raise InvalidValueError(f"--out would replace the video that is read. Received: {out}")
+    _check_free(out, named, camera=video is None, pictures=pictures)
     reader = VideoReader.webcam(camera) if video is None else VideoReader(video)
     with reader:
         tracker = Tracker(reader.rate, score_threshold) if track else None
@@ -102,6 +109,40 @@ def detect_in_video(
     _report({"model": detector.name, **summary}, json)
 
 
+def _name_of_now() -> str:
+    return f"{datetime.datetime.now():webcam-%Y%m%d-%H%M%S}"
+
+
+def _check_free(out: pathlib.Path, named: bool, camera: bool, pictures: bool) -> None:
+    """Refuse to replace what cannot be made again by the same call.
+
+    Args:
+        out: the video to write; the table is beside it.
+        named: whether the user gave this name.
+        camera: whether it is filmed now: then nothing is replaced.
+        pictures: whether the video is written.
+    """
+    table = out.with_suffix(".csv")
+    ours = not camera and table.is_file() and _is_ours(table)
+    written = {table: ours}
+    if pictures:
+        written[out] = ours or (named and not camera)
+    for path, replaceable in written.items():
+        if path.exists() and not replaceable:
+            other = out.with_stem(f"{out.stem}_people")
+            raise PathInUseError(
+                "Expected names for the video and the table of people beside it that are free, or "
+                f"those of an earlier call: choose others, such as --out {other}. "
+                f"Received: {path}, which is there already"
+            )
+
+
+def _is_ours(table: pathlib.Path) -> bool:
+    head = ",".join(_COLUMNS)
+    with table.open(encoding="utf-8", errors="replace") as file:
+        return file.read(len(head)) == head
+
+
 def _watch(
     reader: Any,
     detector: Any,
@@ -110,7 +151,7 @@ def _watch(
     seconds: float | None,
     pictures: bool,
 ) -> dict[str, Any]:
-    """Write the video and the table; both are whole also where it was stopped by Ctrl-C."""
+    """Write the video and the table; both are whole also where it was stopped by Ctrl-C or kill."""
     from keras_hkd.inference.video import watch_video
     from keras_hkd.progress import image_progress
 
@@ -121,11 +162,12 @@ def _watch(
     if seconds is not None:
         frames = itertools.takewhile(lambda frame: frame.seconds < seconds, reader)
     with contextlib.ExitStack() as files:
+        files.enter_context(_kill_as_interrupt())
         file = files.enter_context(_new_table(table))
         writer = files.enter_context(_new_video(out, reader.rate)) if pictures else None
         rows = csv.writer(file)
         tracks = how["tracker"] is not None
-        rows.writerow(["frame", "seconds", "people", *(["people_so_far", "tracks"] * tracks)])
+        rows.writerow([*_COLUMNS, *(["people_so_far", "tracks"] * tracks)])
         announced = None if seconds is not None else reader.num_frames
         advance = files.enter_context(image_progress("Watching", announced, unit="frames"))
         watched = files.enter_context(
@@ -156,6 +198,19 @@ def _watch(
         "people_over_time": str(table),
         "video": str(out) if pictures else None,
     }
+
+
+@contextlib.contextmanager
+def _kill_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM, which ends a service, finish what Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():  # Python allows it there alone
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

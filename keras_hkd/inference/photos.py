@@ -111,6 +111,7 @@ def image_ids(paths: Iterable[str | os.PathLike]) -> list[int | str]:
     ['day/1', 'night/1', 'night/2']
     """
     files = [Path(path) for path in paths]
+    files = [Path(os.path.abspath(file)) if ".." in file.parts else file for file in files]
     stems = [file.stem for file in files]
     if all(stem.isascii() and stem.isdigit() for stem in stems):
         numbers = [int(stem) for stem in stems]

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 import keras_hkd.detectors
+from keras_hkd import inference
 
 
 class BlackBoxDetector:
@@ -100,12 +101,33 @@ def test_drawn_pictures_alone_are_no_photographs(command, model, photos):
     assert code == 2 and "drawn by earlier calls" in " ".join(err.split())
 
 
-def test_photographs_in_a_folder_called_pictures_are_looked_at(command, model, photos, tmp_path):
-    """No results lie beside it: it is nobody's folder of drawings."""
-    (photos / "day").rename(photos / "pictures")
-    words = ("detect", model, photos, "--out", tmp_path / "found", "--json")
+def test_a_halted_call_leaves_its_drawings_known(command, tmp_path, model, photos, monkeypatch):
+    """Neither results nor parts were written when it was halted."""
+    draw = inference.drawing.draw_detections
+    drawn = []
+
+    def halted(*args):
+        if drawn:
+            raise KeyboardInterrupt
+        drawn.append(draw(*args))
+        return drawn[0]
+
+    monkeypatch.setattr(inference.drawing, "draw_detections", halted)
+    words = ("detect", model, photos, "--out", photos / "found", "--json")
+    assert command(*words)[0] != 0 and drawn
+    monkeypatch.setattr(inference.drawing, "draw_detections", draw)
     code, printed, err = command(*words)
-    assert (code, json.loads(printed)["num_images"]) == (0, 3), err
+    found = json.loads(printed)
+    assert (code, found["num_images"], found["num_drawn_before"]) == (0, 3, 1), err
+
+
+def test_photographs_in_a_folder_called_pictures_are_looked_at(command, model, photos):
+    """Also where results lie beside it."""
+    (photos / "day").rename(photos / "pictures")
+    words = ("detect", model, photos / "pictures", "--out", photos, "--json", "--no-pictures")
+    assert json.loads(command(*words)[1])["num_images"] == 2
+    words = ("detect", model, photos, "--out", photos / "found", "--json")
+    assert json.loads(command(*words)[1])["num_images"] == 3
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -115,11 +137,30 @@ def test_no_photograph_is_replaced_by_its_picture(command, model, photos, listed
     before = {path: path.read_bytes() for path in folder.iterdir()}
     places = sorted(before) if listed else [folder]
     code, _, err = command("detect", model, *places, "--out", photos)
-    assert code == 2 and "would replace the photograph" in " ".join(err.split())
+    assert code == 2 and "would replace those" in " ".join(err.split())
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     assert not (photos / "detections.json").exists()
     words = ("detect", model, *places, "--out", photos, "--no-pictures", "--json")
     assert json.loads(command(*words)[1])["num_images"] == 2
+
+
+def test_other_photographs_are_not_replaced_either(command, model, photos):
+    """`night/1.jpg` would be drawn over `pictures/1.jpg`, which is not looked at."""
+    (photos / "day").rename(photos / "pictures")
+    before = (photos / "pictures/1.jpg").read_bytes()
+    code, _, err = command("detect", model, photos / "night", "--out", photos)
+    assert code == 2 and "choose another --out" in " ".join(err.split())
+    assert (photos / "pictures/1.jpg").read_bytes() == before
+
+
+def test_pictures_of_one_name_above_and_below_stay_two(command, model, photos, monkeypatch):
+    (photos / "here").mkdir()
+    (photos / "night").rename(photos / "here/day")
+    monkeypatch.chdir(photos / "here")
+    code, printed, err = command("detect", model, "day", "../day/1.jpg", "--out", "found", "--json")
+    assert code == 0, err
+    drawn = list((photos / "here/found/pictures").rglob("*.jpg"))
+    assert len(drawn) == json.loads(printed)["num_images"] == 2
 
 
 def test_pictures_of_an_earlier_call_are_counted(command, tmp_path, model, photos):
@@ -238,7 +279,7 @@ def test_four_shards_joined_are_one_run_byte_for_byte(command, tmp_path, model, 
     contents = [(tmp_path / name / "detections.json").read_bytes() for name in ("one", "four")]
     assert contents[0] == contents[1]
     pictures = [
-        sorted(p.name for p in (tmp_path / n / "pictures").iterdir()) for n in ("one", "four")
+        sorted(p.name for p in (tmp_path / n / "pictures").glob("*.png")) for n in ("one", "four")
     ]
     assert pictures[0] == pictures[1] and len(pictures[0]) == 11
 

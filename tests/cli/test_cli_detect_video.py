@@ -170,13 +170,50 @@ def test_a_camera_that_is_unplugged_ends_the_video(command, tmp_path, model, cam
     code, _, err = command("detect", model, "--webcam", "--out", tmp_path)
     monkeypatch.setattr(keras_hkd.inference.VideoReader, "_decoded", decoded)
     assert code == 0 and "broke off" in err.replace("\n", " ")
-    assert len(rows_of(tmp_path / "webcam.csv")) == 6
-    with keras_hkd.inference.VideoReader(tmp_path / "webcam.mp4") as reader:
+    (table,), (seen,) = tmp_path.glob("webcam-*.csv"), tmp_path.glob("webcam-*.mp4")
+    assert len(rows_of(table)) == 6
+    with keras_hkd.inference.VideoReader(seen) as reader:
         assert len(list(reader)) == 6
 
 
+@pytest.mark.parametrize("there", ["out.mp4", "out.csv"])
+def test_no_recording_is_replaced(command, tmp_path, model, camera, there):  # noqa: F811
+    (tmp_path / there).write_text("frame,seconds,people")
+    code, _, err = command("detect", model, "--webcam", "--out", tmp_path / "out.mp4")
+    assert code == 2 and "is there already" in " ".join(err.split())
+    assert [path.name for path in tmp_path.iterdir() if path.stem == "out"] == [there]
+
+
+@pytest.mark.parametrize("there", ["in.mp4", "in.csv"])
+def test_files_of_somebody_else_beside_a_video_are_kept(command, tmp_path, model, videos, there):  # noqa: F811
+    film = videos("in.mp4", EVEN[:3])
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / there).write_text("mine")
+    code, _, err = command("detect", model, "--video", film, "--out", out)
+    assert code == 2 and there in err and "out/in_people" in "".join(err.split())
+    assert [path.read_text() for path in out.iterdir()] == ["mine"]
+
+
+def test_the_same_call_again_replaces_what_it_made(command, tmp_path, model, videos):  # noqa: F811
+    film = videos("in.mp4", EVEN[:3])
+    for out in (tmp_path / "folder", tmp_path / "found.mp4"):
+        for _ in range(2):
+            code, _, err = command("detect", model, "--video", film, "--out", out)
+            assert code == 0, err
+
+
+def test_the_table_alone_asks_nothing_of_the_video(command, tmp_path, model, videos):  # noqa: F811
+    film = videos("in.mp4", EVEN[:3])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "in.mp4").write_text("mine")
+    words = ("--video", film, "--out", tmp_path / "out", "--no-pictures")
+    assert command("detect", model, *words)[0] == 0
+
+
 @pytest.mark.own_process
-def test_ctrl_c_ends_a_camera_without_a_screen(tmp_path, camera):  # noqa: F811
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_camera_without_a_screen(tmp_path, camera, number):  # noqa: F811
     """The signal itself, to a program that would run for ever.
 
     A test run that a shell began in the background ignores the signal, and so would its children.
@@ -194,17 +231,18 @@ def test_ctrl_c_ends_a_camera_without_a_screen(tmp_path, camera):  # noqa: F811
     )
     try:
         end = time.monotonic() + 120
-        while not any(path.stat().st_size > 1000 for path in tmp_path.glob("*webcam.csv*")):
+        while not any(path.stat().st_size > 1000 for path in tmp_path.glob("*webcam-*.csv*")):
             assert time.monotonic() < end and watching.poll() is None
             time.sleep(0.1)
-        watching.send_signal(signal.SIGINT)
+        watching.send_signal(number)
         _, err = watching.communicate(timeout=60)
     finally:
         watching.kill()
     assert watching.returncode == 0 and "Stopped" in err
-    rows = rows_of(tmp_path / "webcam.csv")
+    (table,), (seen,) = tmp_path.glob("webcam-*.csv"), tmp_path.glob("webcam-*.mp4")
+    rows = rows_of(table)
     assert len(rows) > 10
-    with keras_hkd.inference.VideoReader(tmp_path / "webcam.mp4") as reader:
+    with keras_hkd.inference.VideoReader(seen) as reader:
         assert len(list(reader)) >= len(rows)
     assert len(list(tmp_path.iterdir())) == 2
 
