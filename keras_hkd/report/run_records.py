@@ -12,6 +12,7 @@ from typing import Any
 
 from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.json_files import read_json
+from keras_hkd.messages import told_apart
 
 MODEL_FILES = ("student.keras", "detector.keras", "classifier.keras")
 """Names of the trained model in the folders of `distill` and `train`."""
@@ -198,9 +199,10 @@ def group_runs(runs: Sequence[RunRecord]) -> list[RunGroup]:
     groups = sorted(grouped.values(), key=lambda group: group[0].is_distilled)
     several = len({run.model for run in runs}) > 1
     names = [_name(group[0], several) for group in groups]
+    folders = told_apart([group[0].path for group in groups])
     named = []
-    for group, name in zip(groups, names, strict=True):
-        shown = f"{name} ({group[0].name})" if names.count(name) > 1 else name
+    for group, name, folder in zip(groups, names, folders, strict=True):
+        shown = f"{name} ({folder})" if names.count(name) > 1 else name
         group.sort(key=lambda run: (run.seed is None, run.seed or 0))
         named.append(RunGroup(shown, tuple(group)))
     return named

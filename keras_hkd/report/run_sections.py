@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras_hkd.messages import told_apart
 from keras_hkd.report.page_blocks import Charts, Code, Section, Table, Text
 from keras_hkd.report.paired_test import PairedTest, paired_test
 from keras_hkd.report.run_records import RunGroup, RunRecord, partner_of
@@ -281,13 +282,13 @@ def provenance(groups: Sequence[RunGroup], data: Sequence[tuple[str, str]]) -> S
     blocks: list[Any] = [Code([run.command for run in runs])]
     rows = [
         [
-            run.name,
+            name,
             str(run.record.get("status", "-")),
             str(run.seed),
             str((run.sessions or [{}])[0].get("started", "-")),
             str(len(run.sessions)),
         ]
-        for run in runs
+        for name, run in zip(told_apart([run.path for run in runs]), runs, strict=True)
     ]
     headings = ["run", "status", "seed", "started (UTC)", "sessions"]
     blocks.append(Table(headings, rows, "More than one session: it was resumed.", numbers=False))

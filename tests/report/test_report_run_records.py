@@ -3,6 +3,7 @@
 import pytest
 
 from keras_hkd.report.run_records import group_runs, partner_of, read_run
+from keras_hkd.report.run_sections import provenance
 from keras_hkd.training import RunFolder
 
 
@@ -64,6 +65,14 @@ def test_the_same_seed_twice_is_not_one_group(tmp_path):
     folders = [make_run(tmp_path / name, seed=0, AP=0.1) for name in ("a", "b")]
     groups = group_runs([read_run(folder) for folder in folders])
     assert [len(group.runs) for group in groups] == [1, 1]
+
+
+def test_groups_whose_folders_have_one_name_are_told_apart(tmp_path):
+    folders = [make_run(tmp_path / name / "run", seed=0, AP=0.1) for name in ("a", "b")]
+    groups = group_runs([read_run(folder) for folder in folders])
+    assert [group.name for group in groups] == [f"student alone ({folder})" for folder in folders]
+    _, rows, *_ = provenance(groups, []).blocks
+    assert [row[0] for row in rows.rows] == [str(folder) for folder in folders]
 
 
 def test_what_is_no_run_is_refused(tmp_path):
