@@ -27,7 +27,8 @@ class RunRecord:
         path: the folder.
         record: `run.json`.
         history: `history.json`: lists with an entry per epoch; {} if there is none.
-        metrics: `metrics.json`: dicts by model, and what they were measured on; {} if unfinished.
+        metrics: `metrics.json`: dicts by model, and what they were measured on; {} if unfinished,
+            also where the run had finished and is being made longer.
         balance: `balance.json`: how terms were balanced; {} if they were not.
     """
 
@@ -41,6 +42,11 @@ class RunRecord:
     def name(self) -> str:
         """Name of the folder."""
         return self.path.name
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it came to its end."""
+        return self.record.get("status") == "finished"
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -96,6 +102,8 @@ class RunRecord:
     @property
     def model_file(self) -> Path | None:
         """The trained model, or None if the run did not come to its end."""
+        if "finished" in self.record and not self.is_finished:  # the file is of the shorter run
+            return None
         files = [self.path / name for name in MODEL_FILES]
         return next((file for file in files if file.is_file()), None)
 
@@ -169,7 +177,8 @@ def read_run(path: str | os.PathLike) -> RunRecord:
             f"distill` wrote, with a run.json. Received: {folder}"
         )
     files = [_read(folder / f"{name}.json") for name in ("run", "history", "metrics", "balance")]
-    return RunRecord(folder, *files)
+    run = RunRecord(folder, *files)
+    return run if run.is_finished else dataclasses.replace(run, metrics={})
 
 
 def group_runs(runs: Sequence[RunRecord]) -> list[RunGroup]:

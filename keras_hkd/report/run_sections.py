@@ -64,6 +64,11 @@ def comparison(
     shown = [key for key in COLUMNS if any(key in row for row in rows.values())]
     headings, lines = cells(rows, shown)
     blocks: list[Any] = [Table(["", *headings[1:]], lines, f"Measured on {measured}.")]
+    runs = [run for group in groups for run in group.runs]
+    named = zip(told_apart([run.path for run in runs]), runs, strict=True)
+    open_ones = [n for n, run in named if not (run.is_finished or scores.get(str(run.path)))]
+    if open_ones:
+        blocks.append(Text(f"Not finished, so without figures: {', '.join(open_ones)}."))
     blocks += _tests(groups, scores)
     return Section("comparison", "Comparison", lead, blocks)
 
