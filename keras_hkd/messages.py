@@ -1,8 +1,10 @@
-"""Sentences that messages share: what was received, which name is near; where warnings point."""
+"""What messages share: what came, which name is near, names of files; where warnings point."""
 
 import difflib
+import os
 import sys
 from collections.abc import Iterable
+from pathlib import PurePath
 
 _LONGEST = 80  # characters
 _PACKAGE = __name__.partition(".")[0]
@@ -57,6 +59,22 @@ def received(value: object, with_type: bool = False) -> str:
     "Received: '2' (str)"
     """
     return f"Received: {shown(value)}" + (f" ({type(value).__name__})" if with_type else "")
+
+
+def told_apart(paths: Iterable[str | os.PathLike]) -> list[str]:
+    """Name files or folders by their last part, those that share it by their whole path.
+
+    Args:
+        paths: as the user gave them.
+
+    Example:
+
+    >>> told_apart(["runs/a/student.keras", "runs/b/student.keras", "runs/b/small.tflite"])
+    ['runs/a/student.keras', 'runs/b/student.keras', 'small.tflite']
+    """
+    known = [PurePath(path) for path in paths]
+    names = [path.name for path in known]
+    return [str(path) if names.count(path.name) > 1 else path.name for path in known]
 
 
 def stack_level_of_caller() -> int:

@@ -11,6 +11,7 @@ from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import TFLITE, check_model_file
+from keras_hkd.messages import told_apart
 
 ORDER = 120
 
@@ -63,11 +64,11 @@ def command(
 
     with tempfile.TemporaryDirectory() as folder:
         files = {}
-        for path in models:
+        for name, path in zip(told_apart(models), models, strict=True):
             files |= (
-                {path.name: path}
+                {name: path}
                 if path.suffix == TFLITE
-                else _exported(path, pathlib.Path(folder), size, nms)
+                else _exported(name, path, pathlib.Path(folder), size, nms)
             )
         found = benchmark_models(
             files,
@@ -85,7 +86,7 @@ def command(
 
 
 def _exported(
-    path: Path, folder: Path, size: tuple[int, int] | None, nms: bool
+    name: str, path: Path, folder: Path, size: tuple[int, int] | None, nms: bool
 ) -> dict[str, pathlib.Path]:
     """Export a Keras detector to three TFLite files, and list it after them."""
     from keras_hkd.detectors import load_detector
@@ -93,14 +94,14 @@ def _exported(
 
     into = folder / str(len(list(folder.iterdir())))
     into.mkdir()
-    with messages().status(f"Converting {path.name}"):
+    with messages().status(f"Converting {name}"):
         detector = load_detector(path)
         files = export_precisions(detector, into, size, nms)
-    named = {f"{path.name} as {precision}": file for precision, file in files.items()}
+    named = {f"{name} as {precision}": file for precision, file in files.items()}
     if not path.is_dir():
-        return {**named, path.name: path}
+        return {**named, name: path}
     detector.save(into / "preset.keras")
-    return {**named, path.name: into / "preset.keras"}
+    return {**named, name: into / "preset.keras"}
 
 
 def _machine() -> dict[str, object]:

@@ -17,6 +17,7 @@ from keras_hkd.cli.model_files import (
     load_model_file,
     size_bytes,
 )
+from keras_hkd.messages import told_apart
 
 ORDER = 100
 
@@ -81,8 +82,9 @@ def command(
     for detector in detectors:
         check_size_fits(detector, size)
     found = _compare(detectors, dataset, size, batch_size, score_threshold, repeats)
-    for key, path in (("a", model_a), ("b", model_b)):
-        found[key] = {"file": path.name, "size_bytes": size_bytes(path), **found[key]}
+    files = (model_a, model_b)
+    for key, name, path in zip("ab", told_apart(files), files, strict=True):
+        found[key] = {"file": name, "size_bytes": size_bytes(path), **found[key]}
     if json:
         print_json(found)
     else:

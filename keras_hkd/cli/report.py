@@ -9,6 +9,7 @@ import typer
 from keras_hkd.cli import options
 from keras_hkd.cli.console import figures, print_json, remark
 from keras_hkd.cli.datasets import read_images
+from keras_hkd.errors import InvalidValueError
 
 ORDER = 50
 
@@ -77,6 +78,8 @@ def command(
     nothing from a network. Without --data it shows what the runs recorded; sections that need more
     say so.
     """
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise InvalidValueError(f"The page must end in .html or .htm. Received: --out {out}")
     from keras_hkd.report.run_records import group_runs, read_run
 
     records = [run for group in group_runs([read_run(run) for run in runs]) for run in group.runs]

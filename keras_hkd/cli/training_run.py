@@ -43,7 +43,8 @@ def finished_results(run: Any, options: RunOptions, kind: Any) -> dict | None:
     """Return the results of a run that had finished and is resumed, or None.
 
     Raises:
-        DifferentRunError: if it was asked for with other settings. The data are not read again.
+        DifferentRunError: if it was asked for with other settings, or if the images to train or to
+            measure on, which are read for it, are no longer those of its results.
     """
     from keras_hkd.training.identity import require_same, require_same_run
 
@@ -59,9 +60,26 @@ def finished_results(run: Any, options: RunOptions, kind: Any) -> dict | None:
         remark(f"{run.path} goes on from epoch {recorded['epochs']} to {asked['epochs']}.")
         return None
     require_same({"settings": recorded}, {"settings": asked}, run.path)
+    results = run.read_json("metrics.json")
+    _require_same_data(run, record, results, *options.load_data(kind))
     command = record["sessions"][-1]["command"]
     remark(f"{run.path} holds a finished run: nothing to do. It was made by: {command}")
-    return run.read_json("metrics.json")
+    return results
+
+
+def _require_same_data(run: Any, record: Any, results: Any, dataset: Any, val: Any) -> None:
+    """Refuse to give results for images that they are not of, such as labels mended since."""
+    from keras_hkd.training.identity import require_same
+
+    asked = {"data_hash": dataset.content_hash, "val_hash": getattr(val, "content_hash", None)}
+    on_val = results.get("measured_on") == "val"
+    recorded = {
+        "data_hash": record["data_hash"],
+        "val_hash": results.get("data_hash", asked["val_hash"]) if on_val else None,
+    }
+    if "unlabelled" in run.inputs:  # whose hash is of the pseudo-labels too
+        recorded["data_hash"] = asked["data_hash"]
+    require_same(recorded, asked, run.path)
 
 
 def is_saved(name_or_file: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.json_files import read_json
+from keras_hkd.messages import told_apart
 
 MODEL_FILES = ("student.keras", "detector.keras", "classifier.keras")
 """Names of the trained model in the folders of `distill` and `train`."""
@@ -26,7 +27,8 @@ class RunRecord:
         path: the folder.
         record: `run.json`.
         history: `history.json`: lists with an entry per epoch; {} if there is none.
-        metrics: `metrics.json`: dicts by model, and what they were measured on; {} if unfinished.
+        metrics: `metrics.json`: dicts by model, and what they were measured on; {} if unfinished,
+            also where the run had finished and is being made longer.
         balance: `balance.json`: how terms were balanced; {} if they were not.
     """
 
@@ -40,6 +42,11 @@ class RunRecord:
     def name(self) -> str:
         """Name of the folder."""
         return self.path.name
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it came to its end."""
+        return self.record.get("status") == "finished"
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -95,6 +102,8 @@ class RunRecord:
     @property
     def model_file(self) -> Path | None:
         """The trained model, or None if the run did not come to its end."""
+        if "finished" in self.record and not self.is_finished:  # the file is of the shorter run
+            return None
         files = [self.path / name for name in MODEL_FILES]
         return next((file for file in files if file.is_file()), None)
 
@@ -168,7 +177,8 @@ def read_run(path: str | os.PathLike) -> RunRecord:
             f"distill` wrote, with a run.json. Received: {folder}"
         )
     files = [_read(folder / f"{name}.json") for name in ("run", "history", "metrics", "balance")]
-    return RunRecord(folder, *files)
+    run = RunRecord(folder, *files)
+    return run if run.is_finished else dataclasses.replace(run, metrics={})
 
 
 def group_runs(runs: Sequence[RunRecord]) -> list[RunGroup]:
@@ -198,9 +208,10 @@ def group_runs(runs: Sequence[RunRecord]) -> list[RunGroup]:
     groups = sorted(grouped.values(), key=lambda group: group[0].is_distilled)
     several = len({run.model for run in runs}) > 1
     names = [_name(group[0], several) for group in groups]
+    folders = told_apart([group[0].path for group in groups])
     named = []
-    for group, name in zip(groups, names, strict=True):
-        shown = f"{name} ({group[0].name})" if names.count(name) > 1 else name
+    for group, name, folder in zip(groups, names, folders, strict=True):
+        shown = f"{name} ({folder})" if names.count(name) > 1 else name
         group.sort(key=lambda run: (run.seed is None, run.seed or 0))
         named.append(RunGroup(shown, tuple(group)))
     return named

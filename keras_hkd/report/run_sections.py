@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras_hkd.messages import told_apart
 from keras_hkd.report.page_blocks import Charts, Code, Section, Table, Text
 from keras_hkd.report.paired_test import PairedTest, paired_test
 from keras_hkd.report.run_records import RunGroup, RunRecord, partner_of
@@ -63,6 +64,11 @@ def comparison(
     shown = [key for key in COLUMNS if any(key in row for row in rows.values())]
     headings, lines = cells(rows, shown)
     blocks: list[Any] = [Table(["", *headings[1:]], lines, f"Measured on {measured}.")]
+    runs = [run for group in groups for run in group.runs]
+    named = zip(told_apart([run.path for run in runs]), runs, strict=True)
+    open_ones = [n for n, run in named if not (run.is_finished or scores.get(str(run.path)))]
+    if open_ones:
+        blocks.append(Text(f"Not finished, so without figures: {', '.join(open_ones)}."))
     blocks += _tests(groups, scores)
     return Section("comparison", "Comparison", lead, blocks)
 
@@ -281,13 +287,13 @@ def provenance(groups: Sequence[RunGroup], data: Sequence[tuple[str, str]]) -> S
     blocks: list[Any] = [Code([run.command for run in runs])]
     rows = [
         [
-            run.name,
+            name,
             str(run.record.get("status", "-")),
             str(run.seed),
             str((run.sessions or [{}])[0].get("started", "-")),
             str(len(run.sessions)),
         ]
-        for run in runs
+        for name, run in zip(told_apart([run.path for run in runs]), runs, strict=True)
     ]
     headings = ["run", "status", "seed", "started (UTC)", "sessions"]
     blocks.append(Table(headings, rows, "More than one session: it was resumed.", numbers=False))

@@ -27,6 +27,7 @@ from keras_hkd.teacher_cache.contents import Contents
 from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
 from keras_hkd.teacher_cache.differences import exact_differences, replay_differences
 from keras_hkd.teacher_cache.features import FeatureStore
+from keras_hkd.teacher_cache.pictures import checksums, require_same_pictures
 from keras_hkd.teacher_cache.shards import Shards, rows_per_shard
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def build(cls: Any, teacher: Any, dataset: Dataset, folder: Path, recipe: Recipe
     recipe.image_size = (int(size[0]), int(size[1]))
     contents = recipe.contents()
     key = _key(teacher, dataset, recipe)
-    with completing(folder, key) as saved:
+    with completing(folder, key, dataset) as saved:
         begun = _begin(cls, teacher, dataset, folder, recipe, contents, key, saved)
         if recipe.shard is None:
             return _complete(*begun, teacher, dataset, recipe)
@@ -188,6 +189,7 @@ def _begin(
         "shard_rows": _shard_rows(saved, recipe, num_rows, row_format.row_bytes),
         "map_shapes": _map_shapes(teacher, contents, recipe),
         "report": None if saved is None else saved.get("report"),
+        "pictures": checksums(dataset) if saved is None else saved.get("pictures"),
     }
     standing = teacher if contents.outputs else _detections_alone(teacher, image_size)
     if recipe.shard is None or saved is None:
@@ -222,12 +224,13 @@ def _complete(
     return cache
 
 
-def require_same_cache(folder: Path, key: dict) -> dict | None:
+def require_same_cache(folder: Path, key: dict, dataset: Dataset | None = None) -> dict | None:
     """Check that a folder holds a certain cache, or none.
 
     Args:
         folder: folder of the cache.
         key: key of the cache; entries that are missing are not compared.
+        dataset: the images, whose files are compared too; None if they need not be.
 
     Returns:
         The facts of the cache, or None if there is none.
@@ -246,11 +249,13 @@ def require_same_cache(folder: Path, key: dict) -> dict | None:
         return None
     facts = manifest.read_facts(folder)
     require_key(facts["key"], key, folder)
+    if dataset is not None:
+        require_same_pictures(facts.get("pictures"), dataset, folder)
     return facts
 
 
 @contextlib.contextmanager
-def completing(folder: Path, key: dict) -> Iterator[dict[str, Any] | None]:
+def completing(folder: Path, key: dict, dataset: Dataset) -> Iterator[dict[str, Any] | None]:
     """Lock the folder of a cache against other processes; give `require_same_cache`.
 
     A second build of the same cache waits for the first and finds it complete.
@@ -258,13 +263,14 @@ def completing(folder: Path, key: dict) -> Iterator[dict[str, Any] | None]:
     Args:
         folder: folder of the cache.
         key: see `require_same_cache`.
+        dataset: the images.
 
     Raises:
         CacheError: see `require_same_cache`.
     """
     require_same_cache(folder, key)  # before the lock, which writes a file
     with folder_lock(folder, wait=True):
-        yield require_same_cache(folder, key)
+        yield require_same_cache(folder, key, dataset)
 
 
 def begin(folder: Path, facts: dict, bases: dict, teacher: Any) -> None:

@@ -17,7 +17,7 @@ from keras_hkd.data.batches.semi_supervised import SemiSupervisedDataset
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.teacher_cache import building, detections_file, manifest
 from keras_hkd.teacher_cache.batch_reader import batch_reader
-from keras_hkd.teacher_cache.cache_key import EXACT, CacheError, digest_of, require_key
+from keras_hkd.teacher_cache.cache_key import EXACT, CacheError, digest_of
 from keras_hkd.teacher_cache.contents import MAPS, PREDICTIONS, reads
 from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
 from keras_hkd.teacher_cache.features import Bases, FeatureStore
@@ -276,7 +276,7 @@ class TeacherCache:
     def require_pipeline(
         self, dataset: Dataset, image_size: Sequence[int], augmentation: Augmentation | None
     ) -> None:
-        """Check that the cache was built for these images and their preparation.
+        """Check that the cache was built for these images, their pixels and their preparation.
 
         Args:
             dataset: the training images.
@@ -302,7 +302,7 @@ class TeacherCache:
                     f"{'without' if augmentation is None else 'with'} augmentation. Build it with "
                     "views=0 for training without, views=1 or more for it, or in mode replay."
                 )
-        require_key(self.key, asked, self.folder)
+        building.require_same_cache(self.folder, asked, dataset)
 
     def check(self, hierarchies: Any) -> None:
         """Check that all that hierarchies read is stored; called by a Distiller.

@@ -23,6 +23,7 @@ from keras_hkd.messages import stack_level_of_caller
 from keras_hkd.teacher_cache import manifest, stored_detections
 from keras_hkd.teacher_cache.building import begin, completing
 from keras_hkd.teacher_cache.detections_teacher import DetectionsTeacher
+from keras_hkd.teacher_cache.pictures import checksums
 from keras_hkd.teacher_cache.row_format import RowFormat
 from keras_hkd.teacher_cache.shards import rows_per_shard
 
@@ -98,13 +99,14 @@ def from_detections(
         **agreement,
     }
     default = rows_per_shard(len(dataset), row_format.row_bytes)
-    with completing(folder, key) as saved:
+    with completing(folder, key, dataset) as saved:
         facts = {
             "key": key,
             "num_images": len(dataset),
             "shard_rows": default if saved is None else saved["shard_rows"],
             "map_shapes": {},
             "report": report,
+            "pictures": checksums(dataset) if saved is None else saved.get("pictures"),
         }
         begin(folder, facts, {}, DetectionsTeacher(dataset.class_names, size))
         cache = cls(*manifest.read(folder))

@@ -28,7 +28,8 @@ def write(folder: Path, facts: dict, bases: dict, teacher: Any) -> None:
 
     Args:
         folder: folder of the cache.
-        facts: `key`, `num_images`, `shard_rows`, `map_shapes` and, once it is known, `report`.
+        facts: `key`, `num_images`, `shard_rows`, `map_shapes`, `pictures` (see the module of that
+            name) and, once it is known, `report`.
         bases: means and components of projected maps.
         teacher: stand-in for the teacher; its configuration is written, without weights.
     """

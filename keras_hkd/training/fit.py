@@ -81,7 +81,8 @@ def train_model(
     Raises:
         RunFolderError: if the folder holds a run and `resume` is False.
         FolderInUseError: if another process trains there.
-        DifferentRunError: if it holds a run with other settings, data, teacher or student.
+        DifferentRunError: if it holds a run with other settings, data, teacher or student, or one
+            that was measured on other images.
         ValueError: if the images are not of the kind or the classes that the model learns, or have
             no box to learn from.
         CacheError: if the teacher is a cache that was built for other images or settings.
@@ -98,7 +99,7 @@ def train_model(
     with _locked(folder), losses_explained():
         if resume and folder.writes:
             _check_length(folder, settings.epochs)
-        folder.begin(identity, resume)
+        folder.begin(identity, resume, getattr(validation, "content_hash", None))
         _compile(model, settings, num_steps)
         history: dict[str, list] = {}
         checkpoint = Checkpoint(folder.checkpoints, identity=identity, history=history)

@@ -91,16 +91,19 @@ class RunFolder:
             )
         require_same({"inputs": record.get("inputs")}, {"inputs": self.inputs}, self.path)
 
-    def begin(self, identity: dict, resume: bool = False) -> None:
+    def begin(self, identity: dict, resume: bool = False, val_hash: str | None = None) -> None:
         """Write `run.json`, or check it when an earlier run is resumed.
 
         Args:
             identity: what decides the result (settings, seed, data hash, teacher hash).
             resume: go on with the run that the folder holds, if it holds one.
+            val_hash: content hash of the images to measure on; None where there are none. A run
+                that has measured goes on with the same ones; one that has not may get some.
 
         Raises:
             RunFolderError: if the folder holds a run and `resume` is False.
-            DifferentRunError: with `resume`, if it holds a run with another identity.
+            DifferentRunError: with `resume`, if it holds a run with another identity, or one that
+                measures on other images.
         """
         if not self.writes:
             return
@@ -109,10 +112,13 @@ class RunFolder:
         identity = plain(identity)
         record = self._record()
         if record:
-            require_same_run({key: record.get(key) for key in identity}, identity, self.path)
+            measured = {"val_hash": val_hash} if record.get("val_hash") else {}
+            current = {**identity, **measured}
+            require_same_run({key: record.get(key) for key in current}, current, self.path)
             record.update(identity)
         else:
             record = {"command": self.command, "inputs": self.inputs, **identity, "sessions": []}
+        record["val_hash"] = val_hash
         record["status"] = "running"
         record["sessions"].append({"started": _now(), "command": self.command, **versions()})
         self.write_json("run.json", record)

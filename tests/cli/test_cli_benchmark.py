@@ -17,8 +17,8 @@ def asked(monkeypatch):
         calls.update(models=models, **options)
         return [{"model": name, "threads": 1, **ROW} for name in models]
 
-    def exported(path, folder, size, nms):
-        return {f"{path.name} as int8": folder / "int8.tflite", path.name: path}
+    def exported(name, path, folder, size, nms):
+        return {f"{name} as int8": folder / "int8.tflite", name: path}
 
     monkeypatch.setattr(evaluation, "benchmark_models", measured, raising=False)
     monkeypatch.setattr(benchmark, "_exported", exported)
@@ -44,6 +44,21 @@ def test_a_table(command, tmp_path, asked):
     assert code == 0
     assert "2.50" in out and "b.tflite" in out
     assert (asked["threads"], asked["nms"], asked["memory"]) == ((1, 2), True, True)
+
+
+def test_models_of_one_name_are_all_measured(command, tmp_path, asked):
+    """Every distillation calls its model `student.keras`."""
+    files = [tmp_path / run / "student.keras" for run in "ab"]
+    files += [tmp_path / run / "small.tflite" for run in "ab"]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    code, out, err = command("benchmark", *files, tmp_path / "a/small.tflite", "--json")
+    assert code == 0, err
+    measured = [row["model"] for row in json.loads(out)["models"]]
+    a, b, *small = map(str, files)
+    assert measured == [f"{a} as int8", a, f"{b} as int8", b, *small]
+    assert [asked["models"][name] for name in (a, b, *small)] == files
 
 
 def test_a_file_that_is_not_there(command, tmp_path):

@@ -1,4 +1,5 @@
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -95,6 +96,25 @@ def test_saved_detections_score_the_same(capsys, tmp_path, model, data, command)
     scored = json.loads(capsys.readouterr().out)
     for name in ("AP", "AP50", "AP75", "AR100"):
         assert scored[name] == pytest.approx(found[name], abs=1e-9)
+
+
+def test_saved_detections_take_the_place_of_detections_alone(command, tmp_path, model, data):
+    labels, listed = data.read_bytes(), tmp_path / "listed.json"
+    listed.write_text(json.dumps([{"name": "a.jpg", "labels": []}]))
+    pathlib.Path(model).write_bytes(b"weights")
+    words = ("evaluate", model, "--data", data, "--no-cost", "--json", "--save-detections")
+    for file in (data, model, tmp_path / "0.jpg", listed):
+        code, printed, err = command(*words, file)
+        assert (code, printed) == (2, "")
+        assert "holds something else" in " ".join(err.split()) and "images" not in err
+    assert data.read_bytes() == labels
+    found = tmp_path / "found.json"
+    for before in ("", "[]", None):  # None for those of the call before
+        if before is not None:
+            found.write_text(before)
+        code, _, err = command(*words, found)
+        assert code == 0, err
+        assert len(json.loads(found.read_text())) == 4
 
 
 def test_bad_input(command, tmp_path, model, data):

@@ -50,6 +50,16 @@ def test_a_folder_without_a_run_is_bad_input(command, tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
+def test_the_page_takes_no_other_files_place(command, tmp_path):
+    run = make_run(tmp_path / "run", 0)
+    model = run.path / "detector.keras"
+    model.write_bytes(b"trained")
+    code, _, err = command("report", run.path, "--out", model)
+    assert code == 2 and "must end in .html or .htm" in " ".join(err.split())
+    assert model.read_bytes() == b"trained"
+    assert command("report", run.path, "--out", tmp_path / "PAGE.HTM")[0] == 0
+
+
 @pytest.fixture
 def photos(tmp_path):
     """Four drawn scenes as a COCO dataset."""

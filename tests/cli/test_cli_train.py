@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import time
 
 import numpy as np
@@ -59,6 +60,7 @@ def test_leaves_what_was_promised(run):
     assert record["status"] == "finished"
     assert record["settings"]["image_size"] == [SIZE, SIZE]
     assert record["inputs"] == {"command": "train", "detector": "yolo_v8_micro"}
+    assert record["val_hash"] == record["data_hash"] == metrics["data_hash"]
 
 
 @pytest.mark.slow
@@ -97,6 +99,36 @@ def test_a_folder_with_another_run_is_refused(run, data, command, more, message)
     assert (code, out) == (2, "")
     assert message in err
     assert (run / "run.json").read_bytes() == before
+
+
+@pytest.fixture
+def mended(data, tmp_path):
+    """The same pictures; one box of theirs was drawn anew."""
+    folder = tmp_path / "mended"
+    shutil.copytree(data, folder)
+    records = json.loads((folder / "annotations.json").read_text())
+    records["annotations"][0]["bbox"][2] = 15
+    (folder / "annotations.json").write_text(json.dumps(records))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (["--data", "mended", "--val", "data"], "data_hash was"),
+        (["--data", "data", "--val", "mended"], "val_hash was"),
+        (["--data", "data"], "and is now None"),
+        (["--data", "data", "--val", "nowhere"], "nowhere"),
+    ],
+)
+def test_results_are_not_given_for_other_images(run, data, mended, command, other, message):
+    folders = {"data": data, "mended": mended}
+    words = ["train", "--out", run, "--detector", "yolo_v8_micro", "--epochs", 2, "--batch-size", 3]
+    words += ["--image-size", SIZE, "--resume", "--json", *(folders.get(w, w) for w in other)]
+    code, out, err = command(*words)
+    assert (code, out) == (2, ""), err
+    assert message in err and "nothing to do" not in err
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import pytest
 
 from keras_hkd.report.run_records import group_runs, partner_of, read_run
+from keras_hkd.report.run_sections import provenance
 from keras_hkd.training import RunFolder
 
 
@@ -64,6 +65,28 @@ def test_the_same_seed_twice_is_not_one_group(tmp_path):
     folders = [make_run(tmp_path / name, seed=0, AP=0.1) for name in ("a", "b")]
     groups = group_runs([read_run(folder) for folder in folders])
     assert [len(group.runs) for group in groups] == [1, 1]
+
+
+def test_groups_whose_folders_have_one_name_are_told_apart(tmp_path):
+    folders = [make_run(tmp_path / name / "run", seed=0, AP=0.1) for name in ("a", "b")]
+    groups = group_runs([read_run(folder) for folder in folders])
+    assert [group.name for group in groups] == [f"student alone ({folder})" for folder in folders]
+    _, rows, *_ = provenance(groups, []).blocks
+    assert [row[0] for row in rows.rows] == [str(folder) for folder in folders]
+
+
+def test_a_run_that_is_made_longer_has_no_figures_until_it_ends(tmp_path):
+    folder = make_run(tmp_path / "a", AP=0.2)
+    (folder / "detector.keras").touch()
+    assert read_run(folder).student_results and read_run(folder).model_file is not None
+    run = RunFolder(folder, inputs=read_run(folder).inputs)
+    settings = {**read_run(folder).settings, "epochs": 9}
+    run.begin({"settings": settings}, resume=True)
+    longer = read_run(folder)
+    assert longer.student_results == {} and longer.model_file is None and not longer.is_finished
+    run.finish({"student": {"AP": 0.3}})
+    assert read_run(folder).student_results == {"AP": 0.3}
+    assert read_run(folder).model_file == folder / "detector.keras"
 
 
 def test_what_is_no_run_is_refused(tmp_path):

@@ -204,6 +204,19 @@ def test_a_run_that_is_not_finished_is_shown_as_such(tmp_path):
     assert sections["provenance"].blocks[1].rows[0][1] == "running"
 
 
+def test_a_run_that_is_not_finished_is_named_beside_those_that_are(runs):
+    for number in (1, 3):  # killed while they are made longer
+        record = read_run(runs[number])
+        longer = {"settings": {**record.settings, "epochs": 4}}
+        RunFolder(runs[number], inputs=record.inputs).begin(longer, resume=True)
+    _, sections = sections_of(runs)
+    rows, _ = rows_of(sections["comparison"])
+    names = ["teacher", "student alone (alone_0) (1 seed)", "distilled: hkd (distilled_0) (1 seed)"]
+    assert list(rows) == names
+    texts = [block.text for block in sections["comparison"].blocks if block.kind == "text"]
+    assert "Not finished, so without figures: alone_1, distilled_1." in texts
+
+
 @pytest.mark.parametrize(
     ("numbers", "shown"),
     [((5, 2), "AP50 by visible share"), ((7, 0), "all 7 people are 90 to 100 % visible")],

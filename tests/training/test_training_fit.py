@@ -156,6 +156,15 @@ def test_refuses_what_would_mix_two_runs(tmp_path):
         train_model(model, scenes(), SETTINGS, tmp_path / "run", resume=True)
 
 
+def test_refuses_to_mix_two_sets_of_images_in_one_curve(tmp_path):
+    settings = TrainingSettings.from_dict({**SETTINGS.to_dict(), "validate_every": 0})
+    train_model(build(), scenes(), settings, tmp_path, validation=scenes(1.0))
+    train_model(build(), scenes(), settings, tmp_path, validation=scenes(1.0), resume=True)
+    for other in (scenes(2.0), None):
+        with pytest.raises(DifferentRunError, match="val_hash was"):
+            train_model(build(), scenes(), settings, tmp_path, validation=other, resume=True)
+
+
 def test_a_run_that_diverges_says_where_and_leaves_no_checkpoint_of_it(tmp_path):
     model = build()
     model.factor = float("nan")

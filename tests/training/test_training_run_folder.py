@@ -73,6 +73,26 @@ def test_refuses_to_resume_another_run(tmp_path, identity, inputs, difference):
         folder(tmp_path, inputs=inputs).begin({**IDENTITY, **identity}, resume=True)
 
 
+def test_a_run_goes_on_with_the_images_that_it_was_measured_on(tmp_path):
+    folder(tmp_path).begin(IDENTITY)
+    folder(tmp_path).begin(IDENTITY, resume=True, val_hash="ab")  # nothing was measured so far
+    assert folder(tmp_path).read_json("run.json")["val_hash"] == "ab"
+    folder(tmp_path).begin(IDENTITY, resume=True, val_hash="ab")
+    for other in ("cd", None):
+        with pytest.raises(DifferentRunError, match=f"val_hash was 'ab' and is now {other!r}"):
+            folder(tmp_path).begin(IDENTITY, resume=True, val_hash=other)
+
+
+def test_a_run_that_says_nothing_of_the_images_it_was_measured_on_goes_on(tmp_path):
+    """As those do that were begun before the record did."""
+    folder(tmp_path).begin(IDENTITY)
+    record = folder(tmp_path).read_json("run.json")
+    del record["val_hash"]
+    folder(tmp_path).write_json("run.json", record)
+    folder(tmp_path).begin(IDENTITY, resume=True, val_hash="ab")
+    assert folder(tmp_path).read_json("run.json")["val_hash"] == "ab"
+
+
 def test_a_refusal_changes_nothing(tmp_path):
     folder(tmp_path).begin(IDENTITY)
     before = (tmp_path / "run" / "run.json").read_bytes()
