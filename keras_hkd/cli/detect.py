@@ -21,6 +21,7 @@ from keras_hkd.cli.detect_photos import (
 )
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import TFLITE, check_model_file, check_size_fits, load_model_file
+from keras_hkd.cli.results_file import check_results_file
 from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.json_files import write_json
 from keras_hkd.messages import did_you_mean
@@ -126,6 +127,7 @@ def command(
     model, images = _model_and_images(model, images)
     model = check_model_file(model)
     named, num_others, num_left_out = _find_images(images, out, pictures)
+    check_results_file(out / "detections.json", "--out")
     detector = _load_detector(model, score_threshold, person_class, size)
     out.mkdir(parents=True, exist_ok=True)
     picture_folder = out / "pictures" if pictures else None

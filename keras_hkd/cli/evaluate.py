@@ -13,8 +13,9 @@ from keras_hkd.cli.console import figures, messages, print_json
 from keras_hkd.cli.image_size import ImageSize, parse_image_size
 from keras_hkd.cli.model_files import check_model_file, check_size_fits, load_model_file
 from keras_hkd.cli.model_kinds import kind_of
-from keras_hkd.errors import InvalidValueError, PathInUseError
-from keras_hkd.json_files import read_json, write_json
+from keras_hkd.cli.results_file import check_results_file
+from keras_hkd.errors import InvalidValueError
+from keras_hkd.json_files import write_json
 
 ORDER = 60
 
@@ -67,7 +68,8 @@ def command(
     recall of each class. All are fractions in JSON.
     """
     size = parse_image_size(image_size)
-    _check_target(save_detections)
+    if save_detections is not None:
+        check_results_file(save_detections, "--save-detections")
     model = check_model_file(model)
     how: dict[str, Any] = {
         "format": format,
@@ -90,31 +92,6 @@ def command(
         found = _measure(detector, dataset, size, batch_size, protocol, cost, save_detections)
     _say_warnings(caught)
     _print(model.name, found, json)
-
-
-def _check_target(file: Path | None) -> None:
-    """Refuse to write in the place of anything but detections, such as the labels or the model."""
-    if file is None:
-        return
-    if file.is_dir():
-        raise InvalidValueError(
-            f"`--save-detections` names a file, such as found.json. Received: {file}, a folder"
-        )
-    if file.is_file() and file.stat().st_size and not _holds_detections(file):
-        raise PathInUseError(
-            "`--save-detections` writes a new file, or in the place of detections of before. "
-            f"Received: {file}, which holds something else: name another file, or move it away."
-        )
-
-
-def _holds_detections(file: Path) -> bool:
-    try:
-        found = read_json(file)
-    except InvalidValueError:
-        return False
-    return found == [] or (
-        isinstance(found, list) and isinstance(found[0], dict) and "score" in found[0]
-    )
 
 
 def _print(name: str, found: Any, as_json: bool) -> None:

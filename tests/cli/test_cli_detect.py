@@ -153,6 +153,14 @@ def test_other_photographs_are_not_replaced_either(command, model, photos):
     assert (photos / "pictures/1.jpg").read_bytes() == before
 
 
+def test_labels_in_the_place_of_results_are_kept(command, model, photos, tmp_path):
+    labels = tmp_path / "detections.json"
+    labels.write_text('{"images": [], "annotations": []}')
+    code, _, err = command("detect", model, photos, "--out", tmp_path)
+    assert code == 2 and "holds something else" in " ".join(err.split())
+    assert labels.read_text().startswith('{"images"') and not (tmp_path / "pictures").exists()
+
+
 def test_pictures_of_one_name_above_and_below_stay_two(command, model, photos, monkeypatch):
     (photos / "here").mkdir()
     (photos / "night").rename(photos / "here/day")

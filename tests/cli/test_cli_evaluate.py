@@ -123,7 +123,7 @@ def test_bad_input(command, tmp_path, model, data):
         ((tmp_path / "none.keras", "--data", data), "none.keras"),
         ((model, "--data", tmp_path / "nowhere"), "nowhere"),
         ((model, "--data", data, "--image-size", "5"), "--image-size"),
-        ((model, "--data", data, "--save-detections", tmp_path), "names a file"),
+        ((model, "--data", data, "--save-detections", tmp_path), "go to a file"),
         ((model, "--data", data, "--protocol", "voc"), "citypersons"),
     ]:
         code, printed, err = command("evaluate", *arguments, "--json")
