@@ -54,12 +54,21 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+def is_partial(name: str) -> bool:
+    """Tell whether a file has a name that `replacing` gives while it is written.
+
+    Args:
+        name: of the file, without its folder.
+    """
+    return _PARTIAL.match(name) is not None
+
+
 def remove_partial_files(folder: str | os.PathLike) -> None:
     """Delete what killed processes left half-written in `folder`; nothing there is ever read."""
     folder = Path(folder)
     if folder.is_dir():
         for path in folder.iterdir():
-            if _PARTIAL.match(path.name):
+            if is_partial(path.name):
                 _remove(path)
 
 
