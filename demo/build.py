@@ -56,7 +56,7 @@ def build(out=OUT, presets=None, kinds=KINDS):
             "which holds something else."
         )
     names = list(presets or list_presets())
-    with replacing(out) as partial:
+    with replacing(out, replaces_folder=True) as partial:
         partial.mkdir()
         shutil.copytree(HERE / "page", partial, dirs_exist_ok=True)
         copy_runtime(partial / "vendor")
@@ -76,8 +76,6 @@ def build(out=OUT, presets=None, kinds=KINDS):
         }
         (partial / MARK).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         write_service_worker(partial)
-        if out.is_dir():
-            shutil.rmtree(out)  # a folder that holds something is not replaced by a rename
     return out
 
 

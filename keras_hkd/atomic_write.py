@@ -9,15 +9,20 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from keras_hkd.errors import PathInUseError
+
 DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 """What NumPy raises at an `.npz` file that is truncated, or of which a bit is wrong."""
+
+_LONGEST_NAME = 255
+"""Bytes of the name of a file, of which most file systems take no more."""
 
 # The name of now, and that of earlier versions: `.note.partial-17.txt`.
 _PARTIAL = re.compile(r"\.(.+\.)?partial-\d+(\.|$)")
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def replacing(path: str | os.PathLike, replaces_folder: bool = False) -> Iterator[Path]:
     """Give a temporary name to write to, and move it over `path` once all bytes are on the disk.
 
     A process killed at any moment leaves `path` as it was, or whole and new. The temporary file
@@ -26,6 +31,12 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
     Args:
         path: the file to create or replace, or a folder to create; its parent is made if need be.
+            Of a link, what it leads to is replaced.
+        replaces_folder: whether `path` may be a folder that holds files, which are then lost; they
+            are removed at the end, just before the new folder takes the place.
+
+    Raises:
+        FileExistsError: `path` is a folder that holds files, and `replaces_folder` is False.
 
     Example:
 
@@ -36,12 +47,18 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     ...     (Path(folder) / "note.txt").read_text(), len(os.listdir(folder))
     ('whole', 1)
     """
-    path = Path(path)
+    name, path = Path(path).name, Path(os.path.realpath(path))
+    if not replaces_folder and path.is_dir() and any(path.iterdir()):
+        raise PathInUseError(
+            f"'{path}' is a folder that holds files and would be replaced: name another path."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{os.getpid()}.{path.name}")
+    partial = path.with_name(_partial_name(name))
     try:
         yield partial
         _flush_to_disk(partial)
+        if path.is_dir():  # a rename replaces none by a file, and none that holds something
+            shutil.rmtree(path) if replaces_folder else path.rmdir()
         os.replace(partial, path)
         _flush_to_disk(path.parent)
     finally:
@@ -54,13 +71,28 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+def is_partial(name: str) -> bool:
+    """Tell whether a file has a name that `replacing` gives while it is written.
+
+    Args:
+        name: of the file, without its folder.
+    """
+    return _PARTIAL.match(name) is not None
+
+
 def remove_partial_files(folder: str | os.PathLike) -> None:
     """Delete what killed processes left half-written in `folder`; nothing there is ever read."""
     folder = Path(folder)
     if folder.is_dir():
         for path in folder.iterdir():
-            if _PARTIAL.match(path.name):
+            if is_partial(path.name):
                 _remove(path)
+
+
+def _partial_name(name: str) -> str:
+    """Name a file that is being written; of a long name only the end is kept."""
+    start = f".partial-{os.getpid()}."
+    return start + os.fsencode(name)[len(start) - _LONGEST_NAME :].decode(errors="ignore")
 
 
 def _remove(path: Path) -> None:

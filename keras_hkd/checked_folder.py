@@ -8,12 +8,15 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from keras_hkd.errors import InvalidValueError, MissingFileError, PathInUseError
 
 CHECKSUMS = "checksums.sha256"
 """The file of checksums, as `sha256sum` writes it and `sha256sum --check` reads it."""
+
+_LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
+"""What file managers leave in any folder that they show, and make anew when it is lost."""
 
 _LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\\]+)")
 
@@ -54,21 +57,27 @@ def check_folder(folder: str | os.PathLike) -> set[str]:
 
 
 @contextlib.contextmanager
-def replacing_folder(folder: str | os.PathLike, keep: bool = False) -> Iterator[pathlib.Path]:
+def replacing_folder(
+    folder: str | os.PathLike, keep: bool = False, members: Collection[str] = ()
+) -> Iterator[pathlib.Path]:
     """Replace a folder by one that is written inside the `with` block, or leave it as it was.
 
     Checksums of the files are added at the end. If the block raises or the process ends before
     that, `folder` is unchanged.
 
     Args:
-        folder: may exist if it is empty or was written by this function.
+        folder: may exist if it is empty or was written by this function; of a link, what it leads
+            to is replaced.
         keep: whether the new folder begins with the files of the old one.
+        members: what the checksums of a folder must list for it to be replaced, since people write
+            such files about their own folders too.
 
     Yields:
         Path of the new folder, beside `folder` under a name that begins with a dot.
 
     Raises:
         FileExistsError: `folder` holds other files, which would be lost.
+        DamagedFolderError: files that are to be kept are missing or altered.
 
     Example:
 
@@ -79,24 +88,53 @@ def replacing_folder(folder: str | os.PathLike, keep: bool = False) -> Iterator[
     ...     sorted(check_folder(f"{place}/notes"))
     ['note.txt']
     """
-    folder = pathlib.Path(os.path.abspath(folder))
-    is_ours = (folder / CHECKSUMS).is_file()
-    if folder.exists() and not is_ours and not (folder.is_dir() and not any(folder.iterdir())):
-        raise PathInUseError(
-            f"'{folder}' exists and has no {CHECKSUMS}: name a new folder, or remove it first."
-        )
+    folder = pathlib.Path(os.path.realpath(folder))
+    old = _names(folder)
+    kept = check_folder(folder) if keep and old else set()
+    if old:
+        _require_ours(folder, old, members)
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        if keep and is_ours:
-            for name in check_folder(folder):
-                shutil.copy2(folder / name, partial / name)
+        for name in kept:
+            shutil.copy2(folder / name, partial / name)
         yield partial
         _write_checksums(partial)
         _take_place(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _names(folder: pathlib.Path) -> set[str]:
+    """Name what a folder holds, which may be absent; litter does not count."""
+    if folder.exists() and not folder.is_dir():
+        raise PathInUseError(f"'{folder}' is a file: name a new folder.")
+    return set(os.listdir(folder)) - _LITTER if folder.is_dir() else set()
+
+
+def _require_ours(folder: pathlib.Path, names: set[str], members: Collection[str]) -> None:
+    """Refuse a folder of which something would be lost that `replacing_folder` did not write."""
+    advice = "name a new folder, or move it away first"
+    try:
+        listed = set(_read_checksums(folder))
+    except DamagedFolderError as error:
+        raise PathInUseError(
+            f"'{folder}' exists and has no {CHECKSUMS} that can be read: {advice}."
+        ) from error
+    kept = {CHECKSUMS, *(name for name in listed if not (folder / name).is_dir())}
+    strangers = sorted(names - kept)
+    if strangers:
+        more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
+        raise PathInUseError(
+            f"'{folder}' holds what its {CHECKSUMS} does not list, which would be lost: {advice}. "
+            f"Received: {', '.join(strangers[:5])}{more}"
+        )
+    if not listed.issuperset(members):
+        raise PathInUseError(
+            f"'{folder}' was not written by keras_hkd, since its {CHECKSUMS} does not list "
+            f"{', '.join(sorted(set(members) - listed))}: {advice}."
+        )
 
 
 def _take_place(partial: pathlib.Path, folder: pathlib.Path) -> None:

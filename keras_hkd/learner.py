@@ -16,9 +16,9 @@ from keras_hkd.messages import did_you_mean
 from keras_hkd.preset_folder import is_preset_folder, packed, save_preset
 from keras_hkd.replicas import num_replicas
 from keras_hkd.saved_learner import (
-    compiled_like,
     in_float32,
     refuse_other_files,
+    save_whole,
     weights_of_student,
 )
 from keras_hkd.tensors import Tensor
@@ -147,12 +147,8 @@ class Learner(BaseModel):
     def save(
         self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True, **kwargs: Any
     ) -> None:
-        """Save as `keras.Model.save`; a model trained in mixed precision is saved in float32."""
-        model = in_float32(self)
-        if include_optimizer:
-            compiled_like(model, self)
-        kwargs["include_optimizer"] = include_optimizer
-        keras.Model.save(model, filepath, overwrite, **kwargs)
+        """Save as `keras.Model.save`, whole or not at all, and always in float32."""
+        save_whole(self, filepath, overwrite, include_optimizer=include_optimizer, **kwargs)
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Refuse Keras's exporters, which take no nested outputs.

@@ -8,6 +8,7 @@ goes on behind its last whole part when it is started again.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -17,8 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_hkd.atomic_write import replacing
-from keras_hkd.errors import InvalidValueError
+from keras_hkd.atomic_write import is_partial, remove_partial_files, replacing
+from keras_hkd.errors import InvalidValueError, PathInUseError
 from keras_hkd.json_files import as_json, plain, read_json, write_json
 
 MOST_PARTS = 64
@@ -127,6 +128,15 @@ class Parts:
         self.facts = {**plain(facts), "num_items": num_items, "part_items": self.part_items}
         self._digest = hashlib.sha256(as_json(self.facts, None).encode()).hexdigest()
 
+    @staticmethod
+    def are_in(folder: str | os.PathLike) -> bool:
+        """Tell whether a folder holds parts of some pass.
+
+        Args:
+            folder: any path.
+        """
+        return Path(folder, _FACTS).is_file()
+
     @property
     def count(self) -> int:
         """Number of parts."""
@@ -154,9 +164,11 @@ class Parts:
 
         Raises:
             DifferentPassError: the folder holds parts of another pass; all differences are named.
+            FileExistsError: the folder holds files and no parts of a pass.
         """
         path = self.folder / _FACTS
         if not path.exists():
+            self._require_no_files()
             write_json(path, self.facts)
             return
         saved = read_json(path)
@@ -235,6 +247,25 @@ class Parts:
                 count += len(rows)
             file.write("]\n")
         return count
+
+    def remove(self) -> None:
+        """Delete the parts, and the folder if it holds nothing else."""
+        remove_partial_files(self.folder)
+        for path in (*self.folder.glob("part-*.json"), self.folder / _FACTS):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # files of others
+            self.folder.rmdir()
+
+    def _require_no_files(self) -> None:
+        """Refuse a folder of others; another process may be beginning the pass right now."""
+        names = os.listdir(self.folder) if self.folder.is_dir() else []
+        there = sorted(name for name in names if not is_partial(name))
+        if there and not self.are_in(self.folder):
+            more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+            raise PathInUseError(
+                f"{self.folder} is where the parts of this pass go, and holds other files and no "
+                f"{_FACTS}: move them away, or write elsewhere. Received: {there[0]}{more}"
+            )
 
     def _content(self, number: int) -> dict[str, Any] | None:
         try:

@@ -27,7 +27,8 @@ def save_preset(model: keras.Model, folder: str | os.PathLike) -> None:
 
     Args:
         model: a `Detector` or a `Classifier`; how it was compiled is left out.
-        folder: new, empty, or a preset, which is replaced with all its files.
+        folder: new, empty, or a preset, which is replaced with all its files; one that holds files
+            besides is refused.
 
     Raises:
         FileExistsError: the folder holds something else.
@@ -35,7 +36,10 @@ def save_preset(model: keras.Model, folder: str | os.PathLike) -> None:
     """
     from keras_hkd.half_precision import save_half_precision  # loads h5py
 
-    with replacing_folder(folder) as partial, tempfile.TemporaryDirectory() as scratch:
+    with (
+        replacing_folder(folder, members=MEMBERS) as partial,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
         packed_file = pathlib.Path(scratch, "model.keras")
         save_half_precision(model, packed_file)
         with zipfile.ZipFile(packed_file) as archive:

@@ -18,10 +18,12 @@ from typing import Any
 import h5py
 import keras
 
+from keras_hkd.atomic_write import replacing
 from keras_hkd.checks import one_of
 from keras_hkd.errors import InvalidValueError
 
 MIXED = ("mixed_float16", "mixed_bfloat16")
+_MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 WEIGHTS_SUFFIX = ".weights.h5"
 
 
@@ -103,6 +105,31 @@ def compiled_like(copy: Any, learner: Any) -> Any:
         for mine, its in zip(copy.optimizer.variables, learner.optimizer.variables, strict=True):
             mine.assign(its)
     return copy
+
+
+def save_whole(learner: Any, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+    """Save a learner as `keras.Model.save`, in float32; a file is replaced once the new is whole.
+
+    Args:
+        learner: a `Learner`.
+        filepath: what `keras.Model.save` takes. What is no file here, or is asked about because it
+            exists and `overwrite` is False, Keras writes itself.
+        overwrite: as `keras.Model.save` takes it.
+        **kwargs: further options of `keras.Model.save`; `include_optimizer` must be one.
+    """
+    model = in_float32(learner)
+    if kwargs["include_optimizer"]:
+        compiled_like(model, learner)
+    with contextlib.ExitStack() as stack:
+        path = os.fspath(filepath) if isinstance(filepath, (str, os.PathLike)) else ""
+        is_file = path.endswith(_MODEL_SUFFIXES) and "://" not in path
+        if (
+            is_file
+            and kwargs.get("zipped") is not False
+            and (overwrite or not os.path.exists(path))
+        ):
+            filepath = stack.enter_context(replacing(path))
+        keras.Model.save(model, filepath, overwrite, **kwargs)
 
 
 def frozen_layers(learner: Any) -> dict:

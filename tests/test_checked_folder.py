@@ -102,6 +102,61 @@ def test_a_folder_of_the_user_is_not_replaced(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("stranger", ["NOTES.md", "photographs/1.jpg"])
+def test_files_that_someone_put_beside_ours_are_not_lost(folder, stranger, keep):
+    (folder / stranger).parent.mkdir(exist_ok=True)
+    (folder / stranger).write_text("mine")
+    with pytest.raises(FileExistsError, match=rf"Received: {stranger.split('/')[0]}$"):
+        with replacing_folder(folder, keep=keep):
+            pass
+    assert (folder / stranger).read_text() == "mine"
+    assert check_folder(folder) == {"a.txt", "b.bin"}
+
+
+def test_a_folder_in_the_place_of_a_file_of_ours_is_not_lost(folder):
+    (folder / "a.txt").unlink()
+    (folder / "a.txt").mkdir()
+    (folder / "a.txt" / "thesis.txt").write_text("years of work")
+    with pytest.raises(FileExistsError, match=r"Received: a\.txt"), replacing_folder(folder):
+        pass
+    assert (folder / "a.txt" / "thesis.txt").read_text() == "years of work"
+
+
+def test_somebody_elses_list_of_checksums_makes_no_folder_ours(folder):
+    (folder / "photographs").mkdir()
+    (folder / CHECKSUMS).write_text("0" * 64 + "  photographs/1.jpg\n")
+    with pytest.raises(FileExistsError, match="can be read"), replacing_folder(folder):
+        pass
+    assert (folder / "photographs").is_dir()
+
+
+def test_a_folder_whose_checksums_do_not_list_what_ours_must_have_is_not_replaced(folder):
+    refused = pytest.raises(FileExistsError, match=r"does not list config\.json")
+    with refused, replacing_folder(folder, members=["a.txt", "config.json"]):
+        pass
+    assert check_folder(folder) == {"a.txt", "b.bin"}
+    with replacing_folder(folder, members=["a.txt", "b.bin"]):
+        pass
+
+
+def test_litter_of_file_managers_and_missing_files_are_no_obstacle(folder):
+    (folder / ".DS_Store").write_bytes(b"")
+    (folder / "a.txt").unlink()
+    with replacing_folder(folder) as partial:
+        (partial / "c.txt").write_text("three")
+    assert sorted(os.listdir(folder)) == ["c.txt", CHECKSUMS]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_stays_a_link(folder, tmp_path):
+    (tmp_path / "link").symlink_to(folder)
+    with replacing_folder(tmp_path / "link", keep=True) as partial:
+        (partial / "c.txt").write_text("three")
+    assert (tmp_path / "link").is_symlink()
+    assert check_folder(folder) == {"a.txt", "b.bin", "c.txt"}
+
+
 def test_no_folder(tmp_path):
     with pytest.raises(FileNotFoundError):
         check_folder(tmp_path / "nowhere")

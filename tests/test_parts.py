@@ -1,6 +1,7 @@
 """Passes in parts: shares cover all parts once, and only whole parts of the same pass count."""
 
 import json
+import os
 
 import pytest
 
@@ -80,3 +81,27 @@ def test_parts_of_another_pass_are_refused_and_never_counted(tmp_path):
     with pytest.raises(DifferentPassError, match="num_items was 23 and is now 24"):
         parts_of(tmp_path, num_items=24).begin()
     assert len(parts_of(tmp_path, model="b").missing()) == parts_of(tmp_path).count
+
+
+def test_a_folder_of_others_is_refused_and_an_empty_one_or_one_just_begun_is_not(tmp_path):
+    (tmp_path / "my_work.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"no pass\.json.*Received: my_work\.txt$"):
+        parts_of(tmp_path).begin()
+    assert os.listdir(tmp_path) == ["my_work.txt"]
+    (tmp_path / "empty").mkdir()
+    parts_of(tmp_path / "empty").begin()
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / ".partial-7.pass.json").write_text("{")  # by another process
+    parts_of(tmp_path / "begun").begin()
+    assert Parts.are_in(tmp_path / "begun") and not Parts.are_in(tmp_path)
+
+
+def test_parts_are_removed_and_nothing_else(tmp_path):
+    for name in ("alone", "shared"):
+        fill(parts_of(tmp_path / name))
+    (tmp_path / "alone" / ".partial-7.part-000001.json").write_text("{")
+    (tmp_path / "shared" / "my_work.txt").write_text("mine")
+    for name in ("alone", "shared", "absent"):
+        parts_of(tmp_path / name).remove()
+    assert os.listdir(tmp_path) == ["shared"]
+    assert os.listdir(tmp_path / "shared") == ["my_work.txt"]

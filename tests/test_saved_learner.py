@@ -1,5 +1,7 @@
 """What is in a file beyond the network: float32, frozen layers, the optimizer."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -72,6 +74,39 @@ def test_a_loaded_model_is_compiled_and_its_optimizer_is_the_saved_one(tmp_path)
     plain = keras.models.load_model(tmp_path / "student.keras", compile=False)
     with pytest.raises(ValueError, match=r"compile\(\)"):
         plain.fit(*batch(), verbose=0)
+
+
+def test_a_save_that_fails_leaves_the_file_of_before(tmp_path, monkeypatch):
+    def fail(*args):
+        raise OSError("disk full")
+
+    detector = tiny()
+    detector.compile("sgd")
+    path = tmp_path / "best.keras"
+    detector.save(path)
+    before = path.read_bytes()
+    best = keras_hkd.BestStudent(path, monitor="loss")
+    best.set_model(detector)
+    monkeypatch.setattr(keras.layers.Layer, "save_own_variables", fail)
+    for save in (lambda: detector.save(str(path)), lambda: best.on_epoch_end(0, {"loss": 1.0})):
+        with pytest.raises(OSError, match="disk full"):
+            save()
+        assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["best.keras"]
+
+
+def test_keras_is_asked_for_all_that_is_no_file_to_replace(tmp_path, monkeypatch):
+    path = tmp_path / "mine.keras"
+    path.write_bytes(b"mine")
+    monkeypatch.setattr("builtins.input", lambda *args: "n")
+    tiny().save(path, overwrite=False)
+    assert path.read_bytes() == b"mine"
+    with pytest.raises(ValueError, match=r"filepath=.*/model\.tflite"):
+        tiny().save(tmp_path / "model.tflite")
+    tiny().save(tmp_path / "folder", zipped=False)
+    assert (tmp_path / "folder" / "config.json").is_file()
+    tiny().save(tmp_path / "new.keras", overwrite=False)
+    assert sorted(os.listdir(tmp_path)) == ["folder", "mine.keras", "new.keras"]
 
 
 def test_frozen_layers_stay_frozen(tmp_path):

@@ -80,9 +80,10 @@ def command(
         "classes": classes,
         "images": images,
     }
-    datasets = [read_images(one, **how) for one in data]
-    from keras_hkd.report import check_dataset
+    from keras_hkd.report.dataset_check import check_dataset, require_free
 
+    require_free(out)
+    datasets = [read_images(one, **how) for one in data]
     found = check_dataset(datasets, out, num_pictures=num_pictures, near_bits=near_bits)
     _report(found, out, json)
 

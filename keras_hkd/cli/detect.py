@@ -134,7 +134,7 @@ def command(
     run = PhotoRun(detector, size, batch_size, score_threshold, picture_folder, on_bad_data)
     start = time.perf_counter()
     num_detections, place = _write_results(run, named, out, share, model, person_class)
-    if picture_folder is not None and not (out / "parts").exists():
+    if picture_folder is not None and not Parts.are_in(out / "parts"):
         _note_older(picture_folder, run.drawn)
     summary = {
         "model": model.name,
@@ -207,7 +207,7 @@ def _write_results(
 ) -> tuple[int, Path]:
     """Detect in the images, or in a share; returns how many detections there are, and where."""
     file, folder = out / "detections.json", out / "parts"
-    if share is None and not folder.exists():
+    if share is None and not Parts.are_in(folder):
         results = run.over(named)
         write_json(file, results, indent=None)
         return len(results), file

@@ -293,6 +293,7 @@ def _copy_images(dataset: Dataset, targets: Sequence[Path], overwrite: bool) -> 
         for one, target in zip(dataset, targets, strict=True)
         if not (target.exists() and os.path.samefile(one.image_path, target))
     ]
+    _keep_sources(dataset, [target for _, target in pairs])
     if not overwrite:
         _refuse_existing([target for _, target in pairs])
     with image_progress("Copying images", len(pairs), len(pairs) > FEW_IMAGES) as advance:
@@ -300,3 +301,15 @@ def _copy_images(dataset: Dataset, targets: Sequence[Path], overwrite: bool) -> 
             with replacing(target) as partial:
                 shutil.copyfile(source, partial)
             advance(1)
+
+
+def _keep_sources(dataset: Dataset, targets: Sequence[Path]) -> None:
+    """Refuse, also where files may be replaced, a copy in the place of a picture of the dataset."""
+    sources = {os.path.realpath(one.image_path) for one in dataset}
+    lost = [target for target in targets if os.path.realpath(target) in sources]
+    if lost:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise PathInUseError(
+            "The copy of a picture must not replace another picture of the dataset: write the file "
+            f"in another folder. Received: {lost[0]}{more}"
+        )

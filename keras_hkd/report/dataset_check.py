@@ -16,7 +16,8 @@ from keras_hkd.data.dataset import Dataset
 from keras_hkd.data.duplicate_images import NEAR_BITS, DuplicateGroup, find_duplicates
 from keras_hkd.data.odd_boxes import KINDS, OddBox, find_odd_boxes
 from keras_hkd.data.summary import counts_by_class
-from keras_hkd.json_files import write_json
+from keras_hkd.errors import PathInUseError
+from keras_hkd.json_files import read_json, write_json
 from keras_hkd.report.dataset_page import page
 from keras_hkd.report.gallery import save_contact_sheet
 
@@ -26,6 +27,11 @@ HEIGHTS_PX = (0, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 ASPECTS = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5, 2, 4)
 NUMBERS = (0, 1, 2, 3, 4, 5, 10, 20, 50, 100)
 _QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
+_FACTS = "check.json"
+_FILES = (
+    *(_FACTS, "index.html"),
+    *("histograms.png", "contact_sheet.png", "odd_boxes.png", "duplicates.png"),
+)
 _MOST_SIZES = 20
 _CROP_PX = 96
 
@@ -47,7 +53,7 @@ def check_dataset(
     Args:
         dataset: labelled images that can be read, or several datasets of the same classes, such as
             those for training and for validation: pictures that are in two of them are named.
-        folder: where to write; made if need be. Files of earlier checks are replaced.
+        folder: where to write; made if need be. Files of an earlier check are replaced.
         num_pictures: most pictures on each sheet.
         near_bits: as `keras_hkd.data.find_duplicates` takes it.
 
@@ -57,6 +63,7 @@ def check_dataset(
         `boxes_per_image`, `coco_sizes`, `image_sizes`, `duplicates` and `odd_boxes`.
 
     Raises:
+        FileExistsError: the folder holds files of these names that no check wrote.
         ValueError: no image, no picture to draw, or datasets of different classes.
         BadDataError: a picture that cannot be read, or one source named twice.
 
@@ -68,11 +75,12 @@ def check_dataset(
     >>> found["images"], found["duplicates"]["identical"]
     (3, [])
     """
+    folder = Path(folder)
+    require_free(folder)
     datasets = [dataset] if isinstance(dataset, Dataset) else list(dataset)
     several = len({one.source for one in datasets}) == len(datasets)
     merged = Dataset.merge(datasets, shared_files=several)
     sources = [one.source for one in datasets for _ in one]
-    folder = Path(folder)
     odd = find_odd_boxes(merged)
     duplicates = find_duplicates(merged, near_bits)
     found = {
@@ -82,10 +90,35 @@ def check_dataset(
         "duplicates": _duplicates(merged, sources, duplicates),
         "odd_boxes": _odd(merged, odd),
     }
+    write_json(folder / _FACTS, found)  # first: it says whose the other files are
     pictures = _pictures(merged, odd, duplicates, folder, num_pictures, found)
-    write_json(folder / "check.json", found)
     write_text(folder / "index.html", page(found, pictures))
     return found
+
+
+def require_free(folder: str | Path) -> None:
+    """Refuse, before the pictures are read, a folder where files of others would be replaced.
+
+    Args:
+        folder: as `check_dataset` takes it.
+
+    Raises:
+        FileExistsError: it holds files of the names of ours, and no `check.json` of a check.
+    """
+    folder = Path(folder)
+    there = [name for name in _FILES if (folder / name).exists()]
+    if there and not _is_of_check(folder / _FACTS):
+        raise PathInUseError(
+            f"'{folder}' holds files that a check would replace and that no check wrote: name "
+            f"another folder (--out), or move them away. Received: {', '.join(there)}"
+        )
+
+
+def _is_of_check(file: Path) -> bool:
+    try:
+        return {"summary", "duplicates", "odd_boxes"} <= set(read_json(file))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _counts(dataset: Dataset) -> dict:

@@ -13,9 +13,8 @@ from typing import Any
 from keras_hkd.errors import InvalidValueError, MissingFileError
 from keras_hkd.json_files import read_json
 from keras_hkd.messages import told_apart
+from keras_hkd.training.run_folder import MODEL_FILES
 
-MODEL_FILES = ("student.keras", "detector.keras", "classifier.keras")
-"""Names of the trained model in the folders of `distill` and `train`."""
 _NO_FIGURES = ("measured_on", "num_images", "data_hash")
 
 

@@ -1,7 +1,6 @@
 """Labels images with a teacher, once, and keeps the labels in a file."""
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,6 +54,7 @@ def semi_supervised(
         ValueError: the teacher finds nobody, or `score_threshold` is not in [0, 1].
         DifferentRunError: `file` holds the labels of another teacher, of other images, or by
             another threshold.
+        FileExistsError: the folder for the parts holds other files.
         BadDataError: `file` is no such file, or an image cannot be read.
 
     Reference:
@@ -82,9 +82,9 @@ def semi_supervised(
     else:
         results = labelling.results()
         if not results:  # `_threshold` says so; whatever mends it, the parts are of no use
-            shutil.rmtree(labelling.folder)
+            labelling.parts.remove()
         _write(file, facts, unlabelled, results, _threshold(facts, unlabelled, results))
-        shutil.rmtree(labelling.folder)
+        labelling.parts.remove()
         recorded, results = _read(file)
     pseudo = pseudo_labelled(unlabelled, results, recorded["score_threshold"])
     return SemiSupervisedDataset(labelled, pseudo)
@@ -114,6 +114,7 @@ def label_shard(
 
     Raises:
         DifferentPassError: beside `file` stand parts of another teacher or of other images.
+        FileExistsError: the folder for the parts holds other files.
         BadDataError: an image cannot be read.
     """
     if Path(file).exists():
@@ -134,14 +135,15 @@ class _Labelling:
     ) -> None:
         self.teacher, self.unlabelled = teacher, unlabelled
         self.image_size, self.batch_size = image_size, batch_size
-        self.folder = Path(file).with_suffix(".parts")
         self.facts = {
             "teacher_hash": weights_hash(teacher),
             "unlabelled_hash": unlabelled.content_hash,
             "class_names": unlabelled.class_names,
             "image_size": input_size(teacher, image_size),
         }
-        self.parts = Parts(self.folder, self.facts, len(unlabelled), batch_size)
+        self.parts = Parts(
+            Path(file).with_suffix(".parts"), self.facts, len(unlabelled), batch_size
+        )
 
     def run(self, shard: Shard | None = None) -> int:
         """Compute the parts that are missing; give the number of their images."""

@@ -21,11 +21,14 @@ from keras_hkd.training.workers import current_workers
 if TYPE_CHECKING:
     import keras
 
+MODEL_FILES = ("student.keras", "detector.keras", "classifier.keras")
+"""Names of the trained model in the folders of `distill` and `train`."""
+_RESULTS = ("metrics.json", "history.json", "balance.json", "curves.png", "gallery.png")
 _PACKAGES = ("tensorflow", "keras", "keras-cv", "numpy")
 
 
 class RunFolderError(InvalidValueError):
-    """A folder holds a run already, or a record that cannot be read."""
+    """A folder holds a run already, files of others, or a record that cannot be read."""
 
 
 class RunFolder:
@@ -36,6 +39,7 @@ class RunFolder:
         inputs: what the run was asked for beyond its settings, such as the method and the names of
             teacher and student. A run resumes only with the same.
         command: the words that started it; those of this process by default.
+        model_files: names of the files of models that the run may write.
 
     Attributes:
         writes: False in a process that trains beside the first of several workers: it may read, and
@@ -57,11 +61,13 @@ class RunFolder:
         *,
         inputs: Mapping[str, Any] | None = None,
         command: Sequence[str] | None = None,
+        model_files: Sequence[str] = MODEL_FILES,
     ) -> None:
         self.writes = current_workers().is_first
         self.path = Path(path)
         self.inputs = plain(dict(inputs or {}))
         self.command = list(sys.argv if command is None else command)
+        self.model_files = tuple(model_files)
 
     @property
     def checkpoints(self) -> Path:
@@ -77,11 +83,15 @@ class RunFolder:
         """Refuse, before hours are spent on it, a folder that `begin` would refuse.
 
         Raises:
-            RunFolderError: if the folder holds a run and `resume` is False.
+            RunFolderError: if the folder holds a run and `resume` is False, or files that the run
+                would write and that no run wrote.
             DifferentRunError: with `resume`, if it holds a run with other `inputs`.
         """
-        record = self._record() if self.writes else {}
+        if not self.writes:
+            return
+        record = self._record()
         if not record:
+            self._require_nothing_of_others()
             return
         if not resume:
             raise RunFolderError(
@@ -101,7 +111,7 @@ class RunFolder:
                 that has measured goes on with the same ones; one that has not may get some.
 
         Raises:
-            RunFolderError: if the folder holds a run and `resume` is False.
+            RunFolderError: as `require_free`.
             DifferentRunError: with `resume`, if it holds a run with another identity, or one that
                 measures on other images.
         """
@@ -150,6 +160,18 @@ class RunFolder:
             with replacing(self.path / name) as partial, without_optimizer(model):
                 model.save(partial)
         return self.path / name
+
+    def _require_nothing_of_others(self) -> None:
+        """Refuse a folder without run whose files, such as the user's own models, would be lost."""
+        names = (*self.model_files, *_RESULTS)
+        there = [name for name in names if os.path.lexists(self.path / name)]
+        if self.checkpoints.is_dir() and any(self.checkpoints.iterdir()):
+            there.append(f"{self.checkpoints.name}/")
+        if there:
+            raise RunFolderError(
+                f"{self.path} holds no run (run.json), but files that a run would replace: choose "
+                f"another folder (--out), or move them away. Received: {', '.join(there)}"
+            )
 
     def _record(self) -> dict:
         path = self.path / "run.json"

@@ -333,3 +333,13 @@ def test_shards_of_another_run_are_refused(command, tmp_path, model, many_photos
     assert code == 2 and "images was" in err
     code, _, err = command(*words, "--shard", "3/2")
     assert code == 2 and "I-th of N shares" in err
+
+
+def test_a_folder_of_others_called_parts_makes_no_shards(command, tmp_path, model, many_photos):
+    (tmp_path / "found" / "parts").mkdir(parents=True)
+    (tmp_path / "found" / "parts" / "wheel.txt").write_text("mine")
+    words = ("detect", model, many_photos, "--out", tmp_path / "found")
+    assert command(*words)[0] == 0
+    code, _, err = command(*words, "--shard", "1/2")
+    assert code == 2 and "wheel.txt" in err
+    assert [path.name for path in (tmp_path / "found" / "parts").iterdir()] == ["wheel.txt"]

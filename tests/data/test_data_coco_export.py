@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -243,6 +244,22 @@ def test_pictures_are_copied_on_demand_and_only_then(pictures, tmp_path):
     # a dataset whose pictures are the copies is written again and harms none
     save_coco(again, target, overwrite=True, copy_images=True)
     assert load_dataset(target)[2].width == 22
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_no_copy_takes_the_place_of_another_picture_of_the_dataset(tmp_path, overwrite):
+    files = [tmp_path / "images" / name for name in ("sub/1.png", "sub/sub/1.png")]
+    images = []
+    for number, file in enumerate(files, start=1):
+        file.parent.mkdir(parents=True)
+        Image.new("RGB", (20 + number, 10)).save(file)
+        images.append(ImageAnnotation(str(file), number, 20 + number, 10, [], []))
+    before = [file.read_bytes() for file in files]
+    with pytest.raises(FileExistsError, match=r"another folder\. Received: .*images/sub/1\.png$"):
+        dataset, target = dataset_of(*images), tmp_path / "people.json"
+        save_coco(dataset, target, overwrite=overwrite, copy_images=True)
+    assert [file.read_bytes() for file in files] == before
+    assert sorted(os.listdir(tmp_path / "images")) == ["sub"]
 
 
 def test_what_is_refused(tmp_path):

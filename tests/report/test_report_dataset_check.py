@@ -61,6 +61,37 @@ def test_what_was_put_there_is_found(street, tmp_path):
     assert {kind for kind, one in found["odd_boxes"].items() if one["count"]} == {"tiny"}
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *((f"{name}.png", "mine") for name in ("odd_boxes", "duplicates", "histograms")),
+        ("contact_sheet.png", "mine"),
+        ("index.html", "mine"),
+        ("check.json", "mine"),
+        ("check.json", '{"spelling": true}'),
+        ("check.json", "[1]"),
+    ],
+)
+def test_files_that_no_check_wrote_are_not_replaced(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(FileExistsError, match=f"--out.*Received: {name}"):
+        check_dataset([], tmp_path)  # before anything is looked at
+    assert (tmp_path / name).read_text() == content
+
+
+def test_files_of_an_earlier_check_are_replaced_and_those_of_others_stay(street, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    check_dataset(load_dataset(street, on_bad_data="skip"), out)
+    assert (out / "duplicates.png").is_file() and (out / "odd_boxes.png").is_file()
+    (out / "index.html").write_text("old")
+    check_dataset(synthetic_dataset(1, (64, 64), seed=0), out)
+    assert "old" != (out / "index.html").read_text()
+    assert not (out / "duplicates.png").exists()
+    assert (out / "notes.txt").read_text() == "mine"
+
+
 def test_figures_by_hand(street, tmp_path):
     found = check_dataset(load_dataset(street, on_bad_data="skip"), tmp_path / "out")
     heights = found["box_height_px"]  # 40, 5 and 80; the ignore region is left aside

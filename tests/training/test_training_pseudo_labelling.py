@@ -227,3 +227,20 @@ def test_a_killed_pass_goes_on_behind_its_last_part(labelled, unlabelled, tmp_pa
     with pytest.raises(ValueError, match="teacher_hash was"):
         label_shard(teacher, unlabelled, tmp_path / "b.json", Shard(1, 2), batch_size=1)
         label_shard(Teacher(seed=1), unlabelled, tmp_path / "b.json", Shard(2, 2), batch_size=1)
+
+
+def test_a_folder_of_others_in_the_place_of_the_parts_is_refused(labelled, unlabelled, tmp_path):
+    work = tmp_path / "labels.parts" / "my_work.txt"
+    work.parent.mkdir()
+    work.write_text("years of work")
+    with pytest.raises(FileExistsError, match=r"labels\.parts .*Received: my_work\.txt"):
+        semi_supervised(Teacher(), labelled, unlabelled, tmp_path / "labels.json")
+    assert work.read_text() == "years of work"
+
+
+def test_what_others_put_beside_the_parts_stays(labelled, unlabelled, tmp_path):
+    file, teacher = tmp_path / "labels.json", Teacher()
+    label_shard(teacher, unlabelled, file, Shard(1, 1))
+    (tmp_path / "labels.parts" / "my_work.txt").write_text("years of work")
+    semi_supervised(teacher, labelled, unlabelled, file)
+    assert [path.name for path in (tmp_path / "labels.parts").iterdir()] == ["my_work.txt"]

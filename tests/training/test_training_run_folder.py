@@ -7,7 +7,7 @@ import pytest
 
 import keras_hkd
 from keras_hkd.training.identity import DifferentRunError
-from keras_hkd.training.run_folder import RunFolder, RunFolderError, versions
+from keras_hkd.training.run_folder import MODEL_FILES, RunFolder, RunFolderError, versions
 
 IDENTITY = {"settings": {"seed": 1}, "data_hash": "ab", "teacher_hash": None}
 
@@ -50,6 +50,49 @@ def test_refuses_a_folder_that_holds_a_run(tmp_path, finished):
         folder(tmp_path).begin(IDENTITY)
     with pytest.raises(RunFolderError, match="already holds a run"):
         folder(tmp_path).require_free()
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *MODEL_FILES,
+        *("metrics.json", "history.json", "balance.json", "curves.png", "gallery.png"),
+        "checkpoints/epoch_0001.npz",
+    ],
+)
+def test_files_of_others_that_a_run_would_replace_are_refused(tmp_path, name, resume):
+    file = tmp_path / "run" / name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"months of work")
+    with pytest.raises(RunFolderError, match=f"--out.*Received: {name.split('/')[0]}"):
+        folder(tmp_path).require_free(resume)
+    with pytest.raises(RunFolderError):
+        folder(tmp_path).begin(IDENTITY, resume)
+    assert file.read_bytes() == b"months of work"
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_what_may_come_before_a_run_and_files_that_it_does_not_write_are_no_obstacle(tmp_path):
+    run = tmp_path / "run"
+    (run / "teacher").mkdir(parents=True)
+    (run / "checkpoints").mkdir()
+    for name in (".lock", "batches.png", "pseudo_labels.json", "teacher/run.json", "teacher.keras"):
+        (run / name).write_text("")
+    folder(tmp_path).begin(IDENTITY)
+
+
+def test_a_run_that_writes_other_models_names_them(tmp_path):
+    (tmp_path / "teacher.keras").write_bytes(b"months of work")
+    with pytest.raises(RunFolderError, match=r"Received: teacher\.keras"):
+        RunFolder(tmp_path, model_files=["teacher.keras"]).begin(IDENTITY)
+
+
+def test_a_run_goes_on_beside_what_it_wrote(tmp_path):
+    folder(tmp_path).begin(IDENTITY)
+    for name in ("detector.keras", "metrics.json"):
+        (tmp_path / "run" / name).write_text("")
+    folder(tmp_path).begin(IDENTITY, resume=True)
 
 
 def test_resuming_appends_a_session(tmp_path):

@@ -1,5 +1,6 @@
 import json
 import shutil
+from hashlib import sha256
 
 import keras
 import numpy as np
@@ -102,6 +103,18 @@ def test_code_in_a_configuration_is_refused(tmp_path, preset):
     with pytest.raises(ValueError, match="could not be read as a Keras model"):
         from_preset(preset)
     assert not proof.exists()
+
+
+def test_photographs_with_a_list_of_checksums_are_no_preset_to_replace(tmp_path, little_preset):
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    (photographs / "1.jpg").write_bytes(b"years of work")
+    (photographs / "checksums.sha256").write_text(
+        f"{sha256(b'years of work').hexdigest()}  1.jpg\n"
+    )
+    with pytest.raises(FileExistsError, match="not written by keras_hkd"):
+        from_preset(little_preset).save_to_preset(photographs)
+    assert (photographs / "1.jpg").read_bytes() == b"years of work"
 
 
 def test_other_classes_renew_the_head(little_preset):

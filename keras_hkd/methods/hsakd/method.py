@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["hsakd", "hsakd_teacher"]
 
+_TEACHER = "teacher.keras"
+
 
 @method(prepare="prepared_teacher")
 def hsakd(teacher: Any, student: Any, **options: Any) -> Distiller:
@@ -216,13 +218,13 @@ def _train_branches(
         "teacher_branch_style": learner.branch_style,
         "classifier_hash": weights_hash(learner.deployed),
     }
-    run = RunFolder(run_folder, inputs=inputs)
+    run = RunFolder(run_folder, inputs=inputs, model_files=[_TEACHER])
     before = learner.trainable
     for value in (False, True):  # Keras ignores a value that it has, even if parts differ
         learner.trainable = value
     train_model(learner, dataset, settings, run, resume=resume, title="teacher's branches")
     learner.trainable = before
-    run.save_model(learner, "teacher.keras")
+    run.save_model(learner, _TEACHER)
 
 
 def hsakd_in_detector(
