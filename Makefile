@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: weighting web benchmark-int8-networks demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve notebooks real systems benchmark-step benchmark-cache benchmark-cache-layout benchmark-load benchmark-input large-data benchmark-int8 losses benchmark-mobile compression install clean
+.PHONY: proof-sizes weighting web benchmark-int8-networks demo-figures figures default proof zoo help demo demo-teacher test test-fast test-long lint types doctest docs docs-serve notebooks real systems benchmark-step benchmark-cache benchmark-cache-layout benchmark-load benchmark-input large-data benchmark-int8 losses benchmark-mobile compression install clean
 
 help:
 	@echo "make demo            distil on synthetic scenes, results in runs/demo (about eight minutes)"
@@ -42,6 +42,7 @@ help:
 	@echo "make default         what the default gains, pair by pair: hours, resumable"
 	@echo "make weighting       balanced terms beside GradNorm and uncertainty: an hour, resumable"
 	@echo "make proof           RTMDet-nano and students 2 to 8 times smaller: hours, resumable"
+	@echo "make proof-sizes     AP by size of people of its smallest students: minutes after it"
 	@echo "make zoo             the presets of the zoo: hours, resumable, needs the data folder"
 	@echo "make install         make $(VENV) and install the package in it"
 	@echo "make clean           remove $(VENV) and what builds leave behind"
@@ -160,6 +161,9 @@ weighting: $(INSTALLED)
 
 proof: $(INSTALLED)
 	$(RUN) benchmarks/proof.py
+
+proof-sizes: $(INSTALLED)
+	$(RUN) benchmarks/proof_sizes.py
 
 zoo: $(INSTALLED)
 	$(RUN) benchmarks/zoo_train.py

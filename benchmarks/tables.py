@@ -7,6 +7,8 @@ from keras_hkd.atomic_write import write_text
 COLUMNS = {
     "AP": "AP",
     "AP50": "AP50",
+    "AP_medium": "AP, medium",
+    "AP_large": "AP, large",
     "MR2": "MR-2",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",

@@ -75,11 +75,14 @@ def committed():
     import default_pairs
     import demo_figures
     import proof
+    import proof_sizes
     import weighting
 
     results = json_of("proof.json")
     for size, found in results["students"].items():
         yield "results/proof.md", size, tables.table(found, proof.LABELS, results["teacher"])
+    found = json_of("proof_sizes.json")["students"]
+    yield "results/proof.md", "sizes of people", tables.table(found, proof_sizes.LABELS)
     for pair, found in json_of("default_pairs.json")["pairs"].items():
         yield "results/default.md", pair, tables.table(found, default_pairs.LABELS)
     yield "results/demo.md", "demo", demo_figures.lines_of(json_of("demo.json"))
