@@ -25,10 +25,12 @@ class Runner:
         runs: folder for the runs themselves, outside version control.
         records: folder for their result files.
         only: names of the runs to do; None means all.
+        measure: gives the figures of a model's file on a `--data` argument; `evaluate` by default.
     """
 
-    def __init__(self, runs, records, only=None):
+    def __init__(self, runs, records, only=None, measure=None):
         self.runs, self.records, self.only = pathlib.Path(runs), pathlib.Path(records), only
+        self.measure = measure or evaluate
 
     def __call__(self, name, words, tests, needed=False):
         """Trains one model unless it is finished, and measures it.
@@ -53,7 +55,7 @@ class Runner:
             return trained_model(out)
         keras_hkd(*words, "--out", str(out), "--resume")
         file = trained_model(out)
-        scores = {test: evaluate(file, source) for test, source in tests.items()}
+        scores = {test: self.measure(file, source) for test, source in tests.items()}
         write_json(record, {"command": self.shown(words), **facts_of(out), "test": scores})
         return file
 

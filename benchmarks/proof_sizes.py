@@ -9,7 +9,7 @@ Figures: `results/proof_sizes.json`, one file a run in `results/proof_sizes/`.
 
 from figures import made_with
 from proof import DATA, RESULTS, SEEDS, SIDE, cut, imported, words
-from proof_runs import Runner, arguments, facts_of, keras_hkd, trained_model
+from proof_runs import Runner, arguments
 from tables import compare, table, write_table
 
 from keras_hkd import metrics
@@ -28,29 +28,21 @@ LABELS = {
 }
 SHOWN = ("AP", "AP_medium", "AP_large")
 # No run of the proof has seen any photograph of pennfudan.
-LISTS = ("coco_person:test", "pennfudan:test", "pennfudan:train")
+LISTS = {
+    name: f"{DATA / name}" for name in ("coco_person:test", "pennfudan:test", "pennfudan:train")
+}
 
 
 def main(runs, only=None):
     """Measures what is not measured yet; the table holds what is."""
-    run = Runner(runs / "proof", RESULTS / "proof_sizes", only)
+    run = Runner(runs / "proof", RESULTS / "proof_sizes", only, measure=by_size)
     teacher = imported(runs / "proof")
     for way, how in WAYS.items():
         for seed in SEEDS:
             name = f"{way}_{TIMES}x_{seed}"
             if run.wants(name):
-                measure(run, name, words(teacher, cut(teacher, TIMES), how, seed))
+                run(name, words(teacher, cut(teacher, TIMES), how, seed), LISTS)
     write_results(run)
-
-
-def measure(run, name, command):
-    """Leaves the figures of one run, which is trained where its model is not there."""
-    out = run.runs / name
-    if not trained_model(out).exists():
-        keras_hkd(*command, "--out", str(out), "--resume")
-    scores = {source: by_size(trained_model(out), f"{DATA / source}") for source in LISTS}
-    facts = {"command": run.shown(command), **facts_of(out), "test": scores}
-    write_json(run.records / f"{name}.json", facts)
 
 
 def by_size(file, source):

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Collection, Iterator
 
 from keras_hkd.errors import InvalidValueError, MissingFileError, PathInUseError
+from keras_hkd.messages import first_of
 
 CHECKSUMS = "checksums.sha256"
 """The file of checksums, as `sha256sum` writes it and `sha256sum --check` reads it."""
@@ -125,10 +126,9 @@ def _require_ours(folder: pathlib.Path, names: set[str], members: Collection[str
     kept = {CHECKSUMS, *(name for name in listed if not (folder / name).is_dir())}
     strangers = sorted(names - kept)
     if strangers:
-        more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
         raise PathInUseError(
             f"'{folder}' holds what its {CHECKSUMS} does not list, which would be lost: {advice}. "
-            f"Received: {', '.join(strangers[:5])}{more}"
+            f"Received: {first_of(strangers, 5)}"
         )
     if not listed.issuperset(members):
         raise PathInUseError(

@@ -148,7 +148,7 @@ class Learner(BaseModel):
         self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True, **kwargs: Any
     ) -> None:
         """Save as `keras.Model.save`, whole or not at all, and always in float32."""
-        save_whole(self, filepath, overwrite, include_optimizer=include_optimizer, **kwargs)
+        save_whole(self, filepath, overwrite, include_optimizer, **kwargs)
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Refuse Keras's exporters, which take no nested outputs.

@@ -3,7 +3,7 @@
 import difflib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 _LONGEST = 80  # characters
@@ -59,6 +59,22 @@ def received(value: object, with_type: bool = False) -> str:
     "Received: '2' (str)"
     """
     return f"Received: {shown(value)}" + (f" ({type(value).__name__})" if with_type else "")
+
+
+def first_of(values: Sequence[object], most: int = 1) -> str:
+    """Write the first of some values, and how many more there are.
+
+    Args:
+        values: what to show.
+        most: values to write out.
+
+    Example:
+
+    >>> first_of(["a", "b", "c"]), first_of(["a", "b"], 2)
+    ('a and 2 more', 'a, b')
+    """
+    more = f" and {len(values) - most} more" if len(values) > most else ""
+    return ", ".join(map(str, values[:most])) + more
 
 
 def told_apart(paths: Iterable[str | os.PathLike]) -> list[str]:

@@ -21,6 +21,7 @@ from typing import Any
 from keras_hkd.atomic_write import is_partial, remove_partial_files, replacing
 from keras_hkd.errors import InvalidValueError, PathInUseError
 from keras_hkd.json_files import as_json, plain, read_json, write_json
+from keras_hkd.messages import first_of
 
 MOST_PARTS = 64
 """Short passes have at most so many parts; long ones have parts of `PART_BATCHES` batches."""
@@ -261,10 +262,9 @@ class Parts:
         names = os.listdir(self.folder) if self.folder.is_dir() else []
         there = sorted(name for name in names if not is_partial(name))
         if there and not self.are_in(self.folder):
-            more = f" and {len(there) - 1} more" if len(there) > 1 else ""
             raise PathInUseError(
                 f"{self.folder} is where the parts of this pass go, and holds other files and no "
-                f"{_FACTS}: move them away, or write elsewhere. Received: {there[0]}{more}"
+                f"{_FACTS}: move them away, or write elsewhere. Received: {first_of(there)}"
             )
 
     def _content(self, number: int) -> dict[str, Any] | None:

@@ -107,7 +107,13 @@ def compiled_like(copy: Any, learner: Any) -> Any:
     return copy
 
 
-def save_whole(learner: Any, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+def save_whole(
+    learner: Any,
+    filepath: Any,
+    overwrite: bool = True,
+    include_optimizer: bool = True,
+    **kwargs: Any,
+) -> None:
     """Save a learner as `keras.Model.save`, in float32; a file is replaced once the new is whole.
 
     Args:
@@ -115,21 +121,19 @@ def save_whole(learner: Any, filepath: Any, overwrite: bool = True, **kwargs: An
         filepath: what `keras.Model.save` takes. What is no file here, or is asked about because it
             exists and `overwrite` is False, Keras writes itself.
         overwrite: as `keras.Model.save` takes it.
-        **kwargs: further options of `keras.Model.save`; `include_optimizer` must be one.
+        include_optimizer: as `keras.Model.save` takes it.
+        **kwargs: further options of `keras.Model.save`.
     """
     model = in_float32(learner)
-    if kwargs["include_optimizer"]:
+    if include_optimizer:
         compiled_like(model, learner)
-    with contextlib.ExitStack() as stack:
-        path = os.fspath(filepath) if isinstance(filepath, (str, os.PathLike)) else ""
-        is_file = path.endswith(_MODEL_SUFFIXES) and "://" not in path
-        if (
-            is_file
-            and kwargs.get("zipped") is not False
-            and (overwrite or not os.path.exists(path))
-        ):
-            filepath = stack.enter_context(replacing(path))
-        keras.Model.save(model, filepath, overwrite, **kwargs)
+    path = os.fspath(filepath) if isinstance(filepath, (str, os.PathLike)) else ""
+    is_file = path.endswith(_MODEL_SUFFIXES) and "://" not in path
+    is_file = is_file and kwargs.get("zipped") is not False
+    is_asked_about = not overwrite and os.path.exists(path)
+    whole = is_file and not is_asked_about
+    with replacing(path) if whole else contextlib.nullcontext(filepath) as place:
+        keras.Model.save(model, place, overwrite, include_optimizer=include_optimizer, **kwargs)
 
 
 def frozen_layers(learner: Any) -> dict:

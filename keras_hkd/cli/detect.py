@@ -16,6 +16,7 @@ from keras_hkd.cli.detect_photos import (
     MARK,
     MOST_PICTURES_SHOWN,
     PhotoRun,
+    are_inside,
     check_free,
     drawn_folders,
 )
@@ -129,25 +130,39 @@ def command(
     named, num_others, num_left_out = _find_images(images, out, pictures)
     check_results_file(out / "detections.json", "--out")
     detector = _load_detector(model, score_threshold, person_class, size)
-    out.mkdir(parents=True, exist_ok=True)
     picture_folder = out / "pictures" if pictures else None
     run = PhotoRun(detector, size, batch_size, score_threshold, picture_folder, on_bad_data)
+    summary = _detect_in_photos(run, named, out, share, model, person_class)
+    summary["num_skipped"] += num_others
+    summary["num_drawn_before"] = num_left_out
+    _report(summary, run.found, json)
+
+
+def _detect_in_photos(
+    run: PhotoRun,
+    named: Sequence[tuple[Path, int | str]],
+    out: Path,
+    share: Shard | None,
+    model: Path,
+    person_class: int | None,
+) -> dict[str, Any]:
+    """Detect in the images and write what was found; returns what is to be reported."""
+    out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     num_detections, place = _write_results(run, named, out, share, model, person_class)
-    if picture_folder is not None and not Parts.are_in(out / "parts"):
-        _note_older(picture_folder, run.drawn)
-    summary = {
+    folder = run.picture_folder
+    if folder is not None and not Parts.are_in(out / "parts"):
+        _note_older(folder, run.drawn)
+    return {
         "model": model.name,
         "num_images": run.num_images,
         "num_detections": num_detections,
-        "num_skipped": run.num_skipped + num_others,
-        "num_drawn_before": num_left_out,
+        "num_skipped": run.num_skipped,
         "images_per_second": run.num_computed / (time.perf_counter() - start),
         "detections": str(place),
-        "pictures": str(picture_folder) if pictures else None,
+        "pictures": None if folder is None else str(folder),
         **({} if share is None else {"shard": str(share)}),
     }
-    _report(summary, run.found, json)
 
 
 def _find_images(
@@ -161,12 +176,9 @@ def _find_images(
     from keras_hkd.inference.photos import find_images_and_others, image_ids
 
     paths, others = find_images_and_others(places)
-    asked = [place.resolve() for place in places]
     num_left_out = 0
-    for folder in drawn_folders(paths):
-        inside = folder.resolve()
-        if any(place.is_relative_to(inside) for place in asked):
-            continue
+    # A million paths are not resolved where nothing was drawn yet.
+    for folder in [one for one in drawn_folders(paths) if not are_inside(places, one)]:
         kept = [path for path in paths if not path.is_relative_to(folder)]
         num_left_out += len(paths) - len(kept)
         remark(f"Left out {len(paths) - len(kept)} pictures in {folder}: what was found before")
@@ -178,13 +190,7 @@ def _find_images(
         )
     report_skipped(others)
     if pictures:
-        folder = (out / "pictures").resolve()
-        if any(place.is_relative_to(folder) for place in asked):
-            raise InvalidValueError(
-                "Pictures with boxes would replace those that are looked at: choose another --out, "
-                f"or give --no-pictures. Received: --out {out}, and pictures of {folder}"
-            )
-        check_free(out / "pictures")
+        check_free(out / "pictures", places)
     return list(zip(paths, image_ids(paths), strict=True)), len(others), num_left_out
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_hkd.atomic_write import replacing
 from keras_hkd.cli.console import remark
-from keras_hkd.errors import PathInUseError
+from keras_hkd.errors import InvalidValueError, PathInUseError
 from keras_hkd.parts import Parts, Shard
 
 MOST_PICTURES_SHOWN = 20
@@ -161,16 +161,36 @@ def drawn_folders(paths: Iterable[Path]) -> list[Path]:
     return sorted(folder for folder in folders if (folder / MARK).is_file())
 
 
-def check_free(folder: Path) -> None:
-    """Refuse to draw into a folder of somebody else's.
+def are_inside(places: Iterable[Path], folder: Path) -> bool:
+    """Tell whether any of some places lies in a folder, or is it.
+
+    Args:
+        places: files and folders.
+        folder: a folder that exists.
+    """
+    folder = folder.resolve()
+    return any(place.resolve().is_relative_to(folder) for place in places)
+
+
+def check_free(folder: Path, places: Sequence[Path]) -> None:
+    """Refuse to draw where photographs, or files of somebody else's, would be replaced.
 
     Args:
         folder: where pictures with boxes are to be written.
+        places: the images and folders of images that are to be looked at.
 
     Raises:
+        ValueError: some of them lie in it.
         FileExistsError: there is something in it, and this command has not drawn there.
     """
-    if folder.is_dir() and not (folder / MARK).is_file() and any(folder.iterdir()):
+    if not folder.is_dir():
+        return
+    if are_inside(places, folder):
+        raise InvalidValueError(
+            "Pictures with boxes would replace those that are looked at: choose another --out, "
+            f"or give --no-pictures. Received: --out {folder.parent}, and pictures of {folder}"
+        )
+    if not (folder / MARK).is_file() and any(folder.iterdir()):
         raise PathInUseError(
             f"Expected a folder for pictures with boxes that is not there yet, is empty, or was "
             f"made by this command (which leaves {MARK} in it): choose another --out, or give "

@@ -76,7 +76,6 @@ def command(
     """
     size = parse_image_size(image_size) or (320, 320)
     target = _target(out, file)
-    from keras_hkd.atomic_write import replacing
     from keras_hkd.detectors.adaptation import as_detector
     from keras_hkd.detectors.rtmdet.onnx_import import read_rtmdet
 
@@ -91,8 +90,7 @@ def command(
         photographs = _photographs(statistics, size, how)
         detector = found.detector(image_size=size, images=photographs)
         detector = as_detector(detector, **options.person_class_options(person_class))
-        with replacing(target) as partial:
-            detector.save(partial)
+        detector.save(target)
     summary = {
         "path": target,
         "size": f"RTMDet-{found.size}",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_hkd.errors import InvalidValueError
-from keras_hkd.messages import did_you_mean
+from keras_hkd.messages import did_you_mean, first_of
 
 PEOPLE = ("person", "persons", "pedestrian", "pedestrians", "people", "human", "humans")
 PERSON = "person"
@@ -170,10 +170,9 @@ def _unknown(
     asked = ", ".join(name for one in wanted for name in one.accepted)
     names = [name for name in categories.values()]
     owned = sorted(categories, key=lambda key: -num_boxes.get(key, 0))
-    there = ", ".join(f"{categories[key]} ({num_boxes.get(key, 0)} boxes)" for key in owned[:20])
-    more = f" and {len(owned) - 20} more" if len(owned) > 20 else ""
+    there = [f"{categories[key]} ({num_boxes.get(key, 0)} boxes)" for key in owned]
     hint = did_you_mean(asked.split(", ")[0], names)
     return (
         f"expected a class called {asked}:{hint} choose by --class NAME (class_names in Python); "
-        f"--class person=NAME,NAME makes several the person. Received: only {there}{more}"
+        f"--class person=NAME,NAME makes several the person. Received: only {first_of(there, 20)}"
     )

@@ -18,6 +18,7 @@ from keras_hkd.boxes.formats import convert
 from keras_hkd.data.annotations import BadDataError
 from keras_hkd.data.dataset import Dataset
 from keras_hkd.errors import InvalidValueError, NotAFileError, PathInUseError
+from keras_hkd.messages import first_of
 from keras_hkd.progress import FEW_IMAGES, image_progress
 
 _FORMATS_WITH_TEXT_IDS = ("coco",)
@@ -149,10 +150,9 @@ def check_target(path: str | os.PathLike, overwrite: bool = False) -> None:
 def _refuse_existing(paths: Sequence[Path]) -> None:
     there = [path for path in paths if path.exists()]
     if there:
-        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         raise PathInUseError(
             "Expected a file that is not there yet: name another, or replace it with --overwrite "
-            f"(overwrite=True in Python). Received: {there[0]}{more}"
+            f"(overwrite=True in Python). Received: {first_of(there)}"
         )
 
 
@@ -308,8 +308,7 @@ def _keep_sources(dataset: Dataset, targets: Sequence[Path]) -> None:
     sources = {os.path.realpath(one.image_path) for one in dataset}
     lost = [target for target in targets if os.path.realpath(target) in sources]
     if lost:
-        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         raise PathInUseError(
             "The copy of a picture must not replace another picture of the dataset: write the file "
-            f"in another folder. Received: {lost[0]}{more}"
+            f"in another folder. Received: {first_of(lost)}"
         )

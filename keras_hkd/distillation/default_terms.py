@@ -13,6 +13,7 @@ from keras_hkd import hierarchies as hierarchy_classes
 from keras_hkd import losses as loss_classes
 from keras_hkd.errors import InvalidValueError
 from keras_hkd.hierarchies.possibilities import possible, why_not
+from keras_hkd.messages import first_of
 
 if TYPE_CHECKING:
     from keras_hkd.hierarchies.hierarchy import Hierarchy
@@ -106,9 +107,8 @@ def choose(
 def _named(model: Any) -> str:
     """Name the kind and the first classes of a model."""
     names = list(getattr(model, "class_names", ()))
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     kind = getattr(model, "kind", type(model).__name__)
-    return f"{', '.join(map(str, names[:3]))}{more} ({kind})"
+    return f"{first_of(names, 3)} ({kind})"
 
 
 def _hierarchy(term: dict[str, Any]) -> Hierarchy:

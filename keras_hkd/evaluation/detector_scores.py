@@ -72,8 +72,8 @@ def check_protocol(dataset: Dataset, protocol: Any = None) -> None:
     if protocol is None:
         return
     truth = metrics.as_ground_truth(dataset)
-    if len(scored_categories(truth)) != 1:
-        person_categories(truth)
+    if not scored_categories(truth):
+        person_categories(truth)  # says which there are
     if any(subset.images != "all" for subset in metrics.get_protocol(protocol).subsets):
         is_day(truth)
 
